@@ -1,0 +1,98 @@
+"""One picture that shows colour, depth and labels side by side, for people."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["colorize_depth", "colorize_labels", "contact_sheet"]
+
+_GAP = 16
+_CAPTION = 44
+_PAPER = (250, 249, 246)
+_INK = (40, 40, 40)
+_DONT_CARE = (58, 60, 66)
+
+# near to far, light to dark; equal steps look equally far apart
+_DEPTH_STOPS = np.array(
+    [[253, 231, 37], [122, 209, 81], [34, 168, 132], [42, 120, 142], [65, 68, 135], [68, 1, 84]], float
+)
+
+
+def contact_sheet(
+    *,
+    color: NDArray[np.uint8],
+    depth: NDArray[np.float32],
+    label: NDArray[np.uint8],
+    names: Mapping[int, str],
+) -> NDArray[np.uint8]:
+    """Lay out the three images of one frame.
+
+    Parameters
+    ----------
+    color : (height, width, 3) uint8
+    depth : (height, width) float32, metres; 0 = too close, inf = too far
+    label : (height, width, 3) uint8, label = red + 256 green; white = none
+    names : mapping of label to name
+
+    Returns
+    -------
+    (sheet height, sheet width, 3) uint8
+    """
+    height, width = depth.shape
+    half = (width // 2, height // 2)
+    sheet = Image.new(
+        "RGB", (width + half[0] + 3 * _GAP, height + 2 * _GAP + 2 * _CAPTION + _GAP), _PAPER
+    )
+    draw = ImageDraw.Draw(sheet)
+    right = width + 2 * _GAP
+    lower = _GAP + half[1] + _CAPTION
+    finite = depth[np.isfinite(depth) & (depth > 0)]
+    span = f"{finite.min():.2f} m to {finite.max():.2f} m" if finite.size else "nothing in range"
+    seen = np.unique(label[..., 0].astype(int) + 256 * label[..., 1])
+    count = sum(int(value) in names for value in seen)
+    sheet.paste(Image.fromarray(color[..., :3]), (_GAP, _GAP))
+    _caption(draw, (_GAP, _GAP + height), "colour, as a client receives it")
+    sheet.paste(Image.fromarray(colorize_depth(depth)).resize(half), (right, _GAP))
+    _caption(draw, (right, _GAP + half[1]), f"depth: {span}")
+    flat = Image.fromarray(colorize_labels(label)).resize(half, Image.Resampling.NEAREST)
+    sheet.paste(flat, (right, lower))
+    _caption(draw, (right, lower + half[1]), f"labels: {count} objects")
+    return np.asarray(sheet)
+
+
+def colorize_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Paint (height, width) metres as (height, width, 3) uint8, near light and far dark."""
+    known = np.isfinite(depth) & (depth > 0)
+    near, far = (depth[known].min(), depth[known].max()) if known.any() else (0.0, 1.0)
+    position = np.clip((np.where(known, depth, far) - near) / max(far - near, 1e-9), 0, 1)
+    stops = np.linspace(0, 1, len(_DEPTH_STOPS))
+    channels = [np.interp(position, stops, channel) for channel in _DEPTH_STOPS.T]
+    painted = np.stack(channels, -1).round().astype(np.uint8)
+    painted[~known] = _DONT_CARE
+    return painted
+
+
+def colorize_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Paint each label of a (height, width, 3) label image in a colour that stands out from its neighbours'."""
+    numbers = label[..., 0].astype(np.intp) + 256 * label[..., 1]
+    values, inverse = np.unique(numbers, return_inverse=True)
+    palette = np.array([_label_colour(index) for index in range(len(values))], np.uint8)
+    painted = palette[inverse.reshape(numbers.shape)]
+    painted[(label[..., :3] == 255).all(-1)] = _DONT_CARE
+    return painted
+
+
+def _label_colour(index: int) -> tuple[int, int, int]:
+    """Return the colour that is a golden angle further round the wheel than the last."""
+    hue = (0.08 + index * 0.6180339887) % 1
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.55 if index % 2 else 0.7, 0.95 if index % 3 else 0.75)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _caption(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str) -> None:
+    draw.text((corner[0], corner[1] + 8), text, fill=_INK, font=ImageFont.load_default(20))

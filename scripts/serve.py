@@ -1,0 +1,73 @@
+"""Serve from inside a real Blender: ``blender -b -P scripts/serve.py -- [options]``.
+
+The options are those of ``gltf-render-server``; ``--help`` lists them. Where Blender's own Python lacks the
+server's dependencies, they live in a folder of the user's outside Blender, and ``--install-dependencies`` puts them there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_REQUIREMENTS = _ROOT / "scripts" / "requirements" / "blender.txt"
+_INSTALL = "--install-dependencies"
+
+
+def main() -> None:
+    """Make the server's package and its dependencies importable, then run the server."""
+    arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    folder = dependencies_folder()
+    if _INSTALL in arguments:
+        arguments.remove(_INSTALL)
+        _install(folder)
+    # at the end: what Blender brings itself, numpy above all, stays its own
+    sys.path.append(str(folder))
+    sys.path.insert(0, str(_ROOT / "server"))
+    try:
+        from gltf_render_server import cli
+    except ModuleNotFoundError as error:
+        _fail(
+            f"Blender's Python lacks the module {error.name}. Install what the server needs into\n"
+            f"  {folder}\nwith\n  {_own_command()} -- {_INSTALL}"
+        )
+    cli.main(arguments)
+
+
+def dependencies_folder() -> Path:
+    """Return the folder for this Python's dependencies; XDG_DATA_HOME moves it."""
+    if os.name == "nt":
+        home = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    tag = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    return home / "gltf-render-server" / "dependencies" / tag
+
+
+def _install(folder: Path) -> None:
+    print(f"Installing the server's dependencies into {folder}", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]
+    pip += ["--upgrade", "--target", str(folder), "--require-hashes", "-r", str(_REQUIREMENTS)]
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    subprocess.run([sys.executable, "-m", "ensurepip"], capture_output=True, check=False)
+    if subprocess.run(pip, env=environment, check=False).returncode:
+        _fail(f"pip could not install into {folder}; what it says above tells why")
+
+
+def _own_command() -> str:
+    import bpy
+
+    return f"{bpy.app.binary_path or 'blender'} -b -P {__file__}"
+
+
+def _fail(message: str) -> None:
+    print(f"serve.py: {message}", file=sys.stderr, flush=True)
+    os._exit(2)  # sys.exit would leave Blender's own exit status at 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""``python -m gltf_render_server``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,189 @@
+"""What the server itself brings: an empty scene or the user's .blend, with the settings applied.
+
+Knows nothing of requests. It is opened once, and again when a file that it was made from has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from pathlib import Path
+
+import bpy
+
+from ..errors import SettingsError
+from ..settings import ServerSettings
+from . import compat, engines, lighting
+
+__all__ = ["BaseScene"]
+
+_logger = logging.getLogger(__name__)
+
+
+class BaseScene:
+    """The scene that the client's objects join.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+
+    Attributes
+    ----------
+    colour : bpy.types.Scene
+        Renders colour; the user's own, where there is a .blend.
+    exact : bpy.types.Scene
+        Renders depth and labels: the same objects, none of the settings.
+    workshop : bpy.types.Scene
+        Where the importer works, so that no unit scale, mode or selection of the user's can disturb it.
+    camera : bpy.types.Object
+        The camera of all requests.
+    flat : bpy.types.Material
+        What all of the client's objects are made of in the exact pass; its pass index is no other material's.
+
+    Raises
+    ------
+    SettingsError
+        The .blend cannot be opened.
+    """
+
+    colour: bpy.types.Scene
+    exact: bpy.types.Scene
+    workshop: bpy.types.Scene
+    camera: bpy.types.Object
+    flat: bpy.types.Material
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._made_from: object = None
+        self._open()
+
+    def refresh(self) -> None:
+        """Open again if the .blend or the settings script has changed.
+
+        Raises
+        ------
+        SettingsError
+            The .blend cannot be opened, or the script fails; the next call tries again.
+        """
+        sources = self._sources()
+        if sources == self._made_from:
+            return
+        if not self._is_untouched:
+            self._open()
+        self._made_from, self._is_untouched = None, False
+        _run_script(self._settings.bpy_settings_file)
+        self._prepare()
+        self._made_from = sources
+
+    def light(self, *, scene_brings_lights: bool) -> None:
+        """Choose the world of the colour picture for a client's scene with or without lights of its own."""
+        wants_default = not (scene_brings_lights or self._brings_light)
+        if self._settings.environment is not None or wants_default:
+            self.colour.world = self._environment
+        else:
+            self.colour.world = self._own_world
+
+    def _open(self) -> None:
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        engines.choose_device(self._settings.device)
+        if self._settings.blend_file is not None:
+            _open_blend(self._settings.blend_file)
+        engines.apply_settings(bpy.context.scene, self._settings)
+        self._environment_file = lighting.find_environment(self._settings.environment)
+        self._is_untouched = True
+
+    def _prepare(self) -> None:
+        """Add what the server needs beside the user's own, once all of the user's has run."""
+        self.colour = bpy.context.scene
+        self.camera = bpy.data.objects.new("Render Camera", bpy.data.cameras.new("Render Camera"))
+        self.camera.rotation_mode = "QUATERNION"
+        self.flat = _flat_material()
+        self.workshop = bpy.data.scenes.new("glTF Import")
+        self.exact = _exact_scene(self.colour)
+        for scene in (self.colour, self.exact):
+            scene.collection.objects.link(self.camera)
+            scene.camera = self.camera
+        for marker in self.colour.timeline_markers:
+            marker.camera = None  # it would take the camera's place at its frame
+        self._own_world = self.colour.world
+        self._brings_light = lighting.brings_light(self.colour)
+        self._environment = self._environment_file and lighting.make_environment(self._environment_file)
+
+    def _sources(self) -> object:
+        """Return what tells whether a file has changed."""
+        files = (self._settings.blend_file, self._settings.bpy_settings_file)
+        return tuple(_stamp(file) for file in files if file is not None)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _open_blend(path: Path) -> None:
+    try:
+        bpy.ops.wm.open_mainfile(filepath=os.fspath(path), load_ui=False, use_scripts=False)
+    except RuntimeError as error:
+        raise SettingsError(f"{path}: Blender cannot open it: {str(error).strip()}") from error
+
+
+def _run_script(path: Path | None) -> None:
+    """Run the user's script as a module of its own, with ``bpy`` in scope."""
+    if path is None:
+        return
+    try:
+        code = compile(path.read_bytes(), os.fspath(path), "exec")
+        exec(code, {"bpy": bpy, "__name__": "bpy_settings", "__file__": os.fspath(path)})  # noqa: S102
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a user's script may raise
+        _logger.error("%s failed", path, exc_info=error)
+        raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+
+
+def _line(error: BaseException, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return ""  # its own text says where
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == os.fspath(path)]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _exact_scene(colour: bpy.types.Scene) -> bpy.types.Scene:
+    """Make a scene with the same objects in the same view, for the exact pass."""
+    exact = bpy.data.scenes.new("Exact")
+    exact.frame_set(colour.frame_current, subframe=colour.frame_subframe)
+    exact.render.use_simplify = colour.render.use_simplify
+    exact.render.simplify_subdivision_render = colour.render.simplify_subdivision_render
+    for child in colour.collection.children:
+        exact.collection.children.link(child)
+    for item in colour.collection.objects:
+        exact.collection.objects.link(item)
+    view_layer = engines.rendered_view_layer(colour)
+    _copy_visibility(view_layer.layer_collection, exact.view_layers[0].layer_collection)
+    engines.make_exact(exact)
+    return exact
+
+
+def _flat_material() -> bpy.types.Material:
+    """Make the material that Cycles shades fastest and that every ray stops at."""
+    used = {material.pass_index for material in bpy.data.materials}
+    flat = bpy.data.materials.new("Flat")
+    flat.pass_index = next(index for index in range(1, 2**15) if index not in used)
+    tree = compat.node_tree(flat)
+    tree.nodes.clear()
+    emission = tree.nodes.new("ShaderNodeEmission")
+    emission.inputs["Strength"].default_value = 0.0
+    output = tree.nodes.new("ShaderNodeOutputMaterial")
+    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return flat
+
+
+def _copy_visibility(source: bpy.types.LayerCollection, target: bpy.types.LayerCollection) -> None:
+    """Copy which collections take part; that belongs to a view layer, not to the collections."""
+    target.exclude = source.exclude
+    target.indirect_only = source.indirect_only
+    for child, twin in zip(source.children, target.children, strict=True):
+        _copy_visibility(child, twin)

@@ -1,0 +1,81 @@
+"""The only place that knows how Blender's versions differ.
+
+Written against 4.5 LTS and 5.2 LTS.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import bpy
+
+__all__ = ["EEVEE", "IMPORT_OPTIONS", "importer_extensions", "index_pass_names", "node_tree", "quiet", "set_image_format"]
+
+_IS_5 = bpy.app.version >= (5, 0)
+
+EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
+"""Identifier of the EEVEE engine."""
+
+IMPORT_OPTIONS: Mapping[str, Any] = {
+    "import_select_created_objects": False,
+    "import_scene_extras": False,
+    # one material slot for each primitive, also where two share a material
+    **({"import_merge_material_slots": False} if bpy.app.version >= (5, 1) else {}),
+}
+"""Options of the glTF importer that its versions have under other names or not at all."""
+
+_COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
+"""Extensions of the importer's that hide a scene's vertices from the checks before it."""
+
+
+def importer_extensions() -> frozenset[str]:
+    """Name the glTF extensions that a scene may require of Blender's importer."""
+    import io_scene_gltf2  # an add-on: there only once Blender has started
+    from io_scene_gltf2.io.imp.gltf2_io_gltf import glTFImporter
+
+    settings = {"import_user_extensions": [], "loglevel": 0}
+    known = set(glTFImporter("", settings).extensions_managed) - _COMPRESSED_VIEWS
+    if not io_scene_gltf2.is_draco_available():  # a library of its own, which Debian leaves out
+        known.discard("KHR_draco_mesh_compression")
+    return frozenset(known)
+
+
+def index_pass_names() -> tuple[str, str]:
+    """Names of the object-index and the material-index pass in a multilayer EXR."""
+    return ("Object Index", "Material Index") if _IS_5 else ("IndexOB", "IndexMA")
+
+
+def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:
+    """Set the format of a render's file; since 5.0 its kind must be set first."""
+    if _IS_5:
+        is_multilayer = file_format == "OPEN_EXR_MULTILAYER"
+        settings.media_type = "MULTI_LAYER_IMAGE" if is_multilayer else "IMAGE"
+    settings.file_format = file_format
+
+
+def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
+    """Return the shader nodes of a new material or world; since 5.0 it always has some."""
+    if not _IS_5:
+        owner.use_nodes = True
+    if owner.node_tree is None:
+        raise TypeError(f"{owner!r} has no shader nodes")
+    return owner.node_tree
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Blender itself prints, a line for each step of a render, off the standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,170 @@
+"""Render engines: quality, devices, and the settings of the exact pass."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from ..errors import SettingsError
+from ..settings import Device, Quality, ServerSettings
+from . import compat
+
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "apply_settings",
+    "choose_device",
+    "describe_device",
+    "engine_name",
+    "make_exact",
+    "rendered_view_layer",
+]
+
+_logger = logging.getLogger(__name__)
+
+_GPUS_BEST_FIRST = ("OPTIX", "CUDA", "HIP", "ONEAPI", "METAL")
+_PIXEL_FILTER_WIDTH_PX = 0.01  # Blender's minimum: the one sample falls on the pixel's centre
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A trade of time for noise.
+
+    Attributes
+    ----------
+    samples : int
+        A pixel, at most.
+    noise_threshold : float
+        Estimated error at which Cycles stops sampling a pixel.
+    eevee_samples : int
+    """
+
+    samples: int
+    noise_threshold: float
+    eevee_samples: int
+
+
+PRESETS: dict[Quality, Preset] = {
+    "preview": Preset(samples=16, noise_threshold=0.1, eevee_samples=16),
+    "balanced": Preset(samples=64, noise_threshold=0.03, eevee_samples=32),
+    "final": Preset(samples=512, noise_threshold=0.01, eevee_samples=64),
+}
+
+
+def choose_device(device: Device) -> None:
+    """Make Cycles render on `device`.
+
+    Raises
+    ------
+    SettingsError
+        The machine does not have it; the message lists what it has.
+    """
+    preferences = _cycles_preferences()
+    found = [kind for kind in _GPUS_BEST_FIRST if _devices(preferences, kind)]
+    wanted = found[:1] if device == "auto" else [device.upper()] if device != "cpu" else []
+    if not set(wanted) <= set(found):
+        there = ", ".join(["cpu", *(kind.lower() for kind in found)])
+        raise SettingsError(f"--device {device}: not on this machine, which has: {there}")
+    preferences.compute_device_type = wanted[0] if wanted else "NONE"
+    for item in preferences.devices:
+        item.use = bool(wanted) and item.type == wanted[0]
+
+
+def describe_device() -> str:
+    """Name what Cycles renders on."""
+    used = [item.name for item in _cycles_preferences().devices if item.use]
+    return ", ".join(used) or "CPU"
+
+
+def engine_name(scene: bpy.types.Scene) -> str:
+    """Name the engine of `scene` as the settings do, where they know it."""
+    names = {"CYCLES": "cycles", compat.EEVEE: "eevee"}
+    return names.get(scene.render.engine, scene.render.engine.lower())
+
+
+def apply_settings(scene: bpy.types.Scene, settings: ServerSettings) -> None:
+    """Give a scene of the server's own the default look, and any scene what was asked for explicitly."""
+    is_own = settings.blend_file is None
+    if is_own or settings.engine is not None:
+        scene.render.engine = compat.EEVEE if settings.engine == "eevee" else "CYCLES"
+    if is_own or settings.quality is not None:
+        _apply_preset(scene, PRESETS[settings.quality or "balanced"])
+    if is_own:
+        _apply_defaults(scene)
+    _apply_explicit(scene, settings)
+    scene.cycles.device = "GPU" if describe_device() != "CPU" else "CPU"
+
+
+def make_exact(scene: bpy.types.Scene) -> None:
+    """Set up a new scene for depth and indices: one sample through each pixel's centre, nothing else."""
+    scene.render.engine = "CYCLES"
+    cycles = scene.cycles
+    cycles.samples = 1
+    cycles.use_adaptive_sampling = False
+    cycles.use_denoising = False
+    cycles.pixel_filter_type = "BOX"
+    cycles.filter_width = _PIXEL_FILTER_WIDTH_PX
+    cycles.max_bounces = 0
+    cycles.use_light_tree = False
+    scene.render.use_compositing = False
+    scene.render.use_sequencer = False
+    view_layer = scene.view_layers[0]
+    view_layer.use_pass_z = True
+    view_layer.use_pass_object_index = True
+    view_layer.use_pass_material_index = True
+
+
+def rendered_view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    """Return the first view layer that is rendered."""
+    return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
+
+
+def _apply_preset(scene: bpy.types.Scene, preset: Preset) -> None:
+    cycles = scene.cycles
+    cycles.samples = preset.samples
+    cycles.use_adaptive_sampling = preset.noise_threshold > 0
+    cycles.adaptive_threshold = preset.noise_threshold
+    cycles.use_denoising = True
+    cycles.denoiser = "OPENIMAGEDENOISE"
+    scene.eevee.taa_render_samples = preset.eevee_samples
+
+
+def _apply_defaults(scene: bpy.types.Scene) -> None:
+    """The look of a scene that brings none of its own; docs/colour.md shows why."""
+    scene.view_settings.view_transform = "AgX"
+
+
+def _apply_explicit(scene: bpy.types.Scene, settings: ServerSettings) -> None:
+    if settings.samples is not None:
+        scene.cycles.samples = settings.samples
+        scene.eevee.taa_render_samples = settings.samples
+    if settings.noise_threshold is not None:
+        scene.cycles.use_adaptive_sampling = settings.noise_threshold > 0
+        scene.cycles.adaptive_threshold = settings.noise_threshold
+    if settings.denoise is not None:
+        scene.cycles.use_denoising = settings.denoise
+    if settings.exposure is not None:
+        scene.view_settings.exposure = settings.exposure
+    if settings.view_transform is not None:
+        _set_view_transform(scene.view_settings, settings.view_transform)
+
+
+def _set_view_transform(view: bpy.types.ColorManagedViewSettings, name: str) -> None:
+    try:
+        view.view_transform = name
+    except TypeError as error:
+        raise SettingsError(f"--view-transform {name}: {error}") from error
+
+
+def _cycles_preferences() -> Any:
+    return bpy.context.preferences.addons["cycles"].preferences
+
+
+def _devices(preferences: Any, kind: str) -> list[Any]:
+    try:
+        return list(preferences.get_devices_for_type(kind))
+    except (TypeError, ValueError):  # a kind that this build of Blender does not have
+        return []

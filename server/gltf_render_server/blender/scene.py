@@ -1,0 +1,192 @@
+"""The client's scene: glTF in, Blender data out, and gone again without a trace."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import bmesh
+import bpy
+import numpy as np
+from mathutils import Matrix
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+from ..gltf import Scene, import_document
+from ..settings import UpAxis
+from . import compat
+from .base import BaseScene
+
+__all__ = ["ClientScene", "place_camera"]
+
+_logger = logging.getLogger(__name__)
+
+_SMOOTH_BELOW_RAD = math.radians(30)
+_WELD_DISTANCE = 1e-6  # of the mesh's size
+
+_Y_UP_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
+"""What the importer does to every coordinate: glTF says that y is up, Blender says z."""
+
+
+class ClientScene:
+    """A client's objects in Blender, as long as one request needs them.
+
+    Parameters
+    ----------
+    base : BaseScene
+    up_axis : {"z", "y"}
+        Which axis points up in the client's files.
+    folder : Path
+        For the file that the importer reads.
+    """
+
+    def __init__(self, base: BaseScene, up_axis: UpAxis, folder: Path) -> None:
+        self._base = base
+        self._world = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
+        self._file = folder / "scene.gltf"
+
+    @contextmanager
+    def imported(
+        self, scene: Scene, target: bpy.types.Scene, *, materials: bool, lights: bool
+    ) -> Iterator[list[list[bpy.types.Object]]]:
+        """Let `scene` join `target` for the length of a ``with`` block.
+
+        Parameters
+        ----------
+        scene : Scene
+        target : bpy.types.Scene
+        materials : bool
+            Whether to load materials and textures; without them, only the geometry comes.
+        lights : bool
+            Whether to load the scene's lights.
+
+        Yields
+        ------
+        list of list of bpy.types.Object
+            The objects of each of ``scene.primitives``.
+
+        Raises
+        ------
+        SceneError
+            Blender's importer refuses the scene.
+        """
+        before = set(bpy.data.user_map())
+        try:
+            yield self._build(scene, target, materials=materials, lights=lights)
+        finally:
+            bpy.data.batch_remove(set(bpy.data.user_map()) - before)
+
+    def _build(
+        self, scene: Scene, target: bpy.types.Scene, *, materials: bool, lights: bool
+    ) -> list[list[bpy.types.Object]]:
+        collection = bpy.data.collections.new("glTF Client")
+        target.collection.children.link(collection)
+        parts = self._import(scene, materials=materials, lights=lights)
+        if materials:
+            for index, primitive in enumerate(scene.primitives):
+                if not primitive.has_normals and (part := parts.get(("grs_primitive", index))):
+                    _smooth(part.data)
+        root = bpy.data.objects.new("glTF Client", None)
+        collection.objects.link(root)
+        objects: list[list[bpy.types.Object]] = [[] for _ in scene.primitives]
+        for placement in scene.placements:
+            if part := parts.get(("grs_primitive", placement.primitive)):
+                placed = self._place(part, placement.matrix, root, collection)
+                objects[placement.primitive].append(placed)
+        for index, light in enumerate(scene.lights if lights else ()):
+            if part := parts.get(("grs_light", index)):
+                self._place(part, light.matrix, root, collection)
+        return objects
+
+    def _import(
+        self, scene: Scene, *, materials: bool, lights: bool
+    ) -> dict[tuple[str, int], bpy.types.Object]:
+        """Import every part once, at the origin, into a scene of its own."""
+        document = import_document(
+            scene, range(len(scene.primitives)), materials=materials, lights=lights
+        )
+        self._file.write_bytes(document)
+        workshop = self._base.workshop
+        try:
+            with (
+                compat.quiet(),
+                bpy.context.temp_override(
+                    scene=workshop,
+                    view_layer=workshop.view_layers[0],
+                    collection=workshop.collection,
+                ),
+            ):
+                bpy.ops.import_scene.gltf(filepath=str(self._file), **compat.IMPORT_OPTIONS)
+        except RuntimeError as error:
+            _logger.warning("the importer failed", exc_info=error)
+            raise SceneError(f"Blender cannot import it: {_last_line(error)}") from error
+        finally:
+            self._file.unlink(missing_ok=True)
+        return _parts(workshop)
+
+    def _place(
+        self,
+        part: bpy.types.Object,
+        matrix: NDArray[np.float64],
+        root: bpy.types.Object,
+        collection: bpy.types.Collection,
+    ) -> bpy.types.Object:
+        """Make an object that shares the part's data, with a world matrix of any kind.
+
+        A parent's inverse holds what location, rotation and scale cannot: the shear of a rotation below a
+        scale that is not uniform.
+        """
+        placed = bpy.data.objects.new(part.name, part.data)
+        placed.parent = root
+        world = self._world @ matrix @ _Y_UP_TO_Z_UP.T
+        placed.matrix_parent_inverse = Matrix(world) @ part.matrix_basis
+        collection.objects.link(placed)
+        return placed
+
+
+def place_camera(camera: bpy.types.Object, scene: Scene, up_axis: UpAxis) -> None:
+    """Give Blender's camera the pose of the client's; both look along -z with y up."""
+    world = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
+    camera.matrix_basis = Matrix(world @ scene.camera_to_world)
+
+
+def _parts(workshop: bpy.types.Scene) -> dict[tuple[str, int], bpy.types.Object]:
+    return {
+        (key, item[key]): item
+        for item in workshop.objects
+        for key in ("grs_primitive", "grs_light")
+        if key in item
+    }
+
+
+def _smooth(mesh: bpy.types.Mesh) -> None:
+    """Shade round what is round: the client's primitives come without normals and with split vertices."""
+    if not mesh.polygons:
+        return
+    size = max(max(abs(x) for x in corner) for corner in _bounds(mesh))
+    welded = bmesh.new()
+    try:
+        welded.from_mesh(mesh)
+        bmesh.ops.remove_doubles(welded, verts=welded.verts, dist=_WELD_DISTANCE * size)
+        welded.to_mesh(mesh)
+    finally:
+        welded.free()
+    mesh.shade_smooth()
+    mesh.set_sharp_from_angle(angle=_SMOOTH_BELOW_RAD)
+
+
+def _bounds(mesh: bpy.types.Mesh) -> Sequence[Sequence[float]]:
+    points = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", points)
+    points = points.reshape(-1, 3)
+    return [points.min(0).tolist(), points.max(0).tolist()]
+
+
+def _last_line(error: RuntimeError) -> str:
+    """Return the reason without the traceback that an operator's error carries."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reasons = [line for line in lines if not line.startswith(("Location:", "Error: Python: Traceback"))]
+    return (reasons or lines or ["no reason given"])[-1].removeprefix("Error: ")

@@ -1,0 +1,63 @@
+"""Pinhole intrinsics -> the numbers of Blender's camera. Pure numbers; Blender is not needed to follow them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .protocol import Camera
+
+__all__ = ["BlenderCamera", "blender_camera"]
+
+_SENSOR_WIDTH_MM = 36.0
+_SMALLEST_LENS_MM = 1.0
+_SMALLEST_CANVAS_PX = 4
+
+
+@dataclass(frozen=True)
+class BlenderCamera:
+    """What Blender is told so that its picture has the intrinsics that were asked for.
+
+    Attributes
+    ----------
+    resolution_x, resolution_y : int
+        The canvas, px. At least 4 x 4, Blender's minimum: a smaller image is the canvas's upper left corner.
+    pixel_aspect_x, pixel_aspect_y : float
+        Shape of a pixel; both are at least 1, as Blender demands.
+    lens_mm, sensor_width_mm : float
+        With horizontal sensor fit.
+    shift_x, shift_y : float
+        In units of the canvas's width.
+    """
+
+    resolution_x: int
+    resolution_y: int
+    pixel_aspect_x: float
+    pixel_aspect_y: float
+    lens_mm: float
+    sensor_width_mm: float
+    shift_x: float
+    shift_y: float
+
+
+def blender_camera(camera: Camera) -> BlenderCamera:
+    """Translate pinhole intrinsics for a camera with horizontal sensor fit.
+
+    ``lens = focal_x sensor_width / width``; the pixels' aspect x:y is focal_y:focal_x; the shifts move the
+    principal point from the canvas's middle, y measured in units of the width as it is seen. There is
+    no half pixel anywhere: both sides measure positions from the edge of the first pixel.
+    """
+    width = max(camera.width, _SMALLEST_CANVAS_PX)
+    height = max(camera.height, _SMALLEST_CANVAS_PX)
+    aspect_y_over_x = camera.focal_x / camera.focal_y
+    lens_over_sensor = camera.focal_x / width
+    sensor_width_mm = max(_SENSOR_WIDTH_MM, _SMALLEST_LENS_MM / lens_over_sensor)
+    return BlenderCamera(
+        resolution_x=width,
+        resolution_y=height,
+        pixel_aspect_x=max(1.0, 1.0 / aspect_y_over_x),
+        pixel_aspect_y=max(1.0, aspect_y_over_x),
+        lens_mm=lens_over_sensor * sensor_width_mm,
+        sensor_width_mm=sensor_width_mm,
+        shift_x=(width / 2 - camera.center_x) / width,
+        shift_y=(camera.center_y - height / 2) * aspect_y_over_x / width,
+    )

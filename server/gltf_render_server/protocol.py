@@ -1,0 +1,268 @@
+"""The render request: form fields as they come over the wire -> a validated ``RenderRequest``.
+
+Knows Drake's *glTF Render Client-Server API*; knows nothing of HTTP, glTF or Blender.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .errors import RequestError, TooLargeError
+
+if TYPE_CHECKING:
+    from .gltf import Scene
+
+__all__ = ["Camera", "DepthRange", "ImageType", "RenderFields", "RenderRequest", "check_digest"]
+
+FormLists = Mapping[str, Sequence[str]]
+"""A form as name -> all values sent under that name, in order."""
+
+_INTEGER = re.compile(r"\+?[0-9]{1,9}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
+_LARGEST_LENGTH = 1e9
+"""The largest length (m) or position (px) taken; float32 holds nothing useful beyond."""
+
+_LARGEST_PIXEL_ASPECT = 200.0
+"""Blender's limit for how far a pixel may be from square."""
+
+
+class ImageType(StrEnum):
+    """What is rendered."""
+
+    COLOR = "color"
+    DEPTH = "depth"
+    LABEL = "label"
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera's intrinsics and clipping planes.
+
+    A point (x right, y down, z forward, metres) lands at ``u = focal_x x/z + center_x`` and
+    ``v = focal_y y/z + center_y``, where ``u = 0`` is the left edge of the first column and
+    ``v = 0`` the upper edge of the first row.
+
+    Attributes
+    ----------
+    width, height : int
+        Size of the image, px.
+    focal_x, focal_y : float
+        Focal lengths, px.
+    center_x, center_y : float
+        Principal point, px.
+    near, far : float
+        Clipping planes, metres along the optical axis.
+    """
+
+    width: int
+    height: int
+    focal_x: float
+    focal_y: float
+    center_x: float
+    center_y: float
+    near: float
+    far: float
+
+
+@dataclass(frozen=True)
+class DepthRange:
+    """What a depth sensor can measure, metres along the optical axis."""
+
+    min_depth: float
+    max_depth: float
+
+
+@dataclass(frozen=True)
+class RenderFields:
+    """The form of a request, without its scene.
+
+    Attributes
+    ----------
+    image_type : ImageType
+    camera : Camera
+    depth_range : DepthRange or None
+        With depth requests only.
+    scene_sha256 : str or None
+        Lower-case hex digest of the scene's bytes, where the client gave one.
+    """
+
+    image_type: ImageType
+    camera: Camera
+    depth_range: DepthRange | None
+    scene_sha256: str | None
+
+    @classmethod
+    def from_form(cls, form: FormLists, *, max_pixels: int) -> RenderFields:
+        """Read and check the form.
+
+        Parameters
+        ----------
+        form : mapping of str to sequence of str
+            All values of each field; fields that the protocol does not name are ignored.
+        max_pixels : int
+            The largest image that the server renders, width * height.
+
+        Raises
+        ------
+        RequestError
+            A field is missing, doubled, not a number, not finite, out of range or at odds with another.
+        TooLargeError
+            The image has more pixels than the server allows.
+        """
+        image_type = _image_type(form)
+        return cls(
+            image_type=image_type,
+            camera=_camera(form, max_pixels),
+            depth_range=_depth_range(form) if image_type is ImageType.DEPTH else None,
+            scene_sha256=_digest(form),
+        )
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """A request that has passed every check: all that a renderer needs to know.
+
+    Attributes
+    ----------
+    image_type : ImageType
+    camera : Camera
+        The intrinsics; the pose is the scene's (``scene.camera_to_world``).
+    depth_range : DepthRange or None
+        With depth requests only.
+    scene : gltf.Scene
+        The checked scene document.
+    """
+
+    image_type: ImageType
+    camera: Camera
+    depth_range: DepthRange | None
+    scene: Scene
+
+
+def check_digest(data: bytes, expected: str | None) -> None:
+    """Compare the scene's bytes with the digest that the client sent along.
+
+    Raises
+    ------
+    RequestError
+        They differ: the upload was cut short or altered on its way.
+    """
+    if expected is None:
+        return
+    actual = hashlib.sha256(data).hexdigest()
+    if not hmac.compare_digest(actual, expected):
+        raise RequestError(
+            f"scene_sha256: the scene's {len(data)} bytes have the digest {actual}, the form says "
+            f"{expected}; the upload was cut short or altered on its way"
+        )
+
+
+def _image_type(form: FormLists) -> ImageType:
+    text = _text(form, "image_type")
+    try:
+        return ImageType(text)
+    except ValueError:
+        raise RequestError(
+            f"image_type: must be one of {', '.join(ImageType)}; got {_shown(text)}"
+        ) from None
+
+
+def _camera(form: FormLists, max_pixels: int) -> Camera:
+    width, height = _integer(form, "width"), _integer(form, "height")
+    if width * height > max_pixels:
+        raise TooLargeError(
+            f"width, height: {width} x {height} are {width * height} pixels; this server renders at most "
+            f"{max_pixels} (option --max-pixels)"
+        )
+    for name in ("fov_x", "fov_y"):  # redundant beside the focal lengths, but part of the contract
+        _number(form, name, above=0.0, below=math.pi)
+    camera = Camera(
+        width=width,
+        height=height,
+        focal_x=_length(form, "focal_x"),
+        focal_y=_length(form, "focal_y"),
+        center_x=_number(form, "center_x", above=-_LARGEST_LENGTH, below=_LARGEST_LENGTH),
+        center_y=_number(form, "center_y", above=-_LARGEST_LENGTH, below=_LARGEST_LENGTH),
+        near=_length(form, "near"),
+        far=_length(form, "far"),
+    )
+    _check_order("near", camera.near, "far", camera.far)
+    _check_pixel_aspect(camera)
+    return camera
+
+
+def _check_pixel_aspect(camera: Camera) -> None:
+    aspect = camera.focal_x / camera.focal_y
+    if max(aspect, 1.0 / aspect) > _LARGEST_PIXEL_ASPECT:
+        raise RequestError(
+            f"focal_x, focal_y: {camera.focal_x} : {camera.focal_y} is too far from square pixels; "
+            f"the ratio may be at most {_LARGEST_PIXEL_ASPECT:g}"
+        )
+
+
+def _depth_range(form: FormLists) -> DepthRange:
+    min_depth = _number(form, "min_depth", at_least=0.0, below=_LARGEST_LENGTH)
+    max_depth = _length(form, "max_depth")
+    _check_order("min_depth", min_depth, "max_depth", max_depth)
+    return DepthRange(min_depth, max_depth)
+
+
+def _digest(form: FormLists) -> str | None:
+    if not any(form.get("scene_sha256", ())):
+        return None
+    text = _text(form, "scene_sha256")
+    if not _SHA256.fullmatch(text):
+        raise RequestError(f"scene_sha256: must be 64 hex digits; got {_shown(text)}")
+    return text.lower()
+
+
+def _check_order(low_name: str, low: float, high_name: str, high: float) -> None:
+    if not low < high:
+        raise RequestError(f"{low_name}, {high_name}: {low} must be less than {high}")
+
+
+def _text(form: FormLists, name: str) -> str:
+    values = form.get(name, ())
+    if not values:
+        raise RequestError(f"{name}: the field is missing")
+    if len(values) > 1:
+        raise RequestError(f"{name}: the field was sent {len(values)} times; send it once")
+    return values[0].strip()
+
+
+def _integer(form: FormLists, name: str) -> int:
+    text = _text(form, name)
+    if not _INTEGER.fullmatch(text) or int(text) < 1:
+        raise RequestError(f"{name}: must be a positive whole number of pixels; got {_shown(text)}")
+    return int(text)
+
+
+def _length(form: FormLists, name: str) -> float:
+    return _number(form, name, above=0.0, below=_LARGEST_LENGTH)
+
+
+def _number(
+    form: FormLists, name: str, *, below: float, above: float = -math.inf, at_least: float = -math.inf
+) -> float:
+    text = _text(form, name)
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise RequestError(f"{name}: must be a finite decimal number; got {_shown(text)}")
+    if not (above < value < below and value >= at_least):
+        low = f"at least {at_least:g}" if at_least > above else f"more than {above:g}"
+        raise RequestError(f"{name}: must be {low} and less than {below:g}; got {_shown(text)}")
+    return value
+
+
+def _shown(text: str) -> str:
+    """Quote what the client sent, but not at any length."""
+    return repr(text if len(text) <= 40 else text[:40] + "…")

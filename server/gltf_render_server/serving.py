@@ -1,0 +1,102 @@
+"""HTTP by waitress: its threads parse, check, wait and encode, while the main thread renders."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import flask
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer, create_server
+from waitress.task import ErrorTask
+
+from .app import error_body
+from .errors import SettingsError
+from .settings import ServerSettings
+
+__all__ = ["HttpServer"]
+
+_SPARE_THREADS = 4  # for /healthz and for requests that find the queue full
+_RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
+_ABSURD_BYTES = 2**32  # refused by its Content-Length alone; the application judges what is below
+
+
+class _JsonErrorTask(ErrorTask):
+    """Says what waitress itself refuses in the form in which the application says it."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        body = error_body(error.code, f"{error.reason}: {error.body}")
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):
+    error_task_class = _JsonErrorTask
+
+
+class HttpServer:
+    """Listens from its construction on, and answers from `start` on.
+
+    Parameters
+    ----------
+    app : flask.Flask
+    settings : ServerSettings
+
+    Raises
+    ------
+    SettingsError
+        The address cannot be listened on.
+    """
+
+    def __init__(self, app: flask.Flask, settings: ServerSettings) -> None:
+        self._socket = _listen(settings.host, settings.port)
+        self._host = settings.host
+        self._server: TcpWSGIServer = create_server(
+            app,
+            sockets=[self._socket],
+            threads=settings.max_queue + 1 + _SPARE_THREADS,
+            ident="glTF Render Server",
+            recv_bytes=_RECEIVE_BYTES,
+            max_request_body_size=_ABSURD_BYTES,
+            inbuf_overflow=_ABSURD_BYTES,  # uploads stay in memory, never in a file
+            channel_request_lookahead=1,  # so that a client that hung up is noticed
+        )
+        self._server.channel_class = _Channel
+        self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the server is reached, with the true port."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._socket.getsockname()[1]}"
+
+    def start(self) -> None:
+        """Answer requests, on threads of its own."""
+        self._thread.start()
+
+    def drain(self, timeout_s: float) -> None:
+        """Take no more connections, and wait until what was answered has been sent."""
+        self._server.accepting = False
+        deadline_s = time.monotonic() + timeout_s
+        while self._has_unsent() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+
+    def _has_unsent(self) -> bool:
+        channels = list(self._server.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; "
+            "choose another with --host and --port (0 = any free port)"
+        ) from error

@@ -1,0 +1,104 @@
+"""Ending on a signal: answer who waits, leave nothing behind, and end as killed by that signal.
+
+Blender may keep the main thread inside a render for minutes, where no Python signal handler runs. So a thread of
+its own waits for the wake-up byte that the interpreter writes when a signal arrives, and does all that is to be done.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from .jobs import RenderQueue
+
+__all__ = ["ShutdownWatch"]
+
+_logger = logging.getLogger(__name__)
+
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_GRACE_S = 8.0  # for the render in progress; docker kills after 10
+_DRAIN_S = 2.0
+
+
+class ShutdownWatch:
+    """Ends the process when a signal asks for it. Made on the main thread.
+
+    Parameters
+    ----------
+    queue : RenderQueue
+        Is closed; the render in progress gets `_GRACE_S`, then its client gets an error. A second signal cuts that short.
+    drain : callable of float
+        Sends what was answered; gets a limit in seconds.
+    clean_up : callable
+        Removes what would outlive the process.
+    """
+
+    def __init__(
+        self, queue: RenderQueue, drain: Callable[[float], None], clean_up: Callable[[], None]
+    ) -> None:
+        self._queue = queue
+        self._drain = drain
+        self._clean_up = clean_up
+        self._wakeup, written = socket.socketpair()
+        written.setblocking(False)
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
+        self._written = written  # the interpreter knows the descriptor only
+        self._thread = threading.Thread(target=self._watch, name="shutdown", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Keep the main thread until the process ends."""
+        self._thread.join()
+
+    def _watch(self) -> None:
+        number = self._next_signal()
+        _logger.info("%s: shutting down", signal.Signals(number).name)
+        try:
+            self._finish()
+        finally:
+            _die_of(number)
+
+    def _next_signal(self) -> int:
+        while (number := self._wakeup.recv(1)[0]) not in _SIGNALS:
+            pass
+        return number
+
+    def _finish(self) -> None:
+        self._queue.close()
+        deadline_s = time.monotonic() + _GRACE_S
+        while not self._queue.wait_until_idle(0.05):
+            if time.monotonic() > deadline_s or select.select([self._wakeup], [], [], 0)[0]:
+                _logger.warning("the render in progress is given up")
+                self._queue.give_up_running()
+                break
+        self._drain(_DRAIN_S)
+        self._clean_up()
+
+
+def _die_of(number: int) -> None:
+    """End the process by the signal itself, so that its parent sees what ended it.
+
+    ``signal.signal`` is for the main thread only, which Blender may hold.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    if os.name == "posix":
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+        libc.signal(number, None)  # SIG_DFL
+        os.kill(os.getpid(), number)
+        signal.pause()
+    os._exit(128 + number)

@@ -1,0 +1,86 @@
+import threading
+
+import numpy as np
+import pytest
+from drake_like import DrakeScene, box, look_at, translation
+
+from gltf_render_server.app import create_app, render_queue
+from gltf_render_server.protocol import ImageType
+from gltf_render_server.renderer import RenderedImage, RendererInfo
+from gltf_render_server.settings import ServerSettings
+
+FIELDS = {
+    "image_type": "color",
+    "width": "64",
+    "height": "48",
+    "near": "0.050000",
+    "far": "10.000000",
+    "focal_x": "60.000000",
+    "focal_y": "60.000000",
+    "fov_x": "0.979915",
+    "fov_y": "0.761013",
+    "center_x": "31.500000",
+    "center_y": "23.500000",
+    "submit": "Render",
+}
+
+
+class FakeRenderer:
+    """Answers every request with a plain picture of the asked size; waits or fails when told to."""
+
+    def __init__(self):
+        self.info = RendererInfo("Fake", "1.2.3", "cycles", "CPU")
+        self.extensions = frozenset({"KHR_lights_punctual"})
+        self.requests = []
+        self.error = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def render(self, request):
+        self.requests.append(request)
+        assert self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        shape = (request.camera.height, request.camera.width)
+        if request.image_type is ImageType.DEPTH:
+            pixels = np.full(shape, 1.5, np.float32)
+            pixels[0, 0], pixels[0, 1] = 0.01, np.inf
+        else:
+            pixels = np.full((*shape, 3), 7, np.uint8)
+        return RenderedImage(pixels, {"import": 1.0, "render": 2.0})
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def renderer():
+    return FakeRenderer()
+
+
+@pytest.fixture
+def settings():
+    return ServerSettings(max_pixels=1_000_000, max_scene_mb=1.0, max_queue=2)
+
+
+@pytest.fixture
+def app(settings, renderer):
+    app = create_app(settings, renderer)
+    queue = render_queue(app)
+    thread = threading.Thread(target=queue.run)
+    thread.start()
+    yield app
+    renderer.gate.set()
+    queue.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def scene():
+    return DrakeScene([box((1, 1, 1), translation(0, 0, 0), 3)], look_at((3, 2, 2), (0, 0, 0)))

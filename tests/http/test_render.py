@@ -1,0 +1,122 @@
+import hashlib
+import io
+import logging
+import re
+import threading
+
+import numpy as np
+import pytest
+from conftest import FIELDS
+from PIL import Image
+
+from gltf_render_server.errors import RenderError
+
+
+def post(client, scene_bytes, **changes):
+    fields = {name: value for name, value in {**FIELDS, **changes}.items() if value is not None}
+    upload = (io.BytesIO(scene_bytes), "scene.gltf", "model/gltf+json")
+    return client.post("/render", data={**fields, "scene": upload})
+
+
+def pixels(response):
+    with Image.open(io.BytesIO(response.data)) as image:
+        return np.asarray(image)
+
+
+def test_colour(client, renderer, scene):
+    data = scene.to_bytes()
+    response = post(client, data, scene_sha256=hashlib.sha256(data).hexdigest())
+    assert response.status_code == 200
+    assert response.content_type == "image/png"
+    assert pixels(response).shape == (48, 64, 3)
+    request = renderer.requests[0]
+    np.testing.assert_allclose(request.scene.camera_to_world, scene.camera_to_world, atol=1e-12)
+    assert request.camera.focal_x == 60.0
+
+
+def test_depth(client, scene):
+    response = post(client, scene.to_bytes(), image_type="depth", min_depth="0.1", max_depth="5")
+    assert response.content_type == "image/tiff"
+    depth = pixels(response)
+    assert depth.dtype == np.float32
+    assert (depth[0, 0], depth[0, 1], depth[1, 1]) == (0.0, np.inf, 1.5)
+
+
+def test_label(client, scene):
+    response = post(client, scene.to_bytes("label"), image_type="label")
+    assert response.content_type == "image/png"
+    assert (pixels(response) == 7).all()
+
+
+def test_timing_goes_out_and_into_the_log(client, scene, caplog):
+    with caplog.at_level(logging.INFO, "gltf_render_server.app"):
+        response = post(client, scene.to_bytes())
+    names = re.findall(r"(\w+);dur=[\d.]+", response.headers["Server-Timing"])
+    assert names == ["check", "queue", "import", "render", "encode"]
+    [line] = [record.getMessage() for record in caplog.records]
+    assert re.match(r"color 64x48 of \d+ B: 200, \d+ B in \d+ ms \(check \d+ queue \d+ import 1 ", line)
+
+
+def test_health_answers_during_a_render(client, app, renderer, scene):
+    renderer.gate.clear()
+    thread = threading.Thread(target=post, args=(app.test_client(), scene.to_bytes()))
+    thread.start()
+    while not renderer.requests:
+        pass
+    health = client.get("/healthz")
+    renderer.gate.set()
+    thread.join(10)
+    assert health.status_code == 200
+    assert health.json == {
+        "status": "ok",
+        "version": health.json["version"],
+        "fake_version": "1.2.3",
+        "engine": "cycles",
+        "device": "CPU",
+        "rendering": True,
+        "queue_length": 0,
+    }
+
+
+def test_index_says_what_this_is(client):
+    response = client.get("/")
+    assert response.status_code == 200
+    assert "glTF Render Server" in response.text
+    assert "Fake 1.2.3" in response.text
+
+
+def test_full_queue(client, app, renderer, scene):
+    renderer.gate.clear()
+    threads = [
+        threading.Thread(target=post, args=(app.test_client(), scene.to_bytes())) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    while client.get("/healthz").json["queue_length"] < 2:
+        pass
+    response = post(client, scene.to_bytes())
+    renderer.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert response.json["code"] == 503
+    assert "--max-queue" in response.json["message"]
+    assert post(client, scene.to_bytes()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RenderError("Blender could not render: out of memory"), "Blender could not render: out of memory"),
+        (ZeroDivisionError("secret detail"), "the server failed; its log tells more"),
+    ],
+)
+def test_a_fault_of_the_server_is_500_and_logged(client, renderer, scene, caplog, error, message):
+    renderer.error = error
+    response = post(client, scene.to_bytes())
+    assert response.status_code == 500
+    assert response.json == {"error": True, "message": message, "code": 500}
+    assert any(record.exc_info for record in caplog.records), "the traceback is in the log"
+    renderer.error = None
+    assert post(client, scene.to_bytes()).status_code == 200

@@ -1,0 +1,48 @@
+"""The rules of the layout, held by reading the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "server" / "gltf_render_server"
+BLENDER_MODULES = {"bpy", "bmesh", "mathutils", "gpu", "io_scene_gltf2", "bl_ext"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    """Yield (level, first name) of every import in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, (node.module or "").partition(".")[0]
+
+
+def test_there_is_something_to_check():
+    assert len(MODULES) > 15
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_package_imports_itself_relatively_and_blender_in_one_room(path):
+    absolute = {name for level, name in imports(path) if level == 0}
+    assert "gltf_render_server" not in absolute
+    if "blender" not in path.relative_to(PACKAGE).parts:
+        assert not absolute & BLENDER_MODULES
+
+
+@pytest.mark.parametrize("name", ["protocol", "gltf", "camera", "encode", "jobs", "app", "labels"])
+def test_the_core_does_not_know_the_back_end(name):
+    path = PACKAGE / name
+    for file in path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
+        assert "blender" not in {name for level, name in imports(file) if level}
+
+
+def test_only_compat_looks_at_the_version():
+    guilty = [
+        path.name
+        for path in MODULES
+        if "bpy.app.version" in path.read_text().replace("bpy.app.version_string", "")
+    ]
+    assert guilty == ["compat.py"]

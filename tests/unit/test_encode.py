@@ -1,0 +1,54 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gltf_render_server.encode import clamp_depth, encode_depth, encode_rgb
+from gltf_render_server.protocol import DepthRange
+
+DEPTH = np.array([[0.1, 0.5, 1.2345678], [3.0, 3.1, np.inf]], np.float32)
+
+
+def decoded(encoded):
+    with Image.open(io.BytesIO(encoded.data)) as image:
+        return image.format, np.asarray(image)
+
+
+def test_out_of_range_depths_are_marked():
+    clamped = clamp_depth(DEPTH, DepthRange(0.5, 3.0))
+    np.testing.assert_array_equal(
+        clamped, np.array([[0, 0.5, 1.2345678], [3.0, np.inf, np.inf]], np.float32)
+    )
+    assert DEPTH[0, 0] == np.float32(0.1), "the renderer's array stays as it was"
+
+
+def test_tiff_keeps_every_bit():
+    encoded = encode_depth(DEPTH, "tiff32f")
+    file_format, pixels = decoded(encoded)
+    assert (encoded.mimetype, file_format) == ("image/tiff", "TIFF")
+    assert pixels.dtype == np.float32
+    np.testing.assert_array_equal(pixels, DEPTH)
+
+
+def test_png16_is_millimetres():
+    depth = np.array([[0.0, 0.0014, 0.0016], [65.534, 65.6, np.inf]], np.float32)
+    encoded = encode_depth(depth, "png16")
+    file_format, pixels = decoded(encoded)
+    assert (encoded.mimetype, file_format) == ("image/png", "PNG")
+    np.testing.assert_array_equal(pixels, [[0, 1, 2], [65534, 65535, 65535]])
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_png_keeps_every_bit(channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 5, channels), np.uint8)
+    encoded = encode_rgb(pixels)
+    assert encoded.mimetype == "image/png"
+    np.testing.assert_array_equal(decoded(encoded)[1], pixels)
+    assert b"iCCP" not in encoded.data
+    assert b"gAMA" not in encoded.data
+
+
+def test_a_crop_can_be_encoded():
+    canvas = np.arange(48, dtype=np.float32).reshape(6, 8)
+    np.testing.assert_array_equal(decoded(encode_depth(canvas[:2, :3], "tiff32f"))[1], canvas[:2, :3])

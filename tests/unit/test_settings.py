@@ -1,0 +1,80 @@
+import logging
+
+import pytest
+
+from gltf_render_server.errors import SettingsError
+from gltf_render_server.settings import ServerSettings
+
+
+def read(*arguments, **environ):
+    return ServerSettings.from_command_line(arguments, environ)
+
+
+def test_defaults():
+    settings = read()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.depth_format == "tiff32f"
+    assert settings.up_axis == "z"
+    assert settings == ServerSettings()
+
+
+@pytest.mark.parametrize("spelling", ["--max-queue", "--max_queue"])
+def test_dashes_and_underscores(spelling):
+    assert read(spelling, "3").max_queue == 3
+    assert read(f"{spelling}=4").max_queue == 4
+
+
+def test_options_win_over_the_environment():
+    environ = {"GLTF_RENDER_SERVER_PORT": "9000", "GLTF_RENDER_SERVER_ENGINE": "eevee"}
+    settings = read("--port", "0", **environ)
+    assert (settings.port, settings.engine) == (0, "eevee")
+
+
+def test_switches():
+    assert read("--no-denoise").denoise is False
+    assert read("--denoise").denoise is True
+    assert read(GLTF_RENDER_SERVER_DENOISE="off").denoise is False
+    assert read("--debug").logging_level == logging.DEBUG
+
+
+def test_files_must_exist(tmp_path):
+    blend = tmp_path / "room_with_underscores.blend"
+    blend.write_bytes(b"")
+    assert read("--blend_file", str(blend)).blend_file == blend
+    with pytest.raises(SettingsError, match="BLEND_FILE=.*no such file"):
+        ServerSettings.from_environment({"GLTF_RENDER_SERVER_BLEND_FILE": "/no/such"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "70000"],
+        ["--engine", "workbench"],
+        ["--samples", "0"],
+        ["--noise-threshold", "nan"],
+        ["--max-scene-mb", "-1"],
+        ["--blend-file", "/no/such"],
+        ["--max-q", "3"],
+        ["positional"],
+    ],
+)
+def test_a_wrong_option_ends_with_a_reason(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        read(*arguments)
+    assert caught.value.code == 2
+    assert arguments[-1] in capsys.readouterr().err
+
+
+def test_a_wrong_variable_ends_with_its_name(capsys):
+    with pytest.raises(SystemExit):
+        read(GLTF_RENDER_SERVER_MAX_PIXELS="many")
+    assert "GLTF_RENDER_SERVER_MAX_PIXELS=many" in capsys.readouterr().err
+
+
+def test_help_shows_groups_and_defaults(capsys):
+    with pytest.raises(SystemExit) as caught:
+        read("--help")
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    for word in ("server:", "limits:", "scene:", "picture:", "[default: 8000]", "--bpy-settings-file"):
+        assert word in text
