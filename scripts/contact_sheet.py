@@ -19,7 +19,8 @@ _DONT_CARE = (58, 60, 66)
 
 # near to far, light to dark; equal steps look equally far apart
 _DEPTH_STOPS = np.array(
-    [[253, 231, 37], [122, 209, 81], [34, 168, 132], [42, 120, 142], [65, 68, 135], [68, 1, 84]], float
+    [[253, 231, 37], [122, 209, 81], [34, 168, 132], [42, 120, 142], [65, 68, 135], [68, 1, 84]],
+    float,
 )
 
 
@@ -45,9 +46,7 @@ def contact_sheet(
     """
     height, width = depth.shape
     half = (width // 2, height // 2)
-    sheet = Image.new(
-        "RGB", (width + half[0] + 3 * _GAP, height + 2 * _GAP + 2 * _CAPTION + _GAP), _PAPER
-    )
+    sheet = Image.new("RGB", (width + half[0] + 3 * _GAP, height + 2 * _GAP + 2 * _CAPTION + _GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
     right = width + 2 * _GAP
     lower = _GAP + half[1] + _CAPTION
@@ -78,7 +77,7 @@ def colorize_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def colorize_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Paint each label of a (height, width, 3) label image in a colour that stands out from its neighbours'."""
+    """Paint each label of a (height, width, 3) label image in a colour of its own."""
     numbers = label[..., 0].astype(np.intp) + 256 * label[..., 1]
     values, inverse = np.unique(numbers, return_inverse=True)
     palette = np.array([_label_colour(index) for index in range(len(values))], np.uint8)

@@ -1,4 +1,4 @@
-"""Starts the server, sends it a tabletop as a client would, and keeps colour, depth, labels and a contact sheet."""
+"""Starts the server, sends it a tabletop as a client would, and keeps the pictures that come back."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from contact_sheet import contact_sheet
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from tabletop import tabletop
 
+from contact_sheet import contact_sheet
 from gltf_render_server.client import RenderAnswer, RenderClient
+from tabletop import tabletop
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SUFFIXES = {"image/png": ".png", "image/tiff": ".tiff"}
@@ -34,12 +34,9 @@ def main() -> None:
         client = RenderClient(url)
         answers: dict[str, RenderAnswer] = {}
         for image_type in ("color", "depth", "label"):
-            document = scene.document(image_type)
-            fields = scene.fields(image_type, options.width, options.height)
-            size = f"{options.width} x {options.height}"
-            answers[image_type] = _working(
-                console, f"Rendering {image_type}, {size}", lambda: client.post(document, fields)
-            )
+            request = scene.document(image_type), scene.fields(image_type, options.width, options.height)
+            what = f"Rendering {image_type}, {options.width} x {options.height}"
+            answers[image_type] = _working(console, what, partial(client.post, *request))
             _keep(answers[image_type], options.output / image_type)
     (options.output / "scene.gltf").write_bytes(scene.document("color"))
     sheet = contact_sheet(
@@ -63,7 +60,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=960, help="pixels [default: %(default)s]")
     parser.add_argument("--height", type=int, default=720, help="pixels [default: %(default)s]")
     parser.add_argument(
-        "--output", type=Path, default=_ROOT / "demo", help="folder for the pictures [default: demo/]"
+        "--output",
+        type=Path,
+        default=_ROOT / "demo",
+        help="folder for the pictures [default: demo/]",
     )
     parser.add_argument("server_options", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()

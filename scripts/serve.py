@@ -1,7 +1,8 @@
 """Serve from inside a real Blender: ``blender -b -P scripts/serve.py -- [options]``.
 
 The options are those of ``gltf-render-server``; ``--help`` lists them. Where Blender's own Python lacks the
-server's dependencies, they live in a folder of the user's outside Blender, and ``--install-dependencies`` puts them there.
+server's dependencies, they live in a folder of the user's outside Blender; ``--install-dependencies`` puts
+them there.
 """
 
 from __future__ import annotations

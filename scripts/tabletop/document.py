@@ -127,9 +127,7 @@ class Writer:
             self.gltf["extensionsUsed"] = ["KHR_materials_transmission"]
         return self._add("materials", result)
 
-    def _textures(
-        self, material: Material, maps: Maps, pbr: dict[str, Any], result: dict[str, Any]
-    ) -> None:
+    def _textures(self, material: Material, maps: Maps, pbr: dict[str, Any], result: dict[str, Any]) -> None:
         pbr["baseColorTexture"] = {"index": self._texture(maps.colour)}
         if maps.normal is not None:
             result["normalTexture"] = {"index": self._texture(maps.normal), "scale": material.bump}

@@ -20,8 +20,8 @@ def citrus(rng: np.random.Generator, colour: ArrayLike, shade: ArrayLike, pits: 
     colour, shade : (3,), sRGB, of the peel and of its pits and stalk end
     pits : depth of the glands
     """
-    sphere, stretch = _sphere(512)
-    glands = step(0.1, 1.5, _sampled(noise(rng, (_CELLS,) * 3, 3.2, 5), sphere * 52))
+    sphere, stretch = _sphere(288)
+    glands = step(0.1, 1.5, _sampled(noise(rng, (_CELLS,) * 3, 3.2, 5), sphere * 44))
     cloud = _sampled(noise(rng, (_CELLS,) * 3, 20), sphere * 14)
     pole = step(0.80, 1.02, sphere[..., 2] + 0.03 * cloud)
     painted = blend(colour, shade, 0.16 * glands + 0.10 * cloud + 0.12 + 0.5 * pole)
@@ -31,7 +31,7 @@ def citrus(rng: np.random.Generator, colour: ArrayLike, shade: ArrayLike, pits: 
 
 def pear(rng: np.random.Generator) -> Maps:
     """Return the skin of a pear: green to gold, a red cheek on one side, freckles, russet ends."""
-    sphere, stretch = _sphere(512)
+    sphere, stretch = _sphere(288)
     cloud = _sampled(noise(rng, (_CELLS,) * 3, 20), sphere * 12)
     freckles = step(1.7, 2.6, _sampled(noise(rng, (_CELLS,) * 3, 3, 5), sphere * 40))
     cheek = step(-0.1, 1.0, sphere @ np.array([0.85, -0.25, 0.25]) + 0.16 * cloud)
@@ -42,9 +42,7 @@ def pear(rng: np.random.Generator) -> Maps:
     return Maps(painted, normal_map(cloud + 0.3 * freckles, 0.05, stretch), 0.38 + 0.2 * ends)
 
 
-def cut_face(
-    rng: np.random.Generator, flesh: ArrayLike, zest: ArrayLike, segments: int = 10
-) -> Maps:
+def cut_face(rng: np.random.Generator, flesh: ArrayLike, zest: ArrayLike, segments: int = 10) -> Maps:
     """Return the cut face of a citrus fruit, the rim at a distance of 1/2 from the middle."""
     size = 512
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
@@ -53,16 +51,19 @@ def cut_face(
     wall = np.abs(turn - np.round(turn)) * radius * 2 * np.pi / segments
     pulp = step(0.012, 0.04, wall) * step(0.08, 0.13, radius) * (1 - step(0.82, 0.87, radius))
     # juice sacs are drops that point to the middle: noise in polar coordinates
-    around, outward = ((angle / np.pi + 1) * 255).astype(int) % size, (radius * 255).astype(int) % size
+    around, outward = (
+        ((angle / np.pi + 1) * 255).astype(int) % size,
+        (radius * 255).astype(int) % size,
+    )
     sacs = noise(rng, (size, size), (34, 9), 3)[outward, around]
     colour = blend((0.95, 0.88, 0.70), np.asarray(flesh), pulp * (0.86 + 0.13 * sacs))
     colour = blend(colour, zest, step(0.935, 0.96, radius))
-    height = 2 * pulp + 0.6 * sacs * pulp
-    return Maps(colour, normal_map(height, 0.22), 0.55 - 0.33 * pulp)
+    height = (2 * pulp + 0.6 * sacs * pulp) * step(0.12, 0.4, radius)
+    return Maps(colour, normal_map(height, 0.22), 0.62 - 0.24 * pulp)
 
 
 def _sphere(rows: int) -> tuple[Floats, Floats]:
-    """Return the directions of the texels, (rows, 2 rows, 3), and by how much each row is squeezed."""
+    """Return the directions of the texels, (rows, 2 rows, 3), and by how much rows are squeezed."""
     latitude = (np.arange(rows) + 0.5) / rows * np.pi - np.pi / 2
     # like shapes.revolve: the seam at the back
     longitude = np.arange(2 * rows) / (2 * rows) * 2 * np.pi + np.pi / 2
@@ -74,10 +75,11 @@ def _sphere(rows: int) -> tuple[Floats, Floats]:
 def _sampled(volume: Floats, points: Floats) -> Floats:
     """Return trilinear samples of a tileable volume at `points`, (..., 3) in cells."""
     low = np.floor(points).astype(int)
-    part = points - low
+    part = np.moveaxis(points - low, -1, 0)
+    cells = np.moveaxis(low, -1, 0)
     result = np.zeros(points.shape[:-1])
     for corner in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where(corner, part, 1 - part), axis=-1)
-        x, y, z = np.moveaxis((low + corner) % _CELLS, -1, 0)
-        result += weight * volume[x, y, z]
+        wx, wy, wz = (p if c else 1 - p for p, c in zip(part, corner, strict=True))
+        x, y, z = ((cell + c) % _CELLS for cell, c in zip(cells, corner, strict=True))
+        result += wx * wy * wz * volume[x, y, z]
     return result

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .document import Material
-from .shapes import Floats, Surface, curve, grid, joined, lathe, pose, revolve, tube, unit
+from .shapes import Floats, Surface, curve, grid, joined, lathe, revolve, tube, unit
 from .textures import Maps
 from .wares import Parts
 
@@ -15,11 +15,24 @@ from .wares import Parts
 def orange(peel: Maps, stalk: Material, radius: float) -> Parts:
     """Return an orange about its middle, a little flat, with its green button on top."""
     lat = np.linspace(-np.pi / 2, np.pi / 2, 40)
-    flat = 0.965 - 0.045 * np.exp(-(((lat - np.pi / 2) / 0.2) ** 2)) - 0.02 * np.exp(-(((lat + np.pi / 2) / 0.15) ** 2))
+    flat = (
+        0.965
+        - 0.045 * np.exp(-(((lat - np.pi / 2) / 0.2) ** 2))
+        - 0.02 * np.exp(-(((lat + np.pi / 2) / 0.15) ** 2))
+    )
     profile = radius * np.stack([np.cos(lat), np.sin(lat) * flat], axis=-1)
     body = grid(revolve(profile, 64), wrap=True)
     top = 0.92 * radius
-    button = lathe([(0.0042, top - 0.001), (0.004, top + 0.0008), (0.0022, top + 0.0016), (0.002, top + 0.003), (0, top + 0.0032)], 20)
+    button = lathe(
+        [
+            (0.0042, top - 0.001),
+            (0.004, top + 0.001),
+            (0.0022, top + 0.0016),
+            (0.002, top + 0.003),
+            (0, top + 0.0032),
+        ],
+        20,
+    )
     return (body, Material(maps=peel, bump=0.8)), (button, stalk)
 
 
@@ -38,7 +51,13 @@ def half_citrus(peel: Maps, face: Maps, radius: float) -> Parts:
     profile = radius * np.stack([np.cos(lat), np.sin(lat) * 0.96], axis=-1)
     rim = radius * np.array([(1.0, 0.012), (0.985, 0.02)])
     skin = grid(revolve(np.concatenate([profile, rim]), 72), wrap=True, tile=(1, 0.5))
-    disc = grid(revolve([(0.986 * radius, 0.02 * radius), (0.5 * radius, 0.016 * radius), (0, 0.012 * radius)], 72), wrap=True)
+    disc = grid(
+        revolve(
+            [(0.986 * radius, 0.02 * radius), (0.5 * radius, 0.016 * radius), (0, 0.012 * radius)],
+            72,
+        ),
+        wrap=True,
+    )
     disc = replace(disc, uvs=disc.positions[:, :2] / (2 * radius) + 0.5)
     return (skin, Material(maps=peel, bump=0.8)), (disc, Material(maps=face, roughness=1.0))
 
@@ -64,7 +83,10 @@ def _leaning(surface: Surface, lean: float) -> Surface:
 
 
 def branches(
-    rng: np.random.Generator, lines: list[list[tuple[float, float, float]]], leaf: Maps, bark: Material
+    rng: np.random.Generator,
+    lines: list[list[tuple[float, float, float]]],
+    leaf: Maps,
+    bark: Material,
 ) -> Parts:
     """Return twigs of olive along control polygons (metres), thick end first, and their leaves."""
     twigs, leaves = [], []
@@ -76,7 +98,7 @@ def branches(
     return (joined(*twigs), bark), (joined(*leaves), Material(maps=leaf, roughness=0.52))
 
 
-def _leaves(rng: np.random.Generator, path: Floats, spacing: float = 0.0125) -> Surface:
+def _leaves(rng: np.random.Generator, path: Floats, spacing: float = 0.0115) -> Surface:
     """Leaves in opposite pairs along the outer part of a twig, one at its tip."""
     forward = unit(np.gradient(path, axis=0))
     length = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
@@ -89,25 +111,28 @@ def _leaves(rng: np.random.Generator, path: Floats, spacing: float = 0.0125) -> 
     other = np.cross(forward[index], sideways)
     out = sign[:, None] * (np.cos(turn)[:, None] * sideways + np.sin(turn)[:, None] * other)
     towards = unit(0.85 * forward[index] + out * rng.uniform(0.7, 1.1, (len(at), 1)))
-    size = rng.uniform(0.036, 0.052, len(at)) * (1.12 - 0.5 * at**3)
+    size = rng.uniform(0.040, 0.058, len(at)) * (1.12 - 0.5 * at**3)
     return _blades(rng, path[index], towards, forward[index], size)
 
 
 def _blades(rng: np.random.Generator, roots: Floats, along: Floats, stem: Floats, size: Floats) -> Surface:
-    """One narrow, folded, bent blade for each root; (n, 3), (n, 3), (n, 3), (n,)."""
+    """Return one leaf for each root; all (n, 3), and (n,) lengths in metres."""
     across = unit(np.cross(along, stem) + rng.normal(0, 0.15, roots.shape))
-    normal = unit(np.cross(across, along))
+    poses = np.tile(np.eye(4), (len(roots), 1, 1))
+    frames = np.stack([across, along, unit(np.cross(across, along))], axis=-1)
+    poses[:, :3, :3], poses[:, :3, 3] = frames * size[:, None, None], roots
+    kinds = [_blade(n) for n in range(4)]
+    drawn = rng.integers(0, 4, len(roots))
+    return joined(*(kinds[n].moved(where) for n, where in zip(drawn, poses, strict=True)))
+
+
+def _blade(kind: int) -> Surface:
+    """Return a narrow leaf of length 1 along y; `kind`, 0..3, is its place in the texture."""
     t, s = np.meshgrid(np.linspace(0, 1, 11), np.linspace(-1, 1, 5), indexing="ij")
-    width = 0.115 * np.sin(np.pi * np.clip(t, 0.02, 0.995) ** 0.85) ** 0.8
-    local = np.stack([s * width, t, 0.45 * np.abs(s) * width - 0.16 * t**2], axis=-1)
-    frames = np.stack([across, along, normal], axis=1) * size[:, None, None]
-    points = roots[:, None, None] + np.einsum("rck,nkd->nrcd", local, frames)
-    one = grid(local)
-    variant = rng.integers(0, 4, len(roots))[:, None]
-    uvs = np.stack([(variant + 0.03 + 0.94 * one.uvs[None, :, 0]) / 4, np.broadcast_to(one.uvs[:, 1], (len(roots), 55))], -1)
-    normals = np.einsum("vk,nkd->nvd", one.normals, frames / size[:, None, None])
-    starts = np.arange(len(roots))[:, None, None] * 55
-    return Surface(points.reshape(-1, 3), (one.triangles + starts).reshape(-1, 3), unit(normals.reshape(-1, 3)), uvs.reshape(-1, 2))
+    width = 0.135 * np.sin(np.pi * np.clip(t, 0.02, 0.995) ** 0.85) ** 0.8
+    points = np.stack([s * width, t, 0.45 * np.abs(s) * width - 0.16 * t**2], axis=-1)
+    uvs = np.stack([(kind + 0.5 + 0.47 * s) / 4, t], axis=-1)
+    return replace(grid(points), uvs=uvs.reshape(-1, 2))
 
 
 def settled(rng: np.random.Generator, radii: Floats, hollow: float, centre: Floats) -> Floats:
@@ -125,12 +150,13 @@ def settled(rng: np.random.Generator, radii: Floats, hollow: float, centre: Floa
     count = len(radii)
     at = np.stack([*rng.uniform(-0.05, 0.05, (2, count)), np.linspace(0.03, 0.22, count)], axis=-1)
     touch = radii[:, None] + radii
-    for turn in range(700):
-        at[:, 2] -= 0.0008 * max(0.0, 1 - turn / 560)
+    for turn in range(520):
+        at[:, 2] -= 0.001 * max(0.0, 1 - turn / 420)
         for _ in range(3):
             apart = at[:, None] - at[None, :]
             distance = np.linalg.norm(apart, axis=-1) + 10 * np.eye(count)
-            at += 0.5 * (np.maximum(touch - distance, 0) / distance)[..., None].__mul__(apart).sum(axis=1)
+            push = 0.5 * np.maximum(touch - distance, 0) / distance
+            at += (push[..., None] * apart).sum(axis=1)
             out = at - centre
             reach = np.linalg.norm(out, axis=-1)
             inside = centre + out * np.minimum(1, (hollow - radii) / reach)[:, None]

@@ -23,6 +23,7 @@ _FOV_Y_RAD = np.radians(28.0)
 _NEAR, _FAR = 0.01, 10.0
 _MIN_DEPTH, _MAX_DEPTH = 0.1, 3.0
 _FRONT, _BACK = -0.36, 0.44
+_BOWL = (0.20, 0.07, 0.0)
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Tabletop:
         }
         if image_type == "depth":
             numbers |= {"min_depth": _MIN_DEPTH, "max_depth": _MAX_DEPTH}
+        digest = hashlib.sha256(self.document(image_type)).hexdigest()
         return {
-            "scene_sha256": hashlib.sha256(self.document(image_type)).hexdigest(),
+            "scene_sha256": digest,
             "image_type": image_type,
             "width": str(width),
             "height": str(height),
@@ -140,14 +142,14 @@ def _room(rng: np.random.Generator) -> list[Thing]:
     return [
         Thing("table", wares.table(wood, _FRONT, _BACK), here),
         Thing("apron", wares.apron(wood, _FRONT), here),
-        Thing("wall", wares.wall(textures.plaster(rng, (0.60, 0.595, 0.56)), _BACK + 0.012), here),
+        Thing("wall", wares.wall(textures.plaster(rng, (0.615, 0.60, 0.56)), _BACK + 0.012), here),
     ]
 
 
 def _pottery(rng: np.random.Generator) -> list[Thing]:
     clay = textures.clay(rng, (0.56, 0.42, 0.32))
     oat = textures.glaze(rng, (0.86, 0.83, 0.77), (0.66, 0.53, 0.40), breaks=(0.36, 0.665), speckle=0.8)
-    celadon = textures.glaze(rng, (0.27, 0.38, 0.41), (0.47, 0.44, 0.37), breaks=(0.31, 0.93), speckle=0.5)
+    celadon = textures.glaze(rng, (0.36, 0.445, 0.45), (0.52, 0.48, 0.41), breaks=(0.31, 0.93), speckle=0.5)
     rim = textures.glaze(rng, (0.85, 0.82, 0.76), (0.60, 0.46, 0.33), breaks=(0.25, 0.535), speckle=1.0)
     dark = textures.glaze(rng, (0.22, 0.285, 0.31), (0.46, 0.40, 0.31), breaks=(0.17, 0.50), speckle=0.4)
     plate = textures.glaze(rng, (0.85, 0.82, 0.76), (0.60, 0.46, 0.33), breaks=(0.5,), speckle=1.0)
@@ -159,8 +161,8 @@ def _pottery(rng: np.random.Generator) -> list[Thing]:
     return [
         Thing("vase", wares.vase(oat, clay), at),
         Thing("branches", produce.branches(rng, _TWIGS, textures.leaf(rng), bark), at),
-        Thing("teapot", wares.jug_teapot(celadon, clay, cane), pose(-0.06, 0.09, yaw=-160)),
-        Thing("bowl", wares.bowl(dark, clay), pose(0.20, 0.07)),
+        Thing("teapot", wares.teapot(celadon, clay, cane), pose(-0.06, 0.09, yaw=-160)),
+        Thing("bowl", wares.bowl(dark, clay), pose(*_BOWL)),
         Thing("cup", cup, pose(-0.20, -0.12, 0.006, yaw=-35)),
         Thing("saucer", wares.saucer(plate), pose(-0.20, -0.12)),
         Thing("second_cup", cup, pose(-0.335, 0.01, yaw=-150)),
@@ -168,7 +170,7 @@ def _pottery(rng: np.random.Generator) -> list[Thing]:
 
 
 _TWIGS = [
-    [(0.004, 0, 0.16), (0.004, 0, 0.21), (-0.03, 0.01, 0.29), (-0.02, 0.0, 0.37), (0.03, -0.01, 0.43)],
+    [(0.004, 0, 0.16), (0.004, 0, 0.21), (-0.03, 0.01, 0.28), (-0.025, 0.0, 0.35), (0.015, -0.01, 0.395)],
     [(-0.004, 0, 0.16), (0, 0, 0.21), (0.05, -0.02, 0.27), (0.12, -0.02, 0.31), (0.20, -0.04, 0.315)],
     [(0, 0.004, 0.16), (-0.006, 0, 0.21), (-0.06, -0.02, 0.25), (-0.11, -0.03, 0.29), (-0.16, -0.05, 0.285)],
     [(0, -0.004, 0.16), (0.004, 0, 0.21), (0.02, 0.03, 0.28), (0.07, 0.05, 0.34), (0.10, 0.04, 0.40)],
@@ -177,22 +179,25 @@ _TWIGS = [
 
 def _left_behind(rng: np.random.Generator) -> list[Thing]:
     pages = textures.paper_edges(rng)
-    green, red = ((0.33, 0.36, 0.30), (0.50, 0.255, 0.20))
-    lower = wares.book((0.225, 0.155, 0.030), textures.book_cloth(rng, green), pages)
-    upper = wares.book((0.20, 0.135, 0.024), textures.book_cloth(rng, red), pages)
+    green, red = ((0.34, 0.36, 0.31), (0.56, 0.40, 0.30))
+    lower = wares.book((0.225, 0.155, 0.036), textures.book_cloth(rng, green), pages)
+    upper = wares.book((0.20, 0.135, 0.028), textures.book_cloth(rng, red), pages)
     wax = Material((0.80, 0.72, 0.56), 0.5)
     linen = textures.linen(rng)
+    glass = Material((0.985, 0.995, 0.99), 0.0, transmission=1.0)
+    water = Material(roughness=0.0, transmission=1.0)
     return [
-        Thing("lower_book", lower, pose(0.34, 0.27, yaw=6)),
-        Thing("upper_book", upper, pose(0.335, 0.265, 0.030, yaw=-7)),
-        Thing("candlestick", wares.candlestick(wares.brushed_brass(rng), wax), pose(0.085, 0.29)),
-        Thing("cloth", wares.cloth(linen, _FRONT, (0.30, 0.46), 14), pose(0.16, -0.27)),
+        Thing("lower_book", lower, pose(0.385, 0.28, yaw=5)),
+        Thing("upper_book", upper, pose(0.385, 0.272, 0.036, yaw=-9)),
+        Thing("candlestick", wares.candlestick(wares.brushed_brass(rng), wax), pose(0.125, 0.28)),
+        Thing("tumbler", wares.tumbler(glass, water), pose(0.355, -0.005)),
+        Thing("cloth", wares.cloth(linen, _FRONT, (0.30, 0.52), 12, (0.13, -0.325)), np.eye(4)),
     ]
 
 
 def _fruit(rng: np.random.Generator) -> list[Thing]:
-    orange_peel = peel.citrus(rng, (0.90, 0.47, 0.10), (0.80, 0.36, 0.06), 0.5)
-    lemon_peel = peel.citrus(rng, (0.93, 0.77, 0.20), (0.84, 0.66, 0.16), 0.4)
+    orange_peel = peel.citrus(rng, (0.90, 0.47, 0.10), (0.80, 0.36, 0.06), 1.1)
+    lemon_peel = peel.citrus(rng, (0.93, 0.77, 0.20), (0.84, 0.66, 0.16), 0.9)
     stalk = Material((0.10, 0.09, 0.03), 0.7)
     wood = Material((0.09, 0.055, 0.03), 0.8)
     orange = produce.orange(orange_peel, stalk, 0.0385)
@@ -204,16 +209,18 @@ def _fruit(rng: np.random.Generator) -> list[Thing]:
         *_heap(rng, orange, lemon),
         Thing("half_orange", half, pose(0.13, -0.20, 0.040, yaw=20, rotation=tilt(38))),
         Thing("lemon", lemon, pose(0.235, -0.17, 0.0315, yaw=55, rotation=tilt(90))),
-        Thing("pear", pear, pose(0.02, -0.08, yaw=-30)),
+        Thing("pear", pear, pose(-0.005, -0.035, yaw=-30)),
+        Thing("second_pear", pear, pose(0.40, 0.27, 0.064, yaw=150)),
     ]
 
 
 def _heap(rng: np.random.Generator, orange: wares.Parts, lemon: wares.Parts) -> list[Thing]:
     """Fill the bowl: oranges below, lemons on top."""
     radii = np.array([0.0385] * 5 + [0.034] * 2)
-    places = produce.settled(rng, radii, 0.1345, np.array([0, 0, 0.15])) + (0.20, 0.07, 0)
+    hollow = np.array([0, 0, 0.15])
+    places = produce.settled(rng, radii, 0.1345, hollow)
     things = []
-    for n, place in enumerate(places):
+    for n, place in enumerate(places + np.array(_BOWL)):
         is_orange = n < 5
         tip = tilt(rng.uniform(-70, 70)) if is_orange else tilt(rng.uniform(75, 105))
         where = pose(*place, yaw=rng.uniform(-180, 180), rotation=tip)

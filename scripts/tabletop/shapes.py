@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+_UPRIGHT = np.eye(3)
+
 
 @dataclass(frozen=True, eq=False)
 class Surface:
@@ -58,7 +60,7 @@ def transform(pose: Floats, points: Floats) -> Floats:
     return points @ pose[:3, :3].T + pose[:3, 3]
 
 
-def pose(x: float, y: float, z: float = 0.0, *, yaw: float = 0.0, rotation: ArrayLike = np.eye(3)) -> Floats:
+def pose(x: float, y: float, z: float = 0.0, *, yaw: float = 0.0, rotation: ArrayLike = _UPRIGHT) -> Floats:
     """Return a (4, 4) pose: `rotation`, (3, 3), then a turn by `yaw` degrees about z, then a shift."""
     c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
     result = np.eye(4)
@@ -114,9 +116,14 @@ def grid(points: Floats, *, wrap: bool = False, tile: tuple[float, float] = (1, 
     """
     rows, columns = points.shape[:2]
     v, u = np.mgrid[0 : tile[1] : rows * 1j, 0 : tile[0] : columns * 1j]
+    corners = points.reshape(-1, 3)
+    triangles = _grid_triangles(rows, columns)
+    first, second, third = np.moveaxis(corners[triangles], 1, 0)
+    # at a pole half of them have no area, and so no tangent for a normal map
+    area = np.linalg.norm(np.cross(second - first, third - first), axis=1)
     return Surface(
-        points.reshape(-1, 3),
-        _grid_triangles(rows, columns),
+        corners,
+        triangles[area > 1e-12],
         _grid_normals(points, wrap).reshape(-1, 3),
         np.stack([u, v], axis=-1).reshape(-1, 2),
     )
@@ -163,16 +170,27 @@ def revolve(profile: ArrayLike, segments: int = 64) -> Floats:
 
 
 def lathe(
-    profile: ArrayLike, segments: int = 64, *, rounds: int = 3, tile: tuple[float, float] = (1, 1)
+    profile: ArrayLike, segments: int = 64, *, rows: int = 60, tile: tuple[float, float] = (1, 1)
 ) -> Surface:
     """Return the surface of revolution of a control polygon (radius, height), its corners rounded."""
-    line = chaikin(profile, rounds)
+    line = _sampled_by_bend(chaikin(profile, 5), rows)
     surface = grid(revolve(line, segments), wrap=True, tile=tile)
     # v by arc length: a glaze is not stretched where the profile has few points
     lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     uvs = np.array(surface.uvs)
     uvs[:, 1] = np.repeat(lengths / lengths[-1] * tile[1], segments + 1)
     return replace(surface, uvs=uvs)
+
+
+def _sampled_by_bend(line: Floats, count: int) -> Floats:
+    """Return `count` points of a polygon, closer together where it bends."""
+    steps = np.diff(line, axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    heading = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
+    bends = np.abs(np.diff(heading, prepend=heading[0]))
+    at = np.concatenate([[0], np.cumsum(lengths / lengths.sum() + 2 * bends / bends.sum())])
+    wanted = np.linspace(0, at[-1], count)
+    return np.stack([np.interp(wanted, at, axis) for axis in line.T], axis=1)
 
 
 def tube(
@@ -239,8 +257,9 @@ def _box_side(half: Floats, radius: float, axis: int, sign: int, steps: int, til
     inner[..., u], inner[..., v] = core[None, :] * sign, core[:, None]
     normals = unit(lean) if radius else np.eye(3)[axis] * sign + 0 * lean
     points = inner * (half - radius) + radius * normals
-    scale = np.array([tile, tile]) if tile else 2 * half[[u, v]]
-    uvs = points[..., [u, v]] / scale + 0.5
+    # u runs along x wherever it can: that is the way of the grain, and of the lines of pages
+    flat = sorted((u, v))
+    uvs = points[..., flat] / (tile or 2 * half[flat]) + 0.5
     return Surface(
         points.reshape(-1, 3),
         _grid_triangles(len(edge), len(edge)),

@@ -31,7 +31,10 @@ class Maps:
 
 
 def noise(
-    rng: np.random.Generator, shape: Sequence[int], scale: float | Sequence[float], slope: float = 3.0
+    rng: np.random.Generator,
+    shape: Sequence[int],
+    scale: float | Sequence[float],
+    slope: float = 3.0,
 ) -> Floats:
     """Return tileable fractal noise of mean 0 and deviation 1.
 
@@ -75,24 +78,24 @@ def normal_map(height: Floats, strength: float, stretch: ArrayLike = 1.0) -> Flo
     """
     right = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) / 2 * strength * np.asarray(stretch)
     up = (np.roll(height, 1, 0) - np.roll(height, -1, 0)) / 2 * strength
-    normals = np.stack([-right, -up, np.ones_like(height)], axis=-1)
-    return normals / np.linalg.norm(normals, axis=-1, keepdims=True) / 2 + 0.5
+    length = np.sqrt(right**2 + up**2 + 1)
+    return np.stack([-right / length, -up / length, 1 / length], axis=-1) / 2 + 0.5
 
 
-def wood(rng: np.random.Generator, planks: int = 5, size: int = 1024) -> Maps:
-    """Return oak boards side by side, grain along u: 1.5 m x 0.8 m."""
+def wood(rng: np.random.Generator, planks: int = 6, size: int = 1024) -> Maps:
+    """Return oak boards side by side, grain along u: 1.8 m x 0.8 m."""
     across = np.linspace(0, planks, size, endpoint=False)
     board = across.astype(int)
-    s = (across - board - 0.5)[:, None] * 0.16
-    t = np.linspace(0, 1.5, size)[None, :]
+    s = (across - board - 0.5)[:, None] * 0.134
+    t = np.linspace(0, 1.8, size)[None, :]
     rings = _growth_rings(rng, s, t, board, size)
-    fibre = noise(rng, (size, size), (2, 160), 2.0)
+    fibre = noise(rng, (size, size), (2, 80), 2.0)
     pores = step(1.2, 2.4, noise(rng, (size, size), (2.2, 36), 2.6)) * (0.35 + 0.65 * (1 - rings))
-    tone = rng.normal(0, 0.10, planks)[board][:, None] + 0.10 * noise(rng, (size, size), (90, 400))
-    gap = np.minimum(np.abs(s + 0.08), np.abs(s - 0.08)) / 0.0012
+    tone = rng.normal(0, 0.17, planks)[board][:, None] + 0.10 * noise(rng, (size, size), (90, 400))
+    gap = np.minimum(np.abs(s + 0.067), np.abs(s - 0.067)) / 0.0016
     groove = np.exp(-(gap**2)) + 0 * t
-    colour = blend((0.70, 0.535, 0.375), (0.50, 0.345, 0.215), 0.62 * rings + 0.12 * fibre + 0.2 + tone)
-    colour = blend(colour, (0.26, 0.165, 0.095), 0.55 * pores + 0.75 * groove)
+    colour = blend((0.68, 0.545, 0.405), (0.475, 0.345, 0.23), 0.46 * rings + 0.11 * fibre + 0.25 + tone)
+    colour = blend(colour, (0.26, 0.165, 0.095), 0.5 * pores + 0.85 * groove)
     height = 0.10 * fibre - 0.5 * pores - 6 * groove + 0.15 * rings
     roughness = 0.44 + 0.05 * fibre + 0.18 * pores - 0.06 * rings + 0.3 * groove
     return Maps(colour, normal_map(height, 0.20), roughness)
@@ -103,36 +106,36 @@ def _growth_rings(
 ) -> Floats:
     """Cut boards out of trunks: the distance from a wandering pith, folded into years."""
     count = board.max() + 1
-    pith = rng.uniform(-0.09, 0.09, count)[board][:, None]
-    depth = rng.uniform(0.015, 0.05, count)[board][:, None]
-    lean = rng.uniform(-0.035, 0.035, count)[board][:, None]
-    warp = 0.006 * noise(rng, (size, size), (60, 500), 4)
-    radius = np.hypot(s - pith + warp, depth + lean * (t - 0.75) + 0.7 * warp)
-    year = radius / 0.0075 + 0.10 * noise(rng, (size, size), (6, 120), 3)
+    pith = rng.uniform(-0.05, 0.05, count)[board][:, None]
+    depth = rng.uniform(0.01, 0.04, count)[board][:, None]
+    lean = rng.uniform(-0.07, 0.07, count)[board][:, None]
+    warp = 0.006 * noise(rng, (size, size), (50, 260), 4)
+    radius = np.hypot(s - pith + warp, depth + lean * (t - 0.9) + 0.7 * warp)
+    year = radius / 0.010 + 0.10 * noise(rng, (size, size), (6, 120), 3)
     part = year - np.floor(year)
     return part**1.6 * (1 - step(0.86, 1.0, part))
 
 
-def plaster(rng: np.random.Generator, colour: ArrayLike, size: int = 1024) -> Maps:
+def plaster(rng: np.random.Generator, colour: ArrayLike, size: int = 768) -> Maps:
     """Return limewashed plaster, tileable: clouds of tone, marks of the trowel."""
     clouds = noise(rng, (size, size), 320, 2.6)
     strokes = noise(rng, (size, size), (14, 70), 3) * step(-0.5, 1.5, noise(rng, (size, size), 200))
     grains = noise(rng, (size, size), 5, 3)
     tone = 1 + 0.045 * clouds + 0.018 * strokes + 0.008 * grains
     tint = 1 + 0.012 * clouds[..., None] * np.array([1, 0.2, -1])
-    height = 0.8 * strokes + 0.28 * grains + 2.5 * clouds
+    height = 0.8 * strokes + 0.28 * grains + 0.8 * clouds
     return Maps(np.asarray(colour) * tone[..., None] * tint, normal_map(height, 0.22))
 
 
-def linen(rng: np.random.Generator, size: int = 1024) -> Maps:
+def linen(rng: np.random.Generator, size: int = 768) -> Maps:
     """Return a woven cloth with slubs and a few dyed stripes along its short sides (v = 0, 1)."""
     weft = noise(rng, (size, size), (1.6, 240), 2.2)
     warp = noise(rng, (size, size), (240, 1.6), 2.2)
     thread = np.arange(size)
     weave = np.cos(thread * np.pi)[:, None] * np.cos(thread * np.pi)[None, :]
     cloud = noise(rng, (size, size), 120)
-    tone = 1 + 0.035 * (weft + warp) + 0.012 * cloud
-    colour = np.array([0.865, 0.835, 0.775]) * tone[..., None]
+    tone = 1 + 0.016 * (weft + warp) + 0.010 * cloud
+    colour = np.array([0.845, 0.835, 0.81]) * tone[..., None]
     edge = np.minimum(thread, size - 1 - thread) / size
     stripe = sum(_band(edge, at, width) for at, width in ((0.085, 0.016), (0.12, 0.005), (0.05, 0.005)))
     dyed = np.asarray(stripe)[:, None] * (0.82 + 0.10 * warp)
@@ -166,9 +169,9 @@ def glaze(
     thinness = sum(np.exp(-(((v - b) / 0.012) ** 2) * (1 + 0.3 * drift)) for b in breaks) + 0 * drift
     colour = blend(thick, thin, 0.9 * thinness + 0.13 * drift + 0.12)
     spots = step(2.55, 3.1, noise(rng, (size, size), 3.2, 4))
-    large = step(2.7, 3.0, noise(rng, (size, size), 7, 5))
+    large = step(3.1, 3.3, noise(rng, (size, size), 6, 5))
     colour = blend(colour, (0.24, 0.17, 0.12), speckle * (0.65 * spots + 0.55 * large))
-    height = 0.8 * drift + 0.06 * noise(rng, (size, size), 5, 4)
+    height = 0.35 * drift + 0.06 * noise(rng, (size, size), 5, 4)
     return Maps(colour, normal_map(height, 0.10), 0.17 + 0.03 * drift + 0.18 * thinness + 0.1 * spots)
 
 
@@ -200,7 +203,7 @@ def leaf(rng: np.random.Generator, size: int = 512) -> Maps:
     u, v = np.meshgrid(np.linspace(0, 4, size, endpoint=False), np.linspace(0, 1, size))
     index = u.astype(int)
     side = np.abs(u - index - 0.5) * 2
-    greens = np.array([(0.37, 0.43, 0.27), (0.42, 0.47, 0.33), (0.32, 0.39, 0.25), (0.46, 0.50, 0.36)])
+    greens = np.array([(0.43, 0.48, 0.36), (0.49, 0.54, 0.42), (0.39, 0.45, 0.33), (0.55, 0.58, 0.46)])
     veins = np.cos((v * 22 - side * 5) * 2 * np.pi) * 0.5 + 0.5
     rib = np.exp(-((side / 0.09) ** 2))
     tone = 1 + 0.06 * noise(rng, (size, size), 50) - 0.05 * veins**6

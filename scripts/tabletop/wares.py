@@ -47,7 +47,10 @@ def table(wood: Maps, front: float, back: float) -> Parts:
     points = np.empty((len(section), len(x), 3))
     points[..., 0], points[..., 1:] = x, section[:, None]
     top = grid(points)
-    uvs = np.stack([points[..., 0] / 1.5, (section[:, :1] + section[:, 1:]) / 0.8 + 0 * points[..., 0]], -1)
+    uvs = np.stack(
+        [points[..., 0] / 1.8 + 0.5, (section[:, :1] + section[:, 1:]) / 0.8 + 0 * points[..., 0]],
+        -1,
+    )
     return ((replace(top, uvs=uvs.reshape(-1, 2)), Material(maps=wood)),)
 
 
@@ -72,11 +75,11 @@ def vase(glaze: Maps, clay: Maps) -> Parts:
         (0.071, 0.085), (0.064, 0.135), (0.036, 0.158), (0.023, 0.172), (0.021, 0.195),
         (0.027, 0.211), (0.029, 0.215), (0.025, 0.215), (0.018, 0.198), (0.016, 0.17), (0.012, 0.15),
     ]  # fmt: skip
-    foot, body = parted(lathe(profile, tile=(1, 1)), 0.345)
+    foot, body = parted(lathe(profile, 72), 0.345)
     return (foot, Material(maps=clay, roughness=0.9)), (body, Material(maps=glaze))
 
 
-def jug_teapot(glaze: Maps, clay: Maps, cane: Material) -> Parts:
+def teapot(glaze: Maps, clay: Maps, cane: Material) -> Parts:
     """Return a round teapot with its lid, spout to +x, and a wrapped handle over the top."""
     profile = [
         (0, 0.006), (0.038, 0.006), (0.040, 0), (0.050, 0), (0.053, 0.008), (0.074, 0.022),
@@ -85,12 +88,18 @@ def jug_teapot(glaze: Maps, clay: Maps, cane: Material) -> Parts:
     ]  # fmt: skip
     foot, body = parted(lathe(profile), 0.30)
     lugs = [_lug(side) for side in (1, -1)]
-    glazed = joined(body, _lid(), *_spout(), *lugs)
+    glazed = joined(body, _lid(), *map(_plain, (*_spout(), *lugs)))
     return (
         (foot, Material(maps=clay, roughness=0.9)),
         (glazed, Material(maps=glaze)),
         (_bail(), cane),
     )
+
+
+def _plain(surface: Surface) -> Surface:
+    """Paint a handle or a spout with a part of the glaze that has no rim in it."""
+    uvs = np.array(surface.uvs) * (0.3, 0.12) + (0.1, 0.72)
+    return replace(surface, uvs=uvs)
 
 
 def _lid() -> Surface:
@@ -113,12 +122,30 @@ def _spout() -> tuple[Surface, Surface]:
 
 
 def _lug(side: int) -> Surface:
-    path = curve([(0.058 * side, 0, 0.104), (0.060 * side, 0, 0.126), (0.070 * side, 0, 0.128), (0.076 * side, 0, 0.092)], 20)
+    path = curve(
+        [
+            (0.058 * side, 0, 0.104),
+            (0.060 * side, 0, 0.126),
+            (0.070 * side, 0, 0.128),
+            (0.076 * side, 0, 0.092),
+        ],
+        20,
+    )
     return tube(path, (0.0042, 0.006), sides=16)
 
 
 def _bail() -> Surface:
-    path = curve([(-0.064, 0, 0.117), (-0.082, 0, 0.185), (-0.05, 0, 0.222), (0.05, 0, 0.222), (0.082, 0, 0.185), (0.064, 0, 0.117)], 160)
+    path = curve(
+        [
+            (-0.064, 0, 0.117),
+            (-0.082, 0, 0.185),
+            (-0.05, 0, 0.222),
+            (0.05, 0, 0.222),
+            (0.082, 0, 0.185),
+            (0.064, 0, 0.117),
+        ],
+        160,
+    )
     # wound with cane: a gentle bead for each turn
     bead = 0.0044 + 0.0005 * np.abs(np.sin(np.linspace(0, 34 * np.pi, 160)))
     return tube(path, np.stack([bead, bead * 1.15], axis=-1), sides=14, tile=(1, 8))
@@ -132,13 +159,22 @@ def cup(glaze: Maps, clay: Maps, drink: Material) -> Parts:
         (0.0395, 0.040), (0.035, 0.018), (0.022, 0.010), (0, 0.009),
     ]  # fmt: skip
     foot, body = parted(lathe(profile), 0.235)
-    path = curve([(0.041, 0, 0.060), (0.060, 0, 0.066), (0.075, 0, 0.048), (0.066, 0, 0.026), (0.0395, 0, 0.023)], 36)
+    path = curve(
+        [
+            (0.041, 0, 0.060),
+            (0.060, 0, 0.066),
+            (0.075, 0, 0.048),
+            (0.066, 0, 0.026),
+            (0.0395, 0, 0.023),
+        ],
+        36,
+    )
     thick = np.interp(np.linspace(0, 1, 36), [0, 0.15, 0.85, 1], [1.5, 1, 1, 1.5])[:, None]
     handle = tube(path, thick * (0.0036, 0.0052), sides=18)
-    surface = lathe([(0, 0.058), (0.0385, 0.058), (0.0403, 0.0588)], 64, rounds=1)
+    surface = lathe([(0, 0.058), (0.0385, 0.058), (0.0403, 0.0588)], 64, rows=6)
     return (
         (foot, Material(maps=clay, roughness=0.9)),
-        (joined(body, handle), Material(maps=glaze)),
+        (joined(body, _plain(handle)), Material(maps=glaze)),
         (surface, drink),
     )
 
@@ -161,12 +197,12 @@ def bowl(glaze: Maps, clay: Maps) -> Parts:
         (0, 0.004), (0.036, 0.004), (0.038, 0), (0.047, 0), (0.047, 0.010), (0.055, 0.0145),
         (0.088, 0.032), (0.116, 0.066), (0.1285, 0.097), (0.1288, 0.1005), (0.1268, 0.1010),
     ]  # fmt: skip
-    foot, body = parted(lathe([*outer, *inner], 96, rounds=2), 0.155)
+    foot, body = parted(lathe([*outer, *inner], 96, rows=72), 0.155)
     return (foot, Material(maps=clay, roughness=0.9)), (body, Material(maps=glaze))
 
 
 def candlestick(brass: Material, wax: Material) -> Parts:
-    """Return a turned brass candlestick with a taper, 0.37 m; the candle has no normals."""
+    """Return a turned brass candlestick with a taper, 0.33 m; the candle has no normals."""
     profile = [
         (0, 0.002), (0.044, 0.002), (0.046, 0), (0.0475, 0.003), (0.046, 0.007), (0.030, 0.012),
         (0.012, 0.018), (0.0075, 0.030), (0.0075, 0.040), (0.013, 0.046), (0.013, 0.052),
@@ -174,10 +210,10 @@ def candlestick(brass: Material, wax: Material) -> Parts:
         (0.020, 0.132), (0.0265, 0.136), (0.0265, 0.139), (0.0155, 0.139), (0.0140, 0.152),
         (0.0155, 0.160), (0.0140, 0.162), (0.0108, 0.160), (0.0104, 0.145), (0, 0.145),
     ]  # fmt: skip
-    wick = tube(curve([(0, 0, 0.36), (0, 0, 0.369), (0.002, 0, 0.374)], 10), (0.0008, 0.0008), sides=8)
+    wick = tube(curve([(0, 0, 0.308), (0, 0, 0.316), (0.002, 0, 0.321)], 10), (0.0008, 0.0008), sides=8)
     return (
         (lathe(profile, 64), brass),
-        (cylinder(0.0102, 0.218).moved(pose(0, 0, 0.145)), wax),
+        (cylinder(0.0102, 0.165).moved(pose(0, 0, 0.145)), wax),
         (wick, Material((0.02, 0.017, 0.015))),
     )
 
@@ -190,8 +226,15 @@ def tumbler(glass: Material, water: Material) -> Parts:
         (0.026, 0.0115), (0, 0.0115),
     ]  # fmt: skip
     # the water overlaps the wall by a hair: no film of air between the two
-    filling = [(0, 0.0113), (0.0262, 0.0113), (0.0289, 0.014), (0.0330, 0.062), (0.0322, 0.0612), (0, 0.061)]
-    return (lathe(profile, 72), glass), (lathe(filling, 72, rounds=2), water)
+    filling = [
+        (0, 0.0113),
+        (0.0262, 0.0113),
+        (0.0289, 0.014),
+        (0.0330, 0.062),
+        (0.0322, 0.0612),
+        (0, 0.061),
+    ]
+    return (lathe(profile, 72), glass), (lathe(filling, 72, rows=32), water)
 
 
 def book(size: tuple[float, float, float], cloth: Maps, pages: Maps) -> Parts:
@@ -215,7 +258,7 @@ def book(size: tuple[float, float, float], cloth: Maps, pages: Maps) -> Parts:
 
 
 def _spine(length: float, width: float, height: float) -> Surface:
-    """A spine that is rounded towards the reader, with a groove along either board."""
+    """Return a spine that is rounded towards the reader, with a groove along either board."""
     z = np.linspace(0, 1, 17)
     bulge = 0.0055 * np.sin(np.pi * z) ** 0.6 - 0.001
     section = np.stack([-width / 2 - bulge, 0.0004 + z * (height - 0.0008)], axis=-1)
@@ -225,19 +268,20 @@ def _spine(length: float, width: float, height: float) -> Surface:
     return grid(points[:, ::-1], tile=(length / 0.12, height / 0.12))
 
 
-def cloth(linen: Maps, edge: float, size: tuple[float, float], yaw: float) -> Parts:
+def cloth(linen: Maps, edge: float, size: tuple[float, float], yaw: float, at: tuple[float, float]) -> Parts:
     """Return a linen cloth that lies on the table and hangs over its edge, y = `edge`.
 
     Parameters
     ----------
+    at : (2,), where its middle would lie on a table without an edge, metres
     size : (2,), across and along, metres
     yaw : turn of the cloth on the table, degrees
     """
-    a, b = np.meshgrid(np.linspace(-0.5, 0.5, 110) * size[0], np.linspace(-0.5, 0.5, 150) * size[1])
+    a, b = np.meshgrid(np.linspace(-0.5, 0.5, 96) * size[0], np.linspace(-0.5, 0.5, 130) * size[1])
     flat = np.stack([a, b, 0 * a], axis=-1)
-    laid = transform(pose(0, 0, yaw=yaw), flat)
+    laid = transform(pose(*at, yaw=yaw), flat)
     height = _folds(a / size[0], b / size[1])
-    points = _over_edge(laid[..., 0] - 0.10 * size[0] * height / 0.02, laid[..., 1], height, edge)
+    points = _over_edge(laid[..., 0] - 0.7 * height, laid[..., 1], height, edge)
     return ((grid(points), Material(maps=linen, roughness=0.92)),)
 
 
@@ -245,15 +289,17 @@ def _folds(a: Floats, b: Floats) -> Floats:
     """Return the lift, metres, of a cloth over what lies below, by place in -1/2..1/2."""
     lift = 0.0022 + 0.0006 * np.sin(9 * a + 4 * b) * np.cos(5 * b - 3 * a)
     for centre, lean, height, width, start in (
-        (-0.30, 0.10, 0.017, 0.040, 0.38),
-        (-0.06, 0.22, 0.013, 0.045, 0.05),
-        (0.17, -0.10, 0.016, 0.042, 0.30),
-        (0.38, -0.22, 0.011, 0.040, 0.10),
+        (-0.33, 0.06, 0.013, 0.034, 0.30),
+        (-0.10, 0.20, 0.010, 0.038, -0.02),
+        (0.13, -0.06, 0.014, 0.036, 0.16),
+        (0.33, -0.12, 0.008, 0.034, -0.08),
     ):
         line = centre + lean * b + 0.02 * np.sin(6 * b + 20 * centre)
         fade = 1 / (1 + np.exp((b - start) * 14))
         lift = lift + height * fade / np.cosh((a - line) / width) ** 2
-    return lift
+    # it lay folded in a drawer: the creases stay
+    creases = (np.abs(a - 0.02), np.abs(b - 0.165), np.abs(b + 0.165))
+    return lift + 0.0016 * sum(np.exp(-((crease / 0.016) ** 2)) for crease in creases)
 
 
 def _over_edge(x: Floats, y: Floats, lift: Floats, edge: float) -> Floats:
@@ -272,7 +318,7 @@ def parted(surface: Surface, cut: float) -> tuple[Surface, Surface]:
     """Split a surface at v = `cut`; the parts share their vertices, so no edge shows."""
     if surface.uvs is None:
         raise ValueError("a surface is parted by its uvs, and this one has none")
-    below = surface.uvs[surface.triangles, 1].mean(axis=1) < cut
+    below = surface.uvs[surface.triangles, 1].min(axis=1) < cut - 1e-6
     return (
         replace(surface, triangles=surface.triangles[below]),
         replace(surface, triangles=surface.triangles[~below]),

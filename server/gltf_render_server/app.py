@@ -46,7 +46,7 @@ class _Flask(flask.Flask):
 def create_app(settings: ServerSettings, renderer: Renderer) -> flask.Flask:
     """Make the WSGI application.
 
-    Its requests wait in ``render_queue(app)``, whose ``run`` must be called on the thread that owns `renderer`.
+    Its requests wait in ``render_queue(app)``, whose ``run`` is for the thread that owns `renderer`.
 
     Parameters
     ----------
@@ -119,9 +119,7 @@ def _read_request(
     http: flask.Request, settings: ServerSettings, renderer: Renderer, stages: _Stages
 ) -> RenderRequest:
     if http.mimetype != "multipart/form-data":
-        raise RequestError(
-            f"Content-Type: must be multipart/form-data; got {http.mimetype[:80] or 'none'!r}"
-        )
+        raise RequestError(f"Content-Type: must be multipart/form-data; got {http.mimetype[:80] or 'none'!r}")
     fields = RenderFields.from_form(dict(http.form.lists()), max_pixels=settings.max_pixels)
     data = _scene_bytes(http, settings)
     stages.describe(fields, len(data))
@@ -233,11 +231,17 @@ def _message(error: Exception) -> str:
     if isinstance(error, RenderServerError):
         return str(error)
     if isinstance(error, RequestEntityTooLarge):
-        limit = flask.current_app.config["MAX_CONTENT_LENGTH"] - _FORM_BYTES
-        return str(_scene_too_large(limit))
+        return _too_large_message()
     if isinstance(error, HTTPException):
         return f"{error.name}: {error.description}"
     return "the server failed; its log tells more"
+
+
+def _too_large_message() -> str:
+    limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
+    if (flask.request.content_length or 0) > limit:
+        return str(_scene_too_large(limit - _FORM_BYTES))
+    return f"form: its fields together are larger than the limit of {_FORM_BYTES} bytes"
 
 
 _INDEX = """<!doctype html>

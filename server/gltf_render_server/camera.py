@@ -1,4 +1,4 @@
-"""Pinhole intrinsics -> the numbers of Blender's camera. Pure numbers; Blender is not needed to follow them."""
+"""Pinhole intrinsics -> the numbers of Blender's camera, without Blender."""
 
 from __future__ import annotations
 

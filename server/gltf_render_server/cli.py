@@ -17,7 +17,8 @@ from .shutdown import ShutdownWatch
 __all__ = ["main", "serve"]
 
 _LIBRARIES_OF_BLENDER = (
-    "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1 libegl1 libgl1-mesa-dri"
+    "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1 libegl1 "
+    "libegl-mesa0 libgl1-mesa-dri"
 )
 
 

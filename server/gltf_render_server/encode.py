@@ -12,7 +12,14 @@ from PIL import Image
 
 from .protocol import DepthRange, ImageType, RenderRequest
 
-__all__ = ["DepthFormat", "EncodedImage", "clamp_depth", "encode_depth", "encode_image", "encode_rgb"]
+__all__ = [
+    "DepthFormat",
+    "EncodedImage",
+    "clamp_depth",
+    "encode_depth",
+    "encode_image",
+    "encode_rgb",
+]
 
 DepthFormat = Literal["tiff32f", "png16"]
 
@@ -29,7 +36,9 @@ class EncodedImage:
 
 
 def encode_image(
-    pixels: NDArray[np.uint8] | NDArray[np.float32], request: RenderRequest, depth_format: DepthFormat
+    pixels: NDArray[np.uint8] | NDArray[np.float32],
+    request: RenderRequest,
+    depth_format: DepthFormat,
 ) -> EncodedImage:
     """Encode what a renderer returned for `request`.
 

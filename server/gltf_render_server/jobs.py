@@ -9,7 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from .errors import QueueFullError, RequestError, ShuttingDownError
@@ -25,6 +26,14 @@ class _Job:
     is_abandoned: Callable[[], bool]
     submitted_s: float = field(default_factory=time.perf_counter)
     future: Future[RenderedImage] = field(default_factory=Future)
+
+    def settle(self, outcome: RenderedImage | BaseException) -> None:
+        """Answer. A render that ends while it is being given up keeps its first answer."""
+        with suppress(InvalidStateError):
+            if isinstance(outcome, BaseException):
+                self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
 
 
 class RenderQueue:
@@ -148,22 +157,10 @@ class RenderQueue:
         try:
             image = self._renderer.render(job.request)
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
-            _settle(job, lambda: job.future.set_exception(error))
+            job.settle(error)
         else:
-            timed = replace(image, stages_ms={"queue": queue_ms, **image.stages_ms})
-            _settle(job, lambda: job.future.set_result(timed))
+            job.settle(replace(image, stages_ms={"queue": queue_ms, **image.stages_ms}))
 
 
 def _refuse(job: _Job) -> None:
-    error = ShuttingDownError("the server is shutting down; the render was given up")
-    _settle(job, lambda: job.future.set_exception(error))
-
-
-_settling = threading.Lock()
-
-
-def _settle(job: _Job, settle: Callable[[], None]) -> None:
-    """Answer once: a render that ends while it is being given up keeps its first answer."""
-    with _settling:
-        if not job.future.done():
-            settle()
+    job.settle(ShuttingDownError("the server is shutting down; the render was given up"))

@@ -38,7 +38,7 @@ class LabelTable:
 
     @classmethod
     def from_colours(cls, colours: Sequence[Colour | None]) -> LabelTable:
-        """Number the colours of a scene's primitives, where None means "do not render".
+        """Give the colours of a scene's primitives their indices; None means "do not render".
 
         Raises
         ------
@@ -48,15 +48,14 @@ class LabelTable:
         distinct = sorted({colour for colour in colours if colour is not None})
         if len(distinct) > _LARGEST_INDEX:
             raise SceneError(
-                f"{len(distinct)} different labels; at most {_LARGEST_INDEX} can be told apart", "$.materials"
+                f"{len(distinct)} different labels; at most {_LARGEST_INDEX} can be told apart",
+                "$.materials",
             )
         number = {colour: index for index, colour in enumerate(distinct, start=1)}
         indices = tuple(None if colour is None else number[colour] for colour in colours)
         return cls(indices, np.array([NO_LABEL, *distinct], np.uint8))
 
-    def paint(
-        self, object_index: NDArray[np.float32], is_client: NDArray[np.bool_]
-    ) -> NDArray[np.uint8]:
+    def paint(self, object_index: NDArray[np.float32], is_client: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Paint a label image.
 
         Parameters

@@ -171,9 +171,7 @@ def _image_type(form: FormLists) -> ImageType:
     try:
         return ImageType(text)
     except ValueError:
-        raise RequestError(
-            f"image_type: must be one of {', '.join(ImageType)}; got {_shown(text)}"
-        ) from None
+        raise RequestError(f"image_type: must be one of {', '.join(ImageType)}; got {_shown(text)}") from None
 
 
 def _camera(form: FormLists, max_pixels: int) -> Camera:
@@ -251,7 +249,12 @@ def _length(form: FormLists, name: str) -> float:
 
 
 def _number(
-    form: FormLists, name: str, *, below: float, above: float = -math.inf, at_least: float = -math.inf
+    form: FormLists,
+    name: str,
+    *,
+    below: float,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
 ) -> float:
     text = _text(form, name)
     value = float(text) if _NUMBER.fullmatch(text) else math.nan

@@ -33,7 +33,8 @@ class RenderedImage:
     ----------
     pixels : array
         colour: (height, width, 3 or 4) uint8, display-referred; the fourth channel is alpha, 255 = opaque.
-        depth: (height, width) float32, metres along the optical axis between the clipping planes; inf = no hit.
+        depth: (height, width) float32, metres along the optical axis, between the clipping planes;
+        inf = no hit.
         label: (height, width, 3) uint8, exact label colours; white = no label.
     stages_ms : dict of str to float
         Milliseconds in each stage (``import``, ``render``), in order.

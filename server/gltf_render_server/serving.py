@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any
 
 import flask
 from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer, create_server
+from waitress.server import create_server
 from waitress.task import ErrorTask
 
 from .app import error_body
@@ -22,17 +23,23 @@ _RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 Ki
 _ABSURD_BYTES = 2**32  # refused by its Content-Length alone; the application judges what is below
 
 
-class _JsonErrorTask(ErrorTask):
+class _JsonError:
     """Says what waitress itself refuses in the form in which the application says it."""
 
-    def execute(self) -> None:
-        error = self.request.error
+    def __init__(self, error: Any) -> None:
+        self._error = error
+
+    def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        error = self._error
         body = error_body(error.code, f"{error.reason}: {error.body}")
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", "application/json"))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
+        return f"{error.code} {error.reason}", [("Content-Type", "application/json")], body
+
+
+class _JsonErrorTask(ErrorTask):
+    def execute(self) -> None:
+        request: Any = self.request
+        request.error = _JsonError(request.error)
+        super().execute()
 
 
 class _Channel(HTTPChannel):
@@ -56,7 +63,7 @@ class HttpServer:
     def __init__(self, app: flask.Flask, settings: ServerSettings) -> None:
         self._socket = _listen(settings.host, settings.port)
         self._host = settings.host
-        self._server: TcpWSGIServer = create_server(
+        self._server: Any = create_server(
             app,
             sockets=[self._socket],
             threads=settings.max_queue + 1 + _SPARE_THREADS,

@@ -39,7 +39,11 @@ given explicitly override them."""
 
 
 def _option(
-    group: str, default: Any, parse: Callable[[str], Any], help_text: str, metavar: str | None = None
+    group: str,
+    default: Any,
+    parse: Callable[[str], Any],
+    help_text: str,
+    metavar: str | None = None,
 ) -> Any:
     """Declare a field together with its option; `parse` raises ValueError with a reason."""
     choices = getattr(parse, "choices", None)
@@ -158,7 +162,11 @@ class ServerSettings:
         "limits", 256.0, _number(float, 0.001, 2000), "largest scene, in megabytes", "MB"
     )
     blend_file: Path | None = _option(
-        "scene", None, _file, "a .blend scene that the client's objects join; its scripts do not run", "FILE"
+        "scene",
+        None,
+        _file,
+        "a .blend scene that the client's objects join; its scripts do not run",
+        "FILE",
     )
     bpy_settings_file: Path | None = _option(
         "scene",
@@ -172,7 +180,10 @@ class ServerSettings:
         "scene", "z", _choice("z", "y"), "which axis of the glTF points up; Drake's is z"
     )
     engine: Engine | None = _option(
-        "picture", None, _choice("cycles", "eevee"), "renders colour [default: cycles, or the .blend's]"
+        "picture",
+        None,
+        _choice("cycles", "eevee"),
+        "renders colour [default: cycles, or the .blend's]",
     )
     device: Device = _option(
         "picture",
@@ -200,9 +211,7 @@ class ServerSettings:
         "error at which Cycles stops sampling a pixel; 0 = never [default: the quality's]",
         "E",
     )
-    denoise: bool | None = _option(
-        "picture", None, _switch, "denoise colour [default: the quality's]"
-    )
+    denoise: bool | None = _option("picture", None, _switch, "denoise colour [default: the quality's]")
     environment: str | None = _option(
         "picture",
         None,
@@ -218,7 +227,10 @@ class ServerSettings:
         "picture", None, str, "a view transform of Blender's, such as AgX or Standard", "NAME"
     )
     depth_format: DepthFormat = _option(
-        "picture", "tiff32f", _choice("tiff32f", "png16"), "depth as float metres or as 16-bit millimetres"
+        "picture",
+        "tiff32f",
+        _choice("tiff32f", "png16"),
+        "depth as float metres or as 16-bit millimetres",
     )
 
     @classmethod

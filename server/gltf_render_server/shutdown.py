@@ -1,7 +1,7 @@
 """Ending on a signal: answer who waits, leave nothing behind, and end as killed by that signal.
 
-Blender may keep the main thread inside a render for minutes, where no Python signal handler runs. So a thread of
-its own waits for the wake-up byte that the interpreter writes when a signal arrives, and does all that is to be done.
+Blender may keep the main thread inside a render for minutes, where no Python signal handler runs. So a thread
+of its own waits for the byte that the interpreter writes when a signal arrives, and does all there is to do.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ __all__ = ["ShutdownWatch"]
 
 _logger = logging.getLogger(__name__)
 
-_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _GRACE_S = 8.0  # for the render in progress; docker kills after 10
 _DRAIN_S = 2.0
 
@@ -36,7 +34,8 @@ class ShutdownWatch:
     Parameters
     ----------
     queue : RenderQueue
-        Is closed; the render in progress gets `_GRACE_S`, then its client gets an error. A second signal cuts that short.
+        Is closed; the render in progress gets `_GRACE_S`, then its client gets an error. A second signal cuts
+        that short.
     drain : callable of float
         Sends what was answered; gets a limit in seconds.
     clean_up : callable

@@ -1,4 +1,4 @@
-"""Every kind of bad request gets a clear 4xx at once, never reaches the renderer, and harms nobody after it."""
+"""Every bad request gets a clear 4xx at once, never reaches the renderer, and harms nobody after it."""
 
 import base64
 import io
@@ -47,7 +47,11 @@ def raw(data):
 
 
 FIELD_CASES = [
-    *[Bad(f"no {name}", f"{name}: the field is missing", {name: None}) for name in FIELDS if name != "submit"],
+    *[
+        Bad(f"no {name}", f"{name}: the field is missing", {name: None})
+        for name in FIELDS
+        if name != "submit"
+    ],
     Bad("unknown type", "image_type: must be one of color, depth, label", {"image_type": "normal"}),
     Bad("no max_depth", "max_depth: the field is missing", {**DEPTH, "max_depth": None}),
     Bad("no min_depth", "min_depth: the field is missing", {**DEPTH, "min_depth": None}),
@@ -83,7 +87,11 @@ SCENE_CASES = [
     Bad("a list", "scene", scene=raw(b"[]")),
     Bad("a GLB", "scene", scene=raw(b"glTF\x02\0\0\0" + bytes(40))),
     Bad("deeply nested", "scene", scene=raw(b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}")),
-    Bad("no asset", "asset", scene=lambda d: json.dumps({k: v for k, v in d.items() if k != "asset"}).encode()),
+    Bad(
+        "no asset",
+        "asset",
+        scene=lambda d: json.dumps({k: v for k, v in d.items() if k != "asset"}).encode(),
+    ),
     Bad("glTF 1.0", "version", scene=edited("asset/version", "1.0")),
     Bad("no camera", "tiny primitive", scene=edited("cameras", None)),
     Bad("camera in no node", "camera", scene=edited("nodes/1/camera", None)),
@@ -91,34 +99,75 @@ SCENE_CASES = [
     Bad("mesh that is not there", "$.nodes[0].mesh", scene=edited("nodes/0/mesh", 7)),
     Bad("negative mesh", "$.nodes[0].mesh", scene=edited("nodes/0/mesh", -1)),
     Bad("mesh is a string", "$.nodes[0].mesh", scene=edited("nodes/0/mesh", "0")),
-    Bad("child that is not there", "$.nodes[2].children", scene=edited("nodes/2/children", [0, 1, 99])),
+    Bad(
+        "child that is not there",
+        "$.nodes[2].children",
+        scene=edited("nodes/2/children", [0, 1, 99]),
+    ),
     Bad("node cycle", "$.nodes", scene=edited("nodes/0/children", [2])),
     Bad("node is its own child", "$.nodes", scene=edited("nodes/0/children", [0])),
     Bad("scene that is not there", "$.scene", scene=edited("scene", 3)),
     Bad("matrix of 15", "$.nodes[0].matrix", scene=edited("nodes/0/matrix", [1.0] * 15)),
     Bad("matrix with a word", "$.nodes[0].matrix", scene=edited("nodes/0/matrix", ["x"] * 16)),
     Bad("material that is not there", "material", scene=edited("meshes/0/primitives/0/material", 5)),
-    Bad("accessor that is not there", "POSITION", scene=edited("meshes/0/primitives/0/attributes/POSITION", 9)),
-    Bad("view that is not there", "$.accessors[0].bufferView", scene=edited("accessors/0/bufferView", 9)),
-    Bad("buffer that is not there", "$.bufferViews[0].buffer", scene=edited("bufferViews/0/buffer", 9)),
+    Bad(
+        "accessor that is not there",
+        "POSITION",
+        scene=edited("meshes/0/primitives/0/attributes/POSITION", 9),
+    ),
+    Bad(
+        "view that is not there",
+        "$.accessors[0].bufferView",
+        scene=edited("accessors/0/bufferView", 9),
+    ),
+    Bad(
+        "buffer that is not there",
+        "$.bufferViews[0].buffer",
+        scene=edited("bufferViews/0/buffer", 9),
+    ),
     Bad("accessor longer than its view", "$.accessors[0]", scene=edited("accessors/0/count", 10**6)),
     Bad("accessor of absurd count", "$.accessors[0]", scene=edited("accessors/0/count", 10**15)),
-    Bad("view longer than its buffer", "$.bufferViews[0]", scene=edited("bufferViews/0/byteLength", 10**6)),
+    Bad(
+        "view longer than its buffer",
+        "$.bufferViews[0]",
+        scene=edited("bufferViews/0/byteLength", 10**6),
+    ),
     Bad("buffer longer than its data", "$.buffers[0]", scene=edited("buffers/0/byteLength", 10**6)),
-    Bad("unknown component type", "$.accessors[0].componentType", scene=edited("accessors/0/componentType", 1)),
-    Bad("not base64", "$.buffers[0].uri", scene=buffer_uri("data:application/octet-stream;base64,!!!!")),
+    Bad(
+        "unknown component type",
+        "$.accessors[0].componentType",
+        scene=edited("accessors/0/componentType", 1),
+    ),
+    Bad(
+        "not base64",
+        "$.buffers[0].uri",
+        scene=buffer_uri("data:application/octet-stream;base64,!!!!"),
+    ),
     Bad("a file next to it", "data:", scene=buffer_uri("scene.bin")),
     Bad("a file of the host", "data:", scene=buffer_uri("/etc/passwd")),
     Bad("a file URL", "data:", scene=buffer_uri("file:///etc/passwd")),
     Bad("a path upwards", "data:", scene=buffer_uri("../../../../etc/passwd")),
     Bad("a web address", "data:", scene=buffer_uri("http://127.0.0.1:1/x.bin")),
     Bad("an image of the host", "data:", scene=edited("images", [{"uri": "/etc/hostname"}])),
-    Bad("an image that is none", "$.images[0]", scene=edited("images", [{"uri": "data:image/png;base64,AAAA"}])),
+    Bad(
+        "an image that is none",
+        "$.images[0]",
+        scene=edited("images", [{"uri": "data:image/png;base64,AAAA"}]),
+    ),
     Bad("NaN in JSON", "scene", scene=lambda d: json.dumps(d).replace("0.8", "NaN").encode()),
     Bad("required extension", "EXT_made_up", scene=edited("extensionsRequired", ["EXT_made_up"])),
-    Bad("vertex that is not there", "$.meshes[0].primitives[0].indices", scene=lambda d: with_bad_index(d)),
+    Bad(
+        "vertex that is not there",
+        "$.meshes[0].primitives[0].indices",
+        scene=lambda d: with_bad_index(d),
+    ),
     Bad("position that is not a number", "POSITION", scene=lambda d: with_nan(d)),
-    Bad("too large", "--max-scene-mb", scene=lambda d: json.dumps(d).encode() + b" " * 1_000_001, status=413),
+    Bad(
+        "too large",
+        "--max-scene-mb",
+        scene=lambda d: json.dumps(d).encode() + b" " * 1_000_001,
+        status=413,
+    ),
 ]
 
 
@@ -196,7 +245,12 @@ def test_no_scene(client):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/render", 405), ("POST", "/healthz", 405), ("GET", "/nothing", 404), ("PUT", "/render", 405)],
+    [
+        ("GET", "/render", 405),
+        ("POST", "/healthz", 405),
+        ("GET", "/nothing", 404),
+        ("PUT", "/render", 405),
+    ],
 )
 def test_wrong_door(client, method, path, status):
     response = client.open(path, method=method)

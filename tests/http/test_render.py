@@ -87,9 +87,7 @@ def test_index_says_what_this_is(client):
 
 def test_full_queue(client, app, renderer, scene):
     renderer.gate.clear()
-    threads = [
-        threading.Thread(target=post, args=(app.test_client(), scene.to_bytes())) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=post, args=(app.test_client(), scene.to_bytes())) for _ in range(3)]
     for thread in threads:
         thread.start()
     while client.get("/healthz").json["queue_length"] < 2:
@@ -108,7 +106,10 @@ def test_full_queue(client, app, renderer, scene):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (RenderError("Blender could not render: out of memory"), "Blender could not render: out of memory"),
+        (
+            RenderError("Blender could not render: out of memory"),
+            "Blender could not render: out of memory",
+        ),
         (ZeroDivisionError("secret detail"), "the server failed; its log tells more"),
     ],
 )

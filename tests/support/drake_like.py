@@ -70,9 +70,7 @@ def empty_document() -> dict[str, Any]:
         "scene": 0,
         "scenes": [{"name": "Layer 0", "nodes": []}],
         "nodes": [{"name": "Renderer Node", "children": []}],
-        "cameras": [
-            {"type": "perspective", "perspective": {"yfov": 0.8, "znear": 0.05, "aspectRatio": 1.0}}
-        ],
+        "cameras": [{"type": "perspective", "perspective": {"yfov": 0.8, "znear": 0.05, "aspectRatio": 1.0}}],
         "meshes": [],
         "materials": [],
         "accessors": [],
@@ -87,7 +85,12 @@ def add_mesh(document: dict[str, Any], body: Body, image_type: str) -> None:
     indices = add_accessor(document, body.triangles.reshape(-1).astype("<u4"), "SCALAR")
     material = len(document["materials"])
     document["materials"].append(drake_material(body, image_type))
-    primitive = {"attributes": {"POSITION": position}, "indices": indices, "material": material, "mode": 4}
+    primitive = {
+        "attributes": {"POSITION": position},
+        "indices": indices,
+        "material": material,
+        "mode": 4,
+    }
     document["meshes"].append({"name": f"g{len(document['meshes'])}", "primitives": [primitive]})
 
 
@@ -171,7 +174,7 @@ class Oracle:
 
     depth: (height, width) float64, planar, metres, inf = no hit between the clipping planes.
     label: (height, width), 0 = no hit.
-    is_sharp: (height, width) bool, False where the ray passes an edge or a plane so closely that rounding decides.
+    is_sharp: (height, width) bool, False where the ray passes an edge so closely that rounding decides.
     """
 
     depth: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Requests recorded from Drake's own client, with its own renderer's depth and labels; kept outside the project."""
+"""Requests recorded from Drake's own client, with its own renderer's answers; kept outside the project."""
 
 from __future__ import annotations
 

@@ -17,9 +17,7 @@ def decoded(encoded):
 
 def test_out_of_range_depths_are_marked():
     clamped = clamp_depth(DEPTH, DepthRange(0.5, 3.0))
-    np.testing.assert_array_equal(
-        clamped, np.array([[0, 0.5, 1.2345678], [3.0, np.inf, np.inf]], np.float32)
-    )
+    np.testing.assert_array_equal(clamped, np.array([[0, 0.5, 1.2345678], [3.0, np.inf, np.inf]], np.float32))
     assert DEPTH[0, 0] == np.float32(0.1), "the renderer's array stays as it was"
 
 

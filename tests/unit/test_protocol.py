@@ -64,13 +64,34 @@ def test_missing_field_is_named(name):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[(name, text) for name in ("width", "height") for text in ("0", "-5", "6.5", "1e3", "", "x", "٣", "9" * 5000)],
+        *[
+            (name, text)
+            for name in ("width", "height")
+            for text in ("0", "-5", "6.5", "1e3", "", "x", "٣", "9" * 5000)
+        ],
         *[
             (name, text)
             for name in ("near", "far", "focal_x", "focal_y", "fov_x", "fov_y", "max_depth")
-            for text in ("0", "-1", "nan", "inf", "1e999", "1e300", "", "1_0", "0x10", "1,5", "one", "٣")
+            for text in (
+                "0",
+                "-1",
+                "nan",
+                "inf",
+                "1e999",
+                "1e300",
+                "",
+                "1_0",
+                "0x10",
+                "1,5",
+                "one",
+                "٣",
+            )
         ],
-        *[(name, text) for name in ("center_x", "center_y", "min_depth") for text in ("nan", "-inf", "", "1e10")],
+        *[
+            (name, text)
+            for name in ("center_x", "center_y", "min_depth")
+            for text in ("nan", "-inf", "", "1e10")
+        ],
         ("min_depth", "-0.1"),
         ("fov_x", "3.2"),
         ("image_type", "colour"),

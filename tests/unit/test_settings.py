@@ -41,7 +41,7 @@ def test_files_must_exist(tmp_path):
     blend = tmp_path / "room_with_underscores.blend"
     blend.write_bytes(b"")
     assert read("--blend_file", str(blend)).blend_file == blend
-    with pytest.raises(SettingsError, match="BLEND_FILE=.*no such file"):
+    with pytest.raises(SettingsError, match=r"BLEND_FILE=.*no such file"):
         ServerSettings.from_environment({"GLTF_RENDER_SERVER_BLEND_FILE": "/no/such"})
 
 
@@ -76,5 +76,12 @@ def test_help_shows_groups_and_defaults(capsys):
         read("--help")
     text = capsys.readouterr().out
     assert caught.value.code == 0
-    for word in ("server:", "limits:", "scene:", "picture:", "[default: 8000]", "--bpy-settings-file"):
+    for word in (
+        "server:",
+        "limits:",
+        "scene:",
+        "picture:",
+        "[default: 8000]",
+        "--bpy-settings-file",
+    ):
         assert word in text

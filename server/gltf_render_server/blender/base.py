@@ -36,8 +36,8 @@ class BaseScene:
         Renders depth and labels: the same objects, none of the settings.
     workshop : bpy.types.Scene
         Where the importer works, so that no unit scale, mode or selection of the user's can disturb it.
-    camera : bpy.types.Object
-        The camera of all requests.
+    camera, lens : bpy.types.Object, bpy.types.Camera
+        The camera of all requests, and its data.
     flat : bpy.types.Material
         What all of the client's objects are made of in the exact pass; its pass index is no other material's.
 
@@ -51,6 +51,7 @@ class BaseScene:
     exact: bpy.types.Scene
     workshop: bpy.types.Scene
     camera: bpy.types.Object
+    lens: bpy.types.Camera
     flat: bpy.types.Material
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -96,7 +97,8 @@ class BaseScene:
     def _prepare(self) -> None:
         """Add what the server needs beside the user's own, once all of the user's has run."""
         self.colour = bpy.context.scene
-        self.camera = bpy.data.objects.new("Render Camera", bpy.data.cameras.new("Render Camera"))
+        self.lens = bpy.data.cameras.new("Render Camera")
+        self.camera = bpy.data.objects.new("Render Camera", self.lens)
         self.camera.rotation_mode = "QUATERNION"
         self.flat = _flat_material()
         self.workshop = bpy.data.scenes.new("glTF Import")
@@ -138,7 +140,7 @@ def _run_script(path: Path | None) -> None:
     try:
         code = compile(path.read_bytes(), os.fspath(path), "exec")
         exec(code, {"bpy": bpy, "__name__": "bpy_settings", "__file__": os.fspath(path)})  # noqa: S102
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a user's script may raise
+    except (Exception, SystemExit) as error:
         _logger.error("%s failed", path, exc_info=error)
         raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
 

@@ -9,11 +9,20 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import bpy
 
-__all__ = ["EEVEE", "IMPORT_OPTIONS", "importer_extensions", "index_pass_names", "node_tree", "quiet", "set_image_format"]
+__all__ = [
+    "EEVEE",
+    "IMPORT_OPTIONS",
+    "importer_extensions",
+    "index_pass_names",
+    "node_tree",
+    "quiet",
+    "set_image_format",
+]
 
 _IS_5 = bpy.app.version >= (5, 0)
 
@@ -71,7 +80,7 @@ def quiet() -> Iterator[None]:
     """Keep what Blender itself prints, a line for each step of a render, off the standard output."""
     sys.stdout.flush()
     kept = os.dup(1)
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
         yield

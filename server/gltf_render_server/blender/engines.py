@@ -133,7 +133,7 @@ def _apply_preset(scene: bpy.types.Scene, preset: Preset) -> None:
 
 
 def _apply_defaults(scene: bpy.types.Scene) -> None:
-    """The look of a scene that brings none of its own; docs/colour.md shows why."""
+    """Give a scene that brings none the look that docs/colour.md explains."""
     scene.view_settings.view_transform = "AgX"
 
 
@@ -149,12 +149,12 @@ def _apply_explicit(scene: bpy.types.Scene, settings: ServerSettings) -> None:
     if settings.exposure is not None:
         scene.view_settings.exposure = settings.exposure
     if settings.view_transform is not None:
-        _set_view_transform(scene.view_settings, settings.view_transform)
+        _set_view_transform(scene, settings.view_transform)
 
 
-def _set_view_transform(view: bpy.types.ColorManagedViewSettings, name: str) -> None:
+def _set_view_transform(scene: bpy.types.Scene, name: str) -> None:
     try:
-        view.view_transform = name
+        scene.view_settings.view_transform = name
     except TypeError as error:
         raise SettingsError(f"--view-transform {name}: {error}") from error
 

@@ -10,7 +10,13 @@ import bpy
 from ..errors import SettingsError
 from . import compat
 
-__all__ = ["DEFAULT_ENVIRONMENT", "brings_light", "environment_names", "find_environment", "make_environment"]
+__all__ = [
+    "DEFAULT_ENVIRONMENT",
+    "brings_light",
+    "environment_names",
+    "find_environment",
+    "make_environment",
+]
 
 DEFAULT_ENVIRONMENT = "interior"
 
@@ -69,7 +75,7 @@ def make_environment(path: Path) -> bpy.types.World:
 
 def _load(path: Path) -> bpy.types.Image:
     image = bpy.data.images.load(str(path), check_existing=True)
-    if not all(image.size):
+    if 0 in (image.size[0], image.size[1]):
         raise SettingsError(f"--environment {path}: Blender cannot read this image")
     return image
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import bpy
 import numpy as np
@@ -17,6 +18,8 @@ from ..errors import RenderError
 from . import compat
 
 __all__ = ["ExactPass", "render_colour", "render_exact"]
+
+_Result = TypeVar("_Result")
 
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
 
@@ -73,8 +76,8 @@ def render_exact(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) ->
 
 
 def _render(
-    scene: bpy.types.Scene, camera: BlenderCamera, path: Path, read: Callable[[Path], object]
-) -> object:
+    scene: bpy.types.Scene, camera: BlenderCamera, path: Path, read: Callable[[Path], _Result]
+) -> _Result:
     _set_frame(scene.render, camera)
     scene.render.filepath = str(path)
     try:
@@ -108,9 +111,7 @@ def _read_png(path: Path) -> NDArray[np.uint8]:
 
 def _read_exact(path: Path) -> ExactPass:
     with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {
-            name: channel.pixels for part in file.parts for name, channel in part.channels.items()
-        }
+        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
     object_name, material_name = compat.index_pass_names()
     depth = _channel(channels, "Depth.Z")
     return ExactPass(

@@ -21,7 +21,7 @@ from ..settings import ServerSettings
 from . import compat, engines
 from .base import BaseScene
 from .passes import render_colour, render_exact
-from .scene import ClientScene, place_camera
+from .scene import ClientScene, mesh_of, place_camera
 
 __all__ = ["BlenderRenderer"]
 
@@ -45,7 +45,8 @@ class BlenderRenderer:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._folder = Path(tempfile.mkdtemp(prefix="gltf-render-server-", dir=_memory_folder()))
+        prefix = f"gltf-render-server-{os.getpid()}-"
+        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_memory_folder()))
         self._base = BaseScene(settings)
         self._client = ClientScene(self._base, settings.up_axis, self._folder)
         self.extensions = compat.importer_extensions()
@@ -71,7 +72,7 @@ class BlenderRenderer:
         self._base.refresh()
         place_camera(self._base.camera, request.scene, self._settings.up_axis)
         camera = blender_camera(request.camera)
-        _set_camera(self._base.camera.data, camera, request.camera)
+        _set_camera(self._base.lens, camera, request.camera)
         if request.image_type is ImageType.COLOR:
             return self._render_colour(request, camera)
         return self._render_exact(request, camera)
@@ -140,16 +141,14 @@ def _set_camera(data: bpy.types.Camera, camera: BlenderCamera, asked: Camera) ->
     data.clip_end = asked.far
 
 
-def _mark(
-    objects: list[list[bpy.types.Object]], table: LabelTable, flat: bpy.types.Material
-) -> None:
-    """Give each object its label's pass index, and all the one material that tells them from the user's own."""
+def _mark(objects: list[list[bpy.types.Object]], table: LabelTable, flat: bpy.types.Material) -> None:
+    """Give each object its label's index, and all the material that tells them from the user's own."""
     for placed, index in zip(objects, table.indices, strict=True):
         for item in placed:
             item.hide_render = index is None
             item.pass_index = index or 0
         if placed:
-            materials = placed[0].data.materials  # shared by all of them
+            materials = mesh_of(placed[0]).materials  # shared by all of them
             materials.clear()
             materials.append(flat)
 

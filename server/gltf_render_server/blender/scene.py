@@ -20,7 +20,7 @@ from ..settings import UpAxis
 from . import compat
 from .base import BaseScene
 
-__all__ = ["ClientScene", "place_camera"]
+__all__ = ["ClientScene", "import_gltf", "mesh_of", "place_camera"]
 
 _logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class ClientScene:
         try:
             yield self._build(scene, target, materials=materials, lights=lights)
         finally:
-            bpy.data.batch_remove(set(bpy.data.user_map()) - before)
+            bpy.data.batch_remove(list(set(bpy.data.user_map()) - before))
 
     def _build(
         self, scene: Scene, target: bpy.types.Scene, *, materials: bool, lights: bool
@@ -88,7 +88,7 @@ class ClientScene:
         if materials:
             for index, primitive in enumerate(scene.primitives):
                 if not primitive.has_normals and (part := parts.get(("grs_primitive", index))):
-                    _smooth(part.data)
+                    _smooth(mesh_of(part))
         root = bpy.data.objects.new("glTF Client", None)
         collection.objects.link(root)
         objects: list[list[bpy.types.Object]] = [[] for _ in scene.primitives]
@@ -105,27 +105,14 @@ class ClientScene:
         self, scene: Scene, *, materials: bool, lights: bool
     ) -> dict[tuple[str, int], bpy.types.Object]:
         """Import every part once, at the origin, into a scene of its own."""
-        document = import_document(
-            scene, range(len(scene.primitives)), materials=materials, lights=lights
-        )
-        self._file.write_bytes(document)
-        workshop = self._base.workshop
+        everything = range(len(scene.primitives))
+        document = import_document(scene, everything, materials=materials, lights=lights)
         try:
-            with (
-                compat.quiet(),
-                bpy.context.temp_override(
-                    scene=workshop,
-                    view_layer=workshop.view_layers[0],
-                    collection=workshop.collection,
-                ),
-            ):
-                bpy.ops.import_scene.gltf(filepath=str(self._file), **compat.IMPORT_OPTIONS)
-        except RuntimeError as error:
-            _logger.warning("the importer failed", exc_info=error)
-            raise SceneError(f"Blender cannot import it: {_last_line(error)}") from error
+            self._file.write_bytes(document)
+            import_gltf(self._file, self._base.workshop)
         finally:
             self._file.unlink(missing_ok=True)
-        return _parts(workshop)
+        return _parts(self._base.workshop)
 
     def _place(
         self,
@@ -142,15 +129,43 @@ class ClientScene:
         placed = bpy.data.objects.new(part.name, part.data)
         placed.parent = root
         world = self._world @ matrix @ _Y_UP_TO_Z_UP.T
-        placed.matrix_parent_inverse = Matrix(world) @ part.matrix_basis
+        placed.matrix_parent_inverse = Matrix(world.tolist()) @ part.matrix_basis
         collection.objects.link(placed)
         return placed
+
+
+def import_gltf(path: Path, target: bpy.types.Scene) -> None:
+    """Run Blender's importer.
+
+    Raises
+    ------
+    SceneError
+        It refuses the file.
+    """
+    context = {
+        "scene": target,
+        "view_layer": target.view_layers[0],
+        "collection": target.collection,
+    }
+    try:
+        with compat.quiet(), bpy.context.temp_override(**context):
+            bpy.ops.import_scene.gltf(filepath=str(path), **compat.IMPORT_OPTIONS)
+    except RuntimeError as error:
+        _logger.warning("the importer failed", exc_info=error)
+        raise SceneError(f"Blender cannot import it: {_reason(error)}") from error
 
 
 def place_camera(camera: bpy.types.Object, scene: Scene, up_axis: UpAxis) -> None:
     """Give Blender's camera the pose of the client's; both look along -z with y up."""
     world = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
-    camera.matrix_basis = Matrix(world @ scene.camera_to_world)
+    camera.matrix_basis = Matrix((world @ scene.camera_to_world).tolist())
+
+
+def mesh_of(item: bpy.types.Object) -> bpy.types.Mesh:
+    """Return the mesh of a mesh object."""
+    if not isinstance(item.data, bpy.types.Mesh):
+        raise TypeError(f"{item.name} is no mesh but {item.type}")
+    return item.data
 
 
 def _parts(workshop: bpy.types.Scene) -> dict[tuple[str, int], bpy.types.Object]:
@@ -170,7 +185,7 @@ def _smooth(mesh: bpy.types.Mesh) -> None:
     welded = bmesh.new()
     try:
         welded.from_mesh(mesh)
-        bmesh.ops.remove_doubles(welded, verts=welded.verts, dist=_WELD_DISTANCE * size)
+        bmesh.ops.remove_doubles(welded, verts=list(welded.verts), dist=_WELD_DISTANCE * size)
         welded.to_mesh(mesh)
     finally:
         welded.free()
@@ -185,7 +200,7 @@ def _bounds(mesh: bpy.types.Mesh) -> Sequence[Sequence[float]]:
     return [points.min(0).tolist(), points.max(0).tolist()]
 
 
-def _last_line(error: RuntimeError) -> str:
+def _reason(error: RuntimeError) -> str:
     """Return the reason without the traceback that an operator's error carries."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reasons = [line for line in lines if not line.startswith(("Location:", "Error: Python: Traceback"))]

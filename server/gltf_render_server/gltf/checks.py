@@ -1,0 +1,164 @@
+"""Indices and geometry: every reference leads somewhere, and every vertex is a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..errors import SceneError
+from . import schema
+from .resources import read_accessor
+
+__all__ = ["check_geometry", "check_indices"]
+
+_FARTHEST_M = 1e9
+_FLOAT = 5126
+_UNSIGNED = {5121, 5123, 5125}
+_QUANTIZED = {5120, 5121, 5122, 5123}
+_DRACO = "KHR_draco_mesh_compression"
+
+Reference = tuple[int | None, int, str, str]
+"""Index, how many there are, what it refers to, where it stands."""
+
+
+def check_indices(document: schema.Document) -> None:
+    """Check that every index refers to something.
+
+    Raises
+    ------
+    SceneError
+        One does not.
+    """
+    if document.scene is not None and document.scene >= len(document.scenes):
+        raise SceneError(f"there is no scene {document.scene}", "$.scene")
+    for index, count, what, where in _references(document):
+        if index is not None and index >= count:
+            raise SceneError(f"there is no {what} {index}", where)
+
+
+def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
+    """Check positions and vertex indices; `resources.check_views` must have passed.
+
+    Raises
+    ------
+    SceneError
+        A position is not finite or absurdly far, an index names a vertex that is not there, or an
+        accessor has the wrong type for its use.
+    """
+    checked: set[tuple[int, int | None]] = set()
+    for number, mesh in enumerate(document.meshes):
+        for place, primitive in enumerate(mesh.primitives):
+            where = f"$.meshes[{number}].primitives[{place}]"
+            position = primitive.attributes.get("POSITION")
+            if position is None:
+                continue
+            _check_types(document, primitive, position, where)
+            if (position, primitive.indices) in checked or _is_compressed(primitive):
+                continue
+            checked.add((position, primitive.indices))
+            _check_positions(document, buffers, position, where)
+            if primitive.indices is not None:
+                vertices = document.accessors[position].count
+                _check_vertex_indices(document, buffers, primitive.indices, vertices, where)
+
+
+def _is_compressed(primitive: schema.Primitive) -> bool:
+    return bool(primitive.extensions) and _DRACO in (primitive.extensions or {})
+
+
+def _references(document: schema.Document) -> Iterator[Reference]:
+    yield from _node_references(document)
+    yield from _mesh_references(document)
+    yield from _data_references(document)
+    yield from _picture_references(document)
+
+
+def _node_references(document: schema.Document) -> Iterator[Reference]:
+    nodes, meshes = len(document.nodes), len(document.meshes)
+    for number, scene in enumerate(document.scenes):
+        for place, node in enumerate(scene.nodes or ()):
+            yield node, nodes, "node", f"$.scenes[{number}].nodes[{place}]"
+    for number, item in enumerate(document.nodes):
+        yield item.mesh, meshes, "mesh", f"$.nodes[{number}].mesh"
+        yield item.camera, len(document.cameras), "camera", f"$.nodes[{number}].camera"
+        yield item.skin, len(document.skins), "skin", f"$.nodes[{number}].skin"
+        for child in item.children or ():
+            yield child, nodes, "node", f"$.nodes[{number}].children"
+
+
+def _mesh_references(document: schema.Document) -> Iterator[Reference]:
+    accessors, materials = len(document.accessors), len(document.materials)
+    for number, mesh in enumerate(document.meshes):
+        for place, primitive in enumerate(mesh.primitives):
+            where = f"$.meshes[{number}].primitives[{place}]"
+            yield primitive.indices, accessors, "accessor", f"{where}.indices"
+            yield primitive.material, materials, "material", f"{where}.material"
+            for name, accessor in primitive.attributes.items():
+                yield accessor, accessors, "accessor", f"{where}.attributes.{name[:40]}"
+            for target in primitive.targets or ():
+                for accessor in target.values():
+                    yield accessor, accessors, "accessor", f"{where}.targets"
+
+
+def _data_references(document: schema.Document) -> Iterator[Reference]:
+    views, buffers = len(document.buffer_views), len(document.buffers)
+    for number, accessor in enumerate(document.accessors):
+        yield accessor.buffer_view, views, "buffer view", f"$.accessors[{number}].bufferView"
+        if accessor.sparse is not None:
+            where = f"$.accessors[{number}].sparse"
+            yield accessor.sparse.indices.buffer_view, views, "buffer view", f"{where}.indices.bufferView"
+            yield accessor.sparse.values.buffer_view, views, "buffer view", f"{where}.values.bufferView"
+    for number, view in enumerate(document.buffer_views):
+        yield view.buffer, buffers, "buffer", f"$.bufferViews[{number}].buffer"
+
+
+def _picture_references(document: schema.Document) -> Iterator[Reference]:
+    images, samplers, textures = len(document.images), len(document.samplers), len(document.textures)
+    for number, image in enumerate(document.images):
+        yield image.buffer_view, len(document.buffer_views), "buffer view", f"$.images[{number}].bufferView"
+    for number, texture in enumerate(document.textures):
+        yield texture.source, images, "image", f"$.textures[{number}].source"
+        yield texture.sampler, samplers, "sampler", f"$.textures[{number}].sampler"
+    for number, material in enumerate(document.materials):
+        pbr = material.pbr_metallic_roughness
+        for info in (
+            material.normal_texture,
+            material.occlusion_texture,
+            material.emissive_texture,
+            pbr and pbr.base_color_texture,
+            pbr and pbr.metallic_roughness_texture,
+        ):
+            if info is not None:
+                yield info.index, textures, "texture", f"$.materials[{number}]"
+
+
+def _check_types(document: schema.Document, primitive: schema.Primitive, position: int, where: str) -> None:
+    accessor = document.accessors[position]
+    if accessor.type != "VEC3" or accessor.component_type not in {_FLOAT, *_QUANTIZED}:
+        raise SceneError("positions must be VEC3 of floats", f"{where}.attributes.POSITION")
+    for name, other in primitive.attributes.items():
+        if document.accessors[other].count != accessor.count:
+            raise SceneError("its attributes have different counts", f"{where}.attributes.{name[:40]}")
+    if primitive.indices is not None:
+        indices = document.accessors[primitive.indices]
+        if indices.type != "SCALAR" or indices.component_type not in _UNSIGNED:
+            raise SceneError("indices must be unsigned scalars", f"{where}.indices")
+
+
+def _check_positions(document: schema.Document, buffers: Sequence[bytes], position: int, where: str) -> None:
+    points = read_accessor(document, buffers, position)
+    # min and max let a NaN through, and touch the data once each
+    low, high = points.min(initial=0), points.max(initial=0)
+    if not (low > -_FARTHEST_M and high < _FARTHEST_M):
+        raise SceneError(
+            f"a position is not finite, or beyond {_FARTHEST_M:g}", f"{where}.attributes.POSITION"
+        )
+
+
+def _check_vertex_indices(
+    document: schema.Document, buffers: Sequence[bytes], indices: int, vertices: int, where: str
+) -> None:
+    largest = int(np.max(read_accessor(document, buffers, indices)))
+    if largest >= vertices:
+        raise SceneError(f"names vertex {largest} of {vertices}", f"{where}.indices")

@@ -1,0 +1,280 @@
+"""Bytes -> Scene: decoded, repaired, checked, and flattened to what is drawn where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+from . import schema
+from .checks import check_geometry, check_indices
+from .graph import Graph, nearest_rigid, trs_matrices
+from .repair import repair_draco, repair_json
+from .resources import check_images, check_views, decode_buffers, read_accessor
+
+__all__ = ["LightPlacement", "Placement", "Primitive", "Scene", "parse_scene"]
+
+_FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
+_LIGHTS = "KHR_lights_punctual"
+_INSTANCING = "EXT_mesh_gpu_instancing"
+_OWN_WORK = frozenset({_INSTANCING})
+"""Extensions that are dealt with here, whatever the importer knows."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """A surface with one material.
+
+    Attributes
+    ----------
+    mesh, number : int
+        Its place in the document, ``$.meshes[mesh].primitives[number]``.
+    material : int or None
+    has_normals : bool
+    """
+
+    mesh: int
+    number: int
+    material: int | None
+    has_normals: bool
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A primitive in the world.
+
+    Attributes
+    ----------
+    primitive : int
+        Index into ``Scene.primitives``.
+    matrix : (4, 4) float64
+        Column vectors, primitive to world; may shear.
+    """
+
+    primitive: int
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
+class LightPlacement:
+    """A light in the world.
+
+    Attributes
+    ----------
+    light : int
+        Index into the document's lights.
+    matrix : (4, 4) float64
+        Column vectors, light to world; it shines along -z.
+    """
+
+    light: int
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A document that passed every check.
+
+    Attributes
+    ----------
+    json : dict
+        The document after repairs; not to be changed.
+    source : schema.Document
+        The same, typed.
+    camera_to_world : (4, 4) float64
+        Pose of the camera ``cameras[0]``, which looks along -z with y up; rigid, column vectors, in the
+        file's own world axes.
+    primitives : tuple of Primitive
+        All surfaces that the default scene shows, once each.
+    placements : tuple of Placement
+        Where they are.
+    lights : tuple of LightPlacement
+    warnings : tuple of str
+        What was dropped or is not drawn, for the log.
+    """
+
+    json: dict[str, Any]
+    source: schema.Document
+    camera_to_world: Matrix
+    primitives: tuple[Primitive, ...]
+    placements: tuple[Placement, ...]
+    lights: tuple[LightPlacement, ...]
+    warnings: tuple[str, ...]
+
+
+def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
+    """Read a glTF 2.0 JSON document and check all that a back end relies on.
+
+    Parameters
+    ----------
+    data : bytes
+        Resources are embedded as ``data:`` URIs; nothing else is ever opened.
+    extensions : frozenset of str
+        The extensions that the back end's importer knows.
+
+    Raises
+    ------
+    SceneError
+        Anything is wrong; the message says what and where.
+    """
+    json = _decode(data)
+    warnings = repair_json(json)
+    document = _convert(json)
+    _check_version(document.asset)
+    _check_required(document, extensions | _OWN_WORK)
+    check_indices(document)
+    graph = Graph.from_document(document)
+    camera_to_world = _camera_to_world(document, graph)
+    buffers = decode_buffers(document.buffers)
+    check_views(document)
+    repair_draco(document, buffers)
+    check_geometry(document, buffers)
+    check_images(document, buffers)
+    primitives, placements = _placements(document, buffers, graph, warnings)
+    lights = _lights(document, graph, warnings)
+    return Scene(json, document, camera_to_world, primitives, placements, lights, tuple(warnings))
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    if data.startswith(b"glTF"):
+        raise SceneError("is a binary .glb; send the JSON form with embedded resources")
+    try:
+        json = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SceneError(f"is not JSON: {str(error)[:200]}") from None
+    if not isinstance(json, dict):
+        raise SceneError(f"must be a JSON object; it is a {type(json).__name__}")
+    return json
+
+
+def _convert(json: dict[str, Any]) -> schema.Document:
+    try:
+        return msgspec.convert(json, schema.Document)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        raise SceneError(message[:200], where.strip("`")[:200] or "$") from None
+    except RecursionError:
+        raise SceneError("is nested too deeply") from None
+
+
+def _check_version(asset: schema.Asset) -> None:
+    for name, version in (("version", asset.version), ("minVersion", asset.min_version)):
+        if version is not None and not re.fullmatch(r"2\.[0-9]{1,3}", version):
+            raise SceneError(f"glTF {version[:20]} is not supported; glTF 2.0 is", f"$.asset.{name}")
+
+
+def _check_required(document: schema.Document, known: frozenset[str]) -> None:
+    unknown = sorted(set(document.extensions_required) - known)
+    if unknown:
+        names = ", ".join(name[:60] for name in unknown[:10])
+        raise SceneError(
+            f"requires {names}, which cannot be read here; export it again without", "$.extensionsRequired"
+        )
+
+
+def _camera_to_world(document: schema.Document, graph: Graph) -> Matrix:
+    for index in graph.order if document.cameras else ():
+        if document.nodes[index].camera == 0:
+            return nearest_rigid(graph.world[index], f"$.nodes[{index}]")
+    raise SceneError(
+        "there is no camera. Drake sends none for a scene without any primitive or OBJ: add a tiny primitive "
+        "with a perception role, such as a box of 1 mm",
+        "$.cameras",
+    )
+
+
+def _placements(
+    document: schema.Document, buffers: tuple[bytes, ...], graph: Graph, warnings: list[str]
+) -> tuple[tuple[Primitive, ...], tuple[Placement, ...]]:
+    numbers: dict[tuple[int, int], int] = {}
+    primitives: list[Primitive] = []
+    placements: list[Placement] = []
+    for index in graph.order:
+        node = document.nodes[index]
+        if node.mesh is None:
+            continue
+        if node.skin is not None:
+            warnings.append(f"nodes[{index}]: drawn without its skin, in its bind pose")
+        matrices = _instances(document, buffers, index, graph.world[index])
+        for primitive in _surfaces(document, node.mesh):
+            key = (primitive.mesh, primitive.number)
+            if key not in numbers:
+                numbers[key] = len(primitives)
+                primitives.append(primitive)
+            placements += [Placement(numbers[key], matrix) for matrix in matrices]
+    return tuple(primitives), tuple(placements)
+
+
+def _surfaces(document: schema.Document, mesh: int) -> Iterator[Primitive]:
+    for number, primitive in enumerate(document.meshes[mesh].primitives):
+        if primitive.mode >= _FIRST_SURFACE_MODE and "POSITION" in primitive.attributes:
+            yield Primitive(mesh, number, primitive.material, "NORMAL" in primitive.attributes)
+
+
+def _instances(
+    document: schema.Document, buffers: tuple[bytes, ...], index: int, world: Matrix
+) -> list[Matrix]:
+    """Return the world matrices of a node's mesh: one, or as many as EXT_mesh_gpu_instancing says."""
+    extension = _member(document.nodes[index].extensions, _INSTANCING)
+    if extension is None:
+        return [world]
+    where = f"$.nodes[{index}].extensions.{_INSTANCING}"
+    attributes = _member(extension, "attributes")
+    if not isinstance(attributes, dict) or not attributes:
+        raise SceneError("has no attributes", where)
+    columns = {
+        name: _instance_attribute(document, buffers, attributes[name], width, f"{where}.attributes.{name}")
+        for name, width in (("TRANSLATION", 3), ("ROTATION", 4), ("SCALE", 3))
+        if name in attributes
+    }
+    counts = {len(column) for column in columns.values()}
+    if len(counts) != 1:
+        raise SceneError("its attributes have different counts, or none is known", where)
+    count = counts.pop()
+    rotation = columns.get("ROTATION", np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)))
+    local = trs_matrices(
+        columns.get("TRANSLATION", np.zeros((count, 3))),
+        rotation / np.linalg.norm(rotation, axis=1, keepdims=True).clip(1e-9),
+        columns.get("SCALE", np.ones((count, 3))),
+    )
+    return list(world @ local)
+
+
+def _instance_attribute(
+    document: schema.Document, buffers: tuple[bytes, ...], accessor: object, width: int, where: str
+) -> Matrix:
+    if not isinstance(accessor, int) or not 0 <= accessor < len(document.accessors):
+        raise SceneError(f"there is no accessor {str(accessor)[:20]}", where)
+    values = read_accessor(document, buffers, accessor)
+    if values.shape[1] != width or values.dtype != np.float32 or not np.isfinite(values).all():
+        raise SceneError(f"must be {width} finite floats each", where)
+    return values.astype(float)
+
+
+def _lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tuple[LightPlacement, ...]:
+    lights = _member(_member(document.extensions, _LIGHTS), "lights")
+    count = len(lights) if isinstance(lights, list) else 0
+    placed = []
+    for index in graph.order:
+        extension = _member(document.nodes[index].extensions, _LIGHTS)
+        if extension is None:
+            continue
+        light = _member(extension, "light")
+        if isinstance(light, int) and 0 <= light < count:
+            placed.append(LightPlacement(light, graph.world[index]))
+        else:
+            warnings.append(f"nodes[{index}]: its light is not there; dropped")
+    return tuple(placed)
+
+
+def _member(value: object, name: str) -> Any:
+    """Return a member of what may be no object at all: extensions are not in the schema."""
+    return value.get(name) if isinstance(value, dict) else None

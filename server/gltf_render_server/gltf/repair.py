@@ -1,0 +1,180 @@
+"""Quirks of known writers, put right in the JSON before it is looked at; each repair is told.
+
+Drake's client merges whole glTF files into one and renumbers every index but those inside extensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import SceneError
+from . import schema
+from .resources import is_draco_view
+
+__all__ = ["repair_draco", "repair_json"]
+
+_DRACO = "KHR_draco_mesh_compression"
+_BASISU = "KHR_texture_basisu"
+_WEBP = "EXT_texture_webp"
+
+Json = dict[str, Any]
+
+
+def repair_json(document: Json) -> list[str]:
+    """Mend in place what can be seen without the binary data.
+
+    Parameters
+    ----------
+    document : dict
+        The decoded JSON.
+
+    Returns
+    -------
+    list of str
+        What was dropped, for the log.
+    """
+    for name in [name for name, value in document.items() if value is None]:
+        del document[name]  # Drake writes null for an array that is empty
+    warnings: list[str] = []
+    _use_plain_textures(document, warnings)
+    _drop_dangling_textures(document, warnings)
+    return warnings
+
+
+def repair_draco(document: schema.Document, buffers: Sequence[bytes]) -> None:
+    """Point Draco's primitives at their own streams again.
+
+    A merge appends whole files, so for each file the true index is the stated one plus a constant, and the
+    files' streams follow each other in the files' order.
+
+    Parameters
+    ----------
+    document : Document
+        Changed in place.
+    buffers : sequence of bytes
+
+    Raises
+    ------
+    SceneError
+        The streams cannot be told apart.
+    """
+    views = [index for index in range(len(document.buffer_views)) if is_draco_view(document, buffers, index)]
+    files = _draco_files(document)
+    stated = [[_draco(primitive)["bufferView"] for primitive in file] for file in files]
+    if not files or {index for file in stated for index in file} == set(views):
+        return
+    remaining = iter(views)
+    for file, indices in zip(files, stated, strict=True):
+        wanted = sorted(set(indices))
+        found = [index for index, _ in zip(remaining, wanted, strict=False)]
+        if len({true - said for true, said in zip(found, wanted, strict=False)}) != 1 or len(found) < len(
+            wanted
+        ):
+            raise _draco_error()
+        true_index = dict(zip(wanted, found, strict=True))
+        for primitive, said in zip(file, indices, strict=True):
+            _draco(primitive)["bufferView"] = true_index[said]
+    if next(remaining, None) is not None:
+        raise _draco_error()
+
+
+def _draco_error() -> SceneError:
+    return SceneError(
+        "merging has broken the indices of its Draco streams, and they cannot be told apart; "
+        "export the models again without Draco compression",
+        f"$.meshes[*].primitives[*].extensions.{_DRACO}",
+    )
+
+
+def _draco(primitive: schema.Primitive) -> Json:
+    return (primitive.extensions or {})[_DRACO]
+
+
+def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
+    """Group Draco's primitives by the merged file that they came in: one root node above all its meshes."""
+    owner = _mesh_owners(document)
+    files: dict[int, list[schema.Primitive]] = {}
+    for index, mesh in enumerate(document.meshes):
+        for number, primitive in enumerate(mesh.primitives):
+            if primitive.extensions and _DRACO in primitive.extensions:
+                _check_draco(primitive, f"$.meshes[{index}].primitives[{number}].extensions.{_DRACO}")
+                files.setdefault(owner.get(index, -1), []).append(primitive)
+    return list(files.values())
+
+
+def _check_draco(primitive: schema.Primitive, where: str) -> None:
+    extension = _draco(primitive)
+    if not isinstance(extension, dict) or not isinstance(extension.get("bufferView"), int):
+        raise SceneError("has no bufferView", where)
+    attributes = extension.get("attributes")
+    if not isinstance(attributes, dict) or not all(isinstance(id_, int) for id_ in attributes.values()):
+        raise SceneError("has no attributes", where)
+
+
+def _mesh_owners(document: schema.Document) -> dict[int, int]:
+    """For each mesh the root node that holds it first."""
+    owner: dict[int, int] = {}
+    for scene in document.scenes:
+        for root in scene.nodes or ():
+            pending = [root]
+            while pending:
+                node = document.nodes[pending.pop()]
+                if node.mesh is not None:
+                    owner.setdefault(node.mesh, root)
+                pending.extend(node.children or ())
+    return owner
+
+
+def _use_plain_textures(document: Json, warnings: list[str]) -> None:
+    """Drop what points at images in formats that need an extension, where that can be done.
+
+    KHR_texture_basisu is never of use: no importer here reads KTX2. A texture that has nothing else keeps
+    it, and is refused only where textures are needed.
+    """
+    images = _list(document, "images")
+    for index, texture in enumerate(_list(document, "textures")):
+        extensions = texture.get("extensions")
+        if not isinstance(extensions, dict):
+            continue
+        if "source" in texture:
+            extensions.pop(_BASISU, None)
+        webp = extensions.get(_WEBP)
+        source = webp.get("source") if isinstance(webp, dict) else None
+        if webp is not None and not _is_index(source, len(images)):
+            del extensions[_WEBP]
+            warnings.append(f"textures[{index}]: {_WEBP} points at no image; dropped")
+    for name in ("extensionsUsed", "extensionsRequired"):
+        if isinstance(document.get(name), list):
+            document[name] = [item for item in document[name] if item != _BASISU]
+
+
+def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
+    """Drop texture references inside extensions that a merge has left pointing nowhere."""
+    count = len(_list(document, "textures"))
+    for index, material in enumerate(_list(document, "materials")):
+        for holder, key in _texture_references(material.get("extensions")):
+            if not _is_index(holder[key].get("index"), count):
+                del holder[key]
+                warnings.append(f"materials[{index}]: an extension's {key} points at no texture; dropped")
+
+
+def _texture_references(value: object) -> Iterator[tuple[Json, str]]:
+    """Yield (holder, key) of every texture reference below an extension."""
+    if not isinstance(value, dict):
+        return
+    for key, item in list(value.items()):
+        if isinstance(item, dict) and key.endswith("Texture"):
+            yield value, key
+        else:
+            yield from _texture_references(item)
+
+
+def _is_index(value: object, count: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
+
+
+def _list(document: Json, name: str) -> list[Json]:
+    """Return an array's objects; that it is an array of objects is the schema's to check."""
+    items = document.get(name)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

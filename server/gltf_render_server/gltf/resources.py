@@ -1,0 +1,197 @@
+"""The binary data of a document: ``data:`` URIs -> bytes -> arrays, checked against what they claim."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pybase64
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import SceneError
+from . import schema
+
+__all__ = ["check_images", "check_views", "decode_buffers", "is_draco_view", "read_accessor"]
+
+_COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, at no cost to who sends it
+_LARGEST_IMAGE_PX = 16384**2
+_KTX2 = b"\xabKTX 20\xbb"
+
+
+def decode_buffers(buffers: Sequence[schema.Buffer]) -> tuple[bytes, ...]:
+    """Decode every buffer.
+
+    Raises
+    ------
+    SceneError
+        A buffer refers to anything but a base64 ``data:`` URI, or is shorter than it says.
+    """
+    decoded = []
+    for index, buffer in enumerate(buffers):
+        where = f"$.buffers[{index}]"
+        data = _decode_uri(buffer.uri, f"{where}.uri")
+        if len(data) < buffer.byte_length:
+            raise SceneError(
+                f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}", where
+            )
+        decoded.append(data)
+    return tuple(decoded)
+
+
+def check_views(document: schema.Document) -> None:
+    """Check that buffer views lie inside their buffers, and accessors inside their views.
+
+    Raises
+    ------
+    SceneError
+        One does not.
+    """
+    for index, view in enumerate(document.buffer_views):
+        if view.byte_offset + view.byte_length > document.buffers[view.buffer].byte_length:
+            raise SceneError("reaches beyond the end of its buffer", f"$.bufferViews[{index}]")
+    implied = 0
+    for index, accessor in enumerate(document.accessors):
+        if accessor.buffer_view is None:
+            implied += accessor.count * _item_bytes(accessor)
+            if implied > _LARGEST_IMPLIED_BYTES:
+                raise SceneError("too many elements without any data", f"$.accessors[{index}]")
+        else:
+            _check_extent(document, accessor, f"$.accessors[{index}]")
+        if accessor.sparse is not None:
+            _check_sparse(document, accessor, accessor.sparse, f"$.accessors[{index}].sparse")
+
+
+def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: int) -> NDArray[np.generic]:
+    """Read an accessor that `check_views` has passed.
+
+    Returns
+    -------
+    (count, n) array
+        Of the accessor's component type; n is 1 for SCALAR, 3 for VEC3 and so on. Read-only where it can be.
+    """
+    accessor = document.accessors[index]
+    dtype, width = np.dtype(_COMPONENTS[accessor.component_type]), _WIDTHS[accessor.type]
+    if accessor.buffer_view is None:
+        array: NDArray[np.generic] = np.zeros((accessor.count, width), dtype)
+    else:
+        view = document.buffer_views[accessor.buffer_view]
+        array = np.ndarray(
+            (accessor.count, width),
+            dtype,
+            buffers[view.buffer],
+            view.byte_offset + accessor.byte_offset,
+            (view.byte_stride or _item_bytes(accessor), dtype.itemsize),
+        )
+    if accessor.sparse is not None:
+        array = _with_sparse(document, buffers, array, accessor.sparse, f"$.accessors[{index}].sparse")
+    return array
+
+
+def is_draco_view(document: schema.Document, buffers: Sequence[bytes], index: int) -> bool:
+    """Whether a buffer view holds a Draco stream."""
+    view = document.buffer_views[index]
+    return buffers[view.buffer].startswith(b"DRACO", view.byte_offset)
+
+
+def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
+    """Check that every image is a whole PNG, JPEG or WebP of a reasonable size; their headers tell.
+
+    KTX2 images are passed: the importer is never given one.
+
+    Raises
+    ------
+    SceneError
+        An image is none, is cut short or too large, or refers to anything but a ``data:`` URI.
+    """
+    for index, image in enumerate(document.images):
+        where = f"$.images[{index}]"
+        if image.uri is not None:
+            data = _decode_uri(image.uri, f"{where}.uri")
+        elif image.buffer_view is not None:
+            view = document.buffer_views[image.buffer_view]
+            data = buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+        else:
+            raise SceneError("has neither uri nor bufferView", where)
+        if not data.startswith(_KTX2):
+            _check_image(data, where)
+
+
+def _decode_uri(uri: str | None, where: str) -> bytes:
+    if uri is None:
+        raise SceneError("is missing; only data: URIs are accepted", where)
+    head, comma, text = uri.partition(",")
+    if not head.lower().startswith("data:") or not comma:
+        raise SceneError("only data: URIs are accepted, no files or addresses", where)
+    if not head.lower().endswith(";base64"):
+        raise SceneError("only base64 data: URIs are accepted", where)
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except ValueError:
+        raise SceneError("is not valid base64", where) from None
+
+
+def _item_bytes(accessor: schema.Accessor) -> int:
+    return np.dtype(_COMPONENTS[accessor.component_type]).itemsize * _WIDTHS[accessor.type]
+
+
+def _check_extent(document: schema.Document, accessor: schema.Accessor, where: str) -> None:
+    view = document.buffer_views[accessor.buffer_view or 0]
+    item = _item_bytes(accessor)
+    stride = view.byte_stride or item
+    if stride < item:
+        raise SceneError(f"its elements of {item} bytes are longer than the stride {stride}", where)
+    if accessor.byte_offset + stride * (accessor.count - 1) + item > view.byte_length:
+        raise SceneError(f"its {accessor.count} elements reach beyond the end of its buffer view", where)
+
+
+def _check_sparse(
+    document: schema.Document, accessor: schema.Accessor, sparse: schema.Sparse, where: str
+) -> None:
+    if sparse.count > accessor.count:
+        raise SceneError(f"replaces {sparse.count} of {accessor.count} elements", where)
+    index_bytes = np.dtype(_COMPONENTS[sparse.indices.component_type]).itemsize
+    for name, part, item in (
+        ("indices", sparse.indices, index_bytes),
+        ("values", sparse.values, _item_bytes(accessor)),
+    ):
+        view = document.buffer_views[part.buffer_view]
+        if part.byte_offset + sparse.count * item > view.byte_length:
+            raise SceneError("reaches beyond the end of its buffer view", f"{where}.{name}")
+
+
+def _with_sparse(
+    document: schema.Document,
+    buffers: Sequence[bytes],
+    array: NDArray[np.generic],
+    sparse: schema.Sparse,
+    where: str,
+) -> NDArray[np.generic]:
+    def read(part: schema.SparseIndices | schema.SparseValues, dtype: np.dtype, width: int) -> NDArray:
+        view = document.buffer_views[part.buffer_view]
+        offset = view.byte_offset + part.byte_offset
+        return np.ndarray((sparse.count, width), dtype, buffers[view.buffer], offset)
+
+    positions = read(sparse.indices, np.dtype(_COMPONENTS[sparse.indices.component_type]), 1)[:, 0]
+    if positions.max() >= len(array):
+        raise SceneError("an index is beyond the last element", f"{where}.indices")
+    replaced = array.copy()
+    replaced[positions] = read(sparse.values, array.dtype, array.shape[1])
+    return replaced
+
+
+def _check_image(data: bytes, where: str) -> None:
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+            width, height = image.size
+            file_format = image.format
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        raise SceneError("is no PNG, JPEG or WebP image", where) from None
+    if width * height > _LARGEST_IMAGE_PX:
+        raise SceneError(f"{width} x {height} pixels are more than {_LARGEST_IMAGE_PX}", where)
+    end = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}.get(file_format or "", b"")
+    if data.rfind(end) < 0:
+        raise SceneError(f"this {file_format} image is cut short", where)

@@ -1,0 +1,168 @@
+"""The parts of glTF 2.0 that are looked at, as types; members that are not named here are ignored.
+
+Source: the glTF 2.0 specification, section 5 (properties reference).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+__all__ = [
+    "Accessor",
+    "Buffer",
+    "BufferView",
+    "Document",
+    "Image",
+    "Material",
+    "Mesh",
+    "Node",
+    "Primitive",
+    "Texture",
+    "TextureInfo",
+]
+
+Index = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Offset = Annotated[int, Meta(ge=0)]
+Vector3 = Annotated[list[float], Meta(min_length=3, max_length=3)]
+Vector4 = Annotated[list[float], Meta(min_length=4, max_length=4)]
+Matrix = Annotated[list[float], Meta(min_length=16, max_length=16)]
+ColourChannel = Annotated[float, Meta(ge=0, le=1)]
+Extensions = dict[str, Any]
+
+
+class _Part(Struct, rename="camel"):
+    """Members are named as in glTF, but in snake case."""
+
+
+class Asset(_Part):
+    version: str
+    min_version: str | None = None
+    generator: str | None = None
+
+
+class SceneNodes(_Part):
+    nodes: list[Index] | None = None
+
+
+class Node(_Part):
+    children: list[Index] | None = None
+    mesh: Index | None = None
+    camera: Index | None = None
+    skin: Index | None = None
+    matrix: Matrix | None = None
+    translation: Vector3 | None = None
+    rotation: Vector4 | None = None
+    scale: Vector3 | None = None
+    extensions: Extensions | None = None
+
+
+class Primitive(_Part):
+    attributes: dict[str, Index]
+    indices: Index | None = None
+    material: Index | None = None
+    mode: Annotated[int, Meta(ge=0, le=6)] = 4
+    targets: list[dict[str, Index]] | None = None
+    extensions: Extensions | None = None
+
+
+class Mesh(_Part):
+    primitives: Annotated[list[Primitive], Meta(min_length=1)]
+    weights: list[float] | None = None
+
+
+class SparseIndices(_Part):
+    buffer_view: Index
+    component_type: Literal[5121, 5123, 5125]
+    byte_offset: Offset = 0
+
+
+class SparseValues(_Part):
+    buffer_view: Index
+    byte_offset: Offset = 0
+
+
+class Sparse(_Part):
+    count: Count
+    indices: SparseIndices
+    values: SparseValues
+
+
+class Accessor(_Part):
+    component_type: Literal[5120, 5121, 5122, 5123, 5125, 5126]
+    count: Count
+    type: Literal["SCALAR", "VEC2", "VEC3", "VEC4", "MAT2", "MAT3", "MAT4"]
+    buffer_view: Index | None = None
+    byte_offset: Offset = 0
+    normalized: bool = False
+    sparse: Sparse | None = None
+
+
+class BufferView(_Part):
+    buffer: Index
+    byte_length: Count
+    byte_offset: Offset = 0
+    byte_stride: Annotated[int, Meta(ge=4, le=252)] | None = None
+
+
+class Buffer(_Part):
+    byte_length: Count
+    uri: str | None = None
+
+
+class TextureInfo(_Part):
+    index: Index
+
+
+class MetallicRoughness(_Part):
+    base_color_factor: Annotated[list[ColourChannel], Meta(min_length=4, max_length=4)] | None = None
+    base_color_texture: TextureInfo | None = None
+    metallic_roughness_texture: TextureInfo | None = None
+    metallic_factor: ColourChannel | None = None
+    roughness_factor: ColourChannel | None = None
+
+
+class Material(_Part):
+    pbr_metallic_roughness: MetallicRoughness | None = None
+    normal_texture: TextureInfo | None = None
+    occlusion_texture: TextureInfo | None = None
+    emissive_texture: TextureInfo | None = None
+    emissive_factor: Annotated[list[ColourChannel], Meta(min_length=3, max_length=3)] | None = None
+    alpha_mode: Literal["OPAQUE", "MASK", "BLEND"] | None = None
+    alpha_cutoff: Annotated[float, Meta(ge=0)] | None = None
+    extensions: Extensions | None = None
+
+
+class Texture(_Part):
+    sampler: Index | None = None
+    source: Index | None = None
+    extensions: Extensions | None = None
+
+
+class Image(_Part):
+    uri: str | None = None
+    mime_type: str | None = None
+    buffer_view: Index | None = None
+
+
+class Document(_Part):
+    """The root; absent arrays are empty."""
+
+    asset: Asset
+    scene: Index | None = None
+    scenes: list[SceneNodes] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    cameras: list[dict[str, Any]] = field(default_factory=list)
+    meshes: list[Mesh] = field(default_factory=list)
+    accessors: list[Accessor] = field(default_factory=list)
+    buffer_views: list[BufferView] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
+    materials: list[Material] = field(default_factory=list)
+    textures: list[Texture] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    samplers: list[dict[str, Any]] = field(default_factory=list)
+    skins: list[dict[str, Any]] = field(default_factory=list)
+    extensions: Extensions | None = None
+    extensions_required: list[str] = field(default_factory=list)

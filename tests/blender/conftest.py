@@ -1,0 +1,65 @@
+import dataclasses
+
+import pytest
+from drake_like import DrakeScene, box, look_at, sphere, translation
+
+from gltf_render_server.gltf import parse_scene
+from gltf_render_server.protocol import Camera, DepthRange, ImageType, RenderRequest
+from gltf_render_server.settings import ServerSettings
+
+bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python")
+
+CAMERA = Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
+FAST = ServerSettings(samples=4, denoise=False)
+
+
+class Studio:
+    """Makes one BlenderRenderer at a time and asks it for pictures."""
+
+    def __init__(self):
+        self._settings = None
+        self._renderer = None
+
+    def renderer(self, settings=FAST):
+        from gltf_render_server.blender import BlenderRenderer
+
+        if settings != self._settings or settings.bpy_settings_file or settings.blend_file:
+            self.close()
+            self._renderer, self._settings = BlenderRenderer(settings), settings
+        return self._renderer
+
+    def image(self, scene_bytes, image_type, settings=FAST, camera=CAMERA):
+        renderer = self.renderer(settings)
+        scene = parse_scene(scene_bytes, extensions=renderer.extensions)
+        depth_range = DepthRange(0.05, 20.0) if image_type == "depth" else None
+        request = RenderRequest(ImageType(image_type), camera, depth_range, scene)
+        return renderer.render(request).pixels
+
+    def close(self):
+        if self._renderer is not None:
+            self._renderer.close()
+        self._renderer = self._settings = None
+
+
+@pytest.fixture(scope="session")
+def studio():
+    studio = Studio()
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def table():
+    """A floor, a box and a ball, seen from above."""
+    return DrakeScene(
+        [
+            box((4, 4, 0.1), translation(0, 0, -0.05), 1, rgba=(0.6, 0.6, 0.6, 1)),
+            box((0.5, 0.4, 0.6), translation(-0.5, 0.1, 0.3), 2),
+            sphere(0.35, translation(0.5, -0.2, 0.35), 300, rgba=(0.1, 0.5, 0.9, 1)),
+        ],
+        look_at((1.6, -1.9, 1.5), (0, 0, 0.2)),
+    )
+
+
+def wider(camera, **changes):
+    return dataclasses.replace(camera, **changes)

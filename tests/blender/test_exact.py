@@ -1,0 +1,123 @@
+"""Depth and labels against a ray caster of the tests' own, for every kind of camera and pose."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from conftest import CAMERA
+from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, translation
+
+from gltf_render_server.protocol import Camera
+from gltf_render_server.settings import ServerSettings
+
+CAMERAS = {
+    "centred": CAMERA,
+    "off centre": Camera(96, 72, 90.0, 90.0, 70.0, 10.0, 0.05, 20.0),
+    "not square": Camera(96, 72, 80.0, 120.0, 40.0, 30.0, 0.05, 20.0),
+    "not square the other way": Camera(96, 72, 130.0, 70.0, 50.0, 40.0, 0.05, 20.0),
+    "portrait": Camera(60, 100, 80.0, 95.0, 25.0, 60.0, 0.05, 20.0),
+    "wide": Camera(96, 72, 2.0, 2.0, 48.0, 36.0, 0.05, 20.0),
+    "narrow": Camera(96, 72, 4000.0, 4000.0, 48.0, 36.0, 0.05, 20.0),
+    "principal point outside": Camera(96, 72, 90.0, 90.0, -30.0, 90.0, 0.05, 20.0),
+    "clipped near": Camera(96, 72, 90.0, 90.0, 48.0, 36.0, 2.4, 20.0),
+    "clipped far": Camera(96, 72, 90.0, 90.0, 48.0, 36.0, 0.05, 2.5),
+    "one pixel": Camera(1, 1, 90.0, 90.0, 0.5, 0.5, 0.05, 20.0),
+    "three by two": Camera(3, 2, 3.0, 3.0, 1.5, 1.0, 0.05, 20.0),
+}
+
+
+def assert_exact(studio, scene, camera, settings=None, documents=None):
+    truth = oracle(scene, camera)
+    documents = documents or {kind: scene.to_bytes(kind) for kind in ("depth", "label")}
+    more = {"settings": settings} if settings else {}
+    depth = studio.image(documents["depth"], "depth", camera=camera, **more)
+    label = studio.image(documents["label"], "label", camera=camera, **more).astype(int)
+    assert depth.shape == label.shape[:2] == truth.depth.shape
+    assert depth.dtype == np.float32
+    sharp = truth.is_sharp
+    assert sharp.mean() > 0.9
+    is_hit = np.isfinite(truth.depth)
+    np.testing.assert_array_equal(np.isfinite(depth)[sharp], is_hit[sharp])
+    np.testing.assert_allclose(depth[sharp & is_hit], truth.depth[sharp & is_hit], atol=5e-5)
+    decoded = np.where((label == 255).all(-1), 0, label[..., 0] + 256 * label[..., 1])
+    np.testing.assert_array_equal(decoded[sharp], truth.label[sharp])
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_every_camera(studio, table, name):
+    assert_exact(studio, table, CAMERAS[name])
+
+
+def test_a_rolled_camera_seeing_from_below(studio, table):
+    scene = dataclasses.replace(
+        table, camera_to_world=look_at((0.9, 1.2, -2.0), (0, 0, 0.2), (0.6, -0.1, 0.4))
+    )
+    assert_exact(studio, scene, CAMERA)
+
+
+def test_far_from_the_origin(studio, table):
+    moved = translation(40, -25, 8)
+    bodies = [dataclasses.replace(body, matrix=moved @ body.matrix) for body in table.bodies]
+    assert_exact(studio, DrakeScene(bodies, moved @ table.camera_to_world), CAMERA)
+
+
+def rotation_z(angle):
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return matrix
+
+
+def wrapped(scene, index, wrapper, inner, image_type):
+    """Put body `index` under a wrapper node, as a merged file's root stands under one."""
+    document = scene.document(image_type)
+    document["nodes"][index]["matrix"] = column_major(inner)
+    document["nodes"][-1]["children"].remove(index)
+    document["nodes"].append({"name": "wrapper", "children": [index], "matrix": column_major(wrapper)})
+    document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    "scale", [(1, 1, 1), (2, 0.5, 1.3), (0.5, 0.5, 0.5), (-1, 1, 1), (1.5, -0.7, 1)], ids=str
+)
+def test_wrapper_that_scales_what_turns_inside(studio, table, scale):
+    wrapper = translation(-0.4, 0.2, 0.5) @ np.diag([*scale, 1.0])
+    inner = rotation_z(0.7)
+    sheared = dataclasses.replace(table.bodies[1], matrix=wrapper @ inner)
+    scene = DrakeScene([table.bodies[0], sheared, table.bodies[2]], table.camera_to_world)
+    documents = {kind: wrapped(scene, 1, wrapper, inner, kind) for kind in ("depth", "label")}
+    assert_exact(studio, scene, CAMERA, documents=documents)
+
+
+def test_one_mesh_in_many_places(studio, table):
+    document = {kind: table.document(kind) for kind in ("depth", "label")}
+    places = [translation(x, 0.8, 0.3) for x in (-1.2, 0.0, 1.1)]
+    bodies = [dataclasses.replace(table.bodies[1], matrix=place) for place in places]
+    for each in document.values():
+        for place in places:
+            each["nodes"].append({"mesh": 1, "matrix": column_major(place)})
+            each["scenes"][0]["nodes"].append(len(each["nodes"]) - 1)
+    scene = DrakeScene([*table.bodies, *bodies], table.camera_to_world)
+    encoded = {kind: json.dumps(each).encode() for kind, each in document.items()}
+    assert_exact(studio, scene, CAMERA, documents=encoded)
+
+
+def test_y_up_files(studio, table):
+    """A y-up file is turned upright, which the camera turns with: the picture is the same."""
+    assert_exact(studio, table, CAMERA, settings=ServerSettings(up_axis="y", samples=4))
+
+
+def test_nothing_in_view(studio, table):
+    scene = dataclasses.replace(table, camera_to_world=look_at((0, 0, 5), (0, 0, 9), (1, 0, 0)))
+    assert np.isinf(studio.image(scene.to_bytes(), "depth")).all()
+    assert (studio.image(scene.to_bytes("label"), "label") == 255).all()
+
+
+def test_a_large_picture_of_many_bodies(studio):
+    rng = np.random.default_rng(5)
+    bodies = [sphere(0.15, translation(*rng.uniform(-1, 1, 3)), 10 + i, rings=4) for i in range(12)] + [
+        box((0.3, 0.2, 0.1), translation(*rng.uniform(-1, 1, 3)), 500 + i) for i in range(12)
+    ]
+    scene = DrakeScene(bodies, look_at((3, 1, 1.5), (0, 0, 0)))
+    assert_exact(studio, scene, Camera(200, 150, 190.0, 190.0, 99.5, 74.5, 0.05, 20.0))

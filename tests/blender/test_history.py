@@ -1,0 +1,58 @@
+"""The same request gives the same bytes, whatever came before."""
+
+import random
+
+import pytest
+from conftest import CAMERA, FAST
+from drake_like import DrakeScene, box, look_at, sphere, translation
+
+from gltf_render_server.settings import ServerSettings
+
+bpy = pytest.importorskip("bpy")
+
+OTHER = DrakeScene(
+    [sphere(0.4, translation(0, 0, 0.4), 9), box((3, 3, 0.1), translation(0, 0, -0.05), 4)],
+    look_at((-2, 1, 1.2), (0, 0, 0.3)),
+)
+DENOISED = ServerSettings(samples=8)
+
+
+def test_any_order_gives_the_same_bytes(studio, table):
+    requests = [
+        (scene.to_bytes(kind), kind, camera)
+        for scene in (table, OTHER)
+        for kind in ("color", "depth", "label")
+        for camera in (CAMERA, CAMERA.__class__(64, 80, 70, 80, 30, 45, 0.05, 10))
+    ]
+    first = [studio.image(*request[:2], DENOISED, request[2]).tobytes() for request in requests]
+    order = list(range(len(requests))) * 2
+    random.Random(3).shuffle(order)
+    for index in order:
+        data, kind, camera = requests[index]
+        assert studio.image(data, kind, DENOISED, camera).tobytes() == first[index]
+
+
+def test_nothing_is_left_in_blender(studio, table):
+    for kind in ("color", "depth", "label"):
+        studio.image(table.to_bytes(kind), kind)
+    before = {item.name_full for item in bpy.data.user_map()}
+    for kind in ("color", "depth", "label") * 3:
+        studio.image(OTHER.to_bytes(kind), kind)
+    assert {item.name_full for item in bpy.data.user_map()} == before
+
+
+def test_a_failed_request_leaves_nothing(studio, table, monkeypatch):
+    from gltf_render_server.errors import RenderError
+
+    expected = studio.image(table.to_bytes(), "color", FAST).tobytes()
+    before = {item.name_full for item in bpy.data.user_map()}
+
+    def fail(*_, **__):
+        raise RenderError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gltf_render_server.blender.renderer.render_colour", fail)
+        with pytest.raises(RenderError):
+            studio.image(table.to_bytes(), "color", FAST)
+    assert {item.name_full for item in bpy.data.user_map()} == before
+    assert studio.image(table.to_bytes(), "color", FAST).tobytes() == expected

@@ -1,0 +1,199 @@
+"""The whole server, as its users run it: as the package, and inside a real Blender program."""
+
+import hashlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recorded
+from exactness import assert_depth_exact, assert_labels_exact
+from servers import PACKAGE, ROOT, program, running
+
+from gltf_render_server.client import DONT_CARE, RenderClientError, form_fields
+from gltf_render_server.protocol import Camera, DepthRange, ImageType
+
+pytest.importorskip("bpy", reason="the bpy package is not for this Python")
+
+CAMERA = Camera(160, 120, 150.0, 150.0, 79.5, 59.5, 0.05, 20.0)
+RANGE = DepthRange(0.05, 20.0)
+QUICK = ("--samples", "4", "--no-denoise")
+
+
+@pytest.fixture(scope="module", params=["package", pytest.param("program", marks=pytest.mark.program)])
+def server(request):
+    command = program() if request.param == "program" else PACKAGE
+    if request.param == "program":
+        subprocess.run([*command, "--install-dependencies", "--version"], check=False, timeout=300)
+    with running(*QUICK, command=command) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def package_server():
+    with running(*QUICK) as server:
+        yield server
+
+
+@recorded.needs_recorded
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_recorded_depth(server, name):
+    answer = server.client.post(recorded.scene_bytes(name, "depth"), recorded.fields(name, "depth"))
+    assert_depth_exact(answer.pixels(), recorded.oracle(name, "depth"))
+
+
+@recorded.needs_recorded
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_recorded_labels(server, name):
+    answer = server.client.post(recorded.scene_bytes(name, "label"), recorded.fields(name, "label"))
+    rgb = answer.pixels().astype(int)
+    labels = np.where((rgb[..., :3] == 255).all(-1), DONT_CARE, rgb[..., 0] + 256 * rgb[..., 1])
+    assert_labels_exact(labels, recorded.oracle(name, "label"))
+
+
+def test_own_scene(server, table):
+    from drake_like import oracle
+
+    truth = oracle(table, CAMERA)
+    depth = server.client.depth(table.to_bytes(), CAMERA, RANGE)
+    label = server.client.label(table.to_bytes("label"), CAMERA)
+    sharp = truth.is_sharp
+    assert_depth_exact(depth[sharp], truth.depth[sharp])
+    expected = np.where(truth.label == 0, DONT_CARE, truth.label)
+    assert_labels_exact(label[sharp], expected[sharp])
+    assert server.client.color(table.to_bytes(), CAMERA).mean() > 10
+
+
+def test_health(server):
+    health = server.client.health()
+    assert health["status"] == "ok"
+    assert health["blender_version"].startswith(("4.", "5."))
+    assert (health["engine"], health["queue_length"]) == ("cycles", 0)
+
+
+def test_health_answers_during_a_render(package_server, table):
+    slow = Camera(1200, 900, 1100.0, 1100.0, 600.0, 450.0, 0.05, 20.0)
+    client = package_server.client
+    thread = threading.Thread(target=client.color, args=(table.to_bytes(), slow))
+    thread.start()
+    waits = []
+    while thread.is_alive():
+        started_s = time.perf_counter()
+        rendering = client.health()["rendering"]
+        waits.append((time.perf_counter() - started_s, rendering))
+    thread.join()
+    assert sum(rendering for _, rendering in waits) > 2
+    assert np.median([wait for wait, _ in waits]) < 0.5
+
+
+def test_the_same_bytes_in_a_fresh_process(package_server, table):
+    def digests(server):
+        return [
+            hashlib.sha256(
+                server.client.post(table.to_bytes(str(kind)), form_fields(kind, CAMERA, RANGE)).body
+            ).hexdigest()
+            for kind in (ImageType.LABEL, ImageType.COLOR, ImageType.DEPTH)
+        ]
+
+    first = digests(package_server)
+    assert digests(package_server) == first
+    with running(*QUICK) as fresh:
+        assert digests(fresh) == first
+
+
+def test_many_clients_at_once(package_server, table):
+    expected = package_server.client.depth(table.to_bytes(), CAMERA, RANGE)
+    answers, failures = [], []
+
+    def ask():
+        try:
+            answers.append(package_server.client.depth(table.to_bytes(), CAMERA, RANGE))
+        except RenderClientError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert all((answer == expected).all() for answer in answers)
+
+
+def test_what_the_http_server_itself_refuses_is_json_too(package_server):
+    host, port = package_server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"POST /render HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b'"error": true' in answer
+
+
+def test_a_port_in_use_is_told(package_server):
+    port = package_server.url.rpartition(":")[2]
+    done = subprocess.run([*PACKAGE, "--port", port], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1, port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_needs_no_blender():
+    script = (
+        "import sys; sys.modules['bpy'] = None; from gltf_render_server.cli import main; main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "--blend-file" in done.stdout
+
+
+def test_missing_blender_is_told():
+    script = "import sys; sys.modules['bpy'] = None; from gltf_render_server.cli import main; main([])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "blender -b -P scripts/serve.py" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_as_killed_by_it(number, tmp_path):
+    with running(*QUICK, env={"TMPDIR": str(tmp_path)}) as server:
+        server.process.send_signal(number)
+        assert server.process.wait(30) == -number
+    assert_no_files_left(server.process.pid, tmp_path)
+
+
+def test_a_signal_during_a_render_answers_its_client(table, tmp_path):
+    outcome = []
+
+    def ask(client):
+        camera = Camera(2000, 1500, 1900.0, 1900.0, 1000.0, 750.0, 0.05, 20.0)
+        try:
+            outcome.append(client.color(table.to_bytes(), camera).shape)
+        except RenderClientError as error:
+            outcome.append(error)
+
+    with running("--samples", "4096", "--noise-threshold", "0", env={"TMPDIR": str(tmp_path)}) as server:
+        thread = threading.Thread(target=ask, args=(server.client,))
+        thread.start()
+        while not server.client.health()["rendering"]:
+            time.sleep(0.05)
+        time.sleep(1)
+        started_s = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == -signal.SIGTERM
+        assert time.monotonic() - started_s < 15
+        thread.join(10)
+    [error] = outcome
+    assert isinstance(error, RenderClientError)
+    assert error.status == 503
+    assert "shutting down" in str(error)
+    assert_no_files_left(server.process.pid, tmp_path)
+
+
+def assert_no_files_left(pid, folder):
+    assert not list(folder.iterdir())
+    assert not list(Path("/dev/shm").glob(f"gltf-render-server-{pid}-*"))

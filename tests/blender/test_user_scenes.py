@@ -1,0 +1,232 @@
+"""The user's .blend and settings script: they join in, keep their own settings, and survive every request."""
+
+import numpy as np
+import pytest
+from conftest import CAMERA, FAST
+from drake_like import DrakeScene, box, look_at, translation
+
+from gltf_render_server.errors import SettingsError
+from gltf_render_server.settings import ServerSettings
+
+bpy = pytest.importorskip("bpy")
+
+CAMERA_POSE = look_at((2.5, -2.0, 1.8), (0, 0, 0.2))
+
+
+@pytest.fixture
+def client_scene():
+    return DrakeScene([box((0.6, 0.6, 0.6), translation(0, 0, 0.3), 5)], CAMERA_POSE)
+
+
+def make_blend(path, change=lambda scene: None):
+    """Save a .blend with a wall behind the client's box and everything in it that could disturb."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    bpy.ops.mesh.primitive_cube_add(size=1, location=(-1.2, 0, 0.5))
+    wall = bpy.context.object
+    wall.name = "Camera Node"
+    wall.scale = (0.1, 3, 1)
+    wall.pass_index = 1
+    material = bpy.data.materials.new("Red")
+    material.diffuse_color = (1, 0, 0, 1)
+    material.pass_index = 1
+    wall.data.materials.append(material)
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples = 3
+    scene.unit_settings.scale_length = 0.01
+    scene.render.resolution_percentage = 37
+    scene.render.use_border = True
+    scene.render.border_max_x = 0.3
+    other = bpy.data.objects.new("Other", bpy.data.cameras.new("Other"))
+    scene.collection.objects.link(other)
+    scene.timeline_markers.new("cut", frame=1).camera = other
+    change(scene)
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
+@pytest.fixture
+def blend(tmp_path):
+    return make_blend(tmp_path / "room.blend")
+
+
+def with_blend(path, **more):
+    return ServerSettings(blend_file=path, samples=2, **more)
+
+
+def test_blend_joins_in_white_and_occludes(studio, client_scene, blend):
+    settings = with_blend(blend)
+    label = studio.image(client_scene.to_bytes("label"), "label", settings)
+    depth = studio.image(client_scene.to_bytes(), "depth", settings)
+    alone = studio.image(client_scene.to_bytes(), "depth", FAST)
+    is_wall = np.isfinite(depth) & ~np.isfinite(alone)
+    assert is_wall.sum() > 200, "the wall is seen in depth"
+    assert (label[is_wall] == 255).all(), "and white in labels"
+    assert {tuple(c) for c in np.unique(label.reshape(-1, 3), axis=0)} == {
+        (5, 0, 0),
+        (255, 255, 255),
+    }
+
+
+def test_blend_keeps_its_own_settings(studio, client_scene, blend):
+    renderer = studio.renderer(ServerSettings(blend_file=blend))
+    assert renderer.render is not None
+    studio.image(client_scene.to_bytes(), "color", ServerSettings(blend_file=blend))
+    scene = bpy.context.scene
+    assert scene.cycles.samples == 3
+    assert scene.unit_settings.scale_length == pytest.approx(0.01)
+    assert scene.world is None or not scene.world.name.startswith("Environment")
+
+
+def test_explicit_options_win_over_the_blend(studio, client_scene, blend):
+    studio.image(client_scene.to_bytes(), "color", with_blend(blend, exposure=1.5))
+    assert bpy.context.scene.cycles.samples == 2
+    assert bpy.context.scene.view_settings.exposure == pytest.approx(1.5)
+
+
+def test_blend_with_light_of_its_own_gets_no_environment(studio, client_scene, tmp_path):
+    def add_light(scene):
+        light = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+        light.data.color = (0.0, 0.0, 1.0)
+        light.data.energy = 3
+        scene.collection.objects.link(light)
+
+    path = make_blend(tmp_path / "lit.blend", add_light)
+    image = studio.image(client_scene.to_bytes(), "color", with_blend(path)).reshape(-1, 3)
+    assert image[:, 2].mean() > 5 * image[:, 0].mean() + 5, "nothing but the blue sun"
+
+
+def test_dark_blend_is_lit_by_the_default_environment(studio, client_scene, blend):
+    assert studio.image(client_scene.to_bytes(), "color", with_blend(blend)).mean() > 20
+
+
+def test_excluded_collections_stay_out(studio, client_scene, tmp_path):
+    def hide(scene):
+        hidden = bpy.data.collections.new("Hidden")
+        scene.collection.children.link(hidden)
+        wall = bpy.data.objects["Camera Node"]
+        scene.collection.objects.unlink(wall)
+        hidden.objects.link(wall)
+        scene.view_layers[0].layer_collection.children["Hidden"].exclude = True
+
+    path = make_blend(tmp_path / "hidden.blend", hide)
+    depth = studio.image(client_scene.to_bytes(), "depth", with_blend(path))
+    alone = studio.image(client_scene.to_bytes(), "depth", FAST)
+    np.testing.assert_array_equal(depth, alone)
+
+
+def test_scripts_of_a_blend_do_not_run(studio, client_scene, tmp_path):
+    trace = tmp_path / "ran"
+
+    def add_script(scene):
+        text = bpy.data.texts.new("run.py")
+        text.write(f"open({str(trace)!r}, 'w').close()")
+        text.use_module = True
+        driver = scene.objects["Camera Node"].driver_add("location", 2).driver
+        driver.expression = f"0.5 if __import__('pathlib').Path({str(trace)!r}).touch() is None else 0"
+
+    path = make_blend(tmp_path / "scripted.blend", add_script)
+    trace.unlink(missing_ok=True)
+    studio.image(client_scene.to_bytes(), "depth", with_blend(path))
+    assert not trace.exists()
+
+
+def test_a_broken_blend_is_told_at_the_start(studio, tmp_path):
+    path = tmp_path / "broken.blend"
+    path.write_bytes(b"not a blend")
+    with pytest.raises(SettingsError, match=r"broken\.blend: Blender cannot open it"):
+        studio.renderer(with_blend(path))
+
+
+def test_an_edited_blend_is_opened_again(studio, client_scene, blend):
+    settings = with_blend(blend)
+    first = studio.image(client_scene.to_bytes(), "depth", settings)
+    renderer = studio._renderer
+    make_blend(blend, lambda scene: scene.objects["Camera Node"].select_set(True) or _raise_wall(scene))
+    studio._renderer, studio._settings = renderer, settings
+    from gltf_render_server.gltf import parse_scene
+    from gltf_render_server.protocol import DepthRange, ImageType, RenderRequest
+
+    scene = parse_scene(client_scene.to_bytes(), extensions=renderer.extensions)
+    request = RenderRequest(ImageType.DEPTH, CAMERA, DepthRange(0.05, 20), scene)
+    second = renderer.render(request).pixels
+    assert np.isfinite(second).sum() > np.isfinite(first).sum()
+
+
+def _raise_wall(scene):
+    scene.objects["Camera Node"].scale.z = 3
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "settings.py"
+    path.write_text("bpy.context.scene.view_settings.exposure = -2\n")
+    return path
+
+
+def test_settings_script_and_its_edits(studio, client_scene, script):
+    settings = ServerSettings(samples=2, denoise=False, bpy_settings_file=script)
+    data = client_scene.to_bytes()
+    renderer = studio.renderer(settings)
+
+    def mean():
+        from gltf_render_server.gltf import parse_scene
+        from gltf_render_server.protocol import ImageType, RenderRequest
+
+        scene = parse_scene(data, extensions=renderer.extensions)
+        return renderer.render(RenderRequest(ImageType.COLOR, CAMERA, None, scene)).pixels.mean()
+
+    dark = mean()
+    assert bpy.context.scene.view_settings.exposure == -2
+    script.write_text("def brighten():\n    bpy.context.scene.view_settings.exposure = 1.0\nbrighten()\n")
+    assert mean() > dark + 20
+    for text, message in [
+        ("x = 1\nraise KeyError('lamp')\n", r"settings\.py, line 2: KeyError: 'lamp'"),
+        ("if:\n", r"settings\.py: SyntaxError"),
+        ("raise SystemExit(3)\n", "SystemExit: 3"),
+    ]:
+        script.write_text(text)
+        with pytest.raises(SettingsError, match=message):
+            mean()
+        with pytest.raises(SettingsError, match=message):
+            mean()
+    script.write_text("bpy.context.scene.view_settings.exposure = -2\n")
+    assert mean() == dark, "nothing is left of the failures"
+    script.unlink()
+    with pytest.raises(SettingsError, match="No such file"):
+        mean()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"environment": "moon"}, "--environment moon: neither a file nor one of city, courtyard"),
+        ({"view_transform": "Kodachrome"}, "--view-transform Kodachrome"),
+        ({"device": "optix"}, "--device optix: not on this machine, which has: cpu"),
+    ],
+)
+def test_unusable_settings_are_told_at_the_start(studio, changes, message):
+    with pytest.raises(SettingsError, match=message):
+        studio.renderer(ServerSettings(**changes))
+
+
+@pytest.mark.parametrize("environment", ["none", "night", "city"])
+def test_environments(studio, client_scene, environment):
+    settings = ServerSettings(samples=2, denoise=False, environment=environment)
+    mean = studio.image(client_scene.to_bytes(), "color", settings).mean()
+    assert (mean == 0) is (environment == "none")
+
+
+def test_own_environment_file(studio, client_scene, tmp_path):
+    image = bpy.data.images.new("green", 8, 4, float_buffer=True)
+    image.pixels = [0.0, 1.0, 0.0, 1.0] * 32
+    image.filepath_raw = str(tmp_path / "green.hdr")
+    image.file_format = "HDR"
+    image.save()
+    settings = ServerSettings(samples=4, environment=str(tmp_path / "green.hdr"))
+    mean = studio.image(client_scene.to_bytes(), "color", settings).reshape(-1, 3).mean(0)
+    assert mean[1] > 2 * mean[0]
+    broken = tmp_path / "broken.exr"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(SettingsError, match=r"broken\.exr: Blender cannot read"):
+        studio.renderer(ServerSettings(environment=str(broken)))
