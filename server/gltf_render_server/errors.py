@@ -9,7 +9,8 @@
     ├── UnavailableError                 503   the request is fine, but not now
     │   ├── QueueFullError               503
     │   └── ShuttingDownError            503
-    ├── SettingsError                    500   an option, a .blend or a settings script is wrong
+    ├── SettingsError                    500   an option or a .blend is wrong
+    │   └── SettingsScriptError          500   the user's settings script fails
     └── RenderError                      500   Blender did not deliver
 
 An error is raised where its cause is known and turned into a response in one place, ``app``.
@@ -26,6 +27,7 @@ __all__ = [
     "RequestError",
     "SceneError",
     "SettingsError",
+    "SettingsScriptError",
     "ShuttingDownError",
     "TooLargeError",
     "UnavailableError",
@@ -87,7 +89,11 @@ class ShuttingDownError(UnavailableError):
 
 
 class SettingsError(RenderServerError):
-    """An option, the .blend or the settings script of the server's own user is wrong."""
+    """An option or the .blend of the server's own user is wrong."""
+
+
+class SettingsScriptError(SettingsError):
+    """The user's settings script fails; editing it mends this without a restart."""
 
 
 class RenderError(RenderServerError):

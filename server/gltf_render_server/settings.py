@@ -217,7 +217,7 @@ class ServerSettings:
         None,
         str,
         "light from all around: city, courtyard, forest, interior, night, studio, sunrise, sunset, "
-        "an .exr or .hdr file, or none [default: studio where the scene brings no light]",
+        "an .exr or .hdr file, or none [default: forest where the scene brings no light]",
         "NAME|FILE|none",
     )
     exposure: float | None = _option(

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+import requests
 from drake_like import DrakeScene, box, look_at, translation
 
 from gltf_render_server.app import create_app, render_queue
@@ -23,6 +24,13 @@ FIELDS = {
     "center_y": "23.500000",
     "submit": "Render",
 }
+
+
+def send(client, fields, scene_bytes):
+    """Post a form as a client does: the fields, None left out, and the scene as a file at the end."""
+    upload = {"scene": ("scene.gltf", scene_bytes, "model/gltf+json")}
+    prepared = requests.Request("POST", "http://server/render", data=fields, files=upload).prepare()
+    return client.post("/render", data=prepared.body, content_type=prepared.headers["Content-Type"])
 
 
 class FakeRenderer:

@@ -1,14 +1,13 @@
 """Every bad request gets a clear 4xx at once, never reaches the renderer, and harms nobody after it."""
 
 import base64
-import io
 import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from conftest import FIELDS
+from conftest import FIELDS, send
 
 DEPTH = {"image_type": "depth", "min_depth": "0.1", "max_depth": "5"}
 
@@ -186,17 +185,16 @@ def _with_data(document, buffer, first_four):
     return json.dumps(document).encode()
 
 
-def send(client, scene, bad):
+def ask(client, scene, bad):
     document = scene.document()
     data = bad.scene(document) if bad.scene else json.dumps(document).encode()
-    fields = {name: value for name, value in {**FIELDS, **bad.fields}.items() if value is not None}
-    return client.post("/render", data={**fields, "scene": (io.BytesIO(data), "scene.gltf")})
+    return send(client, {**FIELDS, **bad.fields}, data)
 
 
 @pytest.mark.parametrize("bad", FIELD_CASES + SCENE_CASES, ids=lambda bad: bad.name)
 def test_bad_request(client, renderer, scene, bad):
     started_s = time.perf_counter()
-    response = send(client, scene, bad)
+    response = ask(client, scene, bad)
     assert time.perf_counter() - started_s < 1
     assert response.status_code == bad.status, response.data
     assert response.is_json
@@ -207,7 +205,7 @@ def test_bad_request(client, renderer, scene, bad):
     assert "root:" not in response.text
     assert len(response.data) < 8192
     assert not renderer.requests
-    assert send(client, scene, Bad("good", "")).status_code == 200
+    assert ask(client, scene, Bad("good", "")).status_code == 200
 
 
 def test_there_are_at_least_forty_kinds():

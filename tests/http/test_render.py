@@ -6,16 +6,14 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import FIELDS
+from conftest import FIELDS, send
 from PIL import Image
 
 from gltf_render_server.errors import RenderError
 
 
 def post(client, scene_bytes, **changes):
-    fields = {name: value for name, value in {**FIELDS, **changes}.items() if value is not None}
-    upload = (io.BytesIO(scene_bytes), "scene.gltf", "model/gltf+json")
-    return client.post("/render", data={**fields, "scene": upload})
+    return send(client, {**FIELDS, **changes}, scene_bytes)
 
 
 def pixels(response):

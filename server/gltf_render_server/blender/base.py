@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from ..errors import SettingsError
+from ..errors import SettingsError, SettingsScriptError
 from ..settings import ServerSettings
 from . import compat, engines, lighting
 
@@ -65,7 +65,7 @@ class BaseScene:
         Raises
         ------
         SettingsError
-            The .blend cannot be opened, or the script fails; the next call tries again.
+            The .blend cannot be opened, or the script fails (`SettingsScriptError`); the next call tries again.
         """
         sources = self._sources()
         if sources == self._made_from:
@@ -142,7 +142,7 @@ def _run_script(path: Path | None) -> None:
         exec(code, {"bpy": bpy, "__name__": "bpy_settings", "__file__": os.fspath(path)})  # noqa: S102
     except (Exception, SystemExit) as error:
         _logger.error("%s failed", path, exc_info=error)
-        raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
+        raise SettingsScriptError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from ..camera import BlenderCamera, blender_camera
-from ..errors import SettingsError
+from ..errors import SettingsScriptError
 from ..gltf import label_colours
 from ..labels import NO_LABEL, LabelTable
 from ..protocol import Camera, ImageType, RenderRequest
@@ -52,7 +52,7 @@ class BlenderRenderer:
         self.extensions = compat.importer_extensions()
         try:
             self._base.refresh()
-        except SettingsError as error:
+        except SettingsScriptError as error:
             _logger.error("every render will fail until this is mended: %s", error)
         self.info = RendererInfo(
             name="Blender",
@@ -67,7 +67,7 @@ class BlenderRenderer:
         Raises
         ------
         SettingsError
-            The user's settings script failed.
+            The user's settings script failed, or the .blend is gone.
         """
         self._base.refresh()
         place_camera(self._base.camera, request.scene, self._settings.up_axis)

@@ -15,7 +15,7 @@ from mathutils import Matrix
 from numpy.typing import NDArray
 
 from ..errors import SceneError
-from ..gltf import Scene, import_document
+from ..gltf import Primitive, Scene, import_document
 from ..settings import UpAxis
 from . import compat
 from .base import BaseScene
@@ -85,17 +85,16 @@ class ClientScene:
         collection = bpy.data.collections.new("glTF Client")
         target.collection.children.link(collection)
         parts = self._import(scene, materials=materials, lights=lights)
-        if materials:
-            for index, primitive in enumerate(scene.primitives):
-                if not primitive.has_normals and (part := parts.get(("grs_primitive", index))):
-                    _smooth(mesh_of(part))
+        for index, primitive in enumerate(scene.primitives):
+            mesh = _imported_mesh(parts, index, primitive)
+            if materials and not primitive.has_normals:
+                _smooth(mesh)
         root = bpy.data.objects.new("glTF Client", None)
         collection.objects.link(root)
         objects: list[list[bpy.types.Object]] = [[] for _ in scene.primitives]
         for placement in scene.placements:
-            if part := parts.get(("grs_primitive", placement.primitive)):
-                placed = self._place(part, placement.matrix, root, collection)
-                objects[placement.primitive].append(placed)
+            part = parts["grs_primitive", placement.primitive]
+            objects[placement.primitive].append(self._place(part, placement.matrix, root, collection))
         for index, light in enumerate(scene.lights if lights else ()):
             if part := parts.get(("grs_light", index)):
                 self._place(part, light.matrix, root, collection)
@@ -177,10 +176,19 @@ def _parts(workshop: bpy.types.Scene) -> dict[tuple[str, int], bpy.types.Object]
     }
 
 
+def _imported_mesh(
+    parts: dict[tuple[str, int], bpy.types.Object], index: int, primitive: Primitive
+) -> bpy.types.Mesh:
+    """Return a primitive's mesh; the importer leaves out, or empty, what it cannot decode."""
+    part = parts.get(("grs_primitive", index))
+    if part is None or not mesh_of(part).vertices:
+        where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
+        raise SceneError("Blender cannot decode its geometry", where)
+    return mesh_of(part)
+
+
 def _smooth(mesh: bpy.types.Mesh) -> None:
     """Shade round what is round: the client's primitives come without normals and with split vertices."""
-    if not mesh.polygons:
-        return
     size = max(max(abs(x) for x in corner) for corner in _bounds(mesh))
     welded = bmesh.new()
     try:

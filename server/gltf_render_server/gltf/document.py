@@ -130,6 +130,8 @@ def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
     document = _convert(json)
     _check_version(document.asset)
     _check_required(document, extensions | _OWN_WORK)
+    if not document.cameras:
+        raise _no_camera()
     check_indices(document)
     graph = Graph.from_document(document)
     camera_to_world = _camera_to_world(document, graph)
@@ -181,10 +183,14 @@ def _check_required(document: schema.Document, known: frozenset[str]) -> None:
 
 
 def _camera_to_world(document: schema.Document, graph: Graph) -> Matrix:
-    for index in graph.order if document.cameras else ():
+    for index in graph.order:
         if document.nodes[index].camera == 0:
             return nearest_rigid(graph.world[index], f"$.nodes[{index}]")
-    raise SceneError(
+    raise _no_camera()
+
+
+def _no_camera() -> SceneError:
+    return SceneError(
         "there is no camera. Drake sends none for a scene without any primitive or OBJ: add a tiny primitive "
         "with a perception role, such as a box of 1 mm",
         "$.cameras",

@@ -114,7 +114,9 @@ class _Writer:
             copy["targets"] = [self._attributes(target) for target in item["targets"]]
         if self._with_materials and item.get("material") is not None:
             copy["material"] = self._pick("materials", item["material"])
-        if draco := (item.get("extensions") or {}).get(_DRACO):
+        position = self._json["accessors"][item["attributes"]["POSITION"]]
+        draco = (item.get("extensions") or {}).get(_DRACO)
+        if draco and position.get("bufferView") is None:  # else the plain data beside it will do
             copy["extensions"] = {_DRACO: self._draco(draco, copy["attributes"])}
         return copy
 
@@ -143,10 +145,8 @@ class _Writer:
         return copy
 
     def _sparse_part(self, item: Json) -> Json:
-        return {
-            **_kept(item, "byteOffset", "componentType"),
-            "bufferView": self._pick("bufferViews", item["bufferView"]),
-        }
+        view = self._pick("bufferViews", item["bufferView"])
+        return {**_kept(item, "byteOffset", "componentType"), "bufferView": view}
 
     def _buffer_view(self, _: int, item: Json) -> Json:
         copy = _kept(item, "byteOffset", "byteLength", "byteStride", "target")

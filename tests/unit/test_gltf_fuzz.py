@@ -1,0 +1,119 @@
+"""Whatever a document holds, it becomes a scene or a SceneError: never anything else, never a warning."""
+
+import json
+from typing import Any
+
+from drake_like import DrakeScene, box, look_at, sphere
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gltf_render_server.errors import SceneError
+from gltf_render_server.gltf import import_document, label_colours, parse_scene
+from test_gltf_document import EXTENSIONS, rich_document
+
+GOOD = rich_document()
+PLAIN = DrakeScene([box([1, 1, 1], look_at([3, 0, 0], [0, 0, 0]), 7), sphere(1, look_at([0, 3, 0], [0, 0, 0]), 8, 3)], look_at([5, 5, 5], [0, 0, 0]))
+FUZZ = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+ODD: list[Any] = [
+    None, True, False, -1, 0, 1, 2, 7, 0.5, -0.0, 1.0, 10**20, 10**400, -(10**20), 2**63, 1e300, -1e300, 1e-320,
+    "", "a", "0", "\u0000", "data:,", "data:image/png;base64,", "\ud800", [], {}, [None], [[]], [0, 0, 0], [-1],
+    [1e300] * 3, [0.0] * 4, [1e300] * 4, [1e200] * 16, [10**400] * 3, {"index": 99}, {"index": None}, {"a": {}},
+    {"source": 99}, {"extensions": 5}, {"extensions": {"EXT_texture_webp": None}}, {"bufferView": True},
+    {"fooTexture": {"index": 99}}, [{"fooTexture": {"index": 0}}], {"light": True}, {"attributes": {}},
+]  # fmt: skip
+KEYS = [
+    "extensions", "extras", "index", "source", "matrix", "rotation", "scale", "children", "sparse", "byteStride",
+    "fooTexture", "normalTexture", "targets", "weights", "skin", "mode", "indices", "normalized", "alphaMode",
+    "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing", "KHR_lights_punctual", "EXT_texture_webp",
+    "KHR_texture_basisu", "KHR_materials_clearcoat", "uri", "name", "min", "byteOffset", "baseColorFactor",
+]  # fmt: skip
+
+
+def survives(data: bytes) -> bool:
+    """Do all that the server does with a document before Blender sees it; tell whether it was good."""
+    try:
+        scene = parse_scene(data, extensions=EXTENSIONS)
+    except SceneError:
+        return False
+    label_colours(scene)
+    everything = range(len(scene.primitives))
+    for materials in (False, True):
+        try:
+            written = import_document(scene, everything, materials=materials, lights=materials)
+        except SceneError:
+            assert materials
+        else:
+            json.loads(written)
+    return True
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a JSON tree, breadth first."""
+    found = [({"": value}, "")]
+    for container, key in found:
+        item = container[key]
+        if isinstance(item, dict):
+            found += [(item, name) for name in item]
+        elif isinstance(item, list):
+            found += [(item, index) for index in range(min(len(item), 20))]
+    return found[1:]
+
+
+ODD_VALUES = st.sampled_from(ODD) | st.recursive(
+    st.sampled_from(ODD),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@st.composite
+def mutated_documents(draw) -> Any:
+    document = json.loads(json.dumps(GOOD))
+    for _ in range(draw(st.integers(1, 3))):
+        found = places(document)
+        container, key = found[draw(st.integers(0, len(found) - 1))]
+        action = draw(st.sampled_from(["replace", "delete", "insert", "swap"]))
+        if action == "replace":
+            container[key] = draw(ODD_VALUES)
+        elif action == "delete":
+            del container[key]
+        elif action == "swap":
+            other, other_key = found[draw(st.integers(0, len(found) - 1))]
+            container[key] = json.loads(json.dumps(other[other_key]))
+        elif isinstance(container, list):
+            container.insert(key, draw(ODD_VALUES))
+        else:
+            container[draw(st.sampled_from(KEYS))] = draw(ODD_VALUES)
+        if not document:
+            break
+    return document
+
+
+def test_the_documents_are_good_before_they_are_changed():
+    assert survives(json.dumps(GOOD).encode())
+    assert survives(PLAIN.to_bytes())
+
+
+@FUZZ
+@given(mutated_documents())
+def test_changed_trees(document):
+    survives(json.dumps(document).encode())
+
+
+@FUZZ
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4),
+    st.sampled_from([json.dumps(GOOD).encode(), PLAIN.to_bytes()]),
+)
+def test_changed_bytes(flips, data):
+    changed = bytearray(data)
+    for place, value in flips:
+        changed[place % len(changed)] = value
+    survives(bytes(changed))
+
+
+@FUZZ
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_noise(data):
+    assert not survives(data)
