@@ -1,6 +1,7 @@
 """The whole server, as its users run it: as the package, and inside a real Blender program."""
 
 import hashlib
+import os
 import signal
 import socket
 import subprocess
@@ -26,11 +27,19 @@ QUICK = ("--samples", "4", "--no-denoise")
 
 
 @pytest.fixture(scope="module", params=["package", pytest.param("program", marks=pytest.mark.program)])
-def server(request):
-    command = program() if request.param == "program" else PACKAGE
-    if request.param == "program":
-        subprocess.run([*command, "--install-dependencies", "--version"], check=False, timeout=300)
-    with running(*QUICK, command=command) as server:
+def server(request, tmp_path_factory):
+    if request.param == "package":
+        with running(*QUICK) as server:
+            yield server
+        return
+    command, env = program(), {"XDG_DATA_HOME": str(tmp_path_factory.mktemp("data"))}
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **env})
+    assert refused.returncode == 2
+    assert "lacks the module" in refused.stderr
+    assert "--install-dependencies" in refused.stderr
+    with running("--install-dependencies", *QUICK, command=command, env=env):
+        pass
+    with running(*QUICK, command=command, env=env) as server:
         yield server
 
 

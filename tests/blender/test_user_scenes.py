@@ -85,7 +85,7 @@ def test_blend_with_light_of_its_own_gets_no_environment(studio, client_scene, t
     def add_light(scene):
         light = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
         light.data.color = (0.0, 0.0, 1.0)
-        light.data.energy = 3
+        light.data.energy = 30
         scene.collection.objects.link(light)
 
     path = make_blend(tmp_path / "lit.blend", add_light)

@@ -65,7 +65,8 @@ class BaseScene:
         Raises
         ------
         SettingsError
-            The .blend cannot be opened, or the script fails (`SettingsScriptError`); the next call tries again.
+            The .blend cannot be opened, or the script fails (`SettingsScriptError`); the next call tries
+            again.
         """
         sources = self._sources()
         if sources == self._made_from:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -181,19 +181,23 @@ def _imported_mesh(
 ) -> bpy.types.Mesh:
     """Return a primitive's mesh; the importer leaves out, or empty, what it cannot decode."""
     part = parts.get(("grs_primitive", index))
-    if part is None or not mesh_of(part).vertices:
+    if part is None or not _is_decoded(mesh_of(part), primitive):
         where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
         raise SceneError("Blender cannot decode its geometry", where)
     return mesh_of(part)
 
 
+def _is_decoded(mesh: bpy.types.Mesh, primitive: Primitive) -> bool:
+    """Whether a mesh has vertices; a Draco stream that fails leaves all of them at the origin."""
+    return bool(mesh.vertices) and not (primitive.is_compressed and _size(mesh) == 0)
+
+
 def _smooth(mesh: bpy.types.Mesh) -> None:
     """Shade round what is round: the client's primitives come without normals and with split vertices."""
-    size = max(max(abs(x) for x in corner) for corner in _bounds(mesh))
     welded = bmesh.new()
     try:
         welded.from_mesh(mesh)
-        bmesh.ops.remove_doubles(welded, verts=list(welded.verts), dist=_WELD_DISTANCE * size)
+        bmesh.ops.remove_doubles(welded, verts=list(welded.verts), dist=_WELD_DISTANCE * _size(mesh))
         welded.to_mesh(mesh)
     finally:
         welded.free()
@@ -201,11 +205,11 @@ def _smooth(mesh: bpy.types.Mesh) -> None:
     mesh.set_sharp_from_angle(angle=_SMOOTH_BELOW_RAD)
 
 
-def _bounds(mesh: bpy.types.Mesh) -> Sequence[Sequence[float]]:
+def _size(mesh: bpy.types.Mesh) -> float:
+    """Return the longest side of the mesh's bounding box."""
     points = np.empty(3 * len(mesh.vertices), np.float32)
     mesh.vertices.foreach_get("co", points)
-    points = points.reshape(-1, 3)
-    return [points.min(0).tolist(), points.max(0).tolist()]
+    return float(np.ptp(points.reshape(-1, 3), axis=0).max())
 
 
 def _reason(error: RuntimeError) -> str:

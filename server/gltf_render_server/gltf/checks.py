@@ -10,7 +10,7 @@ from ..errors import SceneError
 from . import schema
 from .resources import read_accessor
 
-__all__ = ["check_geometry", "check_indices"]
+__all__ = ["check_geometry", "check_indices", "is_compressed"]
 
 _FARTHEST_M = 1e9
 _FLOAT = 5126
@@ -54,7 +54,7 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
             if position is None:
                 continue
             _check_types(document, primitive, position, where)
-            if (position, primitive.indices) in checked or _is_compressed(document, primitive):
+            if (position, primitive.indices) in checked or is_compressed(document, primitive):
                 continue
             checked.add((position, primitive.indices))
             _check_positions(document, buffers, position, where)
@@ -63,7 +63,7 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
                 _check_vertex_indices(document, buffers, primitive.indices, vertices, where)
 
 
-def _is_compressed(document: schema.Document, primitive: schema.Primitive) -> bool:
+def is_compressed(document: schema.Document, primitive: schema.Primitive) -> bool:
     """Whether only the importer can read it; an optional Draco stream has plain data beside it."""
     is_plain = document.accessors[primitive.attributes["POSITION"]].buffer_view is not None
     return not is_plain and _DRACO in (primitive.extensions or {})

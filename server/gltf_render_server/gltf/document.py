@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import SceneError
 from . import schema
-from .checks import check_geometry, check_indices
+from .checks import check_geometry, check_indices, is_compressed
 from .graph import Graph, nearest_rigid, trs_matrices
 from .repair import repair_draco, repair_json
 from .resources import check_images, check_views, decode_buffers, read_accessor
@@ -39,12 +39,15 @@ class Primitive:
         Its place in the document, ``$.meshes[mesh].primitives[number]``.
     material : int or None
     has_normals : bool
+    is_compressed : bool
+        Whether only the importer can read its geometry.
     """
 
     mesh: int
     number: int
     material: int | None
     has_normals: bool
+    is_compressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,9 @@ def _placements(
 def _surfaces(document: schema.Document, mesh: int) -> Iterator[Primitive]:
     for number, primitive in enumerate(document.meshes[mesh].primitives):
         if primitive.mode >= _FIRST_SURFACE_MODE and "POSITION" in primitive.attributes:
-            yield Primitive(mesh, number, primitive.material, "NORMAL" in primitive.attributes)
+            has_normals = "NORMAL" in primitive.attributes
+            is_packed = is_compressed(document, primitive)
+            yield Primitive(mesh, number, primitive.material, has_normals, is_packed)
 
 
 def _instances(
