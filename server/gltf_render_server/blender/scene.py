@@ -23,6 +23,7 @@ from .base import BaseScene
 __all__ = ["ClientScene", "import_gltf", "mesh_of", "place_camera"]
 
 _logger = logging.getLogger(__name__)
+logging.getLogger("glTFImporter").addFilter(lambda record: record.levelno >= logging.WARNING)
 
 _SMOOTH_BELOW_RAD = math.radians(30)
 _WELD_DISTANCE = 1e-6  # of the mesh's size
