@@ -52,8 +52,7 @@ def contact_sheet(
     lower = _GAP + half[1] + _CAPTION
     finite = depth[np.isfinite(depth) & (depth > 0)]
     span = f"{finite.min():.2f} m to {finite.max():.2f} m" if finite.size else "nothing in range"
-    seen = np.unique(label[..., 0].astype(int) + 256 * label[..., 1])
-    count = sum(int(value) in names for value in seen)
+    count = sum(int(number) in names for number in np.unique(_numbers(label)))
     sheet.paste(Image.fromarray(color[..., :3]), (_GAP, _GAP))
     _caption(draw, (_GAP, _GAP + height), "colour, as a client receives it")
     sheet.paste(Image.fromarray(colorize_depth(depth)).resize(half), (right, _GAP))
@@ -78,12 +77,18 @@ def colorize_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def colorize_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Paint each label of a (height, width, 3) label image in a colour of its own."""
-    numbers = label[..., 0].astype(np.intp) + 256 * label[..., 1]
+    numbers = _numbers(label)
     values, inverse = np.unique(numbers, return_inverse=True)
     palette = np.array([_label_colour(index) for index in range(len(values))], np.uint8)
     painted = palette[inverse.reshape(numbers.shape)]
     painted[(label[..., :3] == 255).all(-1)] = _DONT_CARE
     return painted
+
+
+def _numbers(label: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return the labels that a (height, width, 3) label image holds."""
+    wide = label.astype(np.intp)
+    return wide[..., 0] + 256 * wide[..., 1]
 
 
 def _label_colour(index: int) -> tuple[int, int, int]:

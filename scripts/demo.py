@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _server(console: Console, options: list[str]) -> Iterator[str]:
     """Run the server on a free port; yield its address."""
-    command = [sys.executable, "-m", "gltf_render_server", "--port", "0", *options]
+    command = [sys.executable, "-m", "gltf_render_server", "--port", "0", "--log-level", "warning", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
     try:
         yield _working(console, "Starting the server", lambda: _address(process))
