@@ -48,9 +48,7 @@ def data_uri(data: bytes) -> str:
 
 def add_view(document: dict[str, Any], data: bytes, **more: Any) -> int:
     document["buffers"].append({"byteLength": len(data), "uri": data_uri(data)})
-    document["bufferViews"].append(
-        {"buffer": len(document["buffers"]) - 1, "byteLength": len(data), **more}
-    )
+    document["bufferViews"].append({"buffer": len(document["buffers"]) - 1, "byteLength": len(data), **more})
     return len(document["bufferViews"]) - 1
 
 
@@ -112,3 +110,102 @@ def rich_document() -> dict[str, Any]:
     ]
     document["scenes"][0]["nodes"].append(4)
     return document
+
+
+def test_a_document_with_one_of_everything():
+    scene = parsed(rich_document())
+    assert len(scene.primitives) == 2
+    assert [primitive.has_normals for primitive in scene.primitives] == [True, True]
+    assert len(scene.placements) == 2 * (1 + 3), "once plainly, and three instances"
+    assert len(scene.lights) == 1
+    assert any("without its skin" in warning for warning in scene.warnings)
+
+
+def test_instances_stand_where_their_attributes_say():
+    scene = parsed(rich_document())
+    places = [placement.matrix[:3, 3] for placement in scene.placements if placement.primitive == 0]
+    # the node turns by 90 degrees about z and scales y by 2
+    expected = [(1, 0, 0), (1, 3, 3), (-1, 2, 3), (1, 2, 4)]
+    np.testing.assert_allclose(places, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2, 3])
+def test_points_and_lines_draw_nothing(mode):
+    document = one_box()
+    document["meshes"][0]["primitives"][0]["mode"] = mode
+    assert parsed(document).primitives == ()
+
+
+def test_only_the_default_scene_is_drawn():
+    document = one_box()
+    document["nodes"].append({"mesh": 0})
+    document["scenes"].append({"nodes": [3]})
+    assert len(parsed(document).placements) == 1
+
+
+def test_null_is_the_same_as_absent():
+    document = one_box()
+    for name in ("images", "textures", "samplers", "skins", "animations", "extensions", "extensionsUsed"):
+        document[name] = None
+    assert len(parsed(document).primitives) == 1
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_good_images(file_format):
+    parsed(one_box() | {"images": [{"uri": data_uri(picture(file_format))}]})
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (picture("PNG")[:-20], "cut short"),
+        (picture("JPEG", (64, 64))[:-20], "cut short|no PNG"),
+        (picture("GIF"), "no PNG, JPEG or WebP"),
+        (b"", "no PNG"),
+        (picture("PNG")[:16] + struct.pack(">II", 30000, 30000) + picture("PNG")[24:], "no PNG|more than"),
+    ],
+)
+def test_bad_images(data, says):
+    with pytest.raises(SceneError, match=rf"\$\.images\[0\].*({says})"):
+        parsed(one_box() | {"images": [{"uri": data_uri(data)}]})
+
+
+def test_an_image_that_nobody_can_read_here_is_passed():
+    parsed(one_box() | {"images": [{"uri": data_uri(b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(60))}]})
+
+
+def test_a_strided_view():
+    document = one_box()
+    points = np.arange(24, dtype="<f4").reshape(8, 3)
+    data = np.concatenate([points, np.full((8, 1), np.nan, "<f4")], 1).tobytes()
+    accessor = document["accessors"][0]
+    accessor["bufferView"] = add_view(document, data, byteStride=16)
+    parsed(document)
+    accessor["count"] = 9
+    with pytest.raises(SceneError, match="beyond the end of its buffer view"):
+        parsed(document)
+
+
+def test_quantized_positions():
+    document = one_box()
+    data = np.zeros((8, 4), "<i2").tobytes()
+    view = add_view(document, data, byteStride=8)
+    document["accessors"][0] = {"bufferView": view, "componentType": 5122, "count": 8, "type": "VEC3"}
+    document["extensionsRequired"] = ["KHR_mesh_quantization"]
+    assert len(parsed(document).primitives) == 1
+
+
+def test_the_cost_is_linear():
+    def seconds(count):
+        document = one_box()
+        document["nodes"] += [{"mesh": 0, "name": f"n{i}"} for i in range(count)]
+        document["scenes"][0]["nodes"] += range(3, 3 + count)
+        data = json.dumps(document).encode()
+        best = 1e9
+        for _ in range(3):
+            started_s = time.perf_counter()
+            parse_scene(data, extensions=EXTENSIONS)
+            best = min(best, time.perf_counter() - started_s)
+        return best
+
+    assert seconds(10_000) < 20 * seconds(1_000) + 0.05

@@ -6,28 +6,99 @@ from typing import Any
 from drake_like import DrakeScene, box, look_at, sphere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_gltf_document import EXTENSIONS, rich_document
 
 from gltf_render_server.errors import SceneError
 from gltf_render_server.gltf import import_document, label_colours, parse_scene
-from test_gltf_document import EXTENSIONS, rich_document
 
 GOOD = rich_document()
-PLAIN = DrakeScene([box([1, 1, 1], look_at([3, 0, 0], [0, 0, 0]), 7), sphere(1, look_at([0, 3, 0], [0, 0, 0]), 8, 3)], look_at([5, 5, 5], [0, 0, 0]))
+PLAIN = DrakeScene(
+    [box([1, 1, 1], look_at([3, 0, 0], [0, 0, 0]), 7), sphere(1, look_at([0, 3, 0], [0, 0, 0]), 8, 3)],
+    look_at([5, 5, 5], [0, 0, 0]),
+)
 FUZZ = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ODD: list[Any] = [
-    None, True, False, -1, 0, 1, 2, 7, 0.5, -0.0, 1.0, 10**20, 10**400, -(10**20), 2**63, 1e300, -1e300, 1e-320,
-    "", "a", "0", "\u0000", "data:,", "data:image/png;base64,", "\ud800", [], {}, [None], [[]], [0, 0, 0], [-1],
-    [1e300] * 3, [0.0] * 4, [1e300] * 4, [1e200] * 16, [10**400] * 3, {"index": 99}, {"index": None}, {"a": {}},
-    {"source": 99}, {"extensions": 5}, {"extensions": {"EXT_texture_webp": None}}, {"bufferView": True},
-    {"fooTexture": {"index": 99}}, [{"fooTexture": {"index": 0}}], {"light": True}, {"attributes": {}},
-]  # fmt: skip
+    None,
+    True,
+    False,
+    -1,
+    0,
+    1,
+    2,
+    7,
+    0.5,
+    -0.0,
+    1.0,
+    10**20,
+    10**400,
+    -(10**20),
+    2**63,
+    1e300,
+    -1e300,
+    1e-320,
+    "",
+    "a",
+    "0",
+    "\u0000",
+    "data:,",
+    "data:image/png;base64,",
+    "\ud800",
+    [],
+    {},
+    [None],
+    [[]],
+    [0, 0, 0],
+    [-1],
+    [1e300] * 3,
+    [0.0] * 4,
+    [1e300] * 4,
+    [1e200] * 16,
+    [10**400] * 3,
+    {"index": 99},
+    {"index": None},
+    {"a": {}},
+    {"source": 99},
+    {"extensions": 5},
+    {"extensions": {"EXT_texture_webp": None}},
+    {"bufferView": True},
+    {"fooTexture": {"index": 99}},
+    [{"fooTexture": {"index": 0}}],
+    {"light": True},
+    {"attributes": {}},
+]
 KEYS = [
-    "extensions", "extras", "index", "source", "matrix", "rotation", "scale", "children", "sparse", "byteStride",
-    "fooTexture", "normalTexture", "targets", "weights", "skin", "mode", "indices", "normalized", "alphaMode",
-    "KHR_draco_mesh_compression", "EXT_mesh_gpu_instancing", "KHR_lights_punctual", "EXT_texture_webp",
-    "KHR_texture_basisu", "KHR_materials_clearcoat", "uri", "name", "min", "byteOffset", "baseColorFactor",
-]  # fmt: skip
+    "extensions",
+    "extras",
+    "index",
+    "source",
+    "matrix",
+    "rotation",
+    "scale",
+    "children",
+    "sparse",
+    "byteStride",
+    "fooTexture",
+    "normalTexture",
+    "targets",
+    "weights",
+    "skin",
+    "mode",
+    "indices",
+    "normalized",
+    "alphaMode",
+    "KHR_draco_mesh_compression",
+    "EXT_mesh_gpu_instancing",
+    "KHR_lights_punctual",
+    "EXT_texture_webp",
+    "KHR_texture_basisu",
+    "KHR_materials_clearcoat",
+    "uri",
+    "name",
+    "min",
+    "byteOffset",
+    "baseColorFactor",
+]
 
 
 def survives(data: bytes) -> bool:

@@ -141,10 +141,11 @@ def _roots(document: schema.Document, parents: Sequence[int | None]) -> tuple[in
     number = document.scene or 0
     if not document.scenes:
         raise SceneError("the document has no scene", "$.scenes")
-    roots = document.scenes[number].nodes or ()
-    for place, root in enumerate(roots):
-        if parents[root] is not None or root in roots[:place]:
+    roots: dict[int, None] = {}  # ordered
+    for place, root in enumerate(document.scenes[number].nodes or ()):
+        if parents[root] is not None or root in roots:
             raise SceneError(f"node {root} is no root, or listed twice", f"$.scenes[{number}].nodes[{place}]")
+        roots[root] = None
     return tuple(roots)
 
 

@@ -6,6 +6,7 @@ Drake's client merges whole glTF files into one and renumbers every index but th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from ..errors import SceneError
@@ -67,14 +68,12 @@ def repair_draco(document: schema.Document, buffers: Sequence[bytes]) -> None:
     remaining = iter(views)
     for file, indices in zip(files, stated, strict=True):
         wanted = sorted(set(indices))
-        found = [index for index, _ in zip(remaining, wanted, strict=False)]
-        if len({true - said for true, said in zip(found, wanted, strict=False)}) != 1 or len(found) < len(
-            wanted
-        ):
+        found = list(islice(remaining, len(wanted)))
+        offsets = {true - said for true, said in zip(found, wanted, strict=False)}
+        if len(found) < len(wanted) or len(offsets) != 1:
             raise _draco_error()
-        true_index = dict(zip(wanted, found, strict=True))
         for primitive, said in zip(file, indices, strict=True):
-            _draco(primitive)["bufferView"] = true_index[said]
+            _draco(primitive)["bufferView"] = said + min(offsets)
     if next(remaining, None) is not None:
         raise _draco_error()
 

@@ -208,9 +208,9 @@ def _kept(item: Json, *names: str) -> Json:
 def _is_of_drakes_primitive(asset: Json, material: Json) -> bool:
     """Tell whether Drake's own exporter wrote a material, for a primitive of one plain colour.
 
-    Drake's ``Rgba`` is meant, and shown by all of Drake's own viewers, as sRGB. Its exporter writes the values
-    unchanged into ``baseColorFactor``, which glTF defines as linear: taken as such, every colour comes out
-    washed out. Materials of merged files are the work of other exporters, and are left alone.
+    Drake's ``Rgba`` is meant, and shown by all of Drake's own viewers, as sRGB. Its exporter writes the
+    values unchanged into ``baseColorFactor``, which glTF defines as linear: taken as such, every colour comes
+    out washed out. Materials of merged files are the work of other exporters, and are left alone.
     """
     pbr = material.get("pbrMetallicRoughness") or {}
     return (

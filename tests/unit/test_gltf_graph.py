@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from drake_like import DrakeScene, box, column_major, look_at, translation
+from test_gltf_document import CAMERA, one_box, parsed
+
+from gltf_render_server.errors import SceneError
+
+
+def rotation_z(angle):
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return matrix
+
+
+def test_translation_rotation_and_scale_compose():
+    document = one_box()
+    half = np.sqrt(0.5)
+    document["nodes"][0] = {
+        "mesh": 0,
+        "translation": [1, 2, 3],
+        "rotation": [0, 0, half, half],
+        "scale": [2, 3, 4],
+    }
+    [placement] = parsed(document).placements
+    expected = translation(1, 2, 3) @ rotation_z(np.pi / 2) @ np.diag([2, 3, 4, 1])
+    np.testing.assert_allclose(placement.matrix, expected, atol=1e-12)
+
+
+def test_quaternions_are_normalised():
+    document = one_box()
+    document["nodes"][0] = {"mesh": 0, "rotation": [0, 0, 3, 3]}
+    [placement] = parsed(document).placements
+    np.testing.assert_allclose(placement.matrix, rotation_z(np.pi / 2), atol=1e-12)
+
+
+def test_parents_multiply_from_the_left_and_shear_survives():
+    document = one_box()
+    document["nodes"][0]["matrix"] = column_major(rotation_z(0.5))
+    document["nodes"][2]["matrix"] = column_major(np.diag([1, 5, 1, 1.0]))
+    [placement] = parsed(document).placements
+    np.testing.assert_allclose(placement.matrix, np.diag([1, 5, 1, 1.0]) @ rotation_z(0.5), atol=1e-12)
+
+
+def test_a_chain_of_ten_thousand_nodes():
+    document = one_box()
+    first = len(document["nodes"])
+    chain = [{"translation": [0, 0, 0.001], "children": [first + i + 1]} for i in range(10_000)]
+    document["nodes"] += [*chain, {"mesh": 0}]
+    document["scenes"][0]["nodes"].append(first)
+    last = parsed(document).placements[-1]
+    np.testing.assert_allclose(last.matrix[:3, 3], (0, 0, 10), atol=1e-9)
+
+
+def test_the_camera_stays_rigid_under_a_scaled_wrapper():
+    document = one_box()
+    document["nodes"][2]["matrix"] = column_major(np.diag([2, 2, 2, 1.0]))
+    pose = parsed(document).camera_to_world
+    np.testing.assert_allclose(pose[:3, :3], CAMERA[:3, :3], atol=1e-12)
+    np.testing.assert_allclose(pose[:3, 3], 2 * CAMERA[:3, 3], atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [(-1, 1, 1, 1), (0, 1, 1, 1)])
+def test_a_mirrored_or_flat_camera_is_refused(scale):
+    document = one_box()
+    document["nodes"][2]["matrix"] = column_major(np.diag(np.array(scale, float)))
+    with pytest.raises(SceneError, match="singular or mirrored"):
+        parsed(document)
+
+
+def test_the_first_node_with_the_first_camera_counts():
+    document = one_box()
+    document["cameras"].append(document["cameras"][0])
+    document["nodes"] += [{"camera": 1}, {"camera": 0}]
+    document["scenes"][0]["nodes"] += [3, 4]
+    np.testing.assert_allclose(parsed(document).camera_to_world, CAMERA, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("node", "says"),
+    [
+        ({"rotation": [0, 0, 0, 0]}, r"\$\.nodes\[0\]\.rotation: is no rotation"),
+        ({"matrix": [1.0] * 16}, r"\$\.nodes\[0\]\.matrix: its last row"),
+        ({"matrix": column_major(np.eye(4)), "scale": [1, 1, 1]}, "both a matrix and"),
+        ({"translation": [1e12, 0, 0]}, r"\$\.nodes\[0\].*beyond 1e\+09"),
+    ],
+)
+def test_transforms_that_are_none(node, says):
+    document = one_box()
+    document["nodes"][0] = {"mesh": 0, **node}
+    with pytest.raises(SceneError, match=says):
+        parsed(document)
+
+
+def test_a_node_of_two_parents():
+    scene = DrakeScene([box((1, 1, 1), np.eye(4), 1)], look_at((3, 2, 1), (0, 0, 0)))
+    document = scene.document()
+    document["nodes"].append({"children": [0]})
+    document["scenes"][0]["nodes"].append(3)
+    with pytest.raises(SceneError, match="two parents"):
+        parsed(document)
+
+
+def test_a_circle_that_the_scene_does_not_reach():
+    document = one_box()
+    document["nodes"] += [{"children": [4]}, {"children": [3]}]
+    with pytest.raises(SceneError, match="its own ancestor"):
+        parsed(document)

@@ -1,0 +1,263 @@
+"""Repairs, labels, and the document that the importer gets."""
+
+import json
+
+import pytest
+from drake_like import DrakeScene, box, label_rgba, translation
+from test_gltf_document import CAMERA, add_view, data_uri, one_box, parsed, picture, rich_document
+
+from gltf_render_server.errors import SceneError
+from gltf_render_server.gltf import import_document, label_colours
+
+DRACO = "KHR_draco_mesh_compression"
+
+
+def written(scene, *, materials=True, lights=True):
+    data = import_document(scene, range(len(scene.primitives)), materials=materials, lights=lights)
+    return json.loads(data)
+
+
+def draco_scene(*files):
+    """Merge files as Drake does; each is a list of the view indices that its primitives state, from 0 on."""
+    document = DrakeScene([box((1, 1, 1), translation(0, 0, 0), 1)], CAMERA).document()
+    true_indices = []
+    for file in files:
+        first = {
+            said: add_view(document, b"DRACO\x02\x02" + bytes([said] * 30)) for said in sorted(set(file))
+        }
+        root = {"children": []}
+        for said in file:
+            true_indices.append(first[said])
+            document["accessors"] += [
+                {"componentType": 5126, "count": 3, "type": "VEC3"},
+                {"componentType": 5123, "count": 3, "type": "SCALAR"},
+            ]
+            extension = {"bufferView": said, "attributes": {"POSITION": 0}}
+            count = len(document["accessors"])
+            primitive = {
+                "attributes": {"POSITION": count - 2},
+                "indices": count - 1,
+                "extensions": {DRACO: extension},
+            }
+            document["meshes"].append({"primitives": [primitive]})
+            document["nodes"].append({"mesh": len(document["meshes"]) - 1})
+            root["children"].append(len(document["nodes"]) - 1)
+        document["nodes"].append(root)
+        document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
+    document["extensionsUsed"] = document["extensionsRequired"] = [DRACO]
+    return document, true_indices
+
+
+def stated(scene):
+    return [
+        primitive.extensions[DRACO]["bufferView"]
+        for mesh in scene.source.meshes
+        for primitive in mesh.primitives
+        if primitive.extensions
+    ]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [[[0]], [[0, 1, 2]], [[0, 2, 1]], [[0, 1], [0, 1]], [[0], [0, 1, 2]], [[0, 0, 1], [0]]],
+    ids=str,
+)
+def test_draco_streams_are_found_again_after_a_merge(files):
+    document, true_indices = draco_scene(*files)
+    scene = parsed(document)
+    assert stated(scene) == true_indices
+    out = written(scene)
+    assert out["extensionsRequired"] == [DRACO]
+    streams = [
+        out["meshes"][i]["primitives"][0]["extensions"][DRACO]["bufferView"]
+        for i in range(1, len(out["meshes"]))
+    ]
+    buffers = [out["buffers"][out["bufferViews"][view]["buffer"]]["uri"] for view in streams]
+    originals = [document["buffers"][document["bufferViews"][view]["buffer"]]["uri"] for view in true_indices]
+    assert buffers == originals
+
+
+def test_draco_indices_that_are_right_stay():
+    document, true_indices = draco_scene([0, 1])
+    for mesh, true_index in zip(document["meshes"][1:], true_indices, strict=True):
+        mesh["primitives"][0]["extensions"][DRACO]["bufferView"] = true_index
+    assert stated(parsed(document)) == true_indices
+
+
+def test_draco_streams_that_cannot_be_told_apart():
+    document, _ = draco_scene([0, 1])
+    add_view(document, b"DRACO\x02\x02" + bytes(30))
+    with pytest.raises(SceneError, match="without Draco compression"):
+        parsed(document)
+
+
+@pytest.mark.parametrize(
+    "extension", [None, {}, {"bufferView": "0"}, {"bufferView": 3, "attributes": []}], ids=str
+)
+def test_draco_extensions_that_are_none(extension):
+    document, _ = draco_scene([0])
+    document["meshes"][1]["primitives"][0]["extensions"][DRACO] = extension
+    with pytest.raises(SceneError):
+        parsed(document)
+
+
+def test_optional_draco_is_left_out_where_plain_data_stands_beside_it():
+    document = one_box()
+    view = add_view(document, b"DRACO\x02\x02" + bytes(30))
+    extension = {"bufferView": view, "attributes": {"POSITION": 0}}
+    document["meshes"][0]["primitives"][0]["extensions"] = {DRACO: extension}
+    scene = parsed(document)
+    assert not scene.primitives[0].is_compressed
+    assert "extensionsUsed" not in written(scene)
+
+
+def with_material(material, **more):
+    document = one_box() | more
+    document["materials"][0] = material
+    return parsed(document)
+
+
+@pytest.mark.parametrize(
+    ("material", "colour"),
+    [
+        ({"pbrMetallicRoughness": {"baseColorFactor": label_rgba(700)}}, (188, 2, 0)),
+        ({"emissiveFactor": label_rgba(700)[:3]}, (188, 2, 0)),
+        (
+            {"emissiveFactor": [0, 0, 0], "pbrMetallicRoughness": {"baseColorFactor": label_rgba(9)}},
+            (9, 0, 0),
+        ),
+        ({}, (255, 255, 255)),
+        ({"pbrMetallicRoughness": {"baseColorFactor": label_rgba(252 + 127 * 256)}}, (255, 255, 255)),
+        ({"pbrMetallicRoughness": {"baseColorFactor": label_rgba(253 + 127 * 256)}}, None),
+    ],
+    ids=str,
+)
+def test_label_colours(material, colour):
+    assert label_colours(with_material(material)) == [colour]
+
+
+@pytest.mark.parametrize("label", [0, 1, 127, 128, 254, 255, 256, 511, 3001, 32001, 32763])
+def test_every_label_keeps_its_bytes(label):
+    material = {"pbrMetallicRoughness": {"baseColorFactor": list(label_rgba(label))}}
+    [(red, green, _)] = label_colours(with_material(material))
+    assert red + 256 * green == label
+
+
+def test_no_material_no_label():
+    document = one_box()
+    del document["meshes"][0]["primitives"][0]["material"]
+    assert label_colours(parsed(document)) == [(255, 255, 255)]
+
+
+DRAKES = {
+    "pbrMetallicRoughness": {"baseColorFactor": [0.5, 0, 1, 1], "metallicFactor": 0, "roughnessFactor": 1}
+}
+
+
+@pytest.mark.parametrize(
+    ("material", "generator", "is_converted"),
+    [
+        (DRAKES, "VTK", True),
+        (DRAKES, "Drake glTF merger", True),
+        (DRAKES, "Khronos glTF Blender I/O v4.5.48", False),
+        ({**DRAKES, "name": "mine"}, "VTK", False),
+        ({**DRAKES, "emissiveFactor": [1, 1, 1]}, "VTK", False),
+    ],
+)
+def test_only_the_colours_of_drakes_primitives_are_converted(material, generator, is_converted):
+    scene = with_material(material, asset={"version": "2.0", "generator": generator})
+    factor = written(scene)["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"]
+    assert factor[0] == pytest.approx(0.2140 if is_converted else 0.5, abs=1e-4)
+    assert factor[1:] == [0, 1, 1]
+    assert label_colours(scene) == [(128, 0, 255)], "labels are never converted"
+
+
+def test_materials_are_double_sided_and_translucent_ones_blend():
+    [material] = written(with_material({"pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 0.5]}}))[
+        "materials"
+    ]
+    assert material["doubleSided"] is True
+    assert material["alphaMode"] == "BLEND"
+    kept = {"alphaMode": "MASK", "pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 0.5]}}
+    assert written(with_material(kept))["materials"][0]["alphaMode"] == "MASK"
+
+
+def test_geometry_alone_brings_nothing_else():
+    out = written(parsed(rich_document()), materials=False, lights=False)
+    assert not {"materials", "textures", "images", "samplers", "skins", "animations", "cameras"} & out.keys()
+    assert not {"extensions", "extensionsUsed", "extensionsRequired"} & out.keys()
+    for mesh in out["meshes"]:
+        assert set(mesh["primitives"][0]["attributes"]) == {"POSITION"}
+        assert set(mesh["primitives"][0]["targets"][0]) == {"POSITION"}
+        assert mesh["weights"] == [0.5]
+
+
+def test_pictures_bring_what_they_need():
+    out = written(parsed(rich_document()))
+    assert len(out["materials"]) == 2
+    assert len(out["images"]) == 2
+    assert out["extensionsUsed"] == ["EXT_texture_webp", "KHR_lights_punctual", "KHR_materials_clearcoat"]
+    assert "extensionsRequired" not in out
+    assert "WEIGHTS_0" not in out["meshes"][0]["primitives"][0]["attributes"]
+    assert [node["extras"] for node in out["nodes"]] == [
+        {"grs_primitive": 0},
+        {"grs_primitive": 1},
+        {"grs_light": 0},
+    ]
+    for texture in out["textures"]:
+        assert texture["source"] < len(out["images"])
+
+
+def test_what_is_not_drawn_is_not_written():
+    document = one_box()
+    document["meshes"].append({"primitives": [{"attributes": {"POSITION": 0}}]})
+    add_view(document, bytes(1000))
+    document["extras"] = document["nodes"][0]["extras"] = {"uri": "/etc/passwd"}
+    out = written(parsed(document))
+    assert len(out["meshes"]) == 1
+    assert len(out["buffers"]) == 2
+    assert "passwd" not in json.dumps(out)
+
+
+def test_nothing_to_draw():
+    document = one_box()
+    document["meshes"][0]["primitives"][0]["mode"] = 0
+    out = written(parsed(document))
+    assert "nodes" not in out
+
+
+def with_texture(texture, **more):
+    document = one_box() | {"images": [{"uri": data_uri(picture("PNG"))}], "textures": [texture], **more}
+    document["materials"][0] = {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}
+    return parsed(document)
+
+
+BASISU = {"KHR_texture_basisu": {"source": 77}}
+
+
+def test_basisu_gives_way_to_a_plain_source():
+    required = {"extensionsUsed": ["KHR_texture_basisu"], "extensionsRequired": ["KHR_texture_basisu"]}
+    out = written(with_texture({"source": 0, "extensions": BASISU}, **required))
+    assert out["textures"] == [{"source": 0}]
+    assert "extensionsRequired" not in out
+
+
+def test_basisu_alone_is_refused_only_where_textures_are_needed():
+    scene = with_texture({"extensions": BASISU})
+    assert "textures" not in written(scene, materials=False)
+    with pytest.raises(SceneError, match=r"\$\.textures\[0\].*KHR_texture_basisu"):
+        written(scene)
+
+
+def test_references_that_a_merge_has_broken_are_dropped_and_told():
+    document = one_box() | {"textures": [{"source": 0}], "images": [{"uri": data_uri(picture("PNG"))}]}
+    document["materials"][0] = {
+        "extensions": {"KHR_materials_clearcoat": {"clearcoatFactor": 0.5, "clearcoatTexture": {"index": 9}}}
+    }
+    document["textures"][0]["extensions"] = {"EXT_texture_webp": {"source": 12}}
+    document["nodes"][0]["extensions"] = {"KHR_lights_punctual": {"light": 3}}
+    scene = parsed(document)
+    assert len(scene.warnings) == 3
+    [material] = written(scene)["materials"]
+    assert material["extensions"] == {"KHR_materials_clearcoat": {"clearcoatFactor": 0.5}}
+    assert scene.lights == ()
