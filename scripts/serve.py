@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import NoReturn
 
 _ROOT = Path(__file__).resolve().parent.parent
 _REQUIREMENTS = _ROOT / "scripts" / "requirements" / "blender.txt"
@@ -29,13 +30,13 @@ def main() -> None:
     sys.path.append(str(folder))
     sys.path.insert(0, str(_ROOT / "server"))
     try:
-        from gltf_render_server import cli
+        from gltf_render_server.cli import main as run
     except ModuleNotFoundError as error:
         _fail(
             f"Blender's Python lacks the module {error.name}. Install what the server needs into\n"
-            f"  {folder}\nwith\n  {_own_command()} -- {_INSTALL}"
+            f"  {folder}\nwith\n  {sys.argv[0]} -b -P {__file__} -- {_INSTALL}"
         )
-    cli.main(arguments)
+    run(arguments)
 
 
 def dependencies_folder() -> Path:
@@ -59,13 +60,7 @@ def _install(folder: Path) -> None:
         _fail(f"pip could not install into {folder}; what it says above tells why")
 
 
-def _own_command() -> str:
-    import bpy
-
-    return f"{bpy.app.binary_path or 'blender'} -b -P {__file__}"
-
-
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     print(f"serve.py: {message}", file=sys.stderr, flush=True)
     os._exit(2)  # sys.exit would leave Blender's own exit status at 0
 

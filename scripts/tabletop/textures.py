@@ -52,7 +52,7 @@ def noise(
     spectrum *= (1 + power) ** (-slope / 2)
     spectrum.flat[0] = 0
     result = np.fft.irfftn(spectrum, s=tuple(shape), axes=tuple(range(len(shape))))
-    return result / result.std()
+    return np.asarray(result / result.std(), np.float64)
 
 
 def blend(first: ArrayLike, second: ArrayLike, weight: Floats) -> Floats:

@@ -140,7 +140,7 @@ def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image, exposure: _Exposure)
 
 def _load(path: Path) -> bpy.types.Image:
     image = bpy.data.images.load(str(path), check_existing=True)
-    if 0 in (image.size[0], image.size[1]):
+    if not image.channels:
         raise SettingsError(f"--environment {path}: Blender cannot read this image")
     return image
 

@@ -18,6 +18,13 @@ _UNSIGNED = {5121, 5123, 5125}
 _QUANTIZED = {5120, 5121, 5122, 5123}
 _DRACO = "KHR_draco_mesh_compression"
 
+_ATTRIBUTE_TYPES = {
+    "NORMAL": ("VEC3",),
+    "TANGENT": ("VEC3", "VEC4"),  # a morph target's has three
+    "TEXCOORD": ("VEC2",),
+    "COLOR": ("VEC3", "VEC4"),
+}
+
 Reference = tuple[int | None, int, str, str]
 """Index, how many there are, what it refers to, where it stands."""
 
@@ -139,13 +146,23 @@ def _check_types(document: schema.Document, primitive: schema.Primitive, positio
     accessor = document.accessors[position]
     if accessor.type != "VEC3" or accessor.component_type not in {_FLOAT, *_QUANTIZED}:
         raise SceneError("positions must be VEC3 of floats", f"{where}.attributes.POSITION")
-    for name, other in primitive.attributes.items():
-        if document.accessors[other].count != accessor.count:
-            raise SceneError("its attributes have different counts", f"{where}.attributes.{name[:40]}")
+    for attributes in (primitive.attributes, *(primitive.targets or ())):
+        for name, other in attributes.items():
+            _check_attribute(
+                document.accessors[other], name, accessor.count, f"{where}.attributes.{name[:40]}"
+            )
     if primitive.indices is not None:
         indices = document.accessors[primitive.indices]
         if indices.type != "SCALAR" or indices.component_type not in _UNSIGNED:
             raise SceneError("indices must be unsigned scalars", f"{where}.indices")
+
+
+def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: str) -> None:
+    if accessor.count != count:
+        raise SceneError(f"has {accessor.count} elements for {count} vertices", where)
+    types = _ATTRIBUTE_TYPES.get(name.partition("_")[0])
+    if types is not None and accessor.type not in types:
+        raise SceneError(f"must be {' or '.join(types)}; it is {accessor.type}", where)
 
 
 def _check_positions(document: schema.Document, buffers: Sequence[bytes], position: int, where: str) -> None:

@@ -21,6 +21,7 @@ from .resources import check_images, check_views, decode_buffers, read_accessor
 __all__ = ["LightPlacement", "Placement", "Primitive", "Scene", "parse_scene"]
 
 _FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
+_MOST_PLACEMENTS = 200_000
 _LIGHTS = "KHR_lights_punctual"
 _INSTANCING = "EXT_mesh_gpu_instancing"
 _OWN_WORK = frozenset({_INSTANCING})
@@ -219,6 +220,8 @@ def _placements(
                 numbers[key] = len(primitives)
                 primitives.append(primitive)
             placements += [Placement(numbers[key], matrix) for matrix in matrices]
+        if len(placements) > _MOST_PLACEMENTS:
+            raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
     return tuple(primitives), tuple(placements)
 
 
@@ -250,6 +253,8 @@ def _instances(
     if len(counts) != 1:
         raise SceneError("its attributes have different counts, or none is known", where)
     count = counts.pop()
+    if count > _MOST_PLACEMENTS:
+        raise SceneError(f"draws more than {_MOST_PLACEMENTS} instances", where)
     rotation = columns.get("ROTATION", np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)))
     local = trs_matrices(
         columns.get("TRANSLATION", np.zeros((count, 3))),

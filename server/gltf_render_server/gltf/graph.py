@@ -59,7 +59,8 @@ class Graph:
             level = [child for child, _ in children]
             if level:
                 above = [node for _, node in children]
-                world[level] = world[above] @ local[level]
+                with np.errstate(over="ignore", invalid="ignore"):  # told below
+                    world[level] = world[above] @ local[level]
                 root_of.update((child, root_of[node]) for child, node in children)
         _check_world(world, order)
         return cls(tuple(sorted(order)), world, root_of)
@@ -167,7 +168,7 @@ def _local_matrices(nodes: Sequence[schema.Node]) -> Matrices:
 
 def _check_affine(columns: Matrices, given: Sequence[int], nodes: Sequence[schema.Node]) -> None:
     last_rows = columns[:, :, 3]
-    for place in np.flatnonzero(~(np.abs(last_rows - (0, 0, 0, 1)) < 1e-9).all(1)):
+    for place in np.flatnonzero(~(np.abs(last_rows - (0, 0, 0, 1)) < 1e-9).all(1)).tolist():
         raise SceneError("its last row must be 0 0 0 1", f"$.nodes[{given[place]}].matrix")
     for index in given:
         node = nodes[index]
@@ -179,7 +180,7 @@ def _check_world(world: Matrices, order: Sequence[int]) -> None:
     reached = world[list(order)]
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(reached) < _FARTHEST_M).all((1, 2))
-    for place in np.flatnonzero(bad):
+    for place in np.flatnonzero(bad).tolist():
         raise SceneError(
             f"its place or size in the world is beyond {_FARTHEST_M:g}", f"$.nodes[{order[place]}]"
         )

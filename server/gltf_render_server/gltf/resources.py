@@ -19,6 +19,8 @@ _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, at no cost to who sends it
 _LARGEST_IMAGE_PX = 16384**2
+Numbers = NDArray[np.integer] | NDArray[np.float32]
+
 _KTX2 = b"\xabKTX 20\xbb"
 
 
@@ -65,7 +67,7 @@ def check_views(document: schema.Document) -> None:
             _check_sparse(document, accessor, accessor.sparse, f"$.accessors[{index}].sparse")
 
 
-def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: int) -> NDArray[np.generic]:
+def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: int) -> Numbers:
     """Read an accessor that `check_views` has passed.
 
     Returns
@@ -76,7 +78,7 @@ def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: in
     accessor = document.accessors[index]
     dtype, width = np.dtype(_COMPONENTS[accessor.component_type]), _WIDTHS[accessor.type]
     if accessor.buffer_view is None:
-        array: NDArray[np.generic] = np.zeros((accessor.count, width), dtype)
+        array: Numbers = np.zeros((accessor.count, width), dtype)
     else:
         view = document.buffer_views[accessor.buffer_view]
         array = np.ndarray(
@@ -109,6 +111,8 @@ def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
     """
     for index, image in enumerate(document.images):
         where = f"$.images[{index}]"
+        if image.uri is not None and image.buffer_view is not None:
+            raise SceneError("has both uri and bufferView", where)
         if image.uri is not None:
             data = _decode_uri(image.uri, f"{where}.uri")
         elif image.buffer_view is not None:
@@ -123,11 +127,12 @@ def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
 def _decode_uri(uri: str | None, where: str) -> bytes:
     if uri is None:
         raise SceneError("is missing; only data: URIs are accepted", where)
+    # to the letter as Blender's importer reads it: what it does not take for data, it takes for a path
     head, comma, text = uri.partition(",")
-    if not head.lower().startswith("data:") or not comma:
+    if not head.startswith("data:") or not comma:
         raise SceneError("only data: URIs are accepted, no files or addresses", where)
-    if not head.lower().endswith(";base64"):
-        raise SceneError("only base64 data: URIs are accepted", where)
+    if not head.endswith(";base64"):
+        raise SceneError("only data: URIs in base64 are accepted", where)
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError:
@@ -166,10 +171,10 @@ def _check_sparse(
 def _with_sparse(
     document: schema.Document,
     buffers: Sequence[bytes],
-    array: NDArray[np.generic],
+    array: Numbers,
     sparse: schema.Sparse,
     where: str,
-) -> NDArray[np.generic]:
+) -> Numbers:
     def read(part: schema.SparseIndices | schema.SparseValues, dtype: np.dtype, width: int) -> NDArray:
         view = document.buffer_views[part.buffer_view]
         offset = view.byte_offset + part.byte_offset
@@ -188,7 +193,9 @@ def _check_image(data: bytes, where: str) -> None:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
             width, height = image.size
             file_format = image.format
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except Image.DecompressionBombError:
+        raise SceneError("has more pixels than can be meant", where) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise SceneError("is no PNG, JPEG or WebP image", where) from None
     if width * height > _LARGEST_IMAGE_PX:
         raise SceneError(f"{width} x {height} pixels are more than {_LARGEST_IMAGE_PX}", where)
