@@ -1,16 +1,11 @@
-import dataclasses
-
 import pytest
+from defaults import CAMERA, FAST
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import Camera, DepthRange, ImageType, RenderRequest
-from gltf_render_server.settings import ServerSettings
+from gltf_render_server.protocol import DepthRange, ImageType, RenderRequest
 
 bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python")
-
-CAMERA = Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
-FAST = ServerSettings(samples=4, denoise=False)
 
 
 class Studio:
@@ -59,7 +54,3 @@ def table():
         ],
         look_at((1.6, -1.9, 1.5), (0, 0, 0.2)),
     )
-
-
-def wider(camera, **changes):
-    return dataclasses.replace(camera, **changes)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import FAST
+from defaults import FAST
 
 from gltf_render_server.settings import ServerSettings
 

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import CAMERA
+from defaults import CAMERA
 from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, translation
 
 from gltf_render_server.protocol import Camera

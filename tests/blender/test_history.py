@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from conftest import CAMERA, FAST
+from defaults import CAMERA, FAST
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.settings import ServerSettings

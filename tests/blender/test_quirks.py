@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import CAMERA, FAST
+from defaults import CAMERA, FAST
 from drake_like import (
     DrakeScene,
     add_accessor,

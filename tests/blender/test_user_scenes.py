@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import CAMERA, FAST
+from defaults import CAMERA, FAST
 from drake_like import DrakeScene, box, look_at, translation
 
 from gltf_render_server.errors import SettingsError

@@ -2,35 +2,12 @@ import threading
 
 import numpy as np
 import pytest
-import requests
 from drake_like import DrakeScene, box, look_at, translation
 
 from gltf_render_server.app import create_app, render_queue
 from gltf_render_server.protocol import ImageType
 from gltf_render_server.renderer import RenderedImage, RendererInfo
 from gltf_render_server.settings import ServerSettings
-
-FIELDS = {
-    "image_type": "color",
-    "width": "64",
-    "height": "48",
-    "near": "0.050000",
-    "far": "10.000000",
-    "focal_x": "60.000000",
-    "focal_y": "60.000000",
-    "fov_x": "0.979915",
-    "fov_y": "0.761013",
-    "center_x": "31.500000",
-    "center_y": "23.500000",
-    "submit": "Render",
-}
-
-
-def send(client, fields, scene_bytes):
-    """Post a form as a client does: the fields, None left out, and the scene as a file at the end."""
-    upload = {"scene": ("scene.gltf", scene_bytes, "model/gltf+json")}
-    prepared = requests.Request("POST", "http://server/render", data=fields, files=upload).prepare()
-    return client.post("/render", data=prepared.body, content_type=prepared.headers["Content-Type"])
 
 
 class FakeRenderer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from conftest import FIELDS, send
+from forms import FIELDS, send
 
 DEPTH = {"image_type": "depth", "min_depth": "0.1", "max_depth": "5"}
 

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import FIELDS, send
+from forms import FIELDS, send
 from PIL import Image
 
 from gltf_render_server.errors import RenderError
