@@ -26,21 +26,27 @@ RANGE = DepthRange(0.05, 20.0)
 QUICK = ("--samples", "4", "--no-denoise")
 
 
-@pytest.fixture(scope="module", params=["package", pytest.param("program", marks=pytest.mark.program)])
-def server(request, tmp_path_factory):
-    if request.param == "package":
-        with running(*QUICK) as server:
-            yield server
-        return
+@pytest.fixture(scope="module")
+def program_env(tmp_path_factory):
+    """Environment for servers inside a real Blender, with their dependencies installed."""
     command, env = program(), {"XDG_DATA_HOME": str(tmp_path_factory.mktemp("data"))}
     refused = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **env})
     assert refused.returncode == 2
     assert "lacks the module" in refused.stderr
     assert "--install-dependencies" in refused.stderr
     with running("--install-dependencies", *QUICK, command=command, env=env):
-        pass
-    with running(*QUICK, command=command, env=env) as server:
-        yield server
+        return env
+
+
+@pytest.fixture(scope="module", params=["package", pytest.param("program", marks=pytest.mark.program)])
+def server(request):
+    if request.param == "package":
+        with running(*QUICK) as server:
+            yield server
+    else:
+        env = request.getfixturevalue("program_env")
+        with running(*QUICK, command=program(), env=env) as server:
+            yield server
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +181,14 @@ def test_a_signal_ends_it_as_killed_by_it(number, tmp_path):
     assert_no_files_left(server.process.pid, tmp_path)
 
 
+@pytest.mark.program
+def test_a_signal_ends_the_program_too(program_env):
+    with running(*QUICK, command=program(), env=program_env) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == -signal.SIGTERM
+    assert_no_files_left(server.process.pid)
+
+
 def test_a_signal_during_a_render_answers_its_client(table, tmp_path):
     outcome = []
 
@@ -203,6 +217,6 @@ def test_a_signal_during_a_render_answers_its_client(table, tmp_path):
     assert_no_files_left(server.process.pid, tmp_path)
 
 
-def assert_no_files_left(pid, folder):
-    assert not list(folder.iterdir())
+def assert_no_files_left(pid, folder=None):
+    assert folder is None or not list(folder.iterdir())
     assert not list(Path("/dev/shm").glob(f"gltf-render-server-{pid}-*"))

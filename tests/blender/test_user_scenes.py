@@ -1,5 +1,8 @@
 """The user's .blend and settings script: they join in, keep their own settings, and survive every request."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from defaults import CAMERA, FAST
@@ -203,8 +206,10 @@ def test_settings_script_and_its_edits(studio, client_scene, script):
     ],
 )
 def test_unusable_settings_are_told_at_the_start(studio, changes, message):
+    studio.close()
     with pytest.raises(SettingsError, match=message):
         studio.renderer(ServerSettings(**changes))
+    assert not list(Path("/dev/shm").glob(f"gltf-render-server-{os.getpid()}-*"))
 
 
 @pytest.mark.parametrize("environment", ["none", "night", "city"])

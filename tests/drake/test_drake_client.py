@@ -10,6 +10,7 @@ from pydrake import geometry as drake
 from pydrake.math import RigidTransform
 from pydrake.systems.sensors import CameraInfo
 from random_scenes import CLIENT, VTK, Thing, View, World, looking, random_things, random_view, write_gltf
+from servers import running
 
 pytestmark = pytest.mark.drake
 
@@ -81,3 +82,15 @@ def test_a_scene_without_camera_tells_the_client_why(server, tmp_path):
         world.label(CLIENT, View(CAMERA, EVERYTHING, EVERYTHING, looking(np.array([2.0, 0.5, 0.8]))))
     assert "primitive" in str(caught.value)
     assert "400" in str(caught.value)
+
+
+def test_sixteen_bits_of_millimetres(tmp_path):
+    rng = np.random.default_rng(3)
+    with running("--depth-format", "png16") as server:
+        world = World(random_things(rng, tmp_path), server.url)
+        view = random_view(rng, (300, 200), EVERYTHING, (2.2, 2.8))
+        depth, truth = (world.depth(name, view) for name in (CLIENT, VTK))
+    for special in (0, np.inf):
+        assert np.mean((depth == special) != (truth == special)) < 0.002, "a rounded millimetre at the limits"
+    both = np.isfinite(depth) & np.isfinite(truth) & (depth > 0) & (truth > 0)
+    assert np.percentile(np.abs(depth[both] - truth[both]), 99) < 0.6e-3

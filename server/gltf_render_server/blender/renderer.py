@@ -45,10 +45,7 @@ class BlenderRenderer:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        prefix = f"gltf-render-server-{os.getpid()}-"
-        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_memory_folder()))
         self._base = BaseScene(settings)
-        self._client = ClientScene(self._base, settings.up_axis, self._folder)
         self.extensions = compat.importer_extensions()
         try:
             self._base.refresh()
@@ -60,6 +57,9 @@ class BlenderRenderer:
             engine=engines.engine_name(bpy.context.scene),
             device=engines.describe_device(),
         )
+        prefix = f"gltf-render-server-{os.getpid()}-"
+        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_memory_folder()))
+        self._client = ClientScene(self._base, settings.up_axis, self._folder)
 
     def render(self, request: RenderRequest) -> RenderedImage:
         """Render one request; see `Renderer.render`.

@@ -1,0 +1,54 @@
+"""What the README and the docs promise is there, and their example runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import ROOT, running
+
+pytest.importorskip("bpy", reason="the bpy package is not for this Python")
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_are_there(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not missing
+
+
+def test_every_option_that_is_named_is_there():
+    text = subprocess.run(
+        [sys.executable, "-m", "gltf_render_server", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    named = set(re.findall(r"`(--[a-z-]+)", "".join(page.read_text() for page in PAGES)))
+    theirs = {"--install-dependencies", "--python"}  # of scripts/serve.py and of scripts/test
+    assert named - theirs <= set(re.findall(r"--[a-z-]+", text))
+
+
+def test_commands_of_the_shell_are_there():
+    for line in "".join(blocks("sh")).splitlines():
+        assert (ROOT / line.split()[0]).stat().st_mode & 0o111
+
+
+def test_the_client_example_runs(tmp_path, monkeypatch):
+    from tabletop import tabletop
+
+    [code] = [block for block in blocks("python") if "RenderClient" in block]
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "scene.gltf").write_bytes(tabletop().document("color"))
+    monkeypatch.chdir(tmp_path)
+    with running("--samples", "1", "--no-denoise") as server:
+        names: dict = {}
+        exec(code.replace("http://127.0.0.1:8000", server.url), names)
+    assert names["color"].shape == (480, 640, 3)
+    assert names["depth"].dtype == "float32"
+    assert names["label"].shape == (480, 640)
+    assert Path("demo/scene.gltf").exists()
