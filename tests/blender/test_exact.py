@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from defaults import CAMERA
 from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, translation
+from exactness import assert_depth_exact
 
 from gltf_render_server.protocol import Camera
 from gltf_render_server.settings import ServerSettings
@@ -60,6 +61,17 @@ def test_far_from_the_origin(studio, table):
     moved = translation(40, -25, 8)
     bodies = [dataclasses.replace(body, matrix=moved @ body.matrix) for body in table.bodies]
     assert_exact(studio, DrakeScene(bodies, moved @ table.camera_to_world), CAMERA)
+
+
+@pytest.mark.parametrize("target", [(3, -1, -0.5), (-2, 4, -0.4), (1, 1, -0.2), (-5, -2, -0.6)], ids=str)
+def test_a_large_floor_at_a_grazing_angle(studio, target):
+    """Each bit that the camera's pose loses is some hundredths of a millimetre here."""
+    eye = np.array([0.3, -0.7, 1.1])
+    floor = DrakeScene([box((100, 100, 1), translation(0, 0, -0.5), 1)], look_at(eye, eye + target))
+    camera = Camera(200, 150, 300.0, 300.0, 99.5, 74.5, 0.05, 60.0)
+    truth = oracle(floor, camera)
+    depth = studio.image(floor.to_bytes(), "depth", camera=camera)
+    assert_depth_exact(depth[truth.is_sharp], truth.depth[truth.is_sharp])
 
 
 def rotation_z(angle):

@@ -100,12 +100,13 @@ class BaseScene:
         self.colour = bpy.context.scene
         self.lens = bpy.data.cameras.new("Render Camera")
         self.camera = bpy.data.objects.new("Render Camera", self.lens)
-        self.camera.rotation_mode = "QUATERNION"
+        self.camera.parent = bpy.data.objects.new("Render Camera Stand", None)
         self.flat = _flat_material()
         self.workshop = bpy.data.scenes.new("glTF Import")
         self.exact = _exact_scene(self.colour)
         for scene in (self.colour, self.exact):
             scene.collection.objects.link(self.camera)
+            scene.collection.objects.link(self.camera.parent)
             scene.camera = self.camera
         for marker in self.colour.timeline_markers:
             marker.camera = None  # it would take the camera's place at its frame

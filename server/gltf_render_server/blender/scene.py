@@ -121,15 +121,11 @@ class ClientScene:
         root: bpy.types.Object,
         collection: bpy.types.Collection,
     ) -> bpy.types.Object:
-        """Make an object that shares the part's data, with a world matrix of any kind.
-
-        A parent's inverse holds what location, rotation and scale cannot: the shear of a rotation below a
-        scale that is not uniform.
-        """
+        """Make an object that shares the part's data."""
         placed = bpy.data.objects.new(part.name, part.data)
         placed.parent = root
         world = self._world @ matrix @ _Y_UP_TO_Z_UP.T
-        placed.matrix_parent_inverse = Matrix(world.tolist()) @ part.matrix_basis
+        _set_world_matrix(placed, Matrix(world.tolist()) @ part.matrix_basis)
         collection.objects.link(placed)
         return placed
 
@@ -158,7 +154,17 @@ def import_gltf(path: Path, target: bpy.types.Scene) -> None:
 def place_camera(camera: bpy.types.Object, scene: Scene, up_axis: UpAxis) -> None:
     """Give Blender's camera the pose of the client's; both look along -z with y up."""
     world = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
-    camera.matrix_basis = Matrix((world @ scene.camera_to_world).tolist())
+    _set_world_matrix(camera, Matrix((world @ scene.camera_to_world).tolist()))
+
+
+def _set_world_matrix(item: bpy.types.Object, matrix: Matrix) -> None:
+    """Place an object whose parent stands at the origin, with a matrix of any kind.
+
+    A parent's inverse is taken as it is. Location, rotation and scale cannot hold the shear of a rotation
+    below a scale that is not uniform, and turning a camera's matrix into them and back costs ten times the
+    precision of depth on a floor seen at a grazing angle.
+    """
+    item.matrix_parent_inverse = matrix
 
 
 def mesh_of(item: bpy.types.Object) -> bpy.types.Mesh:
