@@ -183,6 +183,42 @@ def test_round_things_are_shaded_round(studio):
     assert steps.max() < 5 * np.median(steps) + 3
 
 
+@pytest.mark.parametrize("kind", ["color", "depth", "label"])
+def test_triangles_without_area(studio, table, kind):
+    """Blender crashes when it smooths a mesh that has lost all its faces."""
+    document = table.document(kind)
+    zeros = add_accessor(document, np.zeros(6, "<u4"), "SCALAR")
+    document["meshes"][1]["primitives"][0]["indices"] = zeros
+    without = table.document(kind)
+    without["nodes"][-1]["children"].remove(1)
+    np.testing.assert_allclose(
+        studio.image(encoded(document), kind), studio.image(encoded(without), kind), atol=1
+    )
+
+
+@pytest.mark.parametrize("mode", [5, 6])
+def test_strips_and_fans(studio, table, mode):
+    document = table.document("label")
+    quad = np.array([0, 1, 3, 2] if mode == 6 else [0, 1, 2, 3], "<u4")
+    document["meshes"][1]["primitives"][0] |= {
+        "mode": mode,
+        "indices": add_accessor(document, quad, "SCALAR"),
+    }
+    assert 2 in labels(studio, document)
+
+
+def test_triangles_without_indices(studio, table):
+    document = table.document("depth")
+    body = table.bodies[1]
+    points = body.vertices[body.triangles.reshape(-1).astype(int)]
+    primitive = document["meshes"][1]["primitives"][0]
+    del primitive["indices"]
+    primitive["attributes"]["POSITION"] = add_accessor(document, points.astype("<f4"), "VEC3")
+    np.testing.assert_array_equal(
+        studio.image(encoded(document), "depth"), studio.image(table.to_bytes(), "depth")
+    )
+
+
 def test_box_keeps_its_edges(studio):
     camera = look_at((2, 1.4, 1.0), (0, 0, 0))
     cube = DrakeScene([box((0.9, 0.9, 0.9), np.eye(4), 1)], camera)

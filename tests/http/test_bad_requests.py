@@ -172,6 +172,8 @@ SCENE_CASES = [
         "$.meshes[0].primitives[0].indices",
         scene=lambda d: with_bad_index(d),
     ),
+    Bad("a triangle of two corners", "2 corners make no triangle", scene=lambda d: with_corners(d, 2)),
+    Bad("a triangle and two thirds", "5 corners are no whole", scene=lambda d: with_corners(d, 5)),
     Bad("position that is not a number", "POSITION", scene=lambda d: with_nan(d)),
     Bad(
         "too large",
@@ -184,6 +186,11 @@ SCENE_CASES = [
 
 def with_bad_index(document):
     return _with_data(document, 1, b"\xff\xff\xff\x7f")
+
+
+def with_corners(document, count):
+    document["accessors"][1]["count"] = count
+    return json.dumps(document).encode()
 
 
 def with_nan(document):

@@ -210,7 +210,7 @@ def test_pictures_bring_what_they_need():
 
 def test_what_is_not_drawn_is_not_written():
     document = one_box()
-    document["meshes"].append({"primitives": [{"attributes": {"POSITION": 0}}]})
+    document["meshes"].append({"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]})
     add_view(document, bytes(1000))
     document["extras"] = document["nodes"][0]["extras"] = {"uri": "/etc/passwd"}
     out = written(parsed(document))

@@ -208,8 +208,9 @@ def _smooth(mesh: bpy.types.Mesh) -> None:
         welded.to_mesh(mesh)
     finally:
         welded.free()
-    mesh.shade_smooth()
-    mesh.set_sharp_from_angle(angle=_SMOOTH_BELOW_RAD)
+    if mesh.polygons:  # Blender crashes on a mesh that has none, and welding may leave none
+        mesh.shade_smooth()
+        mesh.set_sharp_from_angle(angle=_SMOOTH_BELOW_RAD)
 
 
 def _size(mesh: bpy.types.Mesh) -> float:

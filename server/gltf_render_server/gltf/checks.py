@@ -14,6 +14,7 @@ __all__ = ["check_geometry", "check_indices", "is_compressed"]
 
 _FARTHEST_M = 1e9
 _FLOAT = 5126
+_TRIANGLES = 4  # modes above are strips and fans, below are lines and points
 _UNSIGNED = {5121, 5123, 5125}
 _QUANTIZED = {5120, 5121, 5122, 5123}
 _DRACO = "KHR_draco_mesh_compression"
@@ -151,10 +152,16 @@ def _check_types(document: schema.Document, primitive: schema.Primitive, positio
             _check_attribute(
                 document.accessors[other], name, accessor.count, f"{where}.attributes.{name[:40]}"
             )
+    corners = accessor.count
     if primitive.indices is not None:
         indices = document.accessors[primitive.indices]
+        corners = indices.count
         if indices.type != "SCALAR" or indices.component_type not in _UNSIGNED:
             raise SceneError("indices must be unsigned scalars", f"{where}.indices")
+    if primitive.mode >= _TRIANGLES and corners < 3:
+        raise SceneError(f"{corners} corners make no triangle", where)
+    if primitive.mode == _TRIANGLES and corners % 3:
+        raise SceneError(f"{corners} corners are no whole number of triangles", where)
 
 
 def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: str) -> None:
