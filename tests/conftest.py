@@ -1,7 +1,7 @@
 """Ends a test run that has loaded Blender without Blender's own clean-up.
 
-The bpy package waits in a static destructor, now and then for ever, for a thread of its own (seen with 4.5.15);
-the server itself ends by a signal, and never gets there.
+The bpy package waits in a static destructor, now and then for ever, for a thread of its own (seen with
+4.5.15); the server itself ends by a signal, and never gets there.
 """
 
 import os

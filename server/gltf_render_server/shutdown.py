@@ -51,7 +51,8 @@ class ShutdownWatch:
         self._wakeup, written = socket.socketpair()
         written.setblocking(False)
         for number in _SIGNALS:
-            signal.signal(number, lambda *_: None)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+                signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
         self._written = written  # the interpreter knows the descriptor only
         self._thread = threading.Thread(target=self._watch, name="shutdown", daemon=True)

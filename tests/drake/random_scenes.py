@@ -87,16 +87,17 @@ def _instance(thing: Thing, name: str) -> drake.GeometryInstance:
     return instance
 
 
-def random_things(rng: np.random.Generator, folder: Path) -> list[Thing]:
+def random_things(rng: np.random.Generator, folder: Path, floor: drake.Shape | None = None) -> list[Thing]:
     """One or two of each kind of shape, within 1 m of the origin, and a floor under them."""
-    shapes = random_shapes(rng, folder)
-    labels = rng.choice(32001, len(shapes) + 1, replace=False)
-    things = [
-        Thing(shape, random_pose(rng), int(label), (*rng.uniform(0.2, 1, 3), 1.0))
-        for shape, label in zip(shapes, labels[1:], strict=True)
+    shapes = [floor or drake.Box(6, 6, 0.1), *random_shapes(rng, folder)]
+    labels = rng.choice(32001, len(shapes), replace=False)
+    level = RigidTransform(RotationMatrix(RollPitchYaw(rng.uniform(-0.2, 0.2, 3))), [0, 0, -0.9])
+    poses = [level, *(random_pose(rng) for _ in shapes[1:])]
+    colours = np.column_stack([rng.uniform(0.2, 1, (len(shapes), 3)), np.ones(len(shapes))])
+    return [
+        Thing(shape, pose, int(label), tuple(colour))
+        for shape, pose, label, colour in zip(shapes, poses, labels, colours, strict=True)
     ]
-    floor = RigidTransform(RotationMatrix(RollPitchYaw(rng.uniform(-0.2, 0.2, 3))), [0, 0, -0.9])
-    return [Thing(drake.HalfSpace(), floor, int(labels[0])), *things]
 
 
 def random_shapes(rng: np.random.Generator, folder: Path) -> list[drake.Shape]:
@@ -131,14 +132,20 @@ def random_view(
     size: tuple[int, int],
     clipping: tuple[float, float] = (0.05, 20.0),
     depth_range: tuple[float, float] = (0.05, 20.0),
+    *,
+    lowest: float = -0.4,
 ) -> View:
-    """A camera 2.5 m from the origin, of any intrinsics, that sees most of what is there."""
+    """A camera 2.5 m from the origin, of any intrinsics, that sees most of what is there.
+
+    lowest: sine of its lowest elevation above the origin.
+    """
     width, height = size
     focal = min(size) * rng.uniform(0.8, 1.2)
     fx, fy = np.round([focal, focal * rng.uniform(0.7, 1.4)], 3)
     cx, cy = np.round(np.multiply(size, rng.uniform(0.3, 0.7, 2)), 3)
-    direction = rng.normal(size=3) * [1, 1, 0.3] + [0, 0, 0.4]
-    eye = 2.5 * direction / np.linalg.norm(direction)
+    azimuth, sine = rng.uniform(-np.pi, np.pi), rng.uniform(lowest, 0.9)
+    cosine = np.sqrt(1 - sine**2)
+    eye = 2.5 * np.array([cosine * np.cos(azimuth), cosine * np.sin(azimuth), sine])
     return View(CameraInfo(width, height, fx, fy, cx, cy), clipping, depth_range, looking(eye, rng))
 
 

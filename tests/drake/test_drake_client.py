@@ -15,12 +15,14 @@ from servers import running
 pytestmark = pytest.mark.drake
 
 EVERYTHING = (0.05, 20.0)
+SMALL = [(int(w), int(h)) for w, h in np.random.default_rng(0).integers(50, 101, (18, 2))]
+"""Few pixels are mostly edges: only together can they show 1 in 10,000."""
 CASES = {
     # seed, sizes, clipping planes, depth range
     "landscape": (10, [(640, 480)], EVERYTHING, EVERYTHING),
     "portrait": (11, [(360, 700)], EVERYTHING, EVERYTHING),
-    "strip": (12, [(700, 50), (50, 700)], EVERYTHING, EVERYTHING),
-    "small": (13, [(50, 60), (64, 50), (97, 53), (75, 75), (50, 50), (121, 80)], EVERYTHING, EVERYTHING),
+    "strips": (12, [(700, 50), (50, 700), (650, 120)], EVERYTHING, EVERYTHING),
+    "small": (13, SMALL, EVERYTHING, EVERYTHING),
     "near plane cuts": (14, [(400, 300), (300, 301)], (2.2, 20.0), (2.2, 20.0)),
     "far plane cuts": (15, [(400, 300), (300, 301)], (0.05, 2.7), (0.05, 2.7)),
     "both planes cut": (16, [(333, 500)], (1.9, 2.8), (2.1, 2.6)),
@@ -43,15 +45,29 @@ def pooled(images):
     return np.concatenate([image.reshape(1, -1) for image in images], 1)
 
 
-@pytest.mark.parametrize("world", CASES, indirect=True)
-def test_depth_and_labels_are_exact(world):
-    world, views = world
+def assert_exact(world, views):
     label, true_label = (pooled([world.label(name, view) for view in views]) for name in (CLIENT, VTK))
     depth, true_depth = (pooled([world.depth(name, view) for view in views]) for name in (CLIENT, VTK))
     assert len(np.unique(true_label)) > 5, "the views see too little"
-    assert label.size >= 10_000
+    assert label.size >= 50_000
     assert_labels_exact(label, true_label)
     assert_depth_exact(depth, true_depth)
+
+
+@pytest.mark.parametrize("world", CASES, indirect=True)
+def test_depth_and_labels_are_exact(world):
+    assert_exact(*world)
+
+
+def test_a_half_space(server, tmp_path):
+    """Drake draws it as a square of 100 m, seen here from above.
+
+    Along it, towards the horizon, no renderer that counts in float32 is within 0.05 mm of the plane: beyond
+    8 m VTK's own depths are off by up to 0.12 mm.
+    """
+    rng = np.random.default_rng(18)
+    world = World(random_things(rng, tmp_path, drake.HalfSpace()), server.url)
+    assert_exact(world, [random_view(rng, (400, 300), lowest=0.7) for _ in range(2)])
 
 
 @pytest.mark.parametrize("world", ["too close and too far", "both planes cut"], indirect=True)

@@ -195,12 +195,28 @@ def test_quantized_positions():
     assert len(parsed(document).primitives) == 1
 
 
+def with_many(count: int) -> bytes:
+    """A document with many nodes, roots, meshes, accessors, materials and textures."""
+    document = one_box() | {
+        "textures": [{"source": 0}] * count,
+        "images": [{"uri": data_uri(picture("PNG"))}],
+    }
+    first = len(document["nodes"])
+    position, indices = document["accessors"]
+    for i in range(count):
+        document["accessors"] += [dict(position), dict(indices)]
+        attributes = {"POSITION": 2 * i + 2}
+        primitive = {"attributes": attributes, "indices": 2 * i + 3, "material": i + 1}
+        document["meshes"].append({"primitives": [primitive]})
+        document["materials"].append({"normalTexture": {"index": i}})
+        document["nodes"].append({"mesh": i + 1, "matrix": list(np.eye(4).reshape(-1))})
+    document["scenes"][0]["nodes"] += range(first, first + count)
+    return json.dumps(document).encode()
+
+
 def test_the_cost_is_linear():
     def seconds(count):
-        document = one_box()
-        document["nodes"] += [{"mesh": 0, "name": f"n{i}"} for i in range(count)]
-        document["scenes"][0]["nodes"] += range(3, 3 + count)
-        data = json.dumps(document).encode()
+        data = with_many(count)
         best = 1e9
         for _ in range(3):
             started_s = time.perf_counter()
@@ -208,4 +224,119 @@ def test_the_cost_is_linear():
             best = min(best, time.perf_counter() - started_s)
         return best
 
-    assert seconds(10_000) < 20 * seconds(1_000) + 0.05
+    few, many = seconds(1_000), seconds(10_000)
+    assert many < 20 * few + 0.05
+    assert many < 3, "about 0.5 on an idle machine"
+
+
+def test_deep_nesting_is_refused_before_it_exhausts_the_stack():
+    deep: Any = {"a": 1}
+    for _ in range(400):
+        deep = {"a": [deep]}
+    document = one_box()
+    document["materials"][0]["extensions"] = {"EXT_deep": deep}
+    with pytest.raises(SceneError, match="nested too deeply"):
+        parsed(document)
+
+
+def instanced(**attributes: Any) -> dict[str, Any]:
+    document = one_box()
+    indices = {name: add_accessor(document, *array) for name, array in attributes.items()}
+    for accessor in document["accessors"]:
+        accessor.pop("min", None), accessor.pop("max", None)  # JSON has no NaN
+    document["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": indices}}
+    return document
+
+
+def test_instances_turn_and_scale():
+    half = np.float32(np.sqrt(0.5))
+    document = instanced(
+        ROTATION=(np.array([[0, 0, half, half]], "<f4"), "VEC4"),
+        SCALE=(np.array([[2, 3, 4]], "<f4"), "VEC3"),
+    )
+    [placement] = parsed(document).placements
+    expected = [[0, -3, 0, 1], [2, 0, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(placement.matrix, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({}, "has no attributes"),
+        ({"_ID": (np.ones((1, 3), "<f4"), "VEC3")}, "none is known"),
+        (
+            {"SCALE": (np.ones((2, 3), "<f4"), "VEC3"), "TRANSLATION": (np.ones((1, 3), "<f4"), "VEC3")},
+            "counts",
+        ),
+        ({"SCALE": (np.ones((2, 4), "<f4"), "VEC4")}, "must be 3 finite floats"),
+        ({"SCALE": (np.full((1, 3), np.nan, "<f4"), "VEC3")}, "must be 3 finite floats"),
+        ({"TRANSLATION": (np.full((1, 3), 1e30, "<f4"), "VEC3")}, "beyond 1e"),
+    ],
+)
+def test_instances_that_are_none(attributes, says):
+    with pytest.raises(SceneError, match=rf"\$\.nodes\[0\]\.extensions.*{says}"):
+        parsed(instanced(**attributes))
+
+
+def test_instances_that_cost_their_sender_nothing_are_bounded():
+    document = instanced(SCALE=(np.ones((1, 3), "<f4"), "VEC3"))
+    accessor = document["accessors"][-1]
+    del accessor["bufferView"]
+    accessor["count"] = 150_000
+    accessor_index = len(document["accessors"]) - 1
+    document["nodes"][0]["extensions"]["EXT_mesh_gpu_instancing"]["attributes"]["SCALE"] = accessor_index
+    document["meshes"][0]["primitives"] *= 1000
+    with pytest.raises(SceneError, match="more than 200000 objects"):
+        parsed(document)
+
+
+def test_sparse_positions_replace_those_of_the_view():
+    document = one_box()
+    far = add_view(document, np.full((1, 3), 1e12, "<f4").tobytes())
+    last = add_view(document, np.array([7], "u1").tobytes())
+    sparse = {
+        "count": 1,
+        "indices": {"bufferView": last, "componentType": 5121},
+        "values": {"bufferView": far},
+    }
+    document["accessors"][0]["sparse"] = sparse
+    with pytest.raises(SceneError, match=r"attributes\.POSITION.*beyond"):
+        parsed(document)
+    document["accessors"][0]["sparse"] = {**sparse, "count": 9}
+    with pytest.raises(SceneError, match=r"sparse: replaces 9 of 8"):
+        parsed(document)
+    document["buffers"][-1]["uri"] = data_uri(b"\x08")
+    document["accessors"][0]["sparse"] = sparse
+    with pytest.raises(SceneError, match=r"sparse\.indices: an index is beyond"):
+        parsed(document)
+
+
+def test_elements_without_any_data_are_bounded():
+    document = one_box()
+    document["accessors"].append({"componentType": 5126, "count": 10**9, "type": "MAT4"})
+    with pytest.raises(SceneError, match="without any data"):
+        parsed(document)
+
+
+def test_a_picture_that_a_texture_shows_must_be_readable():
+    ktx2 = {"uri": data_uri(b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(60))}
+    with pytest.raises(SceneError, match=r"\$\.images\[0\]: is no PNG"):
+        parsed(one_box() | {"images": [ktx2], "textures": [{"source": 0}]})
+
+
+def test_pictures_are_bounded_together():
+    document = one_box()
+    view = add_view(document, picture("PNG", (9000, 9000)))
+    document["images"] = [{"bufferView": view, "mimeType": "image/png"}] * 20
+    with pytest.raises(SceneError, match=r"\$\.images\[13\]: the images have more than"):
+        parsed(document)
+
+
+@pytest.mark.parametrize("light", [{}, {"light": 1}, {"light": "0"}, {"light": 2}, 5])
+def test_lights_that_are_not_there_are_dropped_and_told(light):
+    document = one_box()
+    document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "point"}, "a lamp"]}}
+    document["nodes"][0]["extensions"] = {"KHR_lights_punctual": light}
+    scene = parsed(document)
+    assert scene.lights == ()
+    assert scene.warnings == ("nodes[0]: its light is not there; dropped",)

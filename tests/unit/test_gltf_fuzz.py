@@ -16,7 +16,7 @@ PLAIN = DrakeScene(
     [box([1, 1, 1], look_at([3, 0, 0], [0, 0, 0]), 7), sphere(1, look_at([0, 3, 0], [0, 0, 0]), 8, 3)],
     look_at([5, 5, 5], [0, 0, 0]),
 )
-FUZZ = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=1000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ODD: list[Any] = [
     None,
@@ -131,16 +131,21 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return found[1:]
 
 
+def copied(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
 ODD_VALUES = st.sampled_from(ODD) | st.recursive(
     st.sampled_from(ODD),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=2),
     max_leaves=4,
 )
+ODD_VALUES = ODD_VALUES.map(copied)  # it may be changed in its turn
 
 
 @st.composite
 def mutated_documents(draw) -> Any:
-    document = json.loads(json.dumps(GOOD))
+    document = copied(GOOD)
     for _ in range(draw(st.integers(1, 3))):
         found = places(document)
         container, key = found[draw(st.integers(0, len(found) - 1))]
@@ -151,7 +156,7 @@ def mutated_documents(draw) -> Any:
             del container[key]
         elif action == "swap":
             other, other_key = found[draw(st.integers(0, len(found) - 1))]
-            container[key] = json.loads(json.dumps(other[other_key]))
+            container[key] = copied(other[other_key])
         elif isinstance(container, list):
             container.insert(key, draw(ODD_VALUES))
         else:

@@ -79,6 +79,7 @@ def test_the_first_node_with_the_first_camera_counts():
     ("node", "says"),
     [
         ({"rotation": [0, 0, 0, 0]}, r"\$\.nodes\[0\]\.rotation: is no rotation"),
+        ({"rotation": [1e300, 0, 0, 0]}, r"\$\.nodes\[0\]\.rotation: is no rotation"),
         ({"matrix": [1.0] * 16}, r"\$\.nodes\[0\]\.matrix: its last row"),
         ({"matrix": column_major(np.eye(4)), "scale": [1, 1, 1]}, "both a matrix and"),
         ({"translation": [1e12, 0, 0]}, r"\$\.nodes\[0\].*beyond 1e\+09"),
@@ -104,4 +105,39 @@ def test_a_circle_that_the_scene_does_not_reach():
     document = one_box()
     document["nodes"] += [{"children": [4]}, {"children": [3]}]
     with pytest.raises(SceneError, match="its own ancestor"):
+        parsed(document)
+
+
+def test_the_camera_below_a_scale_that_is_not_uniform_stays_rigid():
+    document = one_box()
+    document["nodes"][2]["matrix"] = column_major(np.diag([1, 4, 2, 1.0]))
+    pose = parsed(document).camera_to_world
+    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(pose[:3, :3]) > 0
+    np.testing.assert_allclose(pose[:3, 3], CAMERA[:3, 3] * (1, 4, 2), atol=1e-12)
+
+
+def test_a_camera_that_is_mirrored_twice_is_none():
+    document = one_box()
+    mirror = np.diag([-1, 1, 1, 1.0])
+    document["nodes"][2]["matrix"] = column_major(mirror)
+    document["nodes"].append({"matrix": column_major(mirror), "children": [2]})
+    document["scenes"][0]["nodes"] = [3]
+    np.testing.assert_allclose(parsed(document).camera_to_world, CAMERA, atol=1e-12)
+
+
+def test_a_chain_that_grows_beyond_all_bounds():
+    document = one_box()
+    first = len(document["nodes"])
+    chain = [{"scale": [1e200] * 3, "children": [first + i + 1]} for i in range(3)]
+    document["nodes"] += [*chain, {"mesh": 0}]
+    document["scenes"][0]["nodes"].append(first)
+    with pytest.raises(SceneError, match="beyond 1e"):
+        parsed(document)
+
+
+def test_a_root_that_is_listed_twice():
+    document = one_box()
+    document["scenes"][0]["nodes"] *= 2
+    with pytest.raises(SceneError, match=r"nodes\[1\]: node 2 is no root, or listed twice"):
         parsed(document)

@@ -4,11 +4,13 @@ import json
 
 import pytest
 from drake_like import DrakeScene, box, label_rgba, translation
-from test_gltf_document import CAMERA, add_view, data_uri, one_box, parsed, picture, rich_document
+from recorded import NAMES, needs_recorded, oracle, scene_bytes
+from test_gltf_document import CAMERA, EXTENSIONS, add_view, data_uri, one_box, parsed, picture, rich_document
 
 from gltf_render_server.errors import SceneError
-from gltf_render_server.gltf import import_document, label_colours
+from gltf_render_server.gltf import import_document, label_colours, parse_scene
 
+_FIRST_RESERVED_LABEL = 32764  # of Drake, such as "empty"
 DRACO = "KHR_draco_mesh_compression"
 
 
@@ -261,3 +263,100 @@ def test_references_that_a_merge_has_broken_are_dropped_and_told():
     [material] = written(scene)["materials"]
     assert material["extensions"] == {"KHR_materials_clearcoat": {"clearcoatFactor": 0.5}}
     assert scene.lights == ()
+
+
+@pytest.mark.parametrize(
+    "material",
+    [
+        {"extensions": {"EXT_layers": [{"layerTexture": {"index": 9}}]}},
+        {"extensions": {"EXT_layers": {"layerTexture": {}}}},
+        {"pbrMetallicRoughness": {"extensions": {"EXT_more": {"moreTexture": {"index": 9}}}}},
+        {"normalTexture": {"index": 0, "extensions": {"EXT_more": {"moreTexture": {"index": "0"}}}}},
+        {"inventedTexture": {"index": 9}},
+    ],
+    ids=str,
+)
+def test_broken_references_are_found_wherever_they_stand(material):
+    document = one_box() | {"textures": [{"source": 0}], "images": [{"uri": data_uri(picture("PNG"))}]}
+    document["materials"][0] = material
+    scene = parsed(document)
+    assert len(scene.warnings) == 1
+    assert '"index":9' not in json.dumps(written(scene), separators=(",", ":"))
+
+
+@pytest.mark.parametrize("slot", ["normalTexture", "occlusionTexture", "emissiveTexture"])
+def test_a_broken_reference_of_gltf_itself_is_an_error(slot):
+    with pytest.raises(SceneError, match=r"\$\.materials\[0\]: there is no texture 9"):
+        with_material({slot: {"index": 9}})
+
+
+def test_extensions_that_are_no_objects():
+    with pytest.raises(SceneError, match=r"normalTexture\.extensions: Expected `object"):
+        with_material({"normalTexture": {"index": 0, "extensions": 5}}, textures=[{}])
+    inner = {"clearcoatTexture": {"index": 0, "extensions": ["EXT_a", 5.0]}}
+    written(with_material({"extensions": {"KHR_materials_clearcoat": inner}}, textures=[{}]))
+
+
+def test_a_null_extension_of_a_texture():
+    scene = with_texture({"source": 0, "extensions": {"EXT_texture_webp": None}})
+    assert written(scene)["textures"] == [{"source": 0}]
+
+
+def test_a_null_source_is_no_plain_source():
+    scene = with_texture({"source": None, "extensions": BASISU})
+    with pytest.raises(SceneError, match="KHR_texture_basisu"):
+        written(scene)
+
+
+def test_no_extras_of_the_client_are_written():
+    document = rich_document()
+    secret = {"grs_primitive": 7, "secretTexture": {"index": 99}}
+    material = document["materials"][1]
+    for part in (
+        document["asset"],
+        document["extensions"]["KHR_lights_punctual"]["lights"][0],
+        document["textures"][0],
+        document["meshes"][0]["primitives"][0],
+        material,
+        material["pbrMetallicRoughness"],
+        material["normalTexture"],
+        material["extensions"]["KHR_materials_clearcoat"],
+        *(part for name in ("nodes", "meshes", "accessors", "buffers", "images") for part in document[name]),
+    ):
+        part["extras"] = secret
+    scene = parsed(document)
+    assert not any("secret" in warning for warning in scene.warnings)
+    assert "secret" not in json.dumps(written(scene))
+
+
+@pytest.mark.parametrize("materials", [True, False])
+def test_what_is_written_is_good_itself(materials):
+    """Written documents hold no camera; with one they pass every check again, and say the same."""
+    out = written(parsed(rich_document()), materials=materials, lights=materials)
+    every_index = len(out["nodes"])
+    out["cameras"] = [{"type": "perspective"}]
+    out["nodes"].append({"camera": 0})
+    out["scenes"][0]["nodes"].append(every_index)
+    again = parsed(out)
+    assert len(again.primitives) == len(again.placements) == 2
+    assert len(again.lights) == (1 if materials else 0)
+    assert again.warnings == ()
+    repeated = written(again, materials=materials, lights=materials)
+    assert repeated["meshes"] == out["meshes"]
+    assert repeated["accessors"] == out["accessors"]
+    for kind in ("accessors", "bufferViews", "buffers", "materials", "textures", "images", "samplers"):
+        assert len(repeated.get(kind, [])) == len(out.get(kind, [])), f"unused {kind}"
+
+
+@needs_recorded
+@pytest.mark.parametrize("image_type", ["color", "depth", "label"])
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_requests(name, image_type):
+    scene = parse_scene(scene_bytes(name, image_type), extensions=EXTENSIONS | {"KHR_texture_basisu"})
+    assert scene.primitives
+    out = written(scene, materials=image_type == "color")
+    assert len(out["meshes"]) == len(scene.primitives)
+    if image_type == "label":
+        painted = {colour[0] + 256 * colour[1] for colour in label_colours(scene) if colour}
+        seen = set(oracle(name, "label").reshape(-1).tolist())
+        assert {label for label in seen if label < _FIRST_RESERVED_LABEL} <= painted

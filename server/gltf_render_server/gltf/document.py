@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 from .checks import check_geometry, check_indices, is_compressed
-from .graph import Graph, nearest_rigid, trs_matrices
+from .graph import Graph, check_reach, nearest_rigid, trs_matrices
 from .repair import repair_draco, repair_json
 from .resources import check_images, check_views, decode_buffers, read_accessor
 
@@ -22,6 +22,7 @@ __all__ = ["LightPlacement", "Placement", "Primitive", "Scene", "parse_scene"]
 
 _FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
 _MOST_PLACEMENTS = 200_000
+_DEEPEST = 100  # levels of JSON; glTF itself needs ten, extras a few more
 _LIGHTS = "KHR_lights_punctual"
 _INSTANCING = "EXT_mesh_gpu_instancing"
 _OWN_WORK = frozenset({_INSTANCING})
@@ -158,7 +159,23 @@ def _decode(data: bytes) -> dict[str, Any]:
         raise SceneError(f"is not JSON: {str(error)[:200]}") from None
     if not isinstance(json, dict):
         raise SceneError(f"must be a JSON object; it is a {type(json).__name__}")
+    _check_depth(json)
     return json
+
+
+def _check_depth(json: object) -> None:
+    """Bound what recursive functions here and in the importer will meet."""
+    level = [json]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise SceneError("is nested too deeply")
 
 
 def _convert(json: dict[str, Any]) -> schema.Document:
@@ -167,8 +184,6 @@ def _convert(json: dict[str, Any]) -> schema.Document:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         raise SceneError(message[:200], where.strip("`")[:200] or "$") from None
-    except RecursionError:
-        raise SceneError("is nested too deeply") from None
 
 
 def _check_version(asset: schema.Asset) -> None:
@@ -219,9 +234,9 @@ def _placements(
             if key not in numbers:
                 numbers[key] = len(primitives)
                 primitives.append(primitive)
+            if len(placements) + len(matrices) > _MOST_PLACEMENTS:
+                raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
             placements += [Placement(numbers[key], matrix) for matrix in matrices]
-        if len(placements) > _MOST_PLACEMENTS:
-            raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
     return tuple(primitives), tuple(placements)
 
 
@@ -261,7 +276,9 @@ def _instances(
         rotation / np.linalg.norm(rotation, axis=1, keepdims=True).clip(1e-9),
         columns.get("SCALE", np.ones((count, 3))),
     )
-    return list(world @ local)
+    matrices = world @ local
+    check_reach(matrices, [where] * count)
+    return list(matrices)
 
 
 def _instance_attribute(
@@ -284,7 +301,7 @@ def _lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tup
         if extension is None:
             continue
         light = _member(extension, "light")
-        if isinstance(light, int) and 0 <= light < count:
+        if isinstance(light, int) and 0 <= light < count and isinstance(lights[light], dict):
             placed.append(LightPlacement(light, graph.world[index]))
         else:
             warnings.append(f"nodes[{index}]: its light is not there; dropped")

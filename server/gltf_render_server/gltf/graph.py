@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 
-__all__ = ["Graph", "nearest_rigid", "trs_matrices"]
+__all__ = ["Graph", "check_reach", "nearest_rigid", "trs_matrices"]
 
 _FARTHEST_M = 1e9
 _SMALLEST_SINGULAR_VALUE = 1e-9
@@ -26,7 +26,7 @@ class Graph:
     Attributes
     ----------
     order : tuple of int
-        Indices of the nodes, parents before children, in the document's order.
+        Indices of the nodes, in the document's order.
     world : (number of nodes, 4, 4) float64
         Column vectors, node to world; meaningful for the nodes in `order`.
     root_of : dict of int to int
@@ -62,8 +62,28 @@ class Graph:
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
                     world[level] = world[above] @ local[level]
                 root_of.update((child, root_of[node]) for child, node in children)
-        _check_world(world, order)
+        check_reach(world[order], [f"$.nodes[{index}]" for index in order])
         return cls(tuple(sorted(order)), world, root_of)
+
+
+def check_reach(matrices: Matrices, places: Sequence[str]) -> None:
+    """Check that transforms stay within what single precision can show.
+
+    Parameters
+    ----------
+    matrices : (n, 4, 4) float64
+    places : sequence of str
+        Where each stands in the document.
+
+    Raises
+    ------
+    SceneError
+        One is not finite, or too far or too large.
+    """
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(matrices) < _FARTHEST_M).all((1, 2))
+    for index in np.flatnonzero(bad).tolist():
+        raise SceneError(f"its place or size in the world is beyond {_FARTHEST_M:g}", places[index])
 
 
 def nearest_rigid(matrix: Matrices, where: str) -> Matrices:
@@ -154,8 +174,9 @@ def _local_matrices(nodes: Sequence[schema.Node]) -> Matrices:
     translation = np.array([node.translation or (0, 0, 0) for node in nodes], float).reshape(-1, 3)
     rotation = np.array([node.rotation or (0, 0, 0, 1) for node in nodes], float).reshape(-1, 4)
     scale = np.array([node.scale or (1, 1, 1) for node in nodes], float).reshape(-1, 3)
-    norm = np.linalg.norm(rotation, axis=1, keepdims=True)
-    for index in np.flatnonzero(~(norm[:, 0] > 1e-6)):
+    with np.errstate(over="ignore"):
+        norm = np.linalg.norm(rotation, axis=1, keepdims=True)
+    for index in np.flatnonzero(~((norm[:, 0] > 1e-6) & np.isfinite(norm[:, 0]))):
         raise SceneError("is no rotation", f"$.nodes[{index}].rotation")
     local = trs_matrices(translation, rotation / norm, scale)
     given = [index for index, node in enumerate(nodes) if node.matrix is not None]
@@ -174,13 +195,3 @@ def _check_affine(columns: Matrices, given: Sequence[int], nodes: Sequence[schem
         node = nodes[index]
         if node.translation or node.rotation or node.scale:
             raise SceneError("has both a matrix and a translation, rotation or scale", f"$.nodes[{index}]")
-
-
-def _check_world(world: Matrices, order: Sequence[int]) -> None:
-    reached = world[list(order)]
-    with np.errstate(invalid="ignore"):
-        bad = ~(np.abs(reached) < _FARTHEST_M).all((1, 2))
-    for place in np.flatnonzero(bad).tolist():
-        raise SceneError(
-            f"its place or size in the world is beyond {_FARTHEST_M:g}", f"$.nodes[{order[place]}]"
-        )

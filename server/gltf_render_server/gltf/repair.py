@@ -18,6 +18,15 @@ __all__ = ["repair_draco", "repair_json"]
 _DRACO = "KHR_draco_mesh_compression"
 _BASISU = "KHR_texture_basisu"
 _WEBP = "EXT_texture_webp"
+_OWN_TEXTURES = frozenset(
+    {
+        "baseColorTexture",
+        "emissiveTexture",
+        "metallicRoughnessTexture",
+        "normalTexture",
+        "occlusionTexture",
+    }
+)
 
 Json = dict[str, Any]
 
@@ -136,11 +145,11 @@ def _use_plain_textures(document: Json, warnings: list[str]) -> None:
         extensions = texture.get("extensions")
         if not isinstance(extensions, dict):
             continue
-        if "source" in texture:
+        if texture.get("source") is not None:
             extensions.pop(_BASISU, None)
         webp = extensions.get(_WEBP)
         source = webp.get("source") if isinstance(webp, dict) else None
-        if webp is not None and not _is_index(source, len(images)):
+        if _WEBP in extensions and not _is_index(source, len(images)):
             del extensions[_WEBP]
             warnings.append(f"textures[{index}]: {_WEBP} points at no image; dropped")
     for name in ("extensionsUsed", "extensionsRequired"):
@@ -149,23 +158,31 @@ def _use_plain_textures(document: Json, warnings: list[str]) -> None:
 
 
 def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
-    """Drop texture references inside extensions that a merge has left pointing nowhere."""
+    """Drop texture references that a merge has left pointing nowhere.
+
+    It renumbers glTF's own: when one of these is wrong, the document is.
+    """
     count = len(_list(document, "textures"))
     for index, material in enumerate(_list(document, "materials")):
-        for holder, key in _texture_references(material.get("extensions")):
-            if not _is_index(holder[key].get("index"), count):
+        holders = (material, material.get("pbrMetallicRoughness"))
+        for holder, key in _texture_references(material):
+            is_own = key in _OWN_TEXTURES and any(holder is own for own in holders)
+            if not is_own and not _is_index(holder[key].get("index"), count):
                 del holder[key]
-                warnings.append(f"materials[{index}]: an extension's {key} points at no texture; dropped")
+                warnings.append(f"materials[{index}]: its {key[:60]} points at no texture; dropped")
 
 
 def _texture_references(value: object) -> Iterator[tuple[Json, str]]:
-    """Yield (holder, key) of every texture reference below an extension."""
+    """Yield (holder, key) of every texture reference in a material, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _texture_references(item)
     if not isinstance(value, dict):
         return
     for key, item in list(value.items()):
         if isinstance(item, dict) and key.endswith("Texture"):
             yield value, key
-        else:
+        if key != "extras":
             yield from _texture_references(item)
 
 

@@ -18,10 +18,12 @@ __all__ = ["check_images", "check_views", "decode_buffers", "is_draco_view", "re
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, at no cost to who sends it
-_LARGEST_IMAGE_PX = 16384**2
-Numbers = NDArray[np.integer] | NDArray[np.float32]
-
+_LARGEST_IMAGES_PX = 2**30  # all together: many images may share one view; Pillow bounds each
 _KTX2 = b"\xabKTX 20\xbb"
+_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
+_WEBP = "EXT_texture_webp"
+
+Numbers = NDArray[np.integer] | NDArray[np.float32]
 
 
 def decode_buffers(buffers: Sequence[schema.Buffer]) -> tuple[bytes, ...]:
@@ -102,13 +104,15 @@ def is_draco_view(document: schema.Document, buffers: Sequence[bytes], index: in
 def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
     """Check that every image is a whole PNG, JPEG or WebP of a reasonable size; their headers tell.
 
-    KTX2 images are passed: the importer is never given one.
+    KTX2 images are passed where no texture shows them: the importer is never given one.
 
     Raises
     ------
     SceneError
         An image is none, is cut short or too large, or refers to anything but a ``data:`` URI.
     """
+    shown = _shown_images(document)
+    pixels = 0
     for index, image in enumerate(document.images):
         where = f"$.images[{index}]"
         if image.uri is not None and image.buffer_view is not None:
@@ -120,8 +124,19 @@ def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
             data = buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
         else:
             raise SceneError("has neither uri nor bufferView", where)
-        if not data.startswith(_KTX2):
-            _check_image(data, where)
+        if index in shown or not data.startswith(_KTX2):
+            pixels += _image_pixels(data, where)
+        if pixels > _LARGEST_IMAGES_PX:
+            raise SceneError(f"the images have more than {_LARGEST_IMAGES_PX} pixels together", where)
+
+
+def _shown_images(document: schema.Document) -> set[int | None]:
+    """Return the images that the importer is given, by what textures say."""
+    shown: set[int | None] = {texture.source for texture in document.textures}
+    for texture in document.textures:
+        if webp := (texture.extensions or {}).get(_WEBP):
+            shown.add(webp["source"])
+    return shown
 
 
 def _decode_uri(uri: str | None, where: str) -> bytes:
@@ -188,17 +203,15 @@ def _with_sparse(
     return replaced
 
 
-def _check_image(data: bytes, where: str) -> None:
+def _image_pixels(data: bytes, where: str) -> int:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
             width, height = image.size
-            file_format = image.format
-    except Image.DecompressionBombError:
+            file_format = image.format or ""
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise SceneError("has more pixels than can be meant", where) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise SceneError("is no PNG, JPEG or WebP image", where) from None
-    if width * height > _LARGEST_IMAGE_PX:
-        raise SceneError(f"{width} x {height} pixels are more than {_LARGEST_IMAGE_PX}", where)
-    end = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}.get(file_format or "", b"")
-    if data.rfind(end) < 0:
+    if data.rfind(_ENDS.get(file_format, b"")) < 0:
         raise SceneError(f"this {file_format} image is cut short", where)
+    return width * height

@@ -114,6 +114,7 @@ class Buffer(_Part):
 
 class TextureInfo(_Part):
     index: Index
+    extensions: Extensions | None = None
 
 
 class MetallicRoughness(_Part):

@@ -74,7 +74,7 @@ class _Writer:
         if lights and self._scene.lights:
             nodes += [self._light_node(number) for number in range(len(self._scene.lights))]
             source = self._json["extensions"][_LIGHTS]["lights"]
-            document["extensions"] = {_LIGHTS: {"lights": source}}
+            document["extensions"] = {_LIGHTS: {"lights": [_without_extras(light) for light in source]}}
         document |= {"scenes": [{"nodes": list(range(len(nodes)))}], "nodes": nodes, **self._out}
         document["extensionsUsed"] = sorted(self._extensions)
         required = set(self._scene.source.extensions_required)
@@ -153,7 +153,7 @@ class _Writer:
         return {"buffer": self._pick("buffers", item["buffer"]), **copy}
 
     def _material(self, _: int, item: Json) -> Json:
-        copy = self._with_textures({name: value for name, value in item.items() if name != "extras"})
+        copy = self._with_textures(item)
         copy["doubleSided"] = True  # Drake culls nothing
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
@@ -165,16 +165,17 @@ class _Writer:
         return copy
 
     def _with_textures(self, value: Any) -> Any:
-        """Copy a material's JSON, renumbering the textures that it refers to at any depth."""
+        """Copy a material's JSON without extras, renumbering the textures that it refers to at any depth."""
         if isinstance(value, list):
             return [self._with_textures(item) for item in value]
         if not isinstance(value, dict):
             return value
-        copy = {key: self._with_textures(item) for key, item in value.items()}
+        copy = {key: self._with_textures(item) for key, item in value.items() if key != "extras"}
         for key, item in copy.items():
             if key.endswith("Texture") and isinstance(item, dict) and "index" in item:
                 item["index"] = self._pick("textures", item["index"])
-                self._extensions.update(item.get("extensions") or ())
+                extensions = item.get("extensions")
+                self._extensions.update(extensions if isinstance(extensions, dict) else ())
         return copy
 
     def _texture(self, index: int, item: Json) -> Json:
@@ -199,6 +200,11 @@ class _Writer:
         if item.get("bufferView") is not None:
             copy["bufferView"] = self._pick("bufferViews", item["bufferView"])
         return copy
+
+
+def _without_extras(item: object) -> Json:
+    """Copy an object of an extension; what is no object is referred to by nothing."""
+    return {name: value for name, value in item.items() if name != "extras"} if isinstance(item, dict) else {}
 
 
 def _kept(item: Json, *names: str) -> Json:
