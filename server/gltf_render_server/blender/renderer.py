@@ -13,7 +13,7 @@ import bpy
 
 from ..camera import BlenderCamera, blender_camera
 from ..errors import SettingsScriptError
-from ..gltf import label_colours
+from ..gltf import Scene, label_colours
 from ..labels import NO_LABEL, LabelTable
 from ..protocol import Camera, ImageType, RenderRequest
 from ..renderer import Pixels, RenderedImage, RendererInfo
@@ -99,6 +99,8 @@ class BlenderRenderer:
         is_label = request.image_type is ImageType.LABEL
         colours = label_colours(request.scene) if is_label else [NO_LABEL] * len(request.scene.primitives)
         table = LabelTable.from_colours(colours)
+        if is_label:
+            _tell_unlabelled(request.scene)
         exact = self._base.exact
         with self._client.imported(request.scene, exact, materials=False, lights=False) as objects:
             _mark(objects, table, self._base.flat)
@@ -109,6 +111,16 @@ class BlenderRenderer:
         pixels = table.paint(result.object_index, is_client) if is_label else result.depth
         watch.lap("clean")
         return RenderedImage(_cropped(pixels, request.camera), watch.laps_ms)
+
+
+def _tell_unlabelled(scene: Scene) -> None:
+    for primitive in scene.primitives:
+        if primitive.material is None:
+            _logger.warning(
+                "scene: $.meshes[%d].primitives[%d]: has no material, so no label; it is painted white",
+                primitive.mesh,
+                primitive.number,
+            )
 
 
 class _Stopwatch:
