@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 
 from . import __version__
 from .encode import EncodedImage, encode_image
@@ -32,8 +33,18 @@ _MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSO
 _RETRY_AFTER_S = 1
 
 
+class _StrictParser(FormDataParser):
+    """Says that a form is broken, where werkzeug would take it for an empty one."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.silent = False
+
+
 class _MemoryRequest(flask.Request):
     """Keeps an upload in memory: the limits bound it, and a file on disk would only cost time."""
+
+    form_data_parser_class = _StrictParser
 
     def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
         return io.BytesIO()
@@ -120,13 +131,17 @@ def _read_request(
 ) -> RenderRequest:
     if http.mimetype != "multipart/form-data":
         raise RequestError(f"Content-Type: must be multipart/form-data; got {http.mimetype[:80] or 'none'!r}")
-    fields = RenderFields.from_form(dict(http.form.lists()), max_pixels=settings.max_pixels)
+    try:
+        form = dict(http.form.lists())
+    except ValueError as error:
+        raise RequestError(f"form: not a complete multipart/form-data body: {error}") from None
+    fields = RenderFields.from_form(form, max_pixels=settings.max_pixels)
     data = _scene_bytes(http, settings)
     stages.describe(fields, len(data))
     check_digest(data, fields.scene_sha256)
     scene = parse_scene(data, extensions=renderer.extensions)
     for warning in scene.warnings:
-        _logger.warning("scene: %s", warning)
+        _logger.warning("scene: %s", _printable(warning))
     return RenderRequest(fields.image_type, fields.camera, fields.depth_range, scene)
 
 
@@ -229,7 +244,7 @@ def _status(error: Exception) -> int:
 
 def _message(error: Exception) -> str:
     if isinstance(error, RenderServerError):
-        return str(error)
+        return _printable(str(error))
     if isinstance(error, RequestEntityTooLarge):
         return _too_large_message()
     if isinstance(error, HTTPException):
@@ -237,11 +252,16 @@ def _message(error: Exception) -> str:
     return "the server failed; its log tells more"
 
 
+def _printable(text: str) -> str:
+    """Keep what a client sent from writing lines of its own into the log."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def _too_large_message() -> str:
     limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
     if (flask.request.content_length or 0) > limit:
         return str(_scene_too_large(limit - _FORM_BYTES))
-    return f"form: its fields together are larger than the limit of {_FORM_BYTES} bytes"
+    return f"form: too many parts, or more than the limit of {_FORM_BYTES} bytes in its fields and headers"
 
 
 _INDEX = """<!doctype html>

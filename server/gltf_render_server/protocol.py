@@ -31,6 +31,9 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _LARGEST_LENGTH = 1e9
 """The largest length (m) or position (px) taken; float32 holds nothing useful beyond."""
 
+_LARGEST_SIDE_PX = 65536
+"""Blender's limit for a side of an image."""
+
 _LARGEST_PIXEL_ASPECT = 200.0
 """Blender's limit for how far a pixel may be from square."""
 
@@ -180,6 +183,10 @@ def _camera(form: FormLists, max_pixels: int) -> Camera:
         raise TooLargeError(
             f"width, height: {width} x {height} are {width * height} pixels; this server renders at most "
             f"{max_pixels} (option --max-pixels)"
+        )
+    if max(width, height) > _LARGEST_SIDE_PX:
+        raise TooLargeError(
+            f"width, height: {width} x {height}; a side has at most {_LARGEST_SIDE_PX} pixels"
         )
     for name in ("fov_x", "fov_y"):  # redundant beside the focal lengths, but part of the contract
         _number(form, name, above=0.0, below=math.pi)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from http import HTTPStatus
 from typing import Any
 
 import flask
@@ -20,7 +21,10 @@ __all__ = ["HttpServer"]
 
 _SPARE_THREADS = 4  # for /healthz and for requests that find the queue full
 _RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
-_ABSURD_BYTES = 2**32  # refused by its Content-Length alone; the application judges what is below
+_ABSURD_BYTES = 2**32  # refused by its Content-Length alone; below, the client can be told in full
+_FORM_BYTES = 2**20  # of an upload beside its scene, generously
+_CONNECTIONS = 500
+_IDLE_S = 60
 
 
 class _JsonError:
@@ -31,7 +35,8 @@ class _JsonError:
 
     def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         error = self._error
-        body = error_body(error.code, f"{error.reason}: {error.body}")
+        advice = " (option --max-scene-mb)" if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else ""
+        body = error_body(error.code, f"{error.reason}: {error.body}{advice}")
         return f"{error.code} {error.reason}", [("Content-Type", "application/json")], body
 
 
@@ -70,7 +75,10 @@ class HttpServer:
             ident="glTF Render Server",
             recv_bytes=_RECEIVE_BYTES,
             max_request_body_size=_ABSURD_BYTES,
-            inbuf_overflow=_ABSURD_BYTES,  # uploads stay in memory, never in a file
+            inbuf_overflow=settings.max_scene_bytes + _FORM_BYTES,  # what may be rendered stays in memory
+            connection_limit=_CONNECTIONS,
+            channel_timeout=_IDLE_S,
+            asyncore_use_poll=True,
             channel_request_lookahead=1,  # so that a client that hung up is noticed
         )
         self._server.channel_class = _Channel

@@ -57,8 +57,9 @@ def test_a_rolled_camera_seeing_from_below(studio, table):
     assert_exact(studio, scene, CAMERA)
 
 
-def test_far_from_the_origin(studio, table):
-    moved = translation(40, -25, 8)
+@pytest.mark.parametrize("place", [(40, -25, 8), (5e5, -4e6, 300)], ids=str)
+def test_far_from_the_origin(studio, table, place):
+    moved = translation(*place)
     bodies = [dataclasses.replace(body, matrix=moved @ body.matrix) for body in table.bodies]
     assert_exact(studio, DrakeScene(bodies, moved @ table.camera_to_world), CAMERA)
 

@@ -237,7 +237,7 @@ def test_there_are_at_least_forty_kinds():
         (b"{}", "application/json", "Content-Type: must be multipart/form-data"),
         (b"", None, "Content-Type: must be multipart/form-data"),
         (b"image_type=color", "application/x-www-form-urlencoded", "Content-Type"),
-        (b"--x\r\nnonsense", "multipart/form-data; boundary=x", "the field is missing"),
+        (b"--x\r\nnonsense", "multipart/form-data; boundary=x", "not a complete multipart"),
         (b"--x", "multipart/form-data", ""),
     ],
 )

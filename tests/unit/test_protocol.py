@@ -133,5 +133,10 @@ def test_too_many_pixels(size):
     assert caught.value.status == 413
 
 
+def test_a_side_that_blender_would_cut():
+    with pytest.raises(TooLargeError, match="a side has at most 65536"):
+        read(width="70000", height="2")
+
+
 def test_field_of_view_is_checked_but_redundant():
     assert math.isclose(read(fov_x="1.0").camera.focal_x, 600)

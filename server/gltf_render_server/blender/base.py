@@ -38,6 +38,8 @@ class BaseScene:
         Where the importer works, so that no unit scale, mode or selection of the user's can disturb it.
     camera, lens : bpy.types.Object, bpy.types.Camera
         The camera of all requests, and its data.
+    is_empty : bool
+        Whether there is nothing of the user's that the client's objects could stand beside.
     flat : bpy.types.Material
         What all of the client's objects are made of in the exact pass; its pass index is no other material's.
 
@@ -52,6 +54,7 @@ class BaseScene:
     workshop: bpy.types.Scene
     camera: bpy.types.Object
     lens: bpy.types.Camera
+    is_empty: bool
     flat: bpy.types.Material
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -98,6 +101,7 @@ class BaseScene:
     def _prepare(self) -> None:
         """Add what the server needs beside the user's own, once all of the user's has run."""
         self.colour = bpy.context.scene
+        self.is_empty = not self.colour.objects
         self.lens = bpy.data.cameras.new("Render Camera")
         self.camera = bpy.data.objects.new("Render Camera", self.lens)
         self.camera.parent = bpy.data.objects.new("Render Camera Stand", None)

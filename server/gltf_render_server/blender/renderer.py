@@ -21,7 +21,7 @@ from ..settings import ServerSettings
 from . import compat, engines
 from .base import BaseScene
 from .passes import render_colour, render_exact
-from .scene import ClientScene, mesh_of, place_camera
+from .scene import ClientScene, mesh_of
 
 __all__ = ["BlenderRenderer"]
 
@@ -70,7 +70,7 @@ class BlenderRenderer:
             The user's settings script failed, or the .blend is gone.
         """
         self._base.refresh()
-        place_camera(self._base.camera, request.scene, self._settings.up_axis)
+        self._client.place_camera(request.scene)
         camera = blender_camera(request.camera)
         _set_camera(self._base.lens, camera, request.camera)
         if request.image_type is ImageType.COLOR:

@@ -20,13 +20,15 @@ from ..settings import UpAxis
 from . import compat
 from .base import BaseScene
 
-__all__ = ["ClientScene", "import_gltf", "mesh_of", "place_camera"]
+__all__ = ["ClientScene", "import_gltf", "mesh_of"]
 
 _logger = logging.getLogger(__name__)
 logging.getLogger("glTFImporter").addFilter(lambda record: record.levelno >= logging.WARNING)
 
 _SMOOTH_BELOW_RAD = math.radians(30)
 _WELD_DISTANCE = 1e-6  # of the mesh's size
+
+_ORIGIN_STEP_M = 16.0
 
 _Y_UP_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
 """What the importer does to every coordinate: glTF says that y is up, Blender says z."""
@@ -46,8 +48,12 @@ class ClientScene:
 
     def __init__(self, base: BaseScene, up_axis: UpAxis, folder: Path) -> None:
         self._base = base
-        self._world = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
+        self._axes = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
         self._file = folder / "scene.gltf"
+
+    def place_camera(self, scene: Scene) -> None:
+        """Give Blender's camera the pose of the client's; both look along -z with y up."""
+        _set_world_matrix(self._base.camera, self._to_blender(scene) @ scene.camera_to_world)
 
     @contextmanager
     def imported(
@@ -90,16 +96,32 @@ class ClientScene:
             mesh = _imported_mesh(parts, index, primitive)
             if materials and not primitive.has_normals:
                 _smooth(mesh)
+        _check_images({slot.material for part in parts.values() for slot in part.material_slots})
         root = bpy.data.objects.new("glTF Client", None)
         collection.objects.link(root)
         objects: list[list[bpy.types.Object]] = [[] for _ in scene.primitives]
+        to_blender = self._to_blender(scene)
         for placement in scene.placements:
             part = parts["grs_primitive", placement.primitive]
-            objects[placement.primitive].append(self._place(part, placement.matrix, root, collection))
+            placed = _place(part, to_blender @ placement.matrix, root, collection)
+            objects[placement.primitive].append(placed)
         for index, light in enumerate(scene.lights if lights else ()):
             if part := parts.get(("grs_light", index)):
-                self._place(part, light.matrix, root, collection)
+                _place(part, to_blender @ light.matrix, root, collection)
         return objects
+
+    def _to_blender(self, scene: Scene) -> NDArray[np.float64]:
+        """Return the transform from the client's world to Blender's.
+
+        Blender keeps positions in float32, so far from the origin depth would lose its exactness. Where
+        nothing of the user's stands in the way, the world is moved so that the camera is near the origin,
+        by whole steps: near the origin nothing moves.
+        """
+        to_blender = self._axes.copy()
+        if self._base.is_empty:
+            camera = self._axes @ scene.camera_to_world
+            to_blender[:3, 3] = -_ORIGIN_STEP_M * np.round(camera[:3, 3] / _ORIGIN_STEP_M)
+        return to_blender
 
     def _import(
         self, scene: Scene, *, materials: bool, lights: bool
@@ -113,21 +135,6 @@ class ClientScene:
         finally:
             self._file.unlink(missing_ok=True)
         return _parts(self._base.workshop)
-
-    def _place(
-        self,
-        part: bpy.types.Object,
-        matrix: NDArray[np.float64],
-        root: bpy.types.Object,
-        collection: bpy.types.Collection,
-    ) -> bpy.types.Object:
-        """Make an object that shares the part's data."""
-        placed = bpy.data.objects.new(part.name, part.data)
-        placed.parent = root
-        world = self._world @ matrix @ _Y_UP_TO_Z_UP.T
-        _set_world_matrix(placed, Matrix(world.tolist()) @ part.matrix_basis)
-        collection.objects.link(placed)
-        return placed
 
 
 def import_gltf(path: Path, target: bpy.types.Scene) -> None:
@@ -151,20 +158,28 @@ def import_gltf(path: Path, target: bpy.types.Scene) -> None:
         raise SceneError(f"Blender cannot import it: {_reason(error)}") from error
 
 
-def place_camera(camera: bpy.types.Object, scene: Scene, up_axis: UpAxis) -> None:
-    """Give Blender's camera the pose of the client's; both look along -z with y up."""
-    world = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP
-    _set_world_matrix(camera, Matrix((world @ scene.camera_to_world).tolist()))
+def _place(
+    part: bpy.types.Object,
+    world: NDArray[np.float64],
+    root: bpy.types.Object,
+    collection: bpy.types.Collection,
+) -> bpy.types.Object:
+    """Make an object that shares the part's data; `world` is for glTF's axes, the importer turned them."""
+    placed = bpy.data.objects.new(part.name, part.data)
+    placed.parent = root
+    _set_world_matrix(placed, world @ _Y_UP_TO_Z_UP.T @ np.array(part.matrix_basis))
+    collection.objects.link(placed)
+    return placed
 
 
-def _set_world_matrix(item: bpy.types.Object, matrix: Matrix) -> None:
+def _set_world_matrix(item: bpy.types.Object, matrix: NDArray[np.float64]) -> None:
     """Place an object whose parent stands at the origin, with a matrix of any kind.
 
     A parent's inverse is taken as it is. Location, rotation and scale cannot hold the shear of a rotation
     below a scale that is not uniform, and turning a camera's matrix into them and back costs ten times the
     precision of depth on a floor seen at a grazing angle.
     """
-    item.matrix_parent_inverse = matrix
+    item.matrix_parent_inverse = Matrix(matrix.tolist())
 
 
 def mesh_of(item: bpy.types.Object) -> bpy.types.Mesh:
@@ -192,6 +207,15 @@ def _imported_mesh(
         where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
         raise SceneError("Blender cannot decode its geometry", where)
     return mesh_of(part)
+
+
+def _check_images(materials: set[bpy.types.Material | None]) -> None:
+    """Check that Blender can decode what the materials show; the writer has named each by its place."""
+    for material in materials:
+        for node in material.node_tree.nodes if material and material.node_tree else ():
+            image = getattr(node, "image", None)
+            if image is not None and not image.channels:
+                raise SceneError("Blender cannot decode this image", f"$.{image.name.partition('.')[0]}")
 
 
 def _is_decoded(mesh: bpy.types.Mesh, primitive: Primitive) -> bool:

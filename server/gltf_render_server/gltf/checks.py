@@ -20,6 +20,7 @@ _QUANTIZED = {5120, 5121, 5122, 5123}
 _DRACO = "KHR_draco_mesh_compression"
 
 _ATTRIBUTE_TYPES = {
+    "POSITION": ("VEC3",),
     "NORMAL": ("VEC3",),
     "TANGENT": ("VEC3", "VEC4"),  # a morph target's has three
     "TEXCOORD": ("VEC2",),
@@ -65,7 +66,8 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
             if (position, primitive.indices) in checked or is_compressed(document, primitive):
                 continue
             checked.add((position, primitive.indices))
-            _check_positions(document, buffers, position, where)
+            for points in (position, *_morphed_positions(primitive)):
+                _check_positions(document, buffers, points, where)
             if primitive.indices is not None:
                 vertices = document.accessors[position].count
                 _check_vertex_indices(document, buffers, primitive.indices, vertices, where)
@@ -147,6 +149,9 @@ def _check_types(document: schema.Document, primitive: schema.Primitive, positio
     accessor = document.accessors[position]
     if accessor.type != "VEC3" or accessor.component_type not in {_FLOAT, *_QUANTIZED}:
         raise SceneError("positions must be VEC3 of floats", f"{where}.attributes.POSITION")
+    has_data = accessor.buffer_view is not None or accessor.sparse is not None
+    if not has_data and not is_compressed(document, primitive):
+        raise SceneError("the positions have no data", f"{where}.attributes.POSITION")
     for attributes in (primitive.attributes, *(primitive.targets or ())):
         for name, other in attributes.items():
             _check_attribute(
@@ -162,6 +167,10 @@ def _check_types(document: schema.Document, primitive: schema.Primitive, positio
         raise SceneError(f"{corners} corners make no triangle", where)
     if primitive.mode == _TRIANGLES and corners % 3:
         raise SceneError(f"{corners} corners are no whole number of triangles", where)
+
+
+def _morphed_positions(primitive: schema.Primitive) -> list[int]:
+    return [target["POSITION"] for target in primitive.targets or () if "POSITION" in target]
 
 
 def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: str) -> None:

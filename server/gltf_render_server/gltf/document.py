@@ -43,6 +43,8 @@ class Primitive:
     has_normals : bool
     is_compressed : bool
         Whether only the importer can read its geometry.
+    weights : tuple of float
+        How much of each morph target is added to it.
     """
 
     mesh: int
@@ -50,6 +52,7 @@ class Primitive:
     material: int | None
     has_normals: bool
     is_compressed: bool = False
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,7 @@ def _no_camera() -> SceneError:
 def _placements(
     document: schema.Document, buffers: tuple[bytes, ...], graph: Graph, warnings: list[str]
 ) -> tuple[tuple[Primitive, ...], tuple[Placement, ...]]:
-    numbers: dict[tuple[int, int], int] = {}
+    numbers: dict[Primitive, int] = {}
     primitives: list[Primitive] = []
     placements: list[Placement] = []
     for index in graph.order:
@@ -229,23 +232,36 @@ def _placements(
         if node.skin is not None:
             warnings.append(f"nodes[{index}]: drawn without its skin, in its bind pose")
         matrices = _instances(document, buffers, index, graph.world[index])
-        for primitive in _surfaces(document, node.mesh):
-            key = (primitive.mesh, primitive.number)
-            if key not in numbers:
-                numbers[key] = len(primitives)
+        for primitive in _surfaces(document, index, node.mesh):
+            if primitive not in numbers:
+                numbers[primitive] = len(primitives)
                 primitives.append(primitive)
             if len(placements) + len(matrices) > _MOST_PLACEMENTS:
                 raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
-            placements += [Placement(numbers[key], matrix) for matrix in matrices]
+            placements += [Placement(numbers[primitive], matrix) for matrix in matrices]
     return tuple(primitives), tuple(placements)
 
 
-def _surfaces(document: schema.Document, mesh: int) -> Iterator[Primitive]:
+def _surfaces(document: schema.Document, node: int, mesh: int) -> Iterator[Primitive]:
     for number, primitive in enumerate(document.meshes[mesh].primitives):
         if primitive.mode >= _FIRST_SURFACE_MODE and "POSITION" in primitive.attributes:
             has_normals = "NORMAL" in primitive.attributes
             is_packed = is_compressed(document, primitive)
-            yield Primitive(mesh, number, primitive.material, has_normals, is_packed)
+            weights = _weights(document, node, mesh, primitive)
+            yield Primitive(mesh, number, primitive.material, has_normals, is_packed, weights)
+
+
+def _weights(
+    document: schema.Document, node: int, mesh: int, primitive: schema.Primitive
+) -> tuple[float, ...]:
+    """Return the weights of a primitive's morph targets: the node's, or else the mesh's, or else zeros."""
+    count = len(primitive.targets or ())
+    own, shared = document.nodes[node].weights, document.meshes[mesh].weights
+    weights = own or shared or [0.0] * count
+    if count and len(weights) != count:
+        where = f"$.nodes[{node}].weights" if own else f"$.meshes[{mesh}].weights"
+        raise SceneError(f"{len(weights)} weights for {count} morph targets", where)
+    return tuple(weights[:count])
 
 
 def _instances(
@@ -284,9 +300,11 @@ def _instances(
 def _instance_attribute(
     document: schema.Document, buffers: tuple[bytes, ...], accessor: object, width: int, where: str
 ) -> Matrix:
-    if not isinstance(accessor, int) or not 0 <= accessor < len(document.accessors):
+    if type(accessor) is not int or not 0 <= accessor < len(document.accessors):
         raise SceneError(f"there is no accessor {str(accessor)[:20]}", where)
     values = read_accessor(document, buffers, accessor)
+    if document.accessors[accessor].normalized and values.dtype != np.float32:
+        values = np.maximum(values / np.float32(np.iinfo(values.dtype).max), np.float32(-1))
     if values.shape[1] != width or values.dtype != np.float32 or not np.isfinite(values).all():
         raise SceneError(f"must be {width} finite floats each", where)
     return values.astype(float)
@@ -301,11 +319,19 @@ def _lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tup
         if extension is None:
             continue
         light = _member(extension, "light")
-        if isinstance(light, int) and 0 <= light < count and isinstance(lights[light], dict):
+        if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):
+            _check_light(lights[light], f"$.extensions.{_LIGHTS}.lights[{light}]")
             placed.append(LightPlacement(light, graph.world[index]))
         else:
             warnings.append(f"nodes[{index}]: its light is not there; dropped")
     return tuple(placed)
+
+
+def _check_light(light: dict[str, Any], where: str) -> None:
+    try:
+        msgspec.convert(light, schema.Light)
+    except msgspec.ValidationError as error:
+        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
 
 
 def _member(value: object, name: str) -> Any:

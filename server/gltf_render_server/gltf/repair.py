@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SceneError
 from . import schema
+from .checks import is_compressed
 from .resources import is_draco_view
 
 __all__ = ["repair_draco", "repair_json"]
@@ -105,7 +106,7 @@ def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
     files: dict[int, list[schema.Primitive]] = {}
     for index, mesh in enumerate(document.meshes):
         for number, primitive in enumerate(mesh.primitives):
-            if primitive.extensions and _DRACO in primitive.extensions:
+            if "POSITION" in primitive.attributes and is_compressed(document, primitive):
                 _check_draco(primitive, f"$.meshes[{index}].primitives[{number}].extensions.{_DRACO}")
                 files.setdefault(owner.get(index, -1), []).append(primitive)
     return list(files.values())

@@ -15,6 +15,7 @@ __all__ = [
     "BufferView",
     "Document",
     "Image",
+    "Light",
     "Material",
     "Mesh",
     "Node",
@@ -29,6 +30,7 @@ Offset = Annotated[int, Meta(ge=0)]
 Vector3 = Annotated[list[float], Meta(min_length=3, max_length=3)]
 Vector4 = Annotated[list[float], Meta(min_length=4, max_length=4)]
 Matrix = Annotated[list[float], Meta(min_length=16, max_length=16)]
+MorphWeight = Annotated[float, Meta(ge=-10, le=10)]  # Blender's limits
 ColourChannel = Annotated[float, Meta(ge=0, le=1)]
 Extensions = dict[str, Any]
 
@@ -56,6 +58,7 @@ class Node(_Part):
     translation: Vector3 | None = None
     rotation: Vector4 | None = None
     scale: Vector3 | None = None
+    weights: list[MorphWeight] | None = None
     extensions: Extensions | None = None
 
 
@@ -70,7 +73,7 @@ class Primitive(_Part):
 
 class Mesh(_Part):
     primitives: Annotated[list[Primitive], Meta(min_length=1)]
-    weights: list[float] | None = None
+    weights: list[MorphWeight] | None = None
 
 
 class SparseIndices(_Part):
@@ -114,6 +117,9 @@ class Buffer(_Part):
 
 class TextureInfo(_Part):
     index: Index
+    tex_coord: Annotated[int, Meta(ge=0, le=15)] = 0
+    scale: float | None = None
+    strength: float | None = None
     extensions: Extensions | None = None
 
 
@@ -126,6 +132,7 @@ class MetallicRoughness(_Part):
 
 
 class Material(_Part):
+    name: str | None = None
     pbr_metallic_roughness: MetallicRoughness | None = None
     normal_texture: TextureInfo | None = None
     occlusion_texture: TextureInfo | None = None
@@ -143,9 +150,33 @@ class Texture(_Part):
 
 
 class Image(_Part):
+    name: str | None = None
     uri: str | None = None
     mime_type: str | None = None
     buffer_view: Index | None = None
+
+
+class Spot(_Part):
+    inner_cone_angle: Annotated[float, Meta(ge=0, lt=1.5708)] = 0.0
+    outer_cone_angle: Annotated[float, Meta(gt=0, le=1.5708)] = 0.7853981633974483
+
+
+class Light(_Part):
+    """An entry of KHR_lights_punctual."""
+
+    type: Literal["directional", "point", "spot"]
+    color: Vector3 | None = None
+    intensity: Annotated[float, Meta(ge=0)] | None = None
+    range: Annotated[float, Meta(gt=0)] | None = None
+    spot: Spot | None = None
+    name: str | None = None
+
+
+class Sampler(_Part):
+    mag_filter: Literal[9728, 9729] | None = None
+    min_filter: Literal[9728, 9729, 9984, 9985, 9986, 9987] | None = None
+    wrap_s: Literal[33071, 33648, 10497] | None = None
+    wrap_t: Literal[33071, 33648, 10497] | None = None
 
 
 class Document(_Part):
@@ -163,7 +194,7 @@ class Document(_Part):
     materials: list[Material] = field(default_factory=list)
     textures: list[Texture] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
-    samplers: list[dict[str, Any]] = field(default_factory=list)
+    samplers: list[Sampler] = field(default_factory=list)
     skins: list[dict[str, Any]] = field(default_factory=list)
     extensions: Extensions | None = None
     extensions_required: list[str] = field(default_factory=list)

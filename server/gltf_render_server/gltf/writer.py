@@ -19,7 +19,7 @@ _WEBP = "EXT_texture_webp"
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
-_SKIN_ATTRIBUTES = ("JOINTS_", "WEIGHTS_")
+_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
 
 Json = dict[str, Any]
 
@@ -95,7 +95,8 @@ class _Writer:
         primitive = self._scene.primitives[index]
         mesh = self._json["meshes"][primitive.mesh]
         copy = {"primitives": [self._primitive(mesh["primitives"][primitive.number])]}
-        copy |= _kept(mesh, "weights")
+        if primitive.weights:
+            copy["weights"] = primitive.weights
         meshes = self._out.setdefault("meshes", [])
         meshes.append(copy)
         return {"mesh": len(meshes) - 1, "extras": {"grs_primitive": index}}
@@ -124,7 +125,7 @@ class _Writer:
         wanted = {
             name: index
             for name, index in attributes.items()
-            if name == "POSITION" or (self._with_materials and not name.startswith(_SKIN_ATTRIBUTES))
+            if name == "POSITION" or (self._with_materials and not name.startswith(_UNUSED_ATTRIBUTES))
         }
         return {name: self._pick("accessors", index) for name, index in wanted.items()}
 
@@ -134,7 +135,7 @@ class _Writer:
         return {"bufferView": self._pick("bufferViews", extension["bufferView"]), "attributes": ids}
 
     def _accessor(self, _: int, item: Json) -> Json:
-        copy = _kept(item, "byteOffset", "componentType", "normalized", "count", "type", "min", "max")
+        copy = _kept(item, "byteOffset", "componentType", "normalized", "count", "type")
         if item.get("bufferView") is not None:
             copy["bufferView"] = self._pick("bufferViews", item["bufferView"])
         if sparse := item.get("sparse"):
@@ -195,8 +196,8 @@ class _Writer:
             )
         return copy
 
-    def _image(self, _: int, item: Json) -> Json:
-        copy = _kept(item, "uri", "mimeType", "name")
+    def _image(self, index: int, item: Json) -> Json:
+        copy = {"name": f"images[{index}]", **_kept(item, "uri", "mimeType")}
         if item.get("bufferView") is not None:
             copy["bufferView"] = self._pick("bufferViews", item["bufferView"])
         return copy
