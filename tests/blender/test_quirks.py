@@ -283,3 +283,31 @@ def test_importer_failure_is_the_clients_error(studio, table):
     assert "Traceback" not in str(caught.value)
     assert len(bpy.data.objects) == before
     assert np.isfinite(studio.image(table.to_bytes(), "depth")).any()
+
+
+@pytest.mark.parametrize(
+    ("on_node", "on_mesh", "moved"), [(None, 1.0, 0.2), (0.5, 1.0, 0.1), (1.0, None, 0.2)]
+)
+def test_morph_weights_of_the_node_win_over_the_meshs(studio, table, on_node, on_mesh, moved):
+    document = table.document()
+    target = add_accessor(document, np.tile(np.float32([0, 0, 0.2]), (8, 1)).astype("<f4"), "VEC3")
+    document["meshes"][1]["primitives"][0]["targets"] = [{"POSITION": target}]
+    if on_mesh is not None:
+        document["meshes"][1]["weights"] = [on_mesh]
+    if on_node is not None:
+        document["nodes"][1]["weights"] = [on_node]
+    expected = table.document()
+    lifted = table.bodies[1].matrix @ translation(0, 0, moved)
+    expected["nodes"][1]["matrix"] = column_major(lifted)
+    depth = studio.image(encoded(document), "depth")
+    truth = studio.image(encoded(expected), "depth")
+    assert np.mean(~np.isclose(depth, truth, atol=1e-5)) < 1e-3
+
+
+def test_an_image_that_cannot_be_decoded(studio, table):
+    whole = base64.b64decode(png_uri(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[22:])
+    document = textured(table, source=0)
+    document["images"][0]["uri"] = "data:image/png;base64," + base64.b64encode(whole[:60] + b"IEND").decode()
+    with pytest.raises(SceneError, match=r"\$\.images\[0\]: Blender cannot decode"):
+        studio.image(encoded(document), "color")
+    assert np.isfinite(studio.image(encoded(document), "depth")).any()

@@ -174,6 +174,14 @@ SCENE_CASES = [
     ),
     Bad("a triangle of two corners", "2 corners make no triangle", scene=lambda d: with_corners(d, 2)),
     Bad("a triangle and two thirds", "5 corners are no whole", scene=lambda d: with_corners(d, 5)),
+    Bad(
+        "a line of its own for the log",
+        "EXT_\N{REPLACEMENT CHARACTER}200 OK",
+        scene=edited("extensionsRequired", ["EXT_\n200 OK"]),
+    ),
+    Bad("positions without data", "no data", scene=lambda d: without_view(d)),
+    Bad("a side that Blender would cut", "65536", {"width": "70000", "height": "2"}, status=413),
+    Bad("a morph weight beyond Blender's", "$.meshes[0].weights[0]", scene=edited("meshes/0/weights", [20])),
     Bad("position that is not a number", "POSITION", scene=lambda d: with_nan(d)),
     Bad(
         "too large",
@@ -190,6 +198,11 @@ def with_bad_index(document):
 
 def with_corners(document, count):
     document["accessors"][1]["count"] = count
+    return json.dumps(document).encode()
+
+
+def without_view(document):
+    del document["accessors"][0]["bufferView"]
     return json.dumps(document).encode()
 
 

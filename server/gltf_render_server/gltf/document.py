@@ -304,7 +304,7 @@ def _instance_attribute(
         raise SceneError(f"there is no accessor {str(accessor)[:20]}", where)
     values = read_accessor(document, buffers, accessor)
     if document.accessors[accessor].normalized and values.dtype != np.float32:
-        values = np.maximum(values / np.float32(np.iinfo(values.dtype).max), np.float32(-1))
+        values = np.maximum(values / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
     if values.shape[1] != width or values.dtype != np.float32 or not np.isfinite(values).all():
         raise SceneError(f"must be {width} finite floats each", where)
     return values.astype(float)

@@ -94,7 +94,7 @@ class _Writer:
     def _node(self, index: int) -> Json:
         primitive = self._scene.primitives[index]
         mesh = self._json["meshes"][primitive.mesh]
-        copy = {"primitives": [self._primitive(mesh["primitives"][primitive.number])]}
+        copy: Json = {"primitives": [self._primitive(mesh["primitives"][primitive.number])]}
         if primitive.weights:
             copy["weights"] = primitive.weights
         meshes = self._out.setdefault("meshes", [])
