@@ -1,12 +1,13 @@
 import hashlib
 import io
+import json
 import logging
 import re
 import threading
 
 import numpy as np
 import pytest
-from forms import FIELDS, send
+from forms import FIELDS, multipart, send
 from PIL import Image
 
 from gltf_render_server.errors import RenderError
@@ -44,6 +45,24 @@ def test_label(client, scene):
     response = post(client, scene.to_bytes("label"), image_type="label")
     assert response.content_type == "image/png"
     assert (pixels(response) == 7).all()
+
+
+def test_scenes_of_many_lines(client, scene):
+    """A line end near the edge of a read is no long field."""
+    document = json.dumps(scene.document(), indent=2).encode()
+    for lines in range(100_000, 100_400, 7):
+        padded = document + b"\n " * lines
+        assert post(client, padded, scene_sha256=hashlib.sha256(padded).hexdigest()).status_code == 200
+
+
+def test_every_length_of_a_scene(client, scene):
+    """Wherever the closing boundary falls in werkzeug's reads of 64 KiB, the digest is the scene's."""
+    data = scene.to_bytes()
+    empty = len(multipart({**FIELDS, "scene_sha256": "0" * 64}, b"").body)
+    for length in range(65536 - 40, 65536 + 40):
+        padded = data + b" " * (length - empty - len(data))
+        response = post(client, padded, scene_sha256=hashlib.sha256(padded).hexdigest())
+        assert response.status_code == 200, (length, response.json)
 
 
 def test_timing_goes_out_and_into_the_log(client, scene, caplog):

@@ -18,8 +18,13 @@ FIELDS = {
 }
 
 
-def send(client, fields, scene_bytes):
-    """Post a form as a client does: the fields, None left out, and the scene as a file at the end."""
+def multipart(fields, scene_bytes):
+    """A form as a client writes it: the fields, None left out, and the scene as a file at the end."""
     upload = {"scene": ("scene.gltf", scene_bytes, "model/gltf+json")}
-    prepared = requests.Request("POST", "http://server/render", data=fields, files=upload).prepare()
+    return requests.Request("POST", "http://server/render", data=fields, files=upload).prepare()
+
+
+def send(client, fields, scene_bytes):
+    """Post a form to Flask's test client."""
+    prepared = multipart(fields, scene_bytes)
     return client.post("/render", data=prepared.body, content_type=prepared.headers["Content-Type"])
