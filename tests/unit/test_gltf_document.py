@@ -340,3 +340,15 @@ def test_lights_that_are_not_there_are_dropped_and_told(light):
     scene = parsed(document)
     assert scene.lights == ()
     assert scene.warnings == ("nodes[0]: its light is not there; dropped",)
+
+
+def test_the_morphs_of_primitives_that_share_their_vertices_are_all_checked():
+    document = one_box()
+    primitive = document["meshes"][0]["primitives"][0]
+    good = add_accessor(document, np.zeros((8, 3), "<f4"), "VEC3")
+    bad = add_view(document, np.full((8, 3), np.nan, "<f4").tobytes())
+    document["accessors"].append({"bufferView": bad, "componentType": 5126, "count": 8, "type": "VEC3"})
+    second = {**primitive, "targets": [{"POSITION": len(document["accessors"]) - 1}]}
+    document["meshes"][0]["primitives"] = [{**primitive, "targets": [{"POSITION": good}]}, second]
+    with pytest.raises(SceneError, match=r"primitives\[1\].*not finite"):
+        parsed(document)

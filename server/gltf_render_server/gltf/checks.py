@@ -55,7 +55,7 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
         A position is not finite or absurdly far, an index names a vertex that is not there, or an
         accessor has the wrong type for its use.
     """
-    checked: set[tuple[int, int | None]] = set()
+    checked: set[tuple[tuple[int, ...], int | None]] = set()
     for number, mesh in enumerate(document.meshes):
         for place, primitive in enumerate(mesh.primitives):
             where = f"$.meshes[{number}].primitives[{place}]"
@@ -63,11 +63,12 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
             if position is None:
                 continue
             _check_types(document, primitive, position, where)
-            if (position, primitive.indices) in checked or is_compressed(document, primitive):
+            points = (position, *_morphed_positions(primitive))
+            if (points, primitive.indices) in checked or is_compressed(document, primitive):
                 continue
-            checked.add((position, primitive.indices))
-            for points in (position, *_morphed_positions(primitive)):
-                _check_positions(document, buffers, points, where)
+            checked.add((points, primitive.indices))
+            for accessor in points:
+                _check_positions(document, buffers, accessor, where)
             if primitive.indices is not None:
                 vertices = document.accessors[position].count
                 _check_vertex_indices(document, buffers, primitive.indices, vertices, where)
