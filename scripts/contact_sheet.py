@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from gltf_render_server.labels import DONT_CARE, decode_labels
+
 __all__ = ["colorize_depth", "colorize_labels", "contact_sheet"]
 
 _GAP = 16
 _CAPTION = 44
 _PAPER = (250, 249, 246)
 _INK = (40, 40, 40)
-_DONT_CARE = (58, 60, 66)
+_UNKNOWN = (58, 60, 66)
 
 # near to far, light to dark; equal steps look equally far apart
 _DEPTH_STOPS = np.array(
@@ -52,7 +54,7 @@ def contact_sheet(
     lower = _GAP + half[1] + _CAPTION
     finite = depth[np.isfinite(depth) & (depth > 0)]
     span = f"{finite.min():.2f} m to {finite.max():.2f} m" if finite.size else "nothing in range"
-    count = sum(int(number) in names for number in np.unique(_numbers(label)))
+    count = sum(int(number) in names for number in np.unique(decode_labels(label)))
     sheet.paste(Image.fromarray(color[..., :3]), (_GAP, _GAP))
     _caption(draw, (_GAP, _GAP + height), "colour, as a client receives it")
     sheet.paste(Image.fromarray(colorize_depth(depth)).resize(half), (right, _GAP))
@@ -71,24 +73,18 @@ def colorize_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
     stops = np.linspace(0, 1, len(_DEPTH_STOPS))
     channels = [np.interp(position, stops, channel) for channel in _DEPTH_STOPS.T]
     painted = np.stack(channels, -1).round().astype(np.uint8)
-    painted[~known] = _DONT_CARE
+    painted[~known] = _UNKNOWN
     return painted
 
 
 def colorize_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Paint each label of a (height, width, 3) label image in a colour of its own."""
-    numbers = _numbers(label)
+    numbers = decode_labels(label)
     values, inverse = np.unique(numbers, return_inverse=True)
     palette = np.array([_label_colour(index) for index in range(len(values))], np.uint8)
     painted = palette[inverse.reshape(numbers.shape)]
-    painted[(label[..., :3] == 255).all(-1)] = _DONT_CARE
+    painted[numbers == DONT_CARE] = _UNKNOWN
     return painted
-
-
-def _numbers(label: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return the labels that a (height, width, 3) label image holds."""
-    wide = label.astype(np.intp)
-    return wide[..., 0] + 256 * wide[..., 1]
 
 
 def _label_colour(index: int) -> tuple[int, int, int]:

@@ -14,12 +14,10 @@ import requests
 from numpy.typing import NDArray
 from PIL import Image
 
+from .labels import DONT_CARE, decode_labels
 from .protocol import Camera, DepthRange, ImageType
 
 __all__ = ["DONT_CARE", "RenderAnswer", "RenderClient", "RenderClientError", "form_fields"]
-
-DONT_CARE = 252 + 127 * 256
-"""The label of what has none: the background, and all that only the server knows."""
 
 
 class RenderClientError(Exception):
@@ -88,9 +86,7 @@ class RenderClient:
 
     def label(self, scene: bytes, camera: Camera) -> NDArray[np.uint16]:
         """Return (height, width) uint16 labels; `DONT_CARE` where there is none."""
-        rgb = self.post(scene, form_fields(ImageType.LABEL, camera)).pixels().astype(np.uint16)
-        labels = rgb[..., 0] + 256 * rgb[..., 1]
-        return np.where((rgb[..., :3] == 255).all(-1), DONT_CARE, labels).astype(np.uint16)
+        return decode_labels(self.post(scene, form_fields(ImageType.LABEL, camera)).pixels())
 
     def post(self, scene: bytes, fields: Mapping[str, str]) -> RenderAnswer:
         """Send a request as it is.

@@ -1,4 +1,4 @@
-"""Labels as pass indices, and back: a look-up table, so that no label colour ever goes through shading."""
+"""Label colours as numbers and as pass indices; a look-up table, so that none ever goes through shading."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 
 from .errors import SceneError
 
-__all__ = ["NO_LABEL", "Colour", "LabelTable"]
+__all__ = ["DONT_CARE", "DO_NOT_RENDER", "NO_LABEL", "Colour", "LabelTable", "decode_labels"]
 
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
 NO_LABEL: Colour = (255, 255, 255)
 """What the background and everything that the client did not send is painted."""
+
+DONT_CARE = 252 + 127 * 256
+"""Drake's label of what has none: the background, and all that only the server knows."""
+
+DO_NOT_RENDER = 253 + 127 * 256
+"""Drake's label of what a label image does not show."""
 
 _LARGEST_INDEX = 32767  # Blender's limit for a pass index
 
@@ -70,3 +76,20 @@ class LabelTable:
         (height, width, 3) uint8
         """
         return self.palette[np.where(is_client, object_index, 0).astype(np.intp)]
+
+
+def decode_labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Read a label image as Drake does: label = red + 256 green.
+
+    Parameters
+    ----------
+    image : (height, width, 3 or 4) uint8
+
+    Returns
+    -------
+    (height, width) uint16
+        `DONT_CARE` where the image is white.
+    """
+    wide = image.astype(np.uint16)
+    is_white = (image[..., :3] == NO_LABEL).all(-1)
+    return np.where(is_white, np.uint16(DONT_CARE), wide[..., 0] + np.uint16(256) * wide[..., 1])

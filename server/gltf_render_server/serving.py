@@ -22,7 +22,6 @@ __all__ = ["HttpServer"]
 _SPARE_THREADS = 4  # for /healthz and for requests that find the queue full
 _RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
 _ABSURD_BYTES = 2**32  # refused by its Content-Length alone; below, the client can be told in full
-_FORM_BYTES = 2**20  # of an upload beside its scene, generously
 _CONNECTIONS = 500
 _IDLE_S = 60
 
@@ -75,7 +74,7 @@ class HttpServer:
             ident="glTF Render Server",
             recv_bytes=_RECEIVE_BYTES,
             max_request_body_size=_ABSURD_BYTES,
-            inbuf_overflow=settings.max_scene_bytes + _FORM_BYTES,  # what may be rendered stays in memory
+            inbuf_overflow=app.config["MAX_CONTENT_LENGTH"],  # what may be rendered stays in memory
             connection_limit=_CONNECTIONS,
             channel_timeout=_IDLE_S,
             asyncore_use_poll=True,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gltf_render_server.errors import SceneError
-from gltf_render_server.labels import LabelTable
+from gltf_render_server.labels import DONT_CARE, LabelTable, decode_labels
 
 
 def test_paints_each_index_with_its_colour_and_the_rest_white():
@@ -24,3 +24,8 @@ def test_too_many_labels():
     colours = [(i % 256, i // 256, 0) for i in range(32768)]
     with pytest.raises(SceneError, match="32768 different labels"):
         LabelTable.from_colours(colours)
+
+
+def test_label_images_are_read_as_drake_reads_them():
+    image = np.array([[[5, 0, 9], [44, 1, 0], [255, 255, 255], [255, 255, 0]]], np.uint8)
+    assert decode_labels(image).tolist() == [[5, 300, DONT_CARE, 65535]]

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import bpy
 
 __all__ = [
     "EEVEE",
-    "IMPORT_OPTIONS",
     "importer_extensions",
     "index_pass_names",
     "node_tree",
@@ -28,14 +26,6 @@ _IS_5 = bpy.app.version >= (5, 0)
 
 EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
 """Identifier of the EEVEE engine."""
-
-IMPORT_OPTIONS: Mapping[str, Any] = {
-    "import_select_created_objects": False,
-    "import_scene_extras": False,
-    # one material slot for each primitive, also where two share a material
-    **({"import_merge_material_slots": False} if bpy.app.version >= (5, 1) else {}),
-}
-"""Options of the glTF importer that its versions have under other names or not at all."""
 
 _COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
 """Extensions of the importer's that hide a scene's vertices from the checks before it."""

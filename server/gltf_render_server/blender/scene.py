@@ -152,7 +152,9 @@ def import_gltf(path: Path, target: bpy.types.Scene) -> None:
     }
     try:
         with compat.quiet(), bpy.context.temp_override(**context):
-            bpy.ops.import_scene.gltf(filepath=str(path), **compat.IMPORT_OPTIONS)
+            bpy.ops.import_scene.gltf(
+                filepath=str(path), import_select_created_objects=False, import_scene_extras=False
+            )
     except RuntimeError as error:
         _logger.warning("the importer failed", exc_info=error)
         raise SceneError(f"Blender cannot import it: {_reason(error)}") from error

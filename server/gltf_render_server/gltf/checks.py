@@ -8,16 +8,16 @@ import numpy as np
 
 from ..errors import SceneError
 from . import schema
+from .extensions import DRACO
+from .graph import FARTHEST_M
 from .resources import read_accessor
 
 __all__ = ["check_geometry", "check_indices", "is_compressed"]
 
-_FARTHEST_M = 1e9
 _FLOAT = 5126
 _TRIANGLES = 4  # modes above are strips and fans, below are lines and points
 _UNSIGNED = {5121, 5123, 5125}
 _QUANTIZED = {5120, 5121, 5122, 5123}
-_DRACO = "KHR_draco_mesh_compression"
 
 _ATTRIBUTE_TYPES = {
     "POSITION": ("VEC3",),
@@ -77,7 +77,7 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
 def is_compressed(document: schema.Document, primitive: schema.Primitive) -> bool:
     """Whether only the importer can read it; an optional Draco stream has plain data beside it."""
     is_plain = document.accessors[primitive.attributes["POSITION"]].buffer_view is not None
-    return not is_plain and _DRACO in (primitive.extensions or {})
+    return not is_plain and DRACO in (primitive.extensions or {})
 
 
 def _references(document: schema.Document) -> Iterator[Reference]:
@@ -186,9 +186,9 @@ def _check_positions(document: schema.Document, buffers: Sequence[bytes], positi
     points = read_accessor(document, buffers, position)
     # min and max let a NaN through, and touch the data once each
     low, high = points.min(initial=0), points.max(initial=0)
-    if not (low > -_FARTHEST_M and high < _FARTHEST_M):
+    if not (low > -FARTHEST_M and high < FARTHEST_M):
         raise SceneError(
-            f"a position is not finite, or beyond {_FARTHEST_M:g}", f"{where}.attributes.POSITION"
+            f"a position is not finite, or beyond {FARTHEST_M:g}", f"{where}.attributes.POSITION"
         )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 from .checks import check_geometry, check_indices, is_compressed
+from .extensions import INSTANCING, LIGHTS
 from .graph import Graph, check_reach, nearest_rigid, trs_matrices
 from .repair import repair_draco, repair_json
 from .resources import check_images, check_views, decode_buffers, read_accessor
@@ -23,9 +24,7 @@ __all__ = ["LightPlacement", "Placement", "Primitive", "Scene", "parse_scene"]
 _FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
 _MOST_PLACEMENTS = 200_000
 _DEEPEST = 100  # levels of JSON; glTF itself needs ten, extras a few more
-_LIGHTS = "KHR_lights_punctual"
-_INSTANCING = "EXT_mesh_gpu_instancing"
-_OWN_WORK = frozenset({_INSTANCING})
+_OWN_WORK = frozenset({INSTANCING})
 """Extensions that are dealt with here, whatever the importer knows."""
 
 Matrix = NDArray[np.float64]
@@ -268,10 +267,10 @@ def _instances(
     document: schema.Document, buffers: tuple[bytes, ...], index: int, world: Matrix
 ) -> list[Matrix]:
     """Return the world matrices of a node's mesh: one, or as many as EXT_mesh_gpu_instancing says."""
-    extension = _member(document.nodes[index].extensions, _INSTANCING)
+    extension = _member(document.nodes[index].extensions, INSTANCING)
     if extension is None:
         return [world]
-    where = f"$.nodes[{index}].extensions.{_INSTANCING}"
+    where = f"$.nodes[{index}].extensions.{INSTANCING}"
     attributes = _member(extension, "attributes")
     if not isinstance(attributes, dict) or not attributes:
         raise SceneError("has no attributes", where)
@@ -311,16 +310,16 @@ def _instance_attribute(
 
 
 def _lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tuple[LightPlacement, ...]:
-    lights = _member(_member(document.extensions, _LIGHTS), "lights")
+    lights = _member(_member(document.extensions, LIGHTS), "lights")
     count = len(lights) if isinstance(lights, list) else 0
     placed = []
     for index in graph.order:
-        extension = _member(document.nodes[index].extensions, _LIGHTS)
+        extension = _member(document.nodes[index].extensions, LIGHTS)
         if extension is None:
             continue
         light = _member(extension, "light")
         if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):
-            _check_light(lights[light], f"$.extensions.{_LIGHTS}.lights[{light}]")
+            _check_light(lights[light], f"$.extensions.{LIGHTS}.lights[{light}]")
             placed.append(LightPlacement(light, graph.world[index]))
         else:
             warnings.append(f"nodes[{index}]: its light is not there; dropped")

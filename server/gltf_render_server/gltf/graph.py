@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 
-__all__ = ["Graph", "check_reach", "nearest_rigid", "trs_matrices"]
+__all__ = ["FARTHEST_M", "Graph", "check_reach", "nearest_rigid", "trs_matrices"]
 
-_FARTHEST_M = 1e9
+FARTHEST_M = 1e9
+"""What stands, or reaches, farther than that is refused; single precision holds nothing useful beyond."""
+
 _SMALLEST_SINGULAR_VALUE = 1e-9
 
 Matrices = NDArray[np.float64]
@@ -29,13 +31,10 @@ class Graph:
         Indices of the nodes, in the document's order.
     world : (number of nodes, 4, 4) float64
         Column vectors, node to world; meaningful for the nodes in `order`.
-    root_of : dict of int to int
-        For each node in `order` the root above it.
     """
 
     order: tuple[int, ...]
     world: Matrices
-    root_of: dict[int, int]
 
     @classmethod
     def from_document(cls, document: schema.Document) -> Graph:
@@ -48,11 +47,9 @@ class Graph:
         """
         parents = _parents(document.nodes)
         local = _local_matrices(document.nodes)
-        roots = _roots(document, parents)
+        level = _roots(document, parents)
         world = local.copy()
         order: list[int] = []
-        root_of = {root: root for root in roots}
-        level = list(roots)
         while level:
             order += level
             children = [(child, node) for node in level for child in document.nodes[node].children or ()]
@@ -61,9 +58,8 @@ class Graph:
                 above = [node for _, node in children]
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
                     world[level] = world[above] @ local[level]
-                root_of.update((child, root_of[node]) for child, node in children)
         check_reach(world[order], [f"$.nodes[{index}]" for index in order])
-        return cls(tuple(sorted(order)), world, root_of)
+        return cls(tuple(sorted(order)), world)
 
 
 def check_reach(matrices: Matrices, places: Sequence[str]) -> None:
@@ -81,9 +77,9 @@ def check_reach(matrices: Matrices, places: Sequence[str]) -> None:
         One is not finite, or too far or too large.
     """
     with np.errstate(invalid="ignore"):
-        bad = ~(np.abs(matrices) < _FARTHEST_M).all((1, 2))
+        bad = ~(np.abs(matrices) < FARTHEST_M).all((1, 2))
     for index in np.flatnonzero(bad).tolist():
-        raise SceneError(f"its place or size in the world is beyond {_FARTHEST_M:g}", places[index])
+        raise SceneError(f"its place or size in the world is beyond {FARTHEST_M:g}", places[index])
 
 
 def nearest_rigid(matrix: Matrices, where: str) -> Matrices:
@@ -158,7 +154,7 @@ def _check_acyclic(nodes: Sequence[schema.Node], parents: Sequence[int | None]) 
         raise SceneError("the node is its own ancestor", f"$.nodes[{first}]")
 
 
-def _roots(document: schema.Document, parents: Sequence[int | None]) -> tuple[int, ...]:
+def _roots(document: schema.Document, parents: Sequence[int | None]) -> list[int]:
     number = document.scene or 0
     if not document.scenes:
         raise SceneError("the document has no scene", "$.scenes")
@@ -167,7 +163,7 @@ def _roots(document: schema.Document, parents: Sequence[int | None]) -> tuple[in
         if parents[root] is not None or root in roots:
             raise SceneError(f"node {root} is no root, or listed twice", f"$.scenes[{number}].nodes[{place}]")
         roots[root] = None
-    return tuple(roots)
+    return list(roots)
 
 
 def _local_matrices(nodes: Sequence[schema.Node]) -> Matrices:

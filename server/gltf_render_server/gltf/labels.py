@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from ..labels import NO_LABEL, Colour
+from ..labels import DO_NOT_RENDER, DONT_CARE, NO_LABEL, Colour
 from . import schema
 from .document import Scene
 
 __all__ = ["label_colours"]
-
-_DO_NOT_RENDER = 253 + 127 * 256
-_DONT_CARE = 252 + 127 * 256
 
 
 def label_colours(scene: Scene) -> list[Colour | None]:
@@ -31,9 +28,9 @@ def _label_colour(document: schema.Document, material: int | None) -> Colour | N
         return NO_LABEL
     red, green, blue = (round(255 * value) for value in _factor(document.materials[material]))
     label = red + 256 * green
-    if label == _DO_NOT_RENDER:
+    if label == DO_NOT_RENDER:
         return None
-    return NO_LABEL if label == _DONT_CARE else (red, green, blue)
+    return NO_LABEL if label == DONT_CARE else (red, green, blue)
 
 
 def _factor(material: schema.Material) -> list[float]:

@@ -12,13 +12,11 @@ from typing import Any
 from ..errors import SceneError
 from . import schema
 from .checks import is_compressed
+from .extensions import BASISU, DRACO, WEBP
 from .resources import is_draco_view
 
 __all__ = ["repair_draco", "repair_json"]
 
-_DRACO = "KHR_draco_mesh_compression"
-_BASISU = "KHR_texture_basisu"
-_WEBP = "EXT_texture_webp"
 _OWN_TEXTURES = frozenset(
     {
         "baseColorTexture",
@@ -92,12 +90,12 @@ def _draco_error() -> SceneError:
     return SceneError(
         "merging has broken the indices of its Draco streams, and they cannot be told apart; "
         "export the models again without Draco compression",
-        f"$.meshes[*].primitives[*].extensions.{_DRACO}",
+        f"$.meshes[*].primitives[*].extensions.{DRACO}",
     )
 
 
 def _draco(primitive: schema.Primitive) -> Json:
-    return (primitive.extensions or {})[_DRACO]
+    return (primitive.extensions or {})[DRACO]
 
 
 def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
@@ -107,7 +105,7 @@ def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
     for index, mesh in enumerate(document.meshes):
         for number, primitive in enumerate(mesh.primitives):
             if "POSITION" in primitive.attributes and is_compressed(document, primitive):
-                _check_draco(primitive, f"$.meshes[{index}].primitives[{number}].extensions.{_DRACO}")
+                _check_draco(primitive, f"$.meshes[{index}].primitives[{number}].extensions.{DRACO}")
                 files.setdefault(owner.get(index, -1), []).append(primitive)
     return list(files.values())
 
@@ -147,15 +145,15 @@ def _use_plain_textures(document: Json, warnings: list[str]) -> None:
         if not isinstance(extensions, dict):
             continue
         if texture.get("source") is not None:
-            extensions.pop(_BASISU, None)
-        webp = extensions.get(_WEBP)
+            extensions.pop(BASISU, None)
+        webp = extensions.get(WEBP)
         source = webp.get("source") if isinstance(webp, dict) else None
-        if _WEBP in extensions and not _is_index(source, len(images)):
-            del extensions[_WEBP]
-            warnings.append(f"textures[{index}]: {_WEBP} points at no image; dropped")
+        if WEBP in extensions and not _is_index(source, len(images)):
+            del extensions[WEBP]
+            warnings.append(f"textures[{index}]: {WEBP} points at no image; dropped")
     for name in ("extensionsUsed", "extensionsRequired"):
         if isinstance(document.get(name), list):
-            document[name] = [item for item in document[name] if item != _BASISU]
+            document[name] = [item for item in document[name] if item != BASISU]
 
 
 def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import SceneError
 from . import schema
+from .extensions import WEBP
 
 __all__ = ["check_images", "check_views", "decode_buffers", "is_draco_view", "read_accessor"]
 
@@ -21,7 +22,6 @@ _LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, 
 _LARGEST_IMAGES_PX = 2**30  # all together: many images may share one view; Pillow bounds each
 _KTX2 = b"\xabKTX 20\xbb"
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
-_WEBP = "EXT_texture_webp"
 
 Numbers = NDArray[np.integer] | NDArray[np.float32]
 
@@ -134,7 +134,7 @@ def _shown_images(document: schema.Document) -> set[int | None]:
     """Return the images that the importer is given, by what textures say."""
     shown: set[int | None] = {texture.source for texture in document.textures}
     for texture in document.textures:
-        if webp := (texture.extensions or {}).get(_WEBP):
+        if webp := (texture.extensions or {}).get(WEBP):
             shown.add(webp["source"])
     return shown
 

@@ -9,13 +9,10 @@ import msgspec
 
 from ..errors import SceneError
 from .document import Scene
+from .extensions import BASISU, DRACO, LIGHTS, WEBP
 
 __all__ = ["import_document"]
 
-_DRACO = "KHR_draco_mesh_compression"
-_BASISU = "KHR_texture_basisu"
-_LIGHTS = "KHR_lights_punctual"
-_WEBP = "EXT_texture_webp"
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
@@ -73,8 +70,8 @@ class _Writer:
         document: Json = {"asset": {"version": "2.0"}, "scene": 0}
         if lights and self._scene.lights:
             nodes += [self._light_node(number) for number in range(len(self._scene.lights))]
-            source = self._json["extensions"][_LIGHTS]["lights"]
-            document["extensions"] = {_LIGHTS: {"lights": [_without_extras(light) for light in source]}}
+            source = self._json["extensions"][LIGHTS]["lights"]
+            document["extensions"] = {LIGHTS: {"lights": [_without_extras(light) for light in source]}}
         document |= {"scenes": [{"nodes": list(range(len(nodes)))}], "nodes": nodes, **self._out}
         document["extensionsUsed"] = sorted(self._extensions)
         required = set(self._scene.source.extensions_required)
@@ -102,9 +99,9 @@ class _Writer:
         return {"mesh": len(meshes) - 1, "extras": {"grs_primitive": index}}
 
     def _light_node(self, number: int) -> Json:
-        self._extensions.add(_LIGHTS)
+        self._extensions.add(LIGHTS)
         light = {"light": self._scene.lights[number].light}
-        return {"extensions": {_LIGHTS: light}, "extras": {"grs_light": number}}
+        return {"extensions": {LIGHTS: light}, "extras": {"grs_light": number}}
 
     def _primitive(self, item: Json) -> Json:
         copy = _kept(item, "mode")
@@ -116,9 +113,9 @@ class _Writer:
         if self._with_materials and item.get("material") is not None:
             copy["material"] = self._pick("materials", item["material"])
         position = self._json["accessors"][item["attributes"]["POSITION"]]
-        draco = (item.get("extensions") or {}).get(_DRACO)
+        draco = (item.get("extensions") or {}).get(DRACO)
         if draco and position.get("bufferView") is None:  # else the plain data beside it will do
-            copy["extensions"] = {_DRACO: self._draco(draco, copy["attributes"])}
+            copy["extensions"] = {DRACO: self._draco(draco, copy["attributes"])}
         return copy
 
     def _attributes(self, attributes: dict[str, int]) -> dict[str, int]:
@@ -130,7 +127,7 @@ class _Writer:
         return {name: self._pick("accessors", index) for name, index in wanted.items()}
 
     def _draco(self, extension: Json, attributes: dict[str, int]) -> Json:
-        self._extensions.add(_DRACO)
+        self._extensions.add(DRACO)
         ids = {name: value for name, value in extension["attributes"].items() if name in attributes}
         return {"bufferView": self._pick("bufferViews", extension["bufferView"]), "attributes": ids}
 
@@ -186,12 +183,12 @@ class _Writer:
             copy["sampler"] = self._pick("samplers", item["sampler"])
         if item.get("source") is not None:
             copy["source"] = self._pick("images", item["source"])
-        if _WEBP in extensions:
-            self._extensions.add(_WEBP)
-            copy["extensions"] = {_WEBP: {"source": self._pick("images", extensions[_WEBP]["source"])}}
-        elif _BASISU in extensions and "source" not in copy:
+        if WEBP in extensions:
+            self._extensions.add(WEBP)
+            copy["extensions"] = {WEBP: {"source": self._pick("images", extensions[WEBP]["source"])}}
+        elif BASISU in extensions and "source" not in copy:
             raise SceneError(
-                f"its only image needs {_BASISU}, which cannot be read here; add a plain PNG or JPEG source",
+                f"its only image needs {BASISU}, which cannot be read here; add a plain PNG or JPEG source",
                 f"$.textures[{index}]",
             )
         return copy
