@@ -1,9 +1,6 @@
 import pytest
-from defaults import CAMERA, FAST
+from defaults import CAMERA, FAST, ask
 from drake_like import DrakeScene, box, look_at, sphere, translation
-
-from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import DepthRange, ImageType, RenderRequest
 
 bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
@@ -24,11 +21,7 @@ class Studio:
         return self._renderer
 
     def image(self, scene_bytes, image_type, settings=FAST, camera=CAMERA):
-        renderer = self.renderer(settings)
-        scene = parse_scene(scene_bytes, extensions=renderer.extensions)
-        depth_range = DepthRange(0.05, 20.0) if image_type == "depth" else None
-        request = RenderRequest(ImageType(image_type), camera, depth_range, scene)
-        return renderer.render(request).pixels
+        return ask(self.renderer(settings), scene_bytes, image_type, camera)
 
     def close(self):
         if self._renderer is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from defaults import CAMERA, FAST
+from defaults import FAST, ask
 from drake_like import DrakeScene, box, look_at, translation
 
 from gltf_render_server.errors import SettingsError
@@ -144,12 +144,7 @@ def test_an_edited_blend_is_opened_again(studio, client_scene, blend):
     renderer = studio._renderer
     make_blend(blend, lambda scene: scene.objects["Camera Node"].select_set(True) or _raise_wall(scene))
     studio._renderer, studio._settings = renderer, settings
-    from gltf_render_server.gltf import parse_scene
-    from gltf_render_server.protocol import DepthRange, ImageType, RenderRequest
-
-    scene = parse_scene(client_scene.to_bytes(), extensions=renderer.extensions)
-    request = RenderRequest(ImageType.DEPTH, CAMERA, DepthRange(0.05, 20), scene)
-    second = renderer.render(request).pixels
+    second = ask(renderer, client_scene.to_bytes(), "depth")
     assert np.isfinite(second).sum() > np.isfinite(first).sum()
 
 
@@ -170,11 +165,7 @@ def test_settings_script_and_its_edits(studio, client_scene, script):
     renderer = studio.renderer(settings)
 
     def mean():
-        from gltf_render_server.gltf import parse_scene
-        from gltf_render_server.protocol import ImageType, RenderRequest
-
-        scene = parse_scene(data, extensions=renderer.extensions)
-        return renderer.render(RenderRequest(ImageType.COLOR, CAMERA, None, scene)).pixels.mean()
+        return ask(renderer, data, "color").mean()
 
     dark = mean()
     assert bpy.context.scene.view_settings.exposure == -2
