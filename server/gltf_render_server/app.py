@@ -21,7 +21,7 @@ from .encode import EncodedImage, encode_image
 from .errors import RenderServerError, RequestError, TooLargeError, UnavailableError
 from .gltf import parse_scene
 from .jobs import RenderQueue
-from .protocol import RenderFields, RenderRequest, check_digest
+from .protocol import ImageType, RenderFields, RenderRequest, check_digest
 from .renderer import Renderer
 from .settings import ServerSettings
 
@@ -146,6 +146,7 @@ def _read_request(
     scene = parse_scene(data, extensions=renderer.extensions)
     for warning in scene.warnings:
         _logger.warning("scene: %s", _printable(warning))
+    scene.digest(materials=fields.image_type is ImageType.COLOR)
     return RenderRequest(fields.image_type, fields.camera, fields.depth_range, scene)
 
 

@@ -1,8 +1,8 @@
-"""Label colours as numbers and as pass indices; a look-up table, so that none ever goes through shading."""
+"""Label colours as numbers; a look-up table, so that no colour ever goes through shading."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,58 +24,68 @@ DONT_CARE = 252 + 127 * 256
 DO_NOT_RENDER = 253 + 127 * 256
 """Drake's label of what a label image does not show."""
 
-_LARGEST_INDEX = 32767  # Blender's limit for a pass index
+_NUMBERS = 2**16  # all that an image of uint16 can hold
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Numbers the label colours of a scene.
+    """Numbers the surfaces of a scene, and knows the label colour of each number.
 
     Attributes
     ----------
-    indices : tuple of (int or None)
-        For each primitive its pass index, from 1 on; None = not to be rendered.
-    palette : (n, 3) uint8
-        The colour of each pass index; that of 0 is white.
+    numbers : tuple of (int or None)
+        For each surface the number that a picture shows it by; None = not to be rendered.
+    palette : (65536, 3) uint8
+        The colour of each number; white where it is no surface's.
     """
 
-    indices: tuple[int | None, ...]
+    numbers: tuple[int | None, ...]
     palette: NDArray[np.uint8]
 
     @classmethod
-    def from_colours(cls, colours: Sequence[Colour | None]) -> LabelTable:
-        """Give the colours of a scene's primitives their indices; None means "do not render".
+    def from_colours(cls, colours: Sequence[Colour | None], free: Sequence[int]) -> LabelTable:
+        """Give surfaces their numbers.
+
+        Each gets its own, whatever its colour, so that one picture of numbers serves for any colours; only
+        where there are more surfaces than numbers, those of one colour share one.
+
+        Parameters
+        ----------
+        colours : sequence of (red, green, blue) or None
+            Of each surface; None = not to be rendered.
+        free : sequence of int
+            The numbers that can be given, positive and ascending.
 
         Raises
         ------
         SceneError
-            There are more colours than pass indices.
+            There are more colours than numbers.
         """
-        distinct = sorted({colour for colour in colours if colour is not None})
-        if len(distinct) > _LARGEST_INDEX:
+        kinds: Sequence[Hashable] = range(len(colours)) if len(colours) <= len(free) else colours
+        distinct = dict.fromkeys(kind for kind, colour in zip(kinds, colours, strict=True) if colour)
+        if len(distinct) > len(free):
             raise SceneError(
-                f"{len(distinct)} different labels; at most {_LARGEST_INDEX} can be told apart",
-                "$.materials",
+                f"{len(distinct)} different labels; at most {len(free)} can be told apart", "$.materials"
             )
-        number = {colour: index for index, colour in enumerate(distinct, start=1)}
-        indices = tuple(None if colour is None else number[colour] for colour in colours)
-        return cls(indices, np.array([NO_LABEL, *distinct], np.uint8))
+        number = dict(zip(distinct, free, strict=False))
+        numbers = tuple(number[kind] if colour else None for kind, colour in zip(kinds, colours, strict=True))
+        palette = np.full((_NUMBERS, 3), NO_LABEL, np.uint8)
+        palette[[index for index in numbers if index]] = [colour for colour in colours if colour] or NO_LABEL
+        return cls(numbers, palette)
 
-    def paint(self, object_index: NDArray[np.float32], is_client: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    def paint(self, numbers: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Paint a label image.
 
         Parameters
         ----------
-        object_index : (height, width) float32
-            Pass indices; whole numbers.
-        is_client : (height, width) bool
-            Where the client's objects are seen; the index means nothing elsewhere.
+        numbers : (height, width) uint16
+            What each pixel shows; 0, and what is no surface's, is painted white.
 
         Returns
         -------
         (height, width, 3) uint8
         """
-        return self.palette[np.where(is_client, object_index, 0).astype(np.intp)]
+        return self.palette[numbers]
 
 
 def decode_labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:

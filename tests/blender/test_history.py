@@ -1,6 +1,8 @@
 """The same request gives the same bytes, whatever came before."""
 
 import random
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 from defaults import CAMERA, FAST
@@ -32,27 +34,38 @@ def test_any_order_gives_the_same_bytes(studio, table):
         assert studio.image(data, kind, DENOISED, camera).tobytes() == first[index]
 
 
-def test_nothing_is_left_in_blender(studio, table):
-    for kind in ("color", "depth", "label"):
-        studio.image(table.to_bytes(kind), kind)
-    before = {item.name_full for item in bpy.data.user_map()}
-    for kind in ("color", "depth", "label") * 3:
-        studio.image(OTHER.to_bytes(kind), kind)
-    assert {item.name_full for item in bpy.data.user_map()} == before
+def counted():
+    """How many of each kind Blender holds."""
+    return Counter(type(item).__name__ for item in bpy.data.user_map())
+
+
+def test_nothing_of_another_scene_is_left_in_blender(studio, table):
+    cameras = (replace(CAMERA, center_x=x) for x in range(20, 80))  # each view is rendered
+
+    def show(scene):
+        camera = next(cameras)
+        for kind in ("color", "depth", "label"):
+            studio.image(scene.to_bytes(kind), kind, camera=camera)
+        return counted()
+
+    first, other = show(table), show(OTHER)
+    assert first != other
+    for _ in range(3):
+        assert (show(table), show(OTHER)) == (first, other)
 
 
 def test_a_failed_request_leaves_nothing(studio, table, monkeypatch):
     from gltf_render_server.errors import RenderError
 
     expected = studio.image(table.to_bytes(), "color", FAST).tobytes()
-    before = {item.name_full for item in bpy.data.user_map()}
+    before = counted()
 
     def fail(*_, **__):
         raise RenderError("no")
 
     with monkeypatch.context() as patched:
-        patched.setattr("gltf_render_server.blender.renderer.render_colour", fail)
+        patched.setattr("gltf_render_server.blender.colour.read_colour", fail)
         with pytest.raises(RenderError):
             studio.image(table.to_bytes(), "color", FAST)
-    assert {item.name_full for item in bpy.data.user_map()} == before
+    assert counted() == before
     assert studio.image(table.to_bytes(), "color", FAST).tobytes() == expected

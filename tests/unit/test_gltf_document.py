@@ -123,7 +123,7 @@ def test_a_document_with_one_of_everything():
 
 def test_instances_stand_where_their_attributes_say():
     scene = parsed(rich_document())
-    places = [placement.matrix[:3, 3] for placement in scene.placements if placement.primitive == 0]
+    places = scene.placements.matrix[scene.placements.primitive == 0][:, :3, 3]
     # the node turns by 90 degrees about z and scales y by 2
     expected = [(1, 0, 0), (1, 3, 3), (-1, 2, 3), (1, 2, 4)]
     np.testing.assert_allclose(places, expected, atol=1e-9)
@@ -254,9 +254,9 @@ def test_instances_turn_and_scale():
         ROTATION=(np.array([[0, 0, half, half]], "<f4"), "VEC4"),
         SCALE=(np.array([[2, 3, 4]], "<f4"), "VEC3"),
     )
-    [placement] = parsed(document).placements
+    [matrix] = parsed(document).placements.matrix
     expected = [[0, -3, 0, 1], [2, 0, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]]
-    np.testing.assert_allclose(placement.matrix, expected, atol=1e-6)
+    np.testing.assert_allclose(matrix, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_gltf_document import EXTENSIONS, rich_document
 
 from gltf_render_server.errors import SceneError
-from gltf_render_server.gltf import import_document, label_colours, parse_scene
+from gltf_render_server.gltf import Detail, import_document, label_colours, parse_scene, read_triangles
 
 GOOD = rich_document()
 PLAIN = DrakeScene(
@@ -108,12 +108,18 @@ def survives(data: bytes) -> bool:
     except SceneError:
         return False
     label_colours(scene)
-    everything = range(len(scene.primitives))
     for materials in (False, True):
+        scene.digest(materials=materials)
+    for primitive in scene.primitives:
+        if not primitive.is_compressed:
+            triangles = read_triangles(scene, primitive)
+            assert triangles.corners.max() < len(triangles.vertices)
+    for detail in Detail:
+        everything = dict.fromkeys(range(len(scene.primitives)), detail)
         try:
-            written = import_document(scene, everything, materials=materials, lights=materials)
+            written = import_document(scene, everything, lights=range(len(scene.lights)))
         except SceneError:
-            assert materials
+            assert detail is Detail.SURFACE
         else:
             json.loads(written)
     return True

@@ -21,24 +21,24 @@ def test_translation_rotation_and_scale_compose():
         "rotation": [0, 0, half, half],
         "scale": [2, 3, 4],
     }
-    [placement] = parsed(document).placements
+    [matrix] = parsed(document).placements.matrix
     expected = translation(1, 2, 3) @ rotation_z(np.pi / 2) @ np.diag([2, 3, 4, 1])
-    np.testing.assert_allclose(placement.matrix, expected, atol=1e-12)
+    np.testing.assert_allclose(matrix, expected, atol=1e-12)
 
 
 def test_quaternions_are_normalised():
     document = one_box()
     document["nodes"][0] = {"mesh": 0, "rotation": [0, 0, 3, 3]}
-    [placement] = parsed(document).placements
-    np.testing.assert_allclose(placement.matrix, rotation_z(np.pi / 2), atol=1e-12)
+    [matrix] = parsed(document).placements.matrix
+    np.testing.assert_allclose(matrix, rotation_z(np.pi / 2), atol=1e-12)
 
 
 def test_parents_multiply_from_the_left_and_shear_survives():
     document = one_box()
     document["nodes"][0]["matrix"] = column_major(rotation_z(0.5))
     document["nodes"][2]["matrix"] = column_major(np.diag([1, 5, 1, 1.0]))
-    [placement] = parsed(document).placements
-    np.testing.assert_allclose(placement.matrix, np.diag([1, 5, 1, 1.0]) @ rotation_z(0.5), atol=1e-12)
+    [matrix] = parsed(document).placements.matrix
+    np.testing.assert_allclose(matrix, np.diag([1, 5, 1, 1.0]) @ rotation_z(0.5), atol=1e-12)
 
 
 def test_a_chain_of_ten_thousand_nodes():
@@ -47,8 +47,8 @@ def test_a_chain_of_ten_thousand_nodes():
     chain = [{"translation": [0, 0, 0.001], "children": [first + i + 1]} for i in range(10_000)]
     document["nodes"] += [*chain, {"mesh": 0}]
     document["scenes"][0]["nodes"].append(first)
-    last = parsed(document).placements[-1]
-    np.testing.assert_allclose(last.matrix[:3, 3], (0, 0, 10), atol=1e-9)
+    last = parsed(document).placements.matrix[-1]
+    np.testing.assert_allclose(last[:3, 3], (0, 0, 10), atol=1e-9)
 
 
 def test_the_camera_stays_rigid_under_a_scaled_wrapper():

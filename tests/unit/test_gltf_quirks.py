@@ -8,15 +8,16 @@ from recorded import NAMES, needs_recorded, oracle, scene_bytes
 from test_gltf_document import CAMERA, EXTENSIONS, add_view, data_uri, one_box, parsed, picture, rich_document
 
 from gltf_render_server.errors import SceneError
-from gltf_render_server.gltf import import_document, label_colours, parse_scene
+from gltf_render_server.gltf import Detail, import_document, label_colours, parse_scene
 
 _FIRST_RESERVED_LABEL = 32764  # of Drake, such as "empty"
 DRACO = "KHR_draco_mesh_compression"
 
 
 def written(scene, *, materials=True, lights=True):
-    data = import_document(scene, range(len(scene.primitives)), materials=materials, lights=lights)
-    return json.loads(data)
+    detail = Detail.SURFACE if materials else Detail.SHAPE
+    primitives = dict.fromkeys(range(len(scene.primitives)), detail)
+    return json.loads(import_document(scene, primitives, lights=range(len(scene.lights)) if lights else ()))
 
 
 def draco_scene(*files):

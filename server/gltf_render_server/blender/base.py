@@ -11,14 +11,21 @@ import traceback
 from pathlib import Path
 
 import bpy
+import numpy as np
+from numpy.typing import NDArray
 
+from ..camera import BlenderCamera, blender_camera
 from ..errors import SettingsError, SettingsScriptError
+from ..protocol import Camera
 from ..settings import ServerSettings
 from . import compat, engines, lighting
+from .poses import client_to_blender, set_world_matrix
 
 __all__ = ["BaseScene"]
 
 _logger = logging.getLogger(__name__)
+
+_LARGEST_PASS_INDEX = 32767
 
 
 class BaseScene:
@@ -41,7 +48,9 @@ class BaseScene:
     is_empty : bool
         Whether there is nothing of the user's that the client's objects could stand beside.
     flat : bpy.types.Material
-        What all of the client's objects are made of in the exact pass; its pass index is no other material's.
+        What all of the client's objects are made of in the exact pass.
+    free_pass_indices : list of int
+        Those that no object of the user's has.
 
     Raises
     ------
@@ -56,14 +65,20 @@ class BaseScene:
     lens: bpy.types.Camera
     is_empty: bool
     flat: bpy.types.Material
+    free_pass_indices: list[int]
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._made_from: object = None
         self._open()
 
-    def refresh(self) -> None:
+    def refresh(self) -> bool:
         """Open again if the .blend or the settings script has changed.
+
+        Returns
+        -------
+        bool
+            Whether it was; then nothing that was added to the scene is there any more.
 
         Raises
         ------
@@ -73,13 +88,14 @@ class BaseScene:
         """
         sources = self._sources()
         if sources == self._made_from:
-            return
+            return False
         if not self._is_untouched:
             self._open()
         self._made_from, self._is_untouched = None, False
         _run_script(self._settings.bpy_settings_file)
         self._prepare()
         self._made_from = sources
+        return True
 
     def light(self, *, scene_brings_lights: bool) -> None:
         """Choose the world of the colour picture for a client's scene with or without lights of its own."""
@@ -89,7 +105,37 @@ class BaseScene:
         else:
             self.colour.world = self._own_world
 
+    def from_client(self, camera_to_world: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the transform from a client's world to Blender's; see `client_to_blender`."""
+        return client_to_blender(camera_to_world, self._settings.up_axis, may_move=self.is_empty)
+
+    def aim(self, asked: Camera, camera_to_world: NDArray[np.float64]) -> BlenderCamera:
+        """Give Blender's camera intrinsics, clipping planes and a pose.
+
+        Parameters
+        ----------
+        asked : Camera
+        camera_to_world : (4, 4) float64
+            In Blender's world; as the client's, the camera looks along -z with y up.
+
+        Returns
+        -------
+        BlenderCamera
+            What the render itself must be told of it.
+        """
+        camera = blender_camera(asked)
+        self.lens.lens = camera.lens_mm
+        self.lens.sensor_width = camera.sensor_width_mm
+        self.lens.shift_x = camera.shift_x
+        self.lens.shift_y = camera.shift_y
+        self.lens.clip_start = asked.near
+        self.lens.clip_end = asked.far
+        set_world_matrix(self.camera, camera_to_world)
+        return camera
+
     def _open(self) -> None:
+        for scene in bpy.data.scenes:  # or what Cycles keeps would meet other scenes of the same names
+            scene.render.use_persistent_data = False
         bpy.ops.wm.read_factory_settings(use_empty=True)
         engines.choose_device(self._settings.device)
         if self._settings.blend_file is not None:
@@ -102,7 +148,11 @@ class BaseScene:
         """Add what the server needs beside the user's own, once all of the user's has run."""
         self.colour = bpy.context.scene
         self.is_empty = not self.colour.objects
+        taken = {item.pass_index for item in bpy.data.objects}
+        self.free_pass_indices = [index for index in range(1, _LARGEST_PASS_INDEX + 1) if index not in taken]
         self.lens = bpy.data.cameras.new("Render Camera")
+        self.lens.type = "PERSP"
+        self.lens.sensor_fit = "HORIZONTAL"
         self.camera = bpy.data.objects.new("Render Camera", self.lens)
         self.camera.parent = bpy.data.objects.new("Render Camera Stand", None)
         self.flat = _flat_material()
@@ -177,9 +227,7 @@ def _exact_scene(colour: bpy.types.Scene) -> bpy.types.Scene:
 
 def _flat_material() -> bpy.types.Material:
     """Make the material that Cycles shades fastest and that every ray stops at."""
-    used = {material.pass_index for material in bpy.data.materials}
     flat = bpy.data.materials.new("Flat")
-    flat.pass_index = next(index for index in range(1, 2**15) if index not in used)
     tree = compat.node_tree(flat)
     tree.nodes.clear()
     emission = tree.nodes.new("ShaderNodeEmission")

@@ -15,8 +15,8 @@ import bpy
 
 __all__ = [
     "EEVEE",
+    "OBJECT_INDEX_PASS",
     "importer_extensions",
-    "index_pass_names",
     "node_tree",
     "quiet",
     "set_image_format",
@@ -26,6 +26,9 @@ _IS_5 = bpy.app.version >= (5, 0)
 
 EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
 """Identifier of the EEVEE engine."""
+
+OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
+"""Name of the object-index pass in a multilayer EXR."""
 
 _COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
 """Extensions of the importer's that hide a scene's vertices from the checks before it."""
@@ -41,11 +44,6 @@ def importer_extensions() -> frozenset[str]:
     if not io_scene_gltf2.is_draco_available():  # a library of its own, which Debian leaves out
         known.discard("KHR_draco_mesh_compression")
     return frozenset(known)
-
-
-def index_pass_names() -> tuple[str, str]:
-    """Names of the object-index and the material-index pass in a multilayer EXR."""
-    return ("Object Index", "Material Index") if _IS_5 else ("IndexOB", "IndexMA")
 
 
 def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:

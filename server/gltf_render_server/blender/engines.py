@@ -20,6 +20,7 @@ __all__ = [
     "describe_device",
     "engine_name",
     "make_exact",
+    "may_persist",
     "rendered_view_layer",
 ]
 
@@ -118,7 +119,19 @@ def make_exact(scene: bpy.types.Scene) -> None:
     view_layer = scene.view_layers[0]
     view_layer.use_pass_z = True
     view_layer.use_pass_object_index = True
-    view_layer.use_pass_material_index = True
+
+
+def may_persist(scene: bpy.types.Scene) -> bool:
+    """Whether Cycles may keep what it has made of a scene from one render to the next.
+
+    It may not where what it makes depends on the camera or on what came before: surfaces that it subdivides
+    by their size in the picture, and motion blur.
+    """
+    return (
+        scene.render.engine == "CYCLES"
+        and not scene.render.use_motion_blur
+        and not any(_subdivides_adaptively(item) for item in bpy.data.objects)
+    )
 
 
 def rendered_view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
@@ -198,3 +211,9 @@ def _devices(preferences: Any, kind: str) -> list[Any]:
         return list(preferences.get_devices_for_type(kind))
     except (TypeError, ValueError):  # a kind that this build of Blender does not have
         return []
+
+
+def _subdivides_adaptively(item: bpy.types.Object) -> bool:
+    """Whether Cycles dices an object; the switch is the object's in 4.5, its modifier's since 5.0."""
+    holders = (item.cycles, *item.modifiers)
+    return any(getattr(holder, "use_adaptive_subdivision", False) for holder in holders)

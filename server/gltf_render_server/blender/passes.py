@@ -1,11 +1,11 @@
-"""The render passes, and how they come back as arrays."""
+"""The render passes: Blender writes them to files in memory, and they come back as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import bpy
 import numpy as np
@@ -17,9 +17,7 @@ from ..camera import BlenderCamera
 from ..errors import RenderError
 from . import compat
 
-__all__ = ["ExactPass", "render_colour", "render_exact"]
-
-_Result = TypeVar("_Result")
+__all__ = ["ExactPass", "read_colour", "read_exact", "rendered_colour", "rendered_exact"]
 
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
 
@@ -32,17 +30,17 @@ class ExactPass:
     ----------
     depth : (height, width) float32
         Metres along the optical axis; inf = no hit.
-    object_index, material_index : (height, width) float32
-        Pass indices; whole numbers, 0 = no hit.
+    object_index : (height, width) uint16
+        Pass indices; 0 = no hit.
     """
 
     depth: NDArray[np.float32]
-    object_index: NDArray[np.float32]
-    material_index: NDArray[np.float32]
+    object_index: NDArray[np.uint16]
 
 
-def render_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> NDArray[np.uint8]:
-    """Render the picture of `scene` with its own settings.
+@contextmanager
+def rendered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
+    """Render the picture of `scene` with its own settings, into a file for the length of a ``with`` block.
 
     Parameters
     ----------
@@ -52,10 +50,10 @@ def render_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -
     folder : Path
         For the file that Blender writes.
 
-    Returns
-    -------
-    (resolution_y, resolution_x, 3 or 4) uint8
-        Display-referred; RGBA if the film is transparent, else RGB.
+    Raises
+    ------
+    RenderError
+        It could not be rendered, or read in the block.
     """
     image = scene.render.image_settings
     compat.set_image_format(image, "PNG")
@@ -63,27 +61,46 @@ def render_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -
     image.color_depth = "8"
     image.compression = 0
     image.color_management = "FOLLOW_SCENE"
-    return _render(scene, camera, folder / "colour.png", _read_png)
+    with _rendered(scene, camera, folder / "colour.png") as path:
+        yield path
 
 
-def render_exact(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> ExactPass:
-    """Render depth and indices of a scene that `engines.make_exact` has set up."""
+@contextmanager
+def rendered_exact(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
+    """Render depth and indices of a scene that `engines.make_exact` has set up; as `rendered_colour`."""
     image = scene.render.image_settings
     compat.set_image_format(image, "OPEN_EXR_MULTILAYER")
     image.color_depth = "32"
     image.exr_codec = "NONE"
-    return _render(scene, camera, folder / "exact.exr", _read_exact)
+    with _rendered(scene, camera, folder / "exact.exr") as path:
+        yield path
 
 
-def _render(
-    scene: bpy.types.Scene, camera: BlenderCamera, path: Path, read: Callable[[Path], _Result]
-) -> _Result:
+def read_colour(path: Path) -> NDArray[np.uint8]:
+    """Return (resolution_y, resolution_x, 3 or 4) uint8, display-referred; 4 if the film is transparent."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def read_exact(path: Path) -> ExactPass:
+    """Read what `rendered_exact` wrote."""
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
+    depth = _channel(channels, "Depth.Z")
+    return ExactPass(
+        depth=np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth),
+        object_index=_channel(channels, f"{compat.OBJECT_INDEX_PASS}.X").astype(np.uint16),
+    )
+
+
+@contextmanager
+def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
     _set_frame(scene.render, camera)
     scene.render.filepath = str(path)
     try:
         with compat.quiet():
             bpy.ops.render.render(write_still=True, scene=scene.name)
-        return read(path)
+        yield path
     except (RuntimeError, OSError) as error:
         raise RenderError(f"Blender could not render: {str(error).strip()}") from error
     finally:
@@ -101,24 +118,6 @@ def _set_frame(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
     render.use_overwrite = True
     render.use_placeholder = False
     render.use_file_extension = False
-    render.use_persistent_data = False
-
-
-def _read_png(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def _read_exact(path: Path) -> ExactPass:
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
-    object_name, material_name = compat.index_pass_names()
-    depth = _channel(channels, "Depth.Z")
-    return ExactPass(
-        depth=np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth),
-        object_index=_channel(channels, f"{object_name}.X"),
-        material_index=_channel(channels, f"{material_name}.X"),
-    )
 
 
 def _channel(channels: dict[str, NDArray[np.float32]], name: str) -> NDArray[np.float32]:

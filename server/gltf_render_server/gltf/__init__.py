@@ -3,16 +3,23 @@
 Nothing reaches a back end that was not checked here, and nothing of the document does but what it needs.
 """
 
-from .document import LightPlacement, Placement, Primitive, Scene, parse_scene
+from .digests import Digest, Surface
+from .document import LightPlacement, Placements, Primitive, Scene, parse_scene
+from .geometry import Triangles, read_triangles
 from .labels import label_colours
-from .writer import import_document
+from .writer import Detail, import_document
 
 __all__ = [
+    "Detail",
+    "Digest",
     "LightPlacement",
-    "Placement",
+    "Placements",
     "Primitive",
     "Scene",
+    "Surface",
+    "Triangles",
     "import_document",
     "label_colours",
     "parse_scene",
+    "read_triangles",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 from .checks import check_geometry, check_indices, is_compressed
+from .digests import Digest, Surface, light_digests, shape_digests, surface_digests
 from .extensions import INSTANCING, LIGHTS
 from .graph import Graph, check_reach, nearest_rigid, trs_matrices
 from .repair import repair_draco, repair_json
 from .resources import check_images, check_views, decode_buffers, read_accessor
 
-__all__ = ["LightPlacement", "Placement", "Primitive", "Scene", "parse_scene"]
+__all__ = ["LightPlacement", "Placements", "Primitive", "Scene", "parse_scene"]
 
 _FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
 _MOST_PLACEMENTS = 200_000
@@ -55,19 +57,22 @@ class Primitive:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """A primitive in the world.
+class Placements:
+    """Primitives in the world, in the document's order.
 
     Attributes
     ----------
-    primitive : int
-        Index into ``Scene.primitives``.
-    matrix : (4, 4) float64
+    primitive : (n,) int
+        Indices into ``Scene.primitives``.
+    matrix : (n, 4, 4) float64
         Column vectors, primitive to world; may shear.
     """
 
-    primitive: int
+    primitive: NDArray[np.intp]
     matrix: Matrix
+
+    def __len__(self) -> int:
+        return len(self.primitive)
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,14 @@ class Scene:
         The document after repairs; not to be changed.
     source : schema.Document
         The same, typed.
+    buffers : tuple of bytes
+        The document's buffers, decoded.
     camera_to_world : (4, 4) float64
         Pose of the camera ``cameras[0]``, which looks along -z with y up; rigid, column vectors, in the
         file's own world axes.
     primitives : tuple of Primitive
         All surfaces that the default scene shows, once each.
-    placements : tuple of Placement
+    placements : Placements
         Where they are.
     lights : tuple of LightPlacement
     warnings : tuple of str
@@ -110,11 +117,31 @@ class Scene:
 
     json: dict[str, Any]
     source: schema.Document
+    buffers: tuple[bytes, ...]
     camera_to_world: Matrix
     primitives: tuple[Primitive, ...]
-    placements: tuple[Placement, ...]
+    placements: Placements
     lights: tuple[LightPlacement, ...]
     warnings: tuple[str, ...]
+
+    def digest(self, *, materials: bool) -> None:
+        """Digest what a picture with or without materials needs; else the renderer would have to wait."""
+        _ = (self.surfaces, self.light_sources) if materials else self.shapes
+
+    @cached_property
+    def shapes(self) -> tuple[Digest, ...]:
+        """For each of `primitives`, what depth and labels see of it."""
+        return shape_digests(self)
+
+    @cached_property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """For each of `primitives`, what a colour picture sees of it."""
+        return surface_digests(self)
+
+    @cached_property
+    def light_sources(self) -> tuple[Digest, ...]:
+        """For each of `lights`, what it sheds."""
+        return light_digests(self)
 
 
 def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
@@ -149,7 +176,7 @@ def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
     check_images(document, buffers)
     primitives, placements = _placements(document, buffers, graph, warnings)
     lights = _lights(document, graph, warnings)
-    return Scene(json, document, camera_to_world, primitives, placements, lights, tuple(warnings))
+    return Scene(json, document, buffers, camera_to_world, primitives, placements, lights, tuple(warnings))
 
 
 def _decode(data: bytes) -> dict[str, Any]:
@@ -220,25 +247,25 @@ def _no_camera() -> SceneError:
 
 def _placements(
     document: schema.Document, buffers: tuple[bytes, ...], graph: Graph, warnings: list[str]
-) -> tuple[tuple[Primitive, ...], tuple[Placement, ...]]:
+) -> tuple[tuple[Primitive, ...], Placements]:
     numbers: dict[Primitive, int] = {}
-    primitives: list[Primitive] = []
-    placements: list[Placement] = []
+    placed: list[int] = []
+    matrices: list[Matrix] = []
     for index in graph.order:
         node = document.nodes[index]
         if node.mesh is None:
             continue
         if node.skin is not None:
             warnings.append(f"nodes[{index}]: drawn without its skin, in its bind pose")
-        matrices = _instances(document, buffers, index, graph.world[index])
+        instances = _instances(document, buffers, index, graph.world[index])
         for primitive in _surfaces(document, index, node.mesh):
-            if primitive not in numbers:
-                numbers[primitive] = len(primitives)
-                primitives.append(primitive)
-            if len(placements) + len(matrices) > _MOST_PLACEMENTS:
+            number = numbers.setdefault(primitive, len(numbers))
+            if len(placed) + len(instances) > _MOST_PLACEMENTS:
                 raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
-            placements += [Placement(numbers[primitive], matrix) for matrix in matrices]
-    return tuple(primitives), tuple(placements)
+            placed += [number] * len(instances)
+            matrices.append(instances)
+    matrix = np.concatenate(matrices) if matrices else np.empty((0, 4, 4))
+    return tuple(numbers), Placements(np.array(placed, np.intp), matrix)
 
 
 def _surfaces(document: schema.Document, node: int, mesh: int) -> Iterator[Primitive]:
@@ -263,13 +290,11 @@ def _weights(
     return tuple(weights[:count])
 
 
-def _instances(
-    document: schema.Document, buffers: tuple[bytes, ...], index: int, world: Matrix
-) -> list[Matrix]:
+def _instances(document: schema.Document, buffers: tuple[bytes, ...], index: int, world: Matrix) -> Matrix:
     """Return the world matrices of a node's mesh: one, or as many as EXT_mesh_gpu_instancing says."""
     extension = _member(document.nodes[index].extensions, INSTANCING)
     if extension is None:
-        return [world]
+        return world[None]
     where = f"$.nodes[{index}].extensions.{INSTANCING}"
     attributes = _member(extension, "attributes")
     if not isinstance(attributes, dict) or not attributes:
@@ -293,7 +318,7 @@ def _instances(
     )
     matrices = world @ local
     check_reach(matrices, [where] * count)
-    return list(matrices)
+    return matrices
 
 
 def _instance_attribute(

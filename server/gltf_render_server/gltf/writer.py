@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..errors import SceneError
-from .document import Scene
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
+from .materials import copy_material, is_drawn_attribute, is_of_drakes_primitive
 
-__all__ = ["import_document"]
+if TYPE_CHECKING:
+    from .document import Scene
 
-
-_DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
-_DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
-_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
+__all__ = ["Detail", "import_document"]
 
 Json = dict[str, Any]
 
 
-def import_document(scene: Scene, primitives: Sequence[int], *, materials: bool, lights: bool) -> bytes:
+class Detail(Enum):
+    """How much of a primitive is written."""
+
+    SHAPE = auto()
+    """Where its triangles are."""
+    MESH = auto()
+    """All that a material may look up on it, too: normals, texture coordinates, colours."""
+    SURFACE = auto()
+    """The same with its material and textures."""
+
+
+def import_document(scene: Scene, primitives: Mapping[int, Detail], *, lights: Sequence[int] = ()) -> bytes:
     """Write a glTF document with one root node for each asked part, without a transform.
 
     Node extras say which part it is: ``grs_primitive`` is the index into ``scene.primitives``, ``grs_light``
@@ -30,28 +40,25 @@ def import_document(scene: Scene, primitives: Sequence[int], *, materials: bool,
     Parameters
     ----------
     scene : Scene
-    primitives : sequence of int
+    primitives : mapping of int to Detail
         Indices into ``scene.primitives``.
-    materials : bool
-        Whether to write materials, textures and all that they need; without, positions only.
-    lights : bool
-        Whether to write the scene's lights.
+    lights : sequence of int
+        Indices into ``scene.lights``.
 
     Raises
     ------
     SceneError
-        With `materials`: a texture has no image that can be read.
+        A texture of an asked material has no image that can be read.
     """
-    return msgspec.json.encode(_Writer(scene, materials=materials).write(primitives, lights=lights))
+    return msgspec.json.encode(_Writer(scene).write(primitives, lights))
 
 
 class _Writer:
     """Copies what is referred to, renumbering as it goes."""
 
-    def __init__(self, scene: Scene, *, materials: bool) -> None:
+    def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._json = scene.json
-        self._with_materials = materials
         self._out: dict[str, list[Json]] = {}
         self._numbers: dict[tuple[str, int], int] = {}
         self._extensions: set[str] = set()
@@ -65,11 +72,11 @@ class _Writer:
             "samplers": lambda _, item: _kept(item, "magFilter", "minFilter", "wrapS", "wrapT"),
         }
 
-    def write(self, primitives: Sequence[int], *, lights: bool) -> Json:
-        nodes = [self._node(index) for index in primitives]
+    def write(self, primitives: Mapping[int, Detail], lights: Sequence[int]) -> Json:
+        nodes = [self._node(index, detail) for index, detail in primitives.items()]
         document: Json = {"asset": {"version": "2.0"}, "scene": 0}
-        if lights and self._scene.lights:
-            nodes += [self._light_node(number) for number in range(len(self._scene.lights))]
+        if lights:
+            nodes += [self._light_node(number) for number in lights]
             source = self._json["extensions"][LIGHTS]["lights"]
             document["extensions"] = {LIGHTS: {"lights": [_without_extras(light) for light in source]}}
         document |= {"scenes": [{"nodes": list(range(len(nodes)))}], "nodes": nodes, **self._out}
@@ -88,10 +95,10 @@ class _Writer:
             number = self._numbers[kind, index] = len(items) - 1
         return number
 
-    def _node(self, index: int) -> Json:
+    def _node(self, index: int, detail: Detail) -> Json:
         primitive = self._scene.primitives[index]
         mesh = self._json["meshes"][primitive.mesh]
-        copy: Json = {"primitives": [self._primitive(mesh["primitives"][primitive.number])]}
+        copy: Json = {"primitives": [self._primitive(mesh["primitives"][primitive.number], detail)]}
         if primitive.weights:
             copy["weights"] = primitive.weights
         meshes = self._out.setdefault("meshes", [])
@@ -103,14 +110,14 @@ class _Writer:
         light = {"light": self._scene.lights[number].light}
         return {"extensions": {LIGHTS: light}, "extras": {"grs_light": number}}
 
-    def _primitive(self, item: Json) -> Json:
+    def _primitive(self, item: Json, detail: Detail) -> Json:
         copy = _kept(item, "mode")
-        copy["attributes"] = self._attributes(item["attributes"])
+        copy["attributes"] = self._attributes(item["attributes"], detail)
         if item.get("indices") is not None:
             copy["indices"] = self._pick("accessors", item["indices"])
         if item.get("targets"):
-            copy["targets"] = [self._attributes(target) for target in item["targets"]]
-        if self._with_materials and item.get("material") is not None:
+            copy["targets"] = [self._attributes(target, detail) for target in item["targets"]]
+        if detail is Detail.SURFACE and item.get("material") is not None:
             copy["material"] = self._pick("materials", item["material"])
         position = self._json["accessors"][item["attributes"]["POSITION"]]
         draco = (item.get("extensions") or {}).get(DRACO)
@@ -118,11 +125,11 @@ class _Writer:
             copy["extensions"] = {DRACO: self._draco(draco, copy["attributes"])}
         return copy
 
-    def _attributes(self, attributes: dict[str, int]) -> dict[str, int]:
+    def _attributes(self, attributes: dict[str, int], detail: Detail) -> dict[str, int]:
         wanted = {
             name: index
             for name, index in attributes.items()
-            if name == "POSITION" or (self._with_materials and not name.startswith(_UNUSED_ATTRIBUTES))
+            if name == "POSITION" or (detail is not Detail.SHAPE and is_drawn_attribute(name))
         }
         return {name: self._pick("accessors", index) for name, index in wanted.items()}
 
@@ -151,30 +158,21 @@ class _Writer:
         return {"buffer": self._pick("buffers", item["buffer"]), **copy}
 
     def _material(self, _: int, item: Json) -> Json:
-        copy = self._with_textures(item)
+        copy = copy_material(item, self._renumber_texture)
         copy["doubleSided"] = True  # Drake culls nothing
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
         if factor and factor[3] < 1 and not copy.get("alphaMode"):
             copy["alphaMode"] = "BLEND"
-        if factor and _is_of_drakes_primitive(self._json["asset"], item):
+        if factor and is_of_drakes_primitive(self._json["asset"], item):
             copy["pbrMetallicRoughness"] = {**pbr, "baseColorFactor": _linear(factor)}
         self._extensions.update(copy.get("extensions") or ())
         return copy
 
-    def _with_textures(self, value: Any) -> Any:
-        """Copy a material's JSON without extras, renumbering the textures that it refers to at any depth."""
-        if isinstance(value, list):
-            return [self._with_textures(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        copy = {key: self._with_textures(item) for key, item in value.items() if key != "extras"}
-        for key, item in copy.items():
-            if key.endswith("Texture") and isinstance(item, dict) and "index" in item:
-                item["index"] = self._pick("textures", item["index"])
-                extensions = item.get("extensions")
-                self._extensions.update(extensions if isinstance(extensions, dict) else ())
-        return copy
+    def _renumber_texture(self, reference: Json) -> None:
+        reference["index"] = self._pick("textures", reference["index"])
+        extensions = reference.get("extensions")
+        self._extensions.update(extensions if isinstance(extensions, dict) else ())
 
     def _texture(self, index: int, item: Json) -> Json:
         extensions = item.get("extensions") or {}
@@ -207,23 +205,6 @@ def _without_extras(item: object) -> Json:
 
 def _kept(item: Json, *names: str) -> Json:
     return {name: item[name] for name in names if item.get(name) is not None}
-
-
-def _is_of_drakes_primitive(asset: Json, material: Json) -> bool:
-    """Tell whether Drake's own exporter wrote a material, for a primitive of one plain colour.
-
-    Drake's ``Rgba`` is meant, and shown by all of Drake's own viewers, as sRGB. Its exporter writes the
-    values unchanged into ``baseColorFactor``, which glTF defines as linear: taken as such, every colour comes
-    out washed out. Materials of merged files are the work of other exporters, and are left alone.
-    """
-    pbr = material.get("pbrMetallicRoughness") or {}
-    return (
-        asset.get("generator") in _DRAKE_GENERATORS
-        and set(material) == {"pbrMetallicRoughness"}
-        and set(pbr) == _DRAKE_PBR
-        and pbr["metallicFactor"] == 0
-        and pbr["roughnessFactor"] == 1
-    )
 
 
 def _linear(rgba: Sequence[float]) -> list[float]:

@@ -1,0 +1,210 @@
+"""Blender's glTF importer: a document in, its meshes and lights out, and nothing else left behind."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import bmesh
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+from ..gltf import Detail, Primitive, Scene, import_document
+from . import compat
+
+__all__ = ["Importer", "Part", "remove_unused"]
+
+_logger = logging.getLogger(__name__)
+logging.getLogger("glTFImporter").addFilter(lambda record: record.levelno >= logging.WARNING)
+
+_SMOOTH_BELOW_RAD = math.radians(30)
+_WELD_DISTANCE = 1e-6  # of the mesh's size
+
+_FROM_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)
+"""Undoes what the importer does to every coordinate: glTF says that y is up, Blender says z."""
+
+_SHARED = (bpy.types.Material, bpy.types.Image, bpy.types.NodeTree)
+
+
+_Data = TypeVar("_Data", bpy.types.Mesh, bpy.types.Light)
+
+
+@dataclass(frozen=True)
+class Part(Generic[_Data]):
+    """Something that can be placed any number of times.
+
+    Attributes
+    ----------
+    data : bpy.types.Mesh or bpy.types.Light
+        May be shared by any number of objects.
+    local : (4, 4) float64
+        From the data's axes to those of the primitive or light in the client's file.
+    """
+
+    data: _Data
+    local: NDArray[np.float64]
+
+
+class Importer:
+    """Runs Blender's importer in a scene where it can disturb nothing.
+
+    Parameters
+    ----------
+    workshop : bpy.types.Scene
+    folder : Path
+        For the file that the importer reads.
+    """
+
+    def __init__(self, workshop: bpy.types.Scene, folder: Path) -> None:
+        self._workshop = workshop
+        self._file = folder / "scene.gltf"
+
+    def run(
+        self, scene: Scene, primitives: Mapping[int, Detail], lights: Sequence[int] = ()
+    ) -> tuple[dict[int, Part[bpy.types.Mesh]], dict[int, Part[bpy.types.Light]], set[bpy.types.ID]]:
+        """Import parts of a scene, and check what came of them.
+
+        Parameters
+        ----------
+        scene : Scene
+        primitives : mapping of int to Detail
+            Indices into ``scene.primitives``.
+        lights : sequence of int
+            Indices into ``scene.lights``.
+
+        Returns
+        -------
+        primitives, lights : dict of int to Part
+        shared : set of bpy.types.ID
+            The materials and images that they use; for `remove_unused`, once the parts are removed.
+
+        Raises
+        ------
+        SceneError
+            Blender cannot import it; nothing of it is left.
+        """
+        document = import_document(scene, primitives, lights=lights)
+        before = set(bpy.data.user_map())
+        kept: set[bpy.types.ID] = set()
+        try:
+            self._import(document)
+            found = _parts(self._workshop)
+            meshes = {index: _mesh_part(found, index, scene.primitives[index]) for index in primitives}
+            lamps = {index: found["grs_light", index] for index in lights}
+            for index, part in meshes.items():
+                if primitives[index] is not Detail.SHAPE and not scene.primitives[index].has_normals:
+                    _smooth(part.data)
+            _check_images(part.data for part in meshes.values())
+            kept = {part.data for part in (*meshes.values(), *lamps.values())}
+        finally:
+            shared = _clean_up(before, kept)
+        return meshes, lamps, shared
+
+    def _import(self, document: bytes) -> None:
+        try:
+            self._file.write_bytes(document)
+            _run_importer(self._file, self._workshop)
+        finally:
+            self._file.unlink(missing_ok=True)
+
+
+def remove_unused(candidates: set[bpy.types.ID]) -> set[bpy.types.ID]:
+    """Remove those of `candidates` that nothing uses, then what only they used; return what is left."""
+    left = set(candidates)
+    while unused := {item for item in left if not item.users}:
+        left -= unused
+        bpy.data.batch_remove(list(unused))
+    return left
+
+
+def _run_importer(path: Path, target: bpy.types.Scene) -> None:
+    context = {
+        "scene": target,
+        "view_layer": target.view_layers[0],
+        "collection": target.collection,
+    }
+    try:
+        with compat.quiet(), bpy.context.temp_override(**context):
+            bpy.ops.import_scene.gltf(
+                filepath=str(path), import_select_created_objects=False, import_scene_extras=False
+            )
+    except RuntimeError as error:
+        _logger.warning("the importer failed", exc_info=error)
+        raise SceneError(f"Blender cannot import it: {_reason(error)}") from error
+
+
+def _clean_up(before: set[bpy.types.ID], kept: set[bpy.types.ID]) -> set[bpy.types.ID]:
+    """Remove what has come since `before` but for `kept` and what that uses, which is returned."""
+    new = set(bpy.data.user_map()) - before - kept
+    shared: set[bpy.types.ID] = {item for item in new if isinstance(item, _SHARED)}
+    keys = {item for item in new if isinstance(item, bpy.types.Key)}  # each goes with its mesh
+    bpy.data.batch_remove(list(new - shared - keys))
+    return remove_unused(shared)
+
+
+def _parts(workshop: bpy.types.Scene) -> dict[tuple[str, int], Part[Any]]:
+    return {
+        (key, item[key]): Part[Any](item.data, _FROM_Y_UP @ np.array(item.matrix_basis))
+        for item in workshop.objects
+        for key in ("grs_primitive", "grs_light")
+        if key in item
+    }
+
+
+def _mesh_part(
+    found: Mapping[tuple[str, int], Part[Any]], index: int, primitive: Primitive
+) -> Part[bpy.types.Mesh]:
+    """Return a primitive's part; the importer leaves out, or empty, what it cannot decode."""
+    part = found.get(("grs_primitive", index))
+    if part is None or not _is_decoded(part.data, primitive):
+        where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
+        raise SceneError("Blender cannot decode its geometry", where)
+    return part
+
+
+def _check_images(meshes: Iterable[bpy.types.Mesh]) -> None:
+    """Check that Blender can decode what the materials show; the writer has named each by its place."""
+    for material in {material for mesh in meshes for material in mesh.materials}:
+        for node in material.node_tree.nodes if material and material.node_tree else ():
+            image = getattr(node, "image", None)
+            if image is not None and not image.channels:
+                raise SceneError("Blender cannot decode this image", f"$.{image.name.partition('.')[0]}")
+
+
+def _is_decoded(mesh: bpy.types.Mesh, primitive: Primitive) -> bool:
+    """Whether a mesh has vertices; a Draco stream that fails leaves all of them at the origin."""
+    return bool(mesh.vertices) and not (primitive.is_compressed and _size(mesh) == 0)
+
+
+def _smooth(mesh: bpy.types.Mesh) -> None:
+    """Shade round what is round: the client's primitives come without normals and with split vertices."""
+    welded = bmesh.new()
+    try:
+        welded.from_mesh(mesh)
+        bmesh.ops.remove_doubles(welded, verts=list(welded.verts), dist=_WELD_DISTANCE * _size(mesh))
+        welded.to_mesh(mesh)
+    finally:
+        welded.free()
+    if mesh.polygons:  # Blender crashes on a mesh that has none, and welding may leave none
+        mesh.shade_smooth()
+        mesh.set_sharp_from_angle(angle=_SMOOTH_BELOW_RAD)
+
+
+def _size(mesh: bpy.types.Mesh) -> float:
+    """Return the longest side of the mesh's bounding box."""
+    points = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", points)
+    return float(np.ptp(points.reshape(-1, 3), axis=0).max())
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return the reason without the traceback that an operator's error carries."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reasons = [line for line in lines if not line.startswith(("Location:", "Error: Python: Traceback"))]
+    return (reasons or lines or ["no reason given"])[-1].removeprefix("Error: ")

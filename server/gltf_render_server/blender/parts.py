@@ -1,0 +1,174 @@
+"""The client's meshes and lights in Blender, known by their content: what is there is never loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, Protocol
+
+import bpy
+import numpy as np
+
+from ..gltf import Detail, Digest, Scene, Surface, Triangles, read_triangles
+from .importing import Importer, Part, remove_unused
+
+__all__ = ["PartKey", "Parts", "Shapes", "Surfaces"]
+
+PartKey = Hashable
+"""Equal keys, equal parts."""
+
+
+class Parts(Protocol):
+    """The parts that one of Blender's scenes is made of."""
+
+    def load(self, scene: Scene) -> bool:
+        """Load what a client's scene has and is not there yet.
+
+        Returns
+        -------
+        bool
+            Whether there was any.
+
+        Raises
+        ------
+        SceneError
+            Something cannot be loaded; then nothing has changed.
+        """
+        ...
+
+    def __getitem__(self, key: PartKey) -> Part[Any]:
+        """Return a part that is there."""
+        ...
+
+    def keep_only(self, keys: Collection[PartKey]) -> None:
+        """Remove all other parts; no object may show them any more."""
+        ...
+
+
+class Shapes:
+    """Geometry alone, all of one material: for depth and labels.
+
+    Parameters
+    ----------
+    importer : Importer
+        Reads what is compressed.
+    material : bpy.types.Material
+    """
+
+    def __init__(self, importer: Importer, material: bpy.types.Material) -> None:
+        self._importer = importer
+        self._material = material
+        self._parts: dict[Digest, Part[bpy.types.Mesh]] = {}
+
+    def __getitem__(self, key: Any) -> Part[Any]:
+        return self._parts[key]
+
+    def load(self, scene: Scene) -> bool:
+        """See `Parts.load`."""
+        missing = {key: index for index, key in enumerate(scene.shapes) if key not in self._parts}
+        compressed = {index for index in missing.values() if scene.primitives[index].is_compressed}
+        imported: dict[int, Part[bpy.types.Mesh]] = {}
+        if compressed:
+            imported, _, _ = self._importer.run(scene, dict.fromkeys(compressed, Detail.SHAPE))
+        for key, index in missing.items():
+            part = imported.get(index) or _built(read_triangles(scene, scene.primitives[index]))
+            part.data.materials.clear()
+            part.data.materials.append(self._material)
+            self._parts[key] = part
+        return bool(missing)
+
+    def keep_only(self, keys: Collection[PartKey]) -> None:
+        """See `Parts.keep_only`."""
+        _remove(self._parts, keys)
+
+
+class Surfaces:
+    """Geometry with materials, and lights: for colour.
+
+    Parameters
+    ----------
+    importer : Importer
+    """
+
+    def __init__(self, importer: Importer) -> None:
+        self._importer = importer
+        self._meshes: dict[Surface, Part[bpy.types.Mesh]] = {}
+        self._lights: dict[Digest, Part[bpy.types.Light]] = {}
+        self._shared: set[bpy.types.ID] = set()
+
+    def __getitem__(self, key: Any) -> Part[Any]:
+        return self._meshes.get(key) or self._lights[key]
+
+    def load(self, scene: Scene) -> bool:
+        """See `Parts.load`."""
+        missing = {key: index for index, key in enumerate(scene.surfaces) if key not in self._meshes}
+        lights = {key: index for index, key in enumerate(scene.light_sources) if key not in self._lights}
+        if not missing and not lights:
+            return False
+        meshes = {key.mesh: part for key, part in self._meshes.items()}
+        materials = {key.material: _material(part) for key, part in self._meshes.items()}
+        details = _details(missing, meshes.keys(), materials.keys())
+        imported, lamps, shared = self._importer.run(scene, details, list(lights.values()))
+        for index, part in imported.items():
+            meshes.setdefault(scene.surfaces[index].mesh, part)
+            materials.setdefault(scene.surfaces[index].material, _material(part))
+        for key in missing:
+            self._meshes[key] = _with_material(meshes[key.mesh], materials[key.material])
+        self._lights |= {key: lamps[index] for key, index in lights.items()}
+        bpy.data.batch_remove([part.data for part in imported.values()])
+        self._shared = remove_unused(self._shared | shared)
+        return True
+
+    def keep_only(self, keys: Collection[PartKey]) -> None:
+        """See `Parts.keep_only`."""
+        _remove(self._meshes, keys)
+        _remove(self._lights, keys)
+        self._shared = remove_unused(self._shared)
+
+
+def _remove(parts: dict[Any, Part[Any]], kept: Collection[PartKey]) -> None:
+    gone = parts.keys() - set(kept)
+    bpy.data.batch_remove([parts.pop(key).data for key in gone])
+
+
+def _built(triangles: Triangles) -> Part[bpy.types.Mesh]:
+    """Make a mesh of plain arrays; the importer takes ten times as long for the same."""
+    mesh = bpy.data.meshes.new("Shape")
+    count = len(triangles.corners)
+    mesh.vertices.add(len(triangles.vertices))
+    mesh.vertices.foreach_set("co", triangles.vertices.reshape(-1))
+    mesh.loops.add(3 * count)
+    mesh.loops.foreach_set("vertex_index", triangles.corners.reshape(-1))
+    mesh.polygons.add(count)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * count, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    return Part(mesh, np.eye(4))
+
+
+def _details(
+    missing: Mapping[Surface, int], meshes: Collection[Digest], materials: Collection[Digest]
+) -> dict[int, Detail]:
+    """Choose what to import: each mesh and each material that is not there yet, once."""
+    known_meshes, known_materials = set(meshes), set(materials)
+    details = {}
+    for key, index in missing.items():
+        if key.material not in known_materials:
+            details[index] = Detail.SURFACE
+        elif key.mesh not in known_meshes:
+            details[index] = Detail.MESH
+        known_meshes.add(key.mesh)
+        known_materials.add(key.material)
+    return details
+
+
+def _material(part: Part[bpy.types.Mesh]) -> bpy.types.Material | None:
+    materials = part.data.materials
+    return materials[0] if materials else None
+
+
+def _with_material(part: Part[bpy.types.Mesh], material: bpy.types.Material | None) -> Part[bpy.types.Mesh]:
+    """Copy a part; Blender shares the arrays of a mesh and its copies."""
+    mesh: Any = part.data.copy()
+    mesh.materials.clear()
+    if material is not None:
+        mesh.materials.append(material)
+    return Part(mesh, part.local)

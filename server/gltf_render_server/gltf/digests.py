@@ -1,0 +1,173 @@
+"""Content digests of a scene's parts: what has equal digests looks the same, whatever its name or place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from blake3 import blake3
+
+from . import schema
+from .extensions import DRACO, LIGHTS, WEBP
+from .materials import copy_material, is_drawn_attribute, is_of_drakes_primitive
+
+if TYPE_CHECKING:
+    from .document import Primitive, Scene
+
+__all__ = ["Digest", "Surface", "light_digests", "shape_digests", "surface_digests"]
+
+Digest = bytes
+"""BLAKE3, 32 bytes: nobody can make two contents that have the same."""
+
+
+class Surface(NamedTuple):
+    """What a surface looks like.
+
+    Attributes
+    ----------
+    mesh : Digest
+        Its geometry, with all that materials may look up on it.
+    material : Digest
+    """
+
+    mesh: Digest
+    material: Digest
+
+
+def shape_digests(scene: Scene) -> tuple[Digest, ...]:
+    """Digest where the triangles of each of ``scene.primitives`` are, and nothing else."""
+    digester = _Digester(scene)
+    return tuple(
+        digester.geometry(primitive, lambda name: name == "POSITION") for primitive in scene.primitives
+    )
+
+
+def surface_digests(scene: Scene) -> tuple[Surface, ...]:
+    """Digest what each of ``scene.primitives`` looks like."""
+    digester = _Digester(scene)
+    return tuple(
+        Surface(digester.geometry(primitive, is_drawn_attribute), digester.material(primitive))
+        for primitive in scene.primitives
+    )
+
+
+def light_digests(scene: Scene) -> tuple[Digest, ...]:
+    """Digest each of ``scene.lights``, wherever it stands."""
+    digester = _Digester(scene)
+    return tuple(digester.light(placement.light) for placement in scene.lights)
+
+
+def _digest(*parts: object) -> Digest:
+    """Digest what JSON can hold, and digests."""
+    return blake3(msgspec.msgpack.encode(parts, order="deterministic")).digest()
+
+
+class _Digester:
+    """Digests each part of a document once, however many refer to it."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._source = scene.source
+        self._json = scene.json
+        self._buffers = [memoryview(buffer) for buffer in scene.buffers]
+        self._known: dict[Hashable, Digest] = {}
+
+    def geometry(self, primitive: Primitive, is_wanted: Callable[[str], bool]) -> Digest:
+        mesh = self._source.meshes[primitive.mesh]
+        source = mesh.primitives[primitive.number]
+        return _digest(
+            source.mode,
+            self._attributes(source.attributes, is_wanted),
+            None if source.indices is None else self._accessor(source.indices),
+            [self._attributes(target, is_wanted) for target in source.targets or ()],
+            primitive.weights,
+            self._draco(source, is_wanted) if primitive.is_compressed else None,
+        )
+
+    def material(self, primitive: Primitive) -> Digest:
+        """Digest a primitive's material; on a mesh with colours of its own it is another."""
+        attributes = self._source.meshes[primitive.mesh].primitives[primitive.number].attributes
+        has_colours = "COLOR_0" in attributes
+        index = primitive.material
+        return self._once(
+            ("material", index, has_colours),
+            lambda: _digest(has_colours, None if index is None else self._material_content(index)),
+        )
+
+    def light(self, index: int) -> Digest:
+        return _digest(self._json["extensions"][LIGHTS]["lights"][index])
+
+    def _once(self, key: Hashable, digest: Callable[[], Digest]) -> Digest:
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = digest()
+        return found
+
+    def _attributes(self, attributes: dict[str, int], is_wanted: Callable[[str], bool]) -> dict[str, Digest]:
+        return {name: self._accessor(index) for name, index in attributes.items() if is_wanted(name)}
+
+    def _draco(self, primitive: schema.Primitive, is_wanted: Callable[[str], bool]) -> list[Any]:
+        extension = (primitive.extensions or {})[DRACO]
+        ids = {name: value for name, value in extension["attributes"].items() if is_wanted(name)}
+        return [self._view(extension["bufferView"]), ids]
+
+    def _accessor(self, index: int) -> Digest:
+        return self._once(("accessor", index), lambda: self._accessor_content(self._source.accessors[index]))
+
+    def _accessor_content(self, item: schema.Accessor) -> Digest:
+        view = None if item.buffer_view is None else self._view(item.buffer_view)
+        sparse = item.sparse and self._sparse(item.sparse)
+        return _digest(
+            item.component_type,
+            item.type,
+            item.count,
+            item.normalized,
+            item.byte_offset,
+            view,
+            sparse,
+        )
+
+    def _sparse(self, sparse: schema.Sparse) -> list[object]:
+        indices, values = sparse.indices, sparse.values
+        return [
+            sparse.count,
+            indices.component_type,
+            indices.byte_offset,
+            self._view(indices.buffer_view),
+            values.byte_offset,
+            self._view(values.buffer_view),
+        ]
+
+    def _view(self, index: int) -> Digest:
+        return self._once(("view", index), lambda: self._view_content(self._source.buffer_views[index]))
+
+    def _view_content(self, view: schema.BufferView) -> Digest:
+        data = self._buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+        return _digest(view.byte_stride, blake3(data).digest())
+
+    def _material_content(self, index: int) -> list[Any]:
+        item = self._json["materials"][index]
+        content = copy_material(item, self._replace_texture)
+        content.pop("name", None)
+        return [content, is_of_drakes_primitive(self._json["asset"], item)]
+
+    def _replace_texture(self, reference: dict[str, Any]) -> None:
+        index = reference["index"]
+        digest = self._once(("texture", index), lambda: self._texture(self._source.textures[index]))
+        reference["index"] = digest.hex()
+
+    def _texture(self, texture: schema.Texture) -> Digest:
+        webp = (texture.extensions or {}).get(WEBP)
+        return _digest(
+            None if texture.sampler is None else self._json["samplers"][texture.sampler],
+            None if texture.source is None else self._image(texture.source),
+            None if webp is None else self._image(webp["source"]),
+        )
+
+    def _image(self, index: int) -> Digest:
+        return self._once(("image", index), lambda: self._image_content(self._source.images[index]))
+
+    def _image_content(self, image: schema.Image) -> Digest:
+        if image.buffer_view is not None:
+            return _digest(image.mime_type, self._view(image.buffer_view))
+        return _digest(image.mime_type, blake3((image.uri or "").encode()).digest())

@@ -1,0 +1,77 @@
+"""The triangles of a primitive as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .document import Primitive, Scene
+from .resources import read_accessor
+
+__all__ = ["Triangles", "read_triangles"]
+
+_STRIP, _FAN = 5, 6
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """A surface without a material.
+
+    Attributes
+    ----------
+    vertices : (n, 3) float32
+        In the primitive's own frame, metres.
+    corners : (m, 3) int32
+        Indices into `vertices`.
+    """
+
+    vertices: NDArray[np.float32]
+    corners: NDArray[np.int32]
+
+
+def read_triangles(scene: Scene, primitive: Primitive) -> Triangles:
+    """Read a primitive that is not compressed, with its morph targets added.
+
+    Parameters
+    ----------
+    scene : Scene
+    primitive : Primitive
+        One of ``scene.primitives``, whose ``is_compressed`` is false.
+    """
+    source = scene.source.meshes[primitive.mesh].primitives[primitive.number]
+    vertices = _floats(scene, source.attributes["POSITION"])
+    for weight, target in zip(primitive.weights, source.targets or (), strict=True):
+        if weight and "POSITION" in target:
+            vertices += np.float32(weight) * _floats(scene, target["POSITION"])
+    if source.indices is None:
+        indices = np.arange(len(vertices), dtype=np.int32)
+    else:
+        indices = read_accessor(scene.source, scene.buffers, source.indices)[:, 0].astype(np.int32)
+    return _compact(vertices, _corners(indices, source.mode))
+
+
+def _floats(scene: Scene, accessor: int) -> NDArray[np.float32]:
+    values = read_accessor(scene.source, scene.buffers, accessor)
+    floats = values.astype(np.float32)
+    if scene.source.accessors[accessor].normalized and values.dtype != np.float32:
+        floats = np.maximum(floats / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
+    return floats
+
+
+def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:
+    if mode == _STRIP:
+        return np.stack([indices[:-2], indices[1:-1], indices[2:]], 1)
+    if mode == _FAN:
+        first = np.broadcast_to(indices[0], len(indices) - 2)
+        return np.stack([first, indices[1:-1], indices[2:]], 1)
+    return indices.reshape(-1, 3)
+
+
+def _compact(vertices: NDArray[np.float32], corners: NDArray[np.int32]) -> Triangles:
+    """Leave out vertices that belong to other primitives, where that is worth while."""
+    if corners.size >= len(vertices):
+        return Triangles(vertices, np.ascontiguousarray(corners))
+    used, compact = np.unique(corners, return_inverse=True)
+    return Triangles(vertices[used], compact.astype(np.int32).reshape(-1, 3))

@@ -1,0 +1,56 @@
+"""Materials as JSON: what they refer to, and who wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["copy_material", "is_drawn_attribute", "is_of_drakes_primitive"]
+
+_DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
+_DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
+_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
+
+Json = dict[str, Any]
+
+
+def copy_material(material: Any, replace_texture: Callable[[Json], None]) -> Any:
+    """Copy a material's JSON without its extras.
+
+    Parameters
+    ----------
+    material : JSON
+    replace_texture : callable of dict
+        Called with the copy of each texture reference, at any depth, to change its ``index``.
+    """
+    if isinstance(material, list):
+        return [copy_material(item, replace_texture) for item in material]
+    if not isinstance(material, dict):
+        return material
+    copy = {key: copy_material(item, replace_texture) for key, item in material.items() if key != "extras"}
+    for key, item in copy.items():
+        if key.endswith("Texture") and isinstance(item, dict) and "index" in item:
+            replace_texture(item)
+    return copy
+
+
+def is_drawn_attribute(name: str) -> bool:
+    """Whether an attribute of a vertex is of use for a picture."""
+    return not name.startswith(_UNUSED_ATTRIBUTES)
+
+
+def is_of_drakes_primitive(asset: Json, material: Json) -> bool:
+    """Tell whether Drake's own exporter wrote a material, for a primitive of one plain colour.
+
+    Drake's ``Rgba`` is meant, and shown by all of Drake's own viewers, as sRGB. Its exporter writes the
+    values unchanged into ``baseColorFactor``, which glTF defines as linear: taken as such, every colour comes
+    out washed out. Materials of merged files are the work of other exporters, and are left alone.
+    """
+    pbr = material.get("pbrMetallicRoughness") or {}
+    return (
+        asset.get("generator") in _DRAKE_GENERATORS
+        and set(material) == {"pbrMetallicRoughness"}
+        and set(pbr) == _DRAKE_PBR
+        and pbr["metallicFactor"] == 0
+        and pbr["roughnessFactor"] == 1
+    )
