@@ -46,16 +46,15 @@ class ColourStage:
             Blender cannot render it.
         """
         scene, placements = request.scene, request.scene.placements
-        if self._parts.load(scene):
-            watch.lap("import")
+        self._parts.load(scene)
         self._base.light(scene_brings_lights=bool(scene.lights))
         meshes = tuple(scene.surfaces[index] for index in placements.primitive.tolist())
         lights = np.array([light.matrix for light in scene.lights]).reshape(-1, 4, 4)
         to_blender = self._base.from_client(scene.camera_to_world)
         matrices = to_blender @ np.concatenate([placements.matrix, lights])
-        self.scene.show(Layout(meshes, lights=scene.light_sources), matrices)
+        is_new = self.scene.show(Layout(meshes, lights=scene.light_sources), matrices)
         camera = self._base.aim(request.camera, to_blender @ scene.camera_to_world)
-        watch.lap("update")
+        watch.lap("import" if is_new else "update")
         with rendered_colour(self._base.colour, camera, self._folder) as path:
             watch.lap("render")
             pixels = read_colour(path)

@@ -78,12 +78,10 @@ class ExactStage:
         view = _View(layout, matrices.tobytes() + camera_to_world.tobytes(), request.camera)
         if (known := self._recent.find(view)) is not None:
             return known
-        watch.lap("update")
-        if self._parts.load(scene):
-            watch.lap("import")
-        self.scene.show(layout, matrices)
+        self._parts.load(scene)
+        is_new = self.scene.show(layout, matrices)
         camera = self._base.aim(request.camera, camera_to_world)
-        watch.lap("update")
+        watch.lap("import" if is_new else "update")
         with rendered_exact(self._base.exact, camera, self._folder) as path:
             watch.lap("render")
             result = read_exact(path)

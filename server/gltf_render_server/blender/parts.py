@@ -20,13 +20,8 @@ PartKey = Hashable
 class Parts(Protocol):
     """The parts that one of Blender's scenes is made of."""
 
-    def load(self, scene: Scene) -> bool:
+    def load(self, scene: Scene) -> None:
         """Load what a client's scene has and is not there yet.
-
-        Returns
-        -------
-        bool
-            Whether there was any.
 
         Raises
         ------
@@ -62,7 +57,7 @@ class Shapes:
     def __getitem__(self, key: Any) -> Part[Any]:
         return self._parts[key]
 
-    def load(self, scene: Scene) -> bool:
+    def load(self, scene: Scene) -> None:
         """See `Parts.load`."""
         missing = {key: index for index, key in enumerate(scene.shapes) if key not in self._parts}
         compressed = {index for index in missing.values() if scene.primitives[index].is_compressed}
@@ -74,7 +69,6 @@ class Shapes:
             part.data.materials.clear()
             part.data.materials.append(self._material)
             self._parts[key] = part
-        return bool(missing)
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
         """See `Parts.keep_only`."""
@@ -98,12 +92,12 @@ class Surfaces:
     def __getitem__(self, key: Any) -> Part[Any]:
         return self._meshes.get(key) or self._lights[key]
 
-    def load(self, scene: Scene) -> bool:
+    def load(self, scene: Scene) -> None:
         """See `Parts.load`."""
         missing = {key: index for index, key in enumerate(scene.surfaces) if key not in self._meshes}
         lights = {key: index for index, key in enumerate(scene.light_sources) if key not in self._lights}
         if not missing and not lights:
-            return False
+            return
         meshes = {key.mesh: part for key, part in self._meshes.items()}
         materials = {key.material: _material(part) for key, part in self._meshes.items()}
         details = _details(missing, meshes.keys(), materials.keys())
@@ -116,7 +110,6 @@ class Surfaces:
         self._lights |= {key: lamps[index] for key, index in lights.items()}
         bpy.data.batch_remove([part.data for part in imported.values()])
         self._shared = remove_unused(self._shared | shared)
-        return True
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
         """See `Parts.keep_only`."""

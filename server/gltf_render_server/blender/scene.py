@@ -61,7 +61,7 @@ class ClientScene:
         self._meshes = _Row("glTF Client Mesh", target.collection, root)
         self._lights = _Row("glTF Client Light", target.collection, root)
 
-    def show(self, layout: Layout, matrices: NDArray[np.float64]) -> None:
+    def show(self, layout: Layout, matrices: NDArray[np.float64]) -> bool:
         """Make the scene show these objects and no others.
 
         Parameters
@@ -70,8 +70,14 @@ class ClientScene:
             Its parts must have been loaded.
         matrices : (n, 4, 4) float64
             From the axes of each mesh, then of each light, in the client's file to Blender's world.
+
+        Returns
+        -------
+        bool
+            Whether anything but poses has changed.
         """
-        if layout != self._layout:
+        is_new = layout != self._layout
+        if is_new:
             self.forget_render()
             self._layout = None  # until it is all there
             self._meshes.fill([self._parts[key] for key in layout.meshes])
@@ -82,6 +88,7 @@ class ClientScene:
         self._meshes.place(matrices[: len(layout.meshes)])
         self._lights.place(matrices[len(layout.meshes) :])
         self._render.use_persistent_data = self._may_persist
+        return is_new
 
     def forget_render(self) -> None:
         """Let Cycles forget what it has made of the scene."""
