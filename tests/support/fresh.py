@@ -28,7 +28,9 @@ class FreshRenderers:
             while len(self._waiting) <= _READY:
                 command = [sys.executable, __file__]
                 self._waiting.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-            answer, _ = self._waiting.popleft().communicate(pickle.dumps(request), timeout=300)
+            process = self._waiting.popleft()
+            answer, _ = process.communicate(pickle.dumps(request), timeout=300)
+            assert process.returncode == 0, f"the fresh process ended with {process.returncode}"
             self._known[request] = pickle.loads(answer)
         return self._known[request]
 
