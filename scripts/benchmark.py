@@ -38,6 +38,8 @@ except ModuleNotFoundError as error:
         f"benchmark: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
     )
 
+_FILE_WIDTH = 200  # of tables that no terminal shows
+
 _MEASURES = """\
 what --measure takes:
   frames      times of each kind of image and of whole frames, and where they go (default)
@@ -82,7 +84,7 @@ def _measure(options: argparse.Namespace, console: Console) -> None:
     about = {server.name: server.greet() for server in servers}
     watches = [MemoryWatch(server) for server in servers] if settings.measure is Measure.MEMORY else []
     runs = _runs(points, settings, servers, watches, console)
-    output = Console()
+    output = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
     for table in tables(settings.measure, runs, servers):
         output.print(table, highlight=False)
     if options.json:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from gltf_render_server.protocol import ImageType
 
@@ -17,21 +18,19 @@ from .summary import image_types, stages, timing
 __all__ = ["save_plot"]
 
 _COLOURS = {"color": "tab:red", "depth": "tab:blue", "label": "tab:green"}
+_NOT_TOLD = "not told"
 _STYLES = {"server": "-", "peer": "--"}
 
 
 def save_plot(path: Path, measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> None:
     """Draw the runs into a file; its suffix says the format (.png, .svg, .pdf)."""
-    figure = Figure(figsize=(9, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     if measure is Measure.MEMORY:
         _draw_memory(figure.add_subplot(), runs[0], servers)
     elif measure.grows:
         _draw_growth(figure.add_subplot(), measure, runs, servers)
     else:
-        axes = figure.subplots(len(runs), squeeze=False)[:, 0]
-        figure.set_figheight(1 + 3 * len(runs))
-        for each, run in zip(axes, runs, strict=True):
-            _draw_stages(each, run, servers)
+        _draw_frames(figure, runs, servers)
     figure.savefig(path, dpi=150)
 
 
@@ -50,20 +49,30 @@ def _draw_growth(axes: Axes, measure: Measure, runs: ListOf[Run], servers: ListO
     axes.legend()
 
 
-def _draw_stages(axes: Axes, run: Run, servers: ListOf[Server]) -> None:
-    """Draw a bar for each image and server, in parts where the server tells its stages."""
-    bars = [(server, kind) for kind in image_types(run) for server in servers]
-    names = list(dict.fromkeys(name for server in servers for name in stages(run, server.name)))
-    left = [0.0] * len(bars)
-    for name in [*names, "not told"]:
-        widths = [_stage_ms(run, *bar, name) for bar in bars]
-        if any(widths):
-            axes.barh(range(len(bars)), widths, left=left, label=name)
+def _draw_frames(figure: Figure, runs: ListOf[Run], servers: ListOf[Server]) -> None:
+    """Draw a row for each run; each image type has its own scale."""
+    figure.set_figheight(1 + 2 * len(runs))
+    kinds = image_types(runs[0])
+    told = [name for run in runs for server in servers for name in stages(run, server.name)]
+    names = list(dict.fromkeys([*told, _NOT_TOLD]))
+    for row, run in zip(figure.subplots(len(runs), len(kinds), squeeze=False), runs, strict=True):
+        for axes, kind in zip(row, kinds, strict=True):
+            _draw_stages(axes, run, servers, kind, names)
+    figure.legend(
+        handles=[Patch(color=f"C{n}", label=name) for n, name in enumerate(names)], loc="outside right upper"
+    )
+
+
+def _draw_stages(axes: Axes, run: Run, servers: ListOf[Server], kind: ImageType, names: ListOf[str]) -> None:
+    """Draw a bar for each server, in parts where the server tells its stages."""
+    left = [0.0] * len(servers)
+    for number, name in enumerate(names):
+        widths = [_stage_ms(run, server, kind, name) for server in servers]
+        axes.barh([server.name for server in servers], widths, left=left, color=f"C{number}")
         left = [a + b for a, b in zip(left, widths, strict=True)]
-    axes.set_yticks(range(len(bars)), [f"{kind.value}, {server.name}" for server, kind in bars])
     axes.invert_yaxis()
-    axes.set(xlabel="mean, ms", title=run.name)
-    axes.legend(fontsize="small")
+    axes.set_xlabel("mean, ms")
+    axes.set_title(f"{run.name}, {kind.value}", fontsize="medium")
 
 
 def _stage_ms(run: Run, server: Server, kind: ImageType, name: str) -> float:
@@ -71,7 +80,7 @@ def _stage_ms(run: Run, server: Server, kind: ImageType, name: str) -> float:
     if told:
         return told.get(name, {}).get(kind, 0.0)
     each = timing(run, server.name, kind)
-    return each.mean_ms if each and name == "not told" else 0.0
+    return each.mean_ms if each and name == _NOT_TOLD else 0.0
 
 
 def _draw_memory(axes: Axes, run: Run, servers: ListOf[Server]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence as ListOf
 
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from gltf_render_server.protocol import ImageType
 
@@ -20,20 +21,23 @@ __all__ = ["tables"]
 def tables(measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> Iterator[RenderableType]:
     """Yield what to print."""
     if measure.grows:
+        yield _heading(f"how cost grows with {measure}: median milliseconds")
         yield _points(measure, runs, servers)
         yield from _failures(runs)
     for run in runs:
         if run.memory:
+            requests = max(reading.requests for reading in run.memory)
+            yield _heading(f"{run.name}: resident memory over {requests} requests, MB")
             yield _memory(run, servers)
         if not measure.grows:
+            frames = len({sample.frame for sample in run.samples})
+            yield _heading(f"{run.name}: milliseconds, {frames} frames, requests up to {run.scene_mb:.3g} MB")
             yield _times(run, servers)
             yield from _stages(run, servers)
 
 
 def _times(run: Run, servers: ListOf[Server]) -> Table:
-    frames = len({sample.frame for sample in run.samples})
-    table = _table(f"{run.name}: milliseconds, {frames} frames, requests up to {run.scene_mb:.1f} MB")
-    table.add_column("image")
+    table = Table("image")
     for server in servers:
         table.add_column(f"{server.name}, median", justify="right")
         table.add_column("p95", justify="right")
@@ -52,8 +56,8 @@ def _stages(run: Run, servers: ListOf[Server]) -> Iterator[RenderableType]:
         if not means:
             yield f"{server.url} sends no Server-Timing, so where its time goes is not known.\n"
             continue
-        table = _table(f"{run.name}: where the time of {server.url} goes, mean milliseconds")
-        table.add_column("stage")
+        yield _heading(f"{run.name}: where the time of {server.url} goes, mean milliseconds")
+        table = Table("stage")
         for kind in kinds:
             table.add_column(kind.value, justify="right")
             table.add_column("%", justify="right")
@@ -75,8 +79,7 @@ def _stage_cells(
 
 def _points(measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> Table:
     kinds = next((_kinds(run) for run in runs if run.samples), [])
-    table = _table(f"how cost grows with {measure}: median milliseconds")
-    table.add_column(measure.unit)
+    table = Table(measure.unit)
     table.add_column("request MB", justify="right")
     for kind in kinds:
         for server in servers:
@@ -84,7 +87,7 @@ def _points(measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> Tab
         if len(servers) > 1:
             table.add_column("ratio", justify="right")
     for run in runs:
-        table.add_row(run.name, f"{run.scene_mb:.1f}", *_point_cells(run, kinds, servers))
+        table.add_row(run.name, f"{run.scene_mb:.3g}", *_point_cells(run, kinds, servers))
     return table
 
 
@@ -105,10 +108,9 @@ def _failures(runs: ListOf[Run]) -> Iterator[str]:
 
 
 def _memory(run: Run, servers: ListOf[Server]) -> Table:
-    requests = max(reading.requests for reading in run.memory)
-    table = _table(f"{run.name}: resident memory over {requests} requests, MB")
-    for heading in ("server", "at first", "at last", "peak", "growth per 1000 requests, second half"):
-        table.add_column(heading, justify="left" if heading == "server" else "right")
+    table = Table("server")
+    for heading in ("at first", "at last", "peak", "growth per 1000 requests, second half"):
+        table.add_column(heading, justify="right")
     for server in servers:
         if memory := growth(run.memory, server.name):
             numbers = (memory.first_mb, memory.last_mb, memory.peak_mb)
@@ -138,5 +140,5 @@ def _ratio(run: Run, kind: Kind) -> str:
     return f"{value:.3g}" if value else "-"
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold")
+def _heading(text: str) -> Text:
+    return Text(text, style="bold")
