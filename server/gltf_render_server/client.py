@@ -103,11 +103,27 @@ class RenderClient:
         RenderClientError
             The server refused or failed.
         """
+        return self.send(self.prepare(scene, fields))
+
+    def prepare(self, scene: bytes, fields: Mapping[str, str]) -> requests.PreparedRequest:
+        """Write the request that `post` sends, digest and form included, and leave it to `send`."""
         files = {"scene": ("scene.gltf", scene, "model/gltf+json")}
         fields = {"scene_sha256": hashlib.sha256(scene).hexdigest(), **fields}
-        response = requests.post(
-            f"{self._base_url}/render", data=fields, files=files, timeout=self._timeout_s
-        )
+        request = requests.Request("POST", f"{self._base_url}/render", data=fields, files=files)
+        with requests.Session() as session:
+            return session.prepare_request(request)
+
+    def send(self, request: requests.PreparedRequest) -> RenderAnswer:
+        """Send what `prepare` made, over a connection of its own, as Drake's client does.
+
+        Raises
+        ------
+        RenderClientError
+            The server refused or failed.
+        """
+        with requests.Session() as session:
+            proxies = session.merge_environment_settings(request.url, {}, None, None, None)
+            response = session.send(request, timeout=self._timeout_s, **proxies)
         _raise_for_error(response)
         timing = _server_timing(response.headers.get("Server-Timing", ""))
         return RenderAnswer(response.content, response.headers["Content-Type"], timing)

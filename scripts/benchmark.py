@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Measures a render server, or compares it with a peer that speaks the same protocol.
+
+It plays frames as a simulation would: objects and the camera move from one to the next, and each image is
+asked for over a new connection. With a peer, the two are asked in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+try:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from benchmarking.errors import BenchmarkError
+    from benchmarking.exchange import Server
+    from benchmarking.measures import Measure, Plan, Run, Settings, carry_out, plans
+    from benchmarking.memory import MemoryWatch
+    from benchmarking.plot import save_plot
+    from benchmarking.record import save_record
+    from benchmarking.tables import tables
+    from gltf_render_server.protocol import ImageType
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"benchmark: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
+    )
+
+_FILE_WIDTH = 200  # of tables that no terminal shows
+
+_MEASURES = """\
+what --measure takes:
+  frames      times of each kind of image and of whole frames, and where they go (default)
+  scene-size  how cost grows with the size of the scene; --values in MB [1,3,10,30,100]
+  objects     how cost grows with the number of objects [10,100,1000,10000]
+  image-size  how cost grows with the image [160x120,320x240,640x480,1280x960,1920x1080,3840x2160]
+  memory      memory of the server's process, on this machine, over thousands of requests for changing scenes
+
+examples:
+  scripts/benchmark.py --url http://127.0.0.1:8000
+  scripts/benchmark.py --peer-url http://127.0.0.1:9000 --scenes recorded/kitchen --json result.json
+  scripts/benchmark.py --measure objects --values 10,100,1000 --types depth,label --plot objects.png
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; return the exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; by default those of the process.
+    """
+    options = _parser().parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        _measure(options, console)
+    except BenchmarkError as error:
+        console.print(f"[bold red]benchmark:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("benchmark: stopped before anything was measured")
+        return 130
+    return 0
+
+
+def _measure(options: argparse.Namespace, console: Console) -> None:
+    settings = _settings(options)
+    _check_can_be_written(options.json, options.plot)
+    points = plans(settings)
+    servers = _servers(options)
+    about = {server.name: server.greet() for server in servers}
+    watches = [MemoryWatch(server) for server in servers] if settings.measure is Measure.MEMORY else []
+    runs = _runs(points, settings, servers, watches, console)
+    output = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    for table in tables(settings.measure, runs, servers):
+        output.print(table, highlight=False)
+    if options.json:
+        save_record(options.json, settings, runs, servers, about)
+    if options.plot:
+        save_plot(options.plot, settings.measure, runs, servers)
+
+
+def _runs(
+    points: Sequence[Plan],
+    settings: Settings,
+    servers: Sequence[Server],
+    watches: Sequence[MemoryWatch],
+    console: Console,
+) -> list[Run]:
+    """Measure point after point under a bar; when the user stops it, what is complete counts."""
+    runs: list[Run] = []
+    requests = (settings.warm_up + settings.frames) * len(settings.image_types) * len(servers)
+    columns = (
+        TextColumn("{task.description:20}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        for point in points:
+            task = progress.add_task(point.name, total=None)
+            try:
+                sequence = point.make()
+                progress.update(task, total=requests)
+                on_answer = partial(progress.advance, task)
+                runs.append(carry_out(point, sequence, settings, servers, watches, on_answer))
+            except KeyboardInterrupt:
+                if not runs:
+                    raise
+                progress.console.print("stopped; this is what was measured before")
+                break
+            progress.update(task, total=requests, completed=requests)
+    return runs
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    measure = options.measure
+    return Settings(
+        measure=measure,
+        image_types=options.types,
+        frames=options.frames or measure.frames,
+        warm_up=options.warm_up,
+        values=options.values,
+        scenes=tuple(options.scenes),
+        width=options.width,
+        height=options.height,
+        seed=options.seed,
+    )
+
+
+def _servers(options: argparse.Namespace) -> list[Server]:
+    servers = [Server("server", options.url, options.timeout)]
+    if options.peer_url:
+        servers.append(Server("peer", options.peer_url, options.timeout))
+    return servers
+
+
+def _check_can_be_written(*paths: Path | None) -> None:
+    """Say it now, not after an hour of measuring."""
+    for path in paths:
+        if path and not path.resolve().parent.is_dir():
+            raise BenchmarkError(f"{path}: there is no folder {path.resolve().parent}; make it first")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/benchmark.py",
+        description=__doc__,
+        epilog=_MEASURES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--url",
+        type=_url,
+        default="http://127.0.0.1:8000",
+        help="the server to measure [default: %(default)s]",
+    )
+    add("--peer-url", type=_url, metavar="URL", help="a server to compare it with; it must be up as well")
+    add(
+        "--measure",
+        type=Measure,
+        choices=list(Measure),
+        default=Measure.FRAMES,
+        metavar="WHAT",
+        help="see below [default: %(default)s]",
+    )
+    add("--values", type=_list, default=(), metavar="A,B,...", help="points of a measure of growth")
+    add(
+        "--scenes",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="recorded requests to play, instead of scenes of its own: folders that hold color.gltf (the "
+        "file that was sent), color.json (the form's other fields), and so for depth and label",
+    )
+    add(
+        "--types",
+        "--order",
+        type=_image_types,
+        default=tuple(ImageType),
+        metavar="A,B,...",
+        help="kinds of image, in the order of asking; a server may use one's work for the next "
+        "[default: color,depth,label]",
+    )
+    add(
+        "--frames", type=_count, metavar="N", help="frames at each point [default: 20; growth 5; memory 1000]"
+    )
+    add(
+        "--warm-up",
+        type=partial(_count, least=0),
+        default=1,
+        metavar="N",
+        help="frames before them that do not count [default: %(default)s]",
+    )
+    add("--width", type=_count, metavar="PX", help="of the images [default: 640, memory 160, or as recorded]")
+    add(
+        "--height", type=_count, metavar="PX", help="of the images [default: 480, memory 120, or as recorded]"
+    )
+    add("--seed", type=int, default=0, help="another seed, another motion [default: %(default)s]")
+    add(
+        "--timeout",
+        type=_count,
+        default=600,
+        metavar="S",
+        help="seconds to wait for an answer [default: %(default)s]",
+    )
+    add("--json", type=Path, metavar="FILE", help="keep every sample and every result")
+    add("--plot", type=_picture, metavar="FILE", help="draw the result (.png, .svg, .pdf)")
+    return parser
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"must begin with http:// or https://; got {text!r}")
+    return text.rstrip("/")
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _image_types(text: str) -> tuple[ImageType, ...]:
+    known = {kind.value: kind for kind in ImageType}
+    names = list(dict.fromkeys(_list(text)))
+    if not names or not known.keys() >= set(names):
+        raise argparse.ArgumentTypeError(f"must be some of {', '.join(known)}; got {text!r}")
+    return tuple(known[name] for name in names)
+
+
+def _count(text: str, least: int = 1) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}; got {text!r}")
+    return int(text)
+
+
+def _picture(text: str) -> Path:
+    if Path(text).suffix not in (".png", ".svg", ".pdf"):
+        raise argparse.ArgumentTypeError(f"must end in .png, .svg or .pdf; got {text!r}")
+    return Path(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Requests go out to one server or two, in turn; each answer's time and the stages that it tells are kept."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from collections.abc import Sequence as ListOf
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import requests
+from PIL import Image
+
+from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
+from gltf_render_server.protocol import ImageType
+
+from .errors import BenchmarkError
+from .sequences import SceneRequest, Sequence
+
+__all__ = ["Sample", "Server", "ServerName", "play"]
+
+ServerName = Literal["server", "peer"]
+
+_GREETING_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is measured.
+
+    Attributes
+    ----------
+    name : {"server", "peer"}
+        Its part: a ratio is the peer's time over the server's.
+    url : str
+    timeout_s : float
+        How long to wait for an answer.
+    """
+
+    name: ServerName
+    url: str
+    timeout_s: float
+
+    @cached_property
+    def client(self) -> RenderClient:
+        """The client that asks it."""
+        return RenderClient(self.url, self.timeout_s)
+
+    def greet(self) -> dict[str, Any]:
+        """Return what it tells of itself; nothing, if it tells nothing.
+
+        Raises
+        ------
+        BenchmarkError
+            It cannot be reached.
+        """
+        try:
+            return RenderClient(self.url, _GREETING_TIMEOUT_S).health()
+        except (RenderClientError, requests.exceptions.JSONDecodeError):
+            return {}  # it is there, and has no such page
+        except requests.RequestException as error:
+            raise BenchmarkError(
+                f"{self.url} cannot be reached: {_reason(error)}\n{self._advice()}"
+            ) from error
+
+    def _advice(self) -> str:
+        if self.name == "server":
+            return (
+                "Start it in another terminal (gltf-render-server --port 8000), or name another with --url."
+            )
+        return "Start the peer, or leave --peer-url out to measure one server alone."
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answered request.
+
+    Attributes
+    ----------
+    server : {"server", "peer"}
+    image_type : ImageType
+    frame : int
+        0 is the first after the warm-up.
+    elapsed_ms : float
+        From connecting to the last byte, as the client sees it.
+    stages_ms : dict of str to float
+        What the server tells in ``Server-Timing``.
+    sent_bytes, received_bytes : int
+        Sizes of the request's form and of the picture.
+    """
+
+    server: ServerName
+    image_type: ImageType
+    frame: int
+    elapsed_ms: float
+    stages_ms: dict[str, float]
+    sent_bytes: int
+    received_bytes: int
+
+
+def play(
+    sequence: Sequence,
+    servers: ListOf[Server],
+    image_types: ListOf[ImageType],
+    *,
+    frames: int,
+    warm_up: int,
+    failures: dict[ServerName, str] | None = None,
+) -> Iterator[Sample]:
+    """Ask for every image of frame after frame, each of all servers in turn, another one first each time.
+
+    Parameters
+    ----------
+    sequence : Sequence
+    servers : sequence of Server
+    image_types : sequence of ImageType
+        In the order of asking.
+    frames, warm_up : int
+        The frames that count, and those before them that do not: their numbers are negative.
+    failures : dict, optional
+        Takes a server's failure, which then ends only that server's part; without, a failure ends everything.
+
+    Raises
+    ------
+    BenchmarkError
+        A server failed.
+    """
+    for number in range(warm_up + frames):
+        for image_type in image_types:
+            request = sequence.request(number, image_type)
+            for server in _in_turn(servers, number, failures):
+                try:
+                    yield _ask(server, request, image_type, number - warm_up)
+                except BenchmarkError as error:
+                    if failures is None:
+                        raise
+                    failures[server.name] = str(error)
+
+
+def _in_turn(
+    servers: ListOf[Server], number: int, failures: dict[ServerName, str] | None
+) -> Iterator[Server]:
+    first = number % len(servers)
+    for server in (*servers[first:], *servers[:first]):
+        if server.name not in (failures or ()):
+            yield server
+
+
+def _ask(server: Server, request: SceneRequest, image_type: ImageType, frame: int) -> Sample:
+    what = f"{image_type} of frame {frame} ({len(request.scene) / 1e6:.1f} MB)"
+    prepared = server.client.prepare(request.scene, request.fields)
+    started_s = time.perf_counter()
+    try:
+        answer = server.client.send(prepared)
+    except (RenderClientError, requests.RequestException) as error:
+        raise BenchmarkError(_failure(server, what, error)) from error
+    elapsed_ms = (time.perf_counter() - started_s) * 1000
+    _check_size(server, answer, request, what)
+    sent = len(prepared.body or b"")
+    return Sample(server.name, image_type, frame, elapsed_ms, answer.stages_ms, sent, len(answer.body))
+
+
+def _check_size(server: Server, answer: RenderAnswer, request: SceneRequest, what: str) -> None:
+    """Take a picture of another size for no answer, however fast it came."""
+    asked = int(request.fields["width"]), int(request.fields["height"])
+    try:
+        with Image.open(io.BytesIO(answer.body)) as image:
+            size = image.size
+    except OSError as error:
+        raise BenchmarkError(f"{server.url} answered {what} with no picture: {error}") from error
+    if size != asked:
+        raise BenchmarkError(f"{server.url} answered {what} with {size} pixels, where {asked} were asked")
+
+
+def _failure(server: Server, what: str, error: Exception) -> str:
+    if isinstance(error, RenderClientError):
+        return (
+            f"{server.url} does not render {what}: {error}\n"
+            "Its log may tell more; to go on without this kind of image, leave it out of --types."
+        )
+    if isinstance(error, requests.Timeout):
+        return (
+            f"{server.url} took longer than {server.timeout_s:g} s for {what}\n"
+            "Give it more (--timeout), or ask for less (--width, --height, --values, --types)."
+        )
+    return f"{server.url} went away during {what}: {_reason(error)}\nIts log may tell why; start it again."
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause, without the layers of the libraries."""
+    if error.__context__ is not None:
+        return _reason(error.__context__)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

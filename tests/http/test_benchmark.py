@@ -1,0 +1,184 @@
+"""The benchmark asks a real server, by HTTP, whose renderer is a fake."""
+
+import json
+import threading
+
+import pytest
+from waitress.server import create_server
+
+import benchmark
+from benchmarking import scenes
+from benchmarking.exchange import Server, play
+from benchmarking.sequences import Moving
+from gltf_render_server.errors import RenderError
+from gltf_render_server.protocol import ImageType
+from gltf_render_server.settings import ServerSettings
+
+
+@pytest.fixture
+def settings():
+    return ServerSettings(max_pixels=1_000_000, max_scene_mb=20.0, max_queue=2)
+
+
+@pytest.fixture
+def url(app):
+    server = create_server(app, host="127.0.0.1", port=0, max_request_body_size=2**30)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}"
+    server.trigger.pull_trigger(server.close)
+    thread.join(10)
+    server.task_dispatcher.shutdown()
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    still = scenes.small_scene(0)
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    for image_type, data in still.documents.items():
+        (folder / f"{image_type}.gltf").write_bytes(data)
+        (folder / f"{image_type}.json").write_text(json.dumps(still.fields[image_type]))
+    return folder
+
+
+def run(*arguments):
+    return benchmark.main([str(argument) for argument in arguments])
+
+
+def asked(renderer):
+    return [request.image_type for request in renderer.requests]
+
+
+def test_one_server_and_nothing_else(url, renderer, capsys):
+    assert run("--url", url, "--frames", 1) == 0
+    out = capsys.readouterr().out
+    assert "a furnished table" in out
+    for word in ("color", "depth", "label", "frame", "check", "import", "transport", "total"):
+        assert word in out
+    assert "peer" not in out
+    assert asked(renderer) == [*ImageType] * 2, "a frame for warming up, a frame that counts"
+    camera = renderer.requests[0].camera
+    assert (camera.width, camera.height) == (640, 480)
+    assert len({request.scene.camera_to_world.tobytes() for request in renderer.requests}) == 2
+
+
+def test_two_servers_json_and_plot(url, shelf, renderer, tmp_path, capsys):
+    kept, drawn = tmp_path / "result.json", tmp_path / "plot.png"
+    options = ("--scenes", shelf, "--order", "label,depth", "--frames", 4, "--warm-up", 0, "--width", 64)
+    assert run("--url", url, "--peer-url", url, *options, "--json", kept, "--plot", drawn) == 0
+    assert "peer / server" in capsys.readouterr().out
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+    record = json.loads(kept.read_text())
+    assert record["servers"]["peer"]["url"] == url
+    assert record["servers"]["server"]["about"]["fake_version"] == "1.2.3"
+    [shelf_run] = record["runs"]
+    assert shelf_run["name"] == "shelf"
+    assert len(shelf_run["samples"]) == 4 * 2 * 2
+    assert shelf_run["ratio"].keys() == {"label", "depth", "frame"}
+    assert shelf_run["timing"]["server"]["frame"]["median_ms"] > 0
+    assert list(shelf_run["stages_ms"]["server"]) == [*shelf_run["samples"][0]["stages_ms"], "transport"]
+    assert asked(renderer) == [ImageType.LABEL] * 2 + [ImageType.DEPTH] * 2 + asked(renderer)[4:]
+    assert renderer.requests[0].camera.width == 64
+
+
+def test_servers_take_turns_in_being_first(url):
+    servers = [Server("server", url, 10), Server("peer", url, 10)]
+    samples = list(play(Moving(scenes.small_scene(0)), servers, [ImageType.DEPTH], frames=2, warm_up=1))
+    assert [(sample.frame, sample.server) for sample in samples] == [
+        (-1, "server"),
+        (-1, "peer"),
+        (0, "peer"),
+        (0, "server"),
+        (1, "server"),
+        (1, "peer"),
+    ]
+    assert all(sample.elapsed_ms > sum(sample.stages_ms.values()) > 0 for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "points"),
+    [
+        ("objects", "3,9", [3, 9]),
+        ("scene-size", "0.2,0.4", [0.2, 0.4]),
+        ("image-size", "16x12,32x24", [192, 768]),
+    ],
+)
+def test_growth(url, shelf, tmp_path, capsys, measure, values, points):
+    kept, drawn = tmp_path / "result.json", tmp_path / "plot.svg"
+    recorded = ("--scenes", shelf) if measure == "image-size" else ()
+    options = ("--measure", measure, "--values", values, "--frames", 2, "--json", kept, "--plot", drawn)
+    assert run("--url", url, *options, *recorded) == 0
+    assert f"how cost grows with {measure}" in capsys.readouterr().out
+    assert [each["value"] for each in json.loads(kept.read_text())["runs"]] == points
+    assert "<svg" in drawn.read_text()
+
+
+def test_growth_goes_on_after_a_failure(url, tmp_path, capsys):
+    kept = tmp_path / "result.json"
+    options = ("--measure", "scene-size", "--values", "0.2,25,0.4", "--frames", 1, "--types", "depth")
+    assert run("--url", url, *options, "--json", kept) == 0
+    out = capsys.readouterr().out
+    assert "failed" in out
+    assert "25 MB: " in out
+    assert "--max-scene-mb" in out
+    runs = json.loads(kept.read_text())["runs"]
+    assert [bool(each["samples"]) for each in runs] == [True, False, True]
+
+
+def test_memory(url, tmp_path, capsys):
+    kept, drawn = tmp_path / "result.json", tmp_path / "plot.pdf"
+    assert run("--url", url, "--measure", "memory", "--frames", 5, "--json", kept, "--plot", drawn) == 0
+    assert "resident memory over 18 requests" in capsys.readouterr().out
+    [memory] = json.loads(kept.read_text())["runs"]
+    assert memory["readings"][-1]["requests"] == 18
+    assert memory["memory"]["server"]["last_mb"] > 10
+    assert drawn.read_bytes().startswith(b"%PDF")
+
+
+def test_what_does_not_work_is_told(url, shelf, renderer, tmp_path, capsys):
+    def message(*arguments):
+        assert run(*arguments) == 1
+        return " ".join(capsys.readouterr().err.split())
+
+    nobody = ("--url", "http://127.0.0.1:1")
+    assert "cannot be reached: Connection refused Start it in another terminal" in message(*nobody)
+    assert "leave --peer-url out" in message("--url", url, "--peer-url", "http://127.0.0.1:1")
+    assert "there is no such folder" in message("--url", url, "--scenes", tmp_path / "nothing")
+    assert "make it first" in message("--url", url, "--json", tmp_path / "no" / "result.json")
+    elsewhere = ("--url", url, "--measure", "memory", "--values", "1")
+    assert "has no --values" in message(*elsewhere)
+    renderer.error = RenderError("no such lamp")
+    told = message("--url", url, "--scenes", shelf)
+    assert "does not render color of frame -1 (0.1 MB): 500: no such lamp" in told
+    assert "leave it out of --types" in told
+    renderer.error = None
+
+
+def test_a_picture_of_another_size_is_no_answer(url, shelf, renderer, monkeypatch, capsys):
+    answer = renderer.render
+    monkeypatch.setattr(renderer, "render", lambda request: smaller(answer(request)))
+
+    def smaller(image):
+        return type(image)(image.pixels[:2, :2], image.stages_ms)
+
+    assert run("--url", url, "--scenes", shelf) == 1
+    assert "(2, 2) pixels, where (640, 480) were asked" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--url", "127.0.0.1:8000"),
+        ("--types", "colour"),
+        ("--frames", "0"),
+        ("--plot", "plot.doc"),
+        ("--measure", "everything"),
+    ],
+)
+def test_options_that_are_wrong(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
