@@ -100,6 +100,7 @@ class BaseScene:
     def light(self, *, scene_brings_lights: bool) -> None:
         """Choose the world of the colour picture for a client's scene with or without lights of its own."""
         wants_default = not (scene_brings_lights or self._brings_light)
+        self.colour.cycles.use_light_tree = self._uses_light_tree and not wants_default  # for many lights
         if self._settings.environment is not None or wants_default:
             self.colour.world = self._environment
         else:
@@ -166,6 +167,7 @@ class BaseScene:
             marker.camera = None  # it would take the camera's place at its frame
         self._own_world = self.colour.world
         self._brings_light = lighting.brings_light(self.colour)
+        self._uses_light_tree = self.colour.cycles.use_light_tree
         self._environment = self._environment_file and lighting.make_environment(self._environment_file)
 
     def _sources(self) -> object:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SettingsError
 from . import compat
@@ -56,6 +58,7 @@ _SHIPPED = {
     "sunset": _Exposure(1.474, 104, (1.136, 1.003, 0.771)),
 }
 
+_LARGEST_BAKED_PX = 2048  # the pixels of a larger HDRI do not show behind a scene
 _IMPORTANCE_MAP_PX = 512  # the automatic choice costs 3 s a picture, and no eye sees the difference
 _EEVEE_SUN_THRESHOLD = 10.0  # radiance above which EEVEE makes a sun of a part of the HDRI
 _EEVEE_SUN_ANGLE_RAD = math.radians(5)  # soft edges, as Cycles gives the shadows of the same HDRI
@@ -110,32 +113,22 @@ def make_environment(path: Path) -> bpy.types.World:
     world.sun_angle = _EEVEE_SUN_ANGLE_RAD
     is_shipped = path.parent == _shipped().resolve()
     exposure = _SHIPPED.get(path.stem, _Exposure()) if is_shipped else _Exposure()
-    _fill(compat.node_tree(world), _load(path), exposure)
+    image = _load(path)
+    if image.size[0] <= _LARGEST_BAKED_PX:
+        image = _baked(image, exposure)
+    _fill(compat.node_tree(world), image)
     return world
 
 
-def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image, exposure: _Exposure) -> None:
+def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image) -> None:
+    """Show an image as it is: every further node would be computed for each ray that light is sought by."""
     tree.nodes.clear()
-    coordinates = tree.nodes.new("ShaderNodeTexCoord")
-    mapping = tree.nodes.new("ShaderNodeMapping")
     texture = tree.nodes.new("ShaderNodeTexEnvironment")
-    tint = tree.nodes.new("ShaderNodeVectorMath")
     background = tree.nodes.new("ShaderNodeBackground")
     output = tree.nodes.new("ShaderNodeOutputWorld")
-    mapping.inputs["Rotation"].default_value[2] = math.radians(exposure.rotation_deg)
     texture.image = image
-    texture.interpolation = "Cubic"  # the pixels of a small HDRI do not show behind the scene
-    tint.operation = "MULTIPLY"
-    tint.inputs[1].default_value = exposure.tint
-    background.inputs["Strength"].default_value = exposure.strength
-    for source, target in (
-        (coordinates.outputs["Generated"], mapping.inputs["Vector"]),
-        (mapping.outputs["Vector"], texture.inputs["Vector"]),
-        (texture.outputs["Color"], tint.inputs[0]),
-        (tint.outputs["Vector"], background.inputs["Color"]),
-        (background.outputs["Background"], output.inputs["Surface"]),
-    ):
-        tree.links.new(source, target)
+    tree.links.new(texture.outputs["Color"], background.inputs["Color"])
+    tree.links.new(background.outputs["Background"], output.inputs["Surface"])
 
 
 def _load(path: Path) -> bpy.types.Image:
@@ -143,6 +136,28 @@ def _load(path: Path) -> bpy.types.Image:
     if not image.channels:
         raise SettingsError(f"--environment {path}: Blender cannot read this image")
     return image
+
+
+def _baked(source: bpy.types.Image, exposure: _Exposure) -> bpy.types.Image:
+    """Put the exposure into the pixels, and smooth them, so that they do not show behind the scene."""
+    width, height = source.size
+    pixels = np.empty(width * height * 4, np.float32)
+    source.pixels.foreach_get(pixels)
+    baked = pixels.reshape(height, width, 4)
+    baked[..., :3] *= np.multiply(exposure.strength, exposure.tint)
+    baked = np.roll(baked, round(exposure.rotation_deg / 360 * width), axis=1)
+    baked = _smoothed(np.pad(baked, ((1, 1), (0, 0), (0, 0)), "edge"), 0)[1:-1]
+    baked = _smoothed(baked, 1)
+    image = bpy.data.images.new("Environment", width, height, float_buffer=True)
+    image.pixels.foreach_set(baked.reshape(-1))
+    bpy.data.images.remove(source)
+    return image
+
+
+def _smoothed(pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Filter by a cubic B-spline at whole pixels; (height, width, 4) float32, in a circle along `axis`."""
+    before, after = np.roll(pixels, 1, axis), np.roll(pixels, -1, axis)
+    return (before + after + 4 * pixels) / np.float32(6)
 
 
 def _shipped() -> Path:
