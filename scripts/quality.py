@@ -141,7 +141,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""\
 References take minutes, and are kept in the cache; empty it when the look of a scene has changed, or what
-is measured is the change. Needs the dependency group "benchmark" (pip install --group benchmark).
+is measured is the change. Needs the dependency group "quality" (pip install --group quality).
 
   scripts/quality.py --plot docs/images/quality.png
   scripts/quality.py --scenes tea_table --variants all --json variants.json""",

@@ -25,7 +25,12 @@ def parsed(sequence, frame, image_type):
 
 
 def places(scene):
-    return np.array([placement.matrix for placement in scene.placements])
+    return scene.placements.matrix
+
+
+def placed(scene, mesh):
+    of_mesh = [scene.primitives[index].mesh == mesh for index in scene.placements.primitive]
+    return scene.placements.matrix[of_mesh]
 
 
 def record(folder, still):
@@ -94,8 +99,8 @@ def test_nodes_below_others_move_in_the_world():
     wrapped = scenes.StillScene("wrapped", documents, still.fields)
     rest = parse_scene(documents[COLOR], extensions=frozenset())
     moved = parsed(Moving(wrapped), 4, COLOR)
-    [before] = [place.matrix for place in rest.placements if rest.primitives[place.primitive].mesh == 0]
-    [after] = [place.matrix for place in moved.placements if moved.primitives[place.primitive].mesh == 0]
+    [before] = placed(rest, mesh=0)
+    [after] = placed(moved, mesh=0)
     np.testing.assert_allclose(before[:3, 3], (0.3, 0.2, 0.4))
     assert 1e-4 < np.linalg.norm(after[:2, 3] - before[:2, 3]) < 0.02
     assert after[2, 3] == pytest.approx(before[2, 3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -113,7 +114,7 @@ def make_environment(path: Path) -> bpy.types.World:
     world.sun_angle = _EEVEE_SUN_ANGLE_RAD
     is_shipped = path.parent == _shipped().resolve()
     exposure = _SHIPPED.get(path.stem, _Exposure()) if is_shipped else _Exposure()
-    image = _load(path)
+    image: Any = _load(path)
     if image.size[0] <= _LARGEST_BAKED_PX:
         image = _baked(image, exposure)
     _fill(compat.node_tree(world), image)
@@ -138,8 +139,8 @@ def _load(path: Path) -> bpy.types.Image:
     return image
 
 
-def _baked(source: bpy.types.Image, exposure: _Exposure) -> bpy.types.Image:
-    """Put the exposure into the pixels, and smooth them, so that they do not show behind the scene."""
+def _baked(source: Any, exposure: _Exposure) -> bpy.types.Image:
+    """Make an image with the exposure in its pixels, smoothed, so that these do not show behind the scene."""
     width, height = source.size
     pixels = np.empty(width * height * 4, np.float32)
     source.pixels.foreach_get(pixels)
@@ -148,7 +149,7 @@ def _baked(source: bpy.types.Image, exposure: _Exposure) -> bpy.types.Image:
     baked = np.roll(baked, round(exposure.rotation_deg / 360 * width), axis=1)
     baked = _smoothed(np.pad(baked, ((1, 1), (0, 0), (0, 0)), "edge"), 0)[1:-1]
     baked = _smoothed(baked, 1)
-    image = bpy.data.images.new("Environment", width, height, float_buffer=True)
+    image: Any = bpy.data.images.new("Environment", width, height, float_buffer=True)
     image.pixels.foreach_set(baked.reshape(-1))
     bpy.data.images.remove(source)
     return image
