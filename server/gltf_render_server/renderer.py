@@ -37,7 +37,7 @@ class RenderedImage:
         inf = no hit.
         label: (height, width, 3) uint8, exact label colours; white = no label.
     stages_ms : dict of str to float
-        Milliseconds in each stage (``import``, ``render``), in order.
+        Milliseconds in each stage (such as ``import`` and ``render``), in order.
     """
 
     pixels: Pixels
@@ -58,7 +58,7 @@ class Renderer(Protocol):
         ...
 
     def render(self, request: RenderRequest) -> RenderedImage:
-        """Render one request; the next call must not see anything of it.
+        """Render one request; the answer to the next must not depend on it.
 
         Raises
         ------

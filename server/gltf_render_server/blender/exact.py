@@ -19,6 +19,7 @@ from .stopwatch import Stopwatch
 
 __all__ = ["ExactStage"]
 
+_MOST_RECENT = 16  # a rig of cameras, each asked for depth and then for labels
 _MOST_RECENT_BYTES = 64 * 2**20
 
 
@@ -100,8 +101,12 @@ class _RecentPasses:
 
     def keep(self, view: _View, result: ExactPass) -> None:
         self._passes[view] = result
-        while len(self._passes) > 1 and sum(map(_bytes, self._passes.items())) > _MOST_RECENT_BYTES:
+        while len(self._passes) > 1 and self._is_too_much():
             self._passes.popitem(last=False)
+
+    def _is_too_much(self) -> bool:
+        size = sum(map(_bytes, self._passes.items()))
+        return len(self._passes) > _MOST_RECENT or size > _MOST_RECENT_BYTES
 
 
 def _bytes(item: tuple[_View, ExactPass]) -> int:
