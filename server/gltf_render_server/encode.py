@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401  else loaded with the first image
 
 from .protocol import DepthRange, ImageType, RenderRequest
 

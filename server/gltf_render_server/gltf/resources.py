@@ -8,7 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import pybase64
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import (
+    Image,
+    JpegImagePlugin,  # noqa: F401  these three are else loaded with the first image
+    PngImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
 
 from ..errors import SceneError
 from . import schema
