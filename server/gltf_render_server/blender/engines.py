@@ -28,7 +28,8 @@ _logger = logging.getLogger(__name__)
 
 _GPUS_BEST_FIRST = ("OPTIX", "CUDA", "HIP", "ONEAPI", "METAL")
 _PIXEL_FILTER_WIDTH_PX = 0.01  # Blender's minimum: the one sample falls 4e-7 px from the pixel's centre
-_SAMPLES_FOR_WANT_OF_A_DENOISER = 16
+_SAMPLES_FOR_WANT_OF_A_DENOISER = 8
+_THRESHOLD_FOR_WANT_OF_A_DENOISER = 0.05
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def _apply_preset(scene: bpy.types.Scene, preset: Preset) -> None:
     if not _set_denoiser(cycles):
         _logger.warning("this Blender was built without a denoiser: colour takes more samples instead")
         cycles.samples *= _SAMPLES_FOR_WANT_OF_A_DENOISER
+        cycles.use_adaptive_sampling = True
+        cycles.adaptive_threshold = preset.noise_threshold or _THRESHOLD_FOR_WANT_OF_A_DENOISER
         return
     cycles.use_denoising = True
     cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
