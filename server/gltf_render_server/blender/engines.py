@@ -55,7 +55,7 @@ class Preset:
 
 PRESETS: dict[Quality, Preset] = {
     "preview": Preset(samples=8, noise_threshold=0.0, prefilter="FAST", eevee_samples=16),
-    "balanced": Preset(samples=32, noise_threshold=0.0, prefilter="ACCURATE", eevee_samples=32),
+    "balanced": Preset(samples=36, noise_threshold=0.0, prefilter="ACCURATE", eevee_samples=32),
     "final": Preset(samples=128, noise_threshold=0.01, prefilter="ACCURATE", eevee_samples=64),
 }
 
