@@ -1,12 +1,17 @@
 """The same request gives the same bytes, whatever came before."""
 
+import base64
+import io
+import json
 import random
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from defaults import CAMERA, FAST
-from drake_like import DrakeScene, box, look_at, sphere, translation
+from drake_like import DrakeScene, add_accessor, box, look_at, sphere, translation
+from PIL import Image
 
 from gltf_render_server.settings import ServerSettings
 
@@ -69,3 +74,39 @@ def test_a_failed_request_leaves_nothing(studio, table, monkeypatch):
             studio.image(table.to_bytes(), "color", FAST)
     assert counted() == before
     assert studio.image(table.to_bytes(), "color", FAST).tobytes() == expected
+
+
+def shared_image(*slots):
+    """A floor and a box with one image between them, each in a slot of its own; None = plain."""
+    document = DrakeScene(
+        [box((3, 3, 0.1), translation(0, 0, -0.05), 1), box((0.6, 0.6, 0.6), translation(0, 0, 0.3), 2)],
+        look_at((1.6, -1.9, 1.5), (0, 0, 0.2)),
+    ).document()
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 255, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    document |= {"images": [{"uri": uri}], "textures": [{"source": 0}]}
+    for index, slot in enumerate(slots):
+        attributes = document["meshes"][index]["primitives"][0]["attributes"]
+        uv = np.linspace(0, 1, 16, dtype="<f4").reshape(-1, 2)
+        attributes["TEXCOORD_0"] = add_accessor(document, uv, "VEC2")
+        if slot:
+            document["materials"][index]["pbrMetallicRoughness"][slot] = {"index": 0}
+    return json.dumps(document).encode()
+
+
+def test_what_one_material_makes_of_an_image_is_nothing_to_another(studio):
+    both = shared_image("baseColorTexture", "metallicRoughnessTexture")
+    studio.close()
+    first = studio.image(both, "color")
+    assert len([image for image in bpy.data.images if image.name.startswith("images[")]) == 2
+    studio.close()
+    studio.image(shared_image("baseColorTexture", None), "color")
+    np.testing.assert_array_equal(studio.image(both, "color"), first)
+
+
+def test_an_image_that_is_used_alike_is_kept_once(studio):
+    studio.close()
+    studio.image(shared_image("baseColorTexture", "baseColorTexture"), "color")
+    assert len([image for image in bpy.data.images if image.name.startswith("images[")]) == 1

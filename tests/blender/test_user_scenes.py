@@ -223,3 +223,53 @@ def test_own_environment_file(studio, client_scene, tmp_path):
     broken.write_bytes(b"nothing")
     with pytest.raises(SettingsError, match=r"broken\.exr: Blender cannot read"):
         studio.renderer(ServerSettings(environment=str(broken)))
+
+
+def test_an_environment_that_the_blend_uses_too_stays_its_own(studio, client_scene, tmp_path):
+    file = tmp_path / "sky.exr"
+    image = bpy.data.images.new("sky", 8, 4, float_buffer=True)
+    image.filepath_raw, image.file_format = str(file), "OPEN_EXR"
+    image.save()
+
+    def use(scene):
+        material = bpy.data.materials.new("Picture")
+        material.use_nodes = True
+        node = material.node_tree.nodes.new("ShaderNodeTexImage")
+        node.image = bpy.data.images.load(str(file))
+        scene.objects["Camera Node"].data.materials.append(material)
+
+    blend = make_blend(tmp_path / "room.blend", use)
+    studio.image(client_scene.to_bytes(), "color", with_blend(blend, environment=str(file)))
+    nodes = bpy.data.materials["Picture"].node_tree.nodes
+    assert [node.image.name for node in nodes if node.type == "TEX_IMAGE"] == ["sky.exr"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".hdr"])
+def test_eight_bits_and_floats_light_alike(studio, client_scene, tmp_path, suffix):
+    """A byte image holds sRGB, a float image linear light; 0.5 is 0.214."""
+    is_float = suffix == ".hdr"
+    image = bpy.data.images.new("grey", 8, 4, float_buffer=is_float)
+    value = 0.214 if is_float else 0.5
+    image.pixels = [value, value, value, 1.0] * 32
+    image.filepath_raw = str(tmp_path / f"grey{suffix}")
+    image.file_format = "HDR" if is_float else "PNG"
+    image.save()
+    settings = ServerSettings(
+        samples=4, environment=str(tmp_path / f"grey{suffix}"), view_transform="Standard"
+    )
+    sky = studio.image(client_scene.to_bytes(), "color", settings)[0, 0]
+    np.testing.assert_allclose(sky, 127, atol=3)
+
+
+def test_a_blend_that_could_not_be_opened_for_a_while(studio, client_scene, blend, tmp_path):
+    settings = with_blend(blend)
+    renderer = studio.renderer(settings)
+    data = client_scene.to_bytes()
+    first = {kind: ask(renderer, data, kind) for kind in ("depth", "color")}
+    kept = blend.rename(tmp_path / "kept.blend")
+    blend.write_bytes(b"nothing")
+    with pytest.raises(SettingsError, match="cannot open it"):
+        ask(renderer, data, "depth")
+    kept.replace(blend)
+    for kind, image in first.items():
+        np.testing.assert_array_equal(ask(renderer, data, kind), image)

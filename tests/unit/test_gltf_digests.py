@@ -156,3 +156,31 @@ def test_lights_count_by_what_they_shed():
         document["nodes"].append({"extensions": {"KHR_lights_punctual": {"light": index}}})
     first, second, third = parsed(document).light_sources
     assert first == second != third
+
+
+def test_what_cannot_be_read_is_not_the_same_as_nothing():
+    document = textured()
+    document["textures"][0] = {}
+    empty = parsed(document).surfaces[0].material
+    document["textures"][0] = {"extensions": {"KHR_texture_basisu": {"source": 0}}}
+    assert parsed(document).surfaces[0].material != empty
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**70), 1.5, [2**80], None])
+def test_any_number_can_be_digested(value):
+    document = textured()
+    document["materials"][0]["extensions"] = {"EXT_numbers": {"n": value}}
+    document["samplers"][0]["extras"] = {"n": value}
+    assert parsed(document).surfaces
+
+
+@pytest.mark.parametrize("holder", ["material", "pbr"])
+def test_a_texture_reference_in_the_wrong_place_is_dropped(holder):
+    document = textured()
+    material = document["materials"][0]
+    pbr = material["pbrMetallicRoughness"]
+    target, key = (material, "baseColorTexture") if holder == "material" else (pbr, "normalTexture")
+    target[key] = {"index": 99}
+    scene = parsed(document)
+    assert scene.surfaces
+    assert any(key in warning for warning in scene.warnings)

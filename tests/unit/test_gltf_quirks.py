@@ -198,7 +198,7 @@ def test_geometry_alone_brings_nothing_else():
 def test_pictures_bring_what_they_need():
     out = written(parsed(rich_document()))
     assert len(out["materials"]) == 2
-    assert len(out["images"]) == 2
+    assert [image["name"] for image in out["images"]] == ["images[0]", "images[1]", "images[0]"], "by use"
     assert out["extensionsUsed"] == ["EXT_texture_webp", "KHR_lights_punctual", "KHR_materials_clearcoat"]
     assert "extensionsRequired" not in out
     assert "WEIGHTS_0" not in out["meshes"][0]["primitives"][0]["attributes"]

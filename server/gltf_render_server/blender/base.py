@@ -1,6 +1,6 @@
 """What the server itself brings: an empty scene or the user's .blend, with the settings applied.
 
-Knows nothing of requests. It is opened once, and again when a file that it was made from has changed.
+Does not render. It is opened once, and again when a file that it was made from has changed.
 """
 
 from __future__ import annotations
@@ -89,9 +89,10 @@ class BaseScene:
         sources = self._sources()
         if sources == self._made_from:
             return False
+        self._made_from = None  # until all of it is there
         if not self._is_untouched:
             self._open()
-        self._made_from, self._is_untouched = None, False
+        self._is_untouched = False
         _run_script(self._settings.bpy_settings_file)
         self._prepare()
         self._made_from = sources

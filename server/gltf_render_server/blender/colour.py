@@ -46,9 +46,10 @@ class ColourStage:
             Blender cannot render it.
         """
         scene, placements = request.scene, request.scene.placements
-        self._parts.load(scene)
+        placed = placements.primitive.tolist()
+        self._parts.load(scene, placed)
         self._base.light(scene_brings_lights=bool(scene.lights))
-        meshes = tuple(scene.surfaces[index] for index in placements.primitive.tolist())
+        meshes = tuple(scene.surfaces[index] for index in placed)
         lights = np.array([light.matrix for light in scene.lights]).reshape(-1, 4, 4)
         to_blender = self._base.from_client(scene.camera_to_world)
         matrices = to_blender @ np.concatenate([placements.matrix, lights])

@@ -79,7 +79,7 @@ class ExactStage:
         view = _View(layout, matrices.tobytes() + camera_to_world.tobytes(), request.camera)
         if (known := self._recent.find(view)) is not None:
             return known
-        self._parts.load(scene)
+        self._parts.load(scene, placed)
         is_new = self.scene.show(layout, matrices)
         camera = self._base.aim(request.camera, camera_to_world)
         watch.lap("import" if is_new else "update")

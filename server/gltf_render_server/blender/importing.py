@@ -94,6 +94,7 @@ class Importer:
         kept: set[bpy.types.ID] = set()
         try:
             self._import(document)
+            _share_images(set(bpy.data.images) - before)
             found = _parts(self._workshop)
             meshes = {index: _mesh_part(found, index, scene.primitives[index]) for index in primitives}
             lamps = {index: found["grs_light", index] for index in lights}
@@ -146,6 +147,17 @@ def _clean_up(before: set[bpy.types.ID], kept: set[bpy.types.ID]) -> set[bpy.typ
     keys = {item for item in new if isinstance(item, bpy.types.Key)}  # each goes with its mesh
     bpy.data.batch_remove(list(new - shared - keys))
     return remove_unused(shared)
+
+
+def _share_images(images: Iterable[Any]) -> None:
+    """Let one image serve for all that the writer has written more than once, where all are used alike."""
+    shared: dict[tuple[str, str, str], Any] = {}
+    for image in sorted(images, key=lambda image: image.name):
+        if image.source == "FILE":
+            place, colours = image.name.partition(".")[0], image.colorspace_settings.name
+            first = shared.setdefault((place, colours, image.alpha_mode), image)
+            if image != first:
+                image.user_remap(first)
 
 
 def _parts(workshop: bpy.types.Scene) -> dict[tuple[str, int], Part[Any]]:

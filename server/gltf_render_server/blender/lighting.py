@@ -115,7 +115,7 @@ def make_environment(path: Path) -> bpy.types.World:
     is_shipped = path.parent == _shipped().resolve()
     exposure = _SHIPPED.get(path.stem, _Exposure()) if is_shipped else _Exposure()
     image: Any = _load(path)
-    if image.size[0] <= _LARGEST_BAKED_PX:
+    if image.is_float and image.size[0] <= _LARGEST_BAKED_PX:
         image = _baked(image, exposure)
     _fill(compat.node_tree(world), image)
     return world
@@ -133,7 +133,7 @@ def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image) -> None:
 
 
 def _load(path: Path) -> bpy.types.Image:
-    image = bpy.data.images.load(str(path), check_existing=True)
+    image = bpy.data.images.load(str(path), check_existing=False)
     if not image.channels:
         raise SettingsError(f"--environment {path}: Blender cannot read this image")
     return image

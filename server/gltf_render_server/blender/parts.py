@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any, Protocol
 
 import bpy
@@ -20,8 +20,14 @@ PartKey = Hashable
 class Parts(Protocol):
     """The parts that one of Blender's scenes is made of."""
 
-    def load(self, scene: Scene) -> None:
-        """Load what a client's scene has and is not there yet.
+    def load(self, scene: Scene, primitives: Iterable[int]) -> None:
+        """Load what is not there yet.
+
+        Parameters
+        ----------
+        scene : Scene
+        primitives : iterable of int
+            Indices into ``scene.primitives``, of all that is to be shown.
 
         Raises
         ------
@@ -57,9 +63,10 @@ class Shapes:
     def __getitem__(self, key: Any) -> Part[Any]:
         return self._parts[key]
 
-    def load(self, scene: Scene) -> None:
+    def load(self, scene: Scene, primitives: Iterable[int]) -> None:
         """See `Parts.load`."""
-        missing = {key: index for index, key in enumerate(scene.shapes) if key not in self._parts}
+        keys = {scene.shapes[index]: index for index in primitives}
+        missing = {key: index for key, index in keys.items() if key not in self._parts}
         compressed = {index for index in missing.values() if scene.primitives[index].is_compressed}
         imported: dict[int, Part[bpy.types.Mesh]] = {}
         if compressed:
@@ -92,9 +99,10 @@ class Surfaces:
     def __getitem__(self, key: Any) -> Part[Any]:
         return self._meshes.get(key) or self._lights[key]
 
-    def load(self, scene: Scene) -> None:
+    def load(self, scene: Scene, primitives: Iterable[int]) -> None:
         """See `Parts.load`."""
-        missing = {key: index for index, key in enumerate(scene.surfaces) if key not in self._meshes}
+        keys = {scene.surfaces[index]: index for index in primitives}
+        missing = {key: index for key, index in keys.items() if key not in self._meshes}
         lights = {key: index for index, key in enumerate(scene.light_sources) if key not in self._lights}
         if not missing and not lights:
             return

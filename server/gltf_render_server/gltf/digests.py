@@ -9,7 +9,7 @@ import msgspec
 from blake3 import blake3
 
 from . import schema
-from .extensions import DRACO, LIGHTS, WEBP
+from .extensions import BASISU, DRACO, LIGHTS, WEBP
 from .materials import copy_material, is_drawn_attribute, is_of_drakes_primitive
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def light_digests(scene: Scene) -> tuple[Digest, ...]:
 
 def _digest(*parts: object) -> Digest:
     """Digest what JSON can hold, and digests."""
-    return blake3(msgspec.msgpack.encode(parts, order="deterministic")).digest()
+    return blake3(msgspec.json.encode(parts, order="deterministic")).digest()
 
 
 class _Digester:
@@ -95,7 +95,8 @@ class _Digester:
         )
 
     def light(self, index: int) -> Digest:
-        return _digest(self._json["extensions"][LIGHTS]["lights"][index])
+        source = self._json["extensions"][LIGHTS]["lights"][index]
+        return _digest({key: value for key, value in source.items() if key not in ("extras", "name")})
 
     def _once(self, key: Hashable, digest: Callable[[], Digest]) -> Digest:
         found = self._known.get(key)
@@ -151,15 +152,19 @@ class _Digester:
         content.pop("name", None)
         return [content, is_of_drakes_primitive(self._json["asset"], item)]
 
-    def _replace_texture(self, reference: dict[str, Any]) -> None:
+    def _replace_texture(self, _: str, reference: dict[str, Any]) -> None:
         index = reference["index"]
         digest = self._once(("texture", index), lambda: self._texture(self._source.textures[index]))
         reference["index"] = digest.hex()
 
     def _texture(self, texture: schema.Texture) -> Digest:
-        webp = (texture.extensions or {}).get(WEBP)
+        extensions = texture.extensions or {}
+        webp = extensions.get(WEBP)
         return _digest(
-            None if texture.sampler is None else self._json["samplers"][texture.sampler],
+            BASISU in extensions,
+            None
+            if texture.sampler is None
+            else msgspec.structs.astuple(self._source.samplers[texture.sampler]),
             None if texture.source is None else self._image(texture.source),
             None if webp is None else self._image(webp["source"]),
         )

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["copy_material", "is_drawn_attribute", "is_of_drakes_primitive"]
+__all__ = ["copy_material", "holds_colour", "is_drawn_attribute", "is_of_drakes_primitive"]
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
+_COLOUR_TEXTURES = {
+    "baseColorTexture",
+    "diffuseTexture",
+    "emissiveTexture",
+    "sheenColorTexture",
+    "specularColorTexture",
+    "specularGlossinessTexture",
+}
 _UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
 
 Json = dict[str, Any]
 
 
-def copy_material(material: Any, replace_texture: Callable[[Json], None]) -> Any:
+def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -> Any:
     """Copy a material's JSON without its extras.
 
     Parameters
     ----------
     material : JSON
-    replace_texture : callable of dict
-        Called with the copy of each texture reference, at any depth, to change its ``index``.
+    replace_texture : callable of str, dict
+        Called with the name and the copy of each texture reference, at any depth, to change its ``index``.
     """
     if isinstance(material, list):
         return [copy_material(item, replace_texture) for item in material]
@@ -30,8 +38,13 @@ def copy_material(material: Any, replace_texture: Callable[[Json], None]) -> Any
     copy = {key: copy_material(item, replace_texture) for key, item in material.items() if key != "extras"}
     for key, item in copy.items():
         if key.endswith("Texture") and isinstance(item, dict) and "index" in item:
-            replace_texture(item)
+            replace_texture(key, item)
     return copy
+
+
+def holds_colour(texture: str) -> bool:
+    """Whether a texture of that name in a material holds colours rather than data."""
+    return texture in _COLOUR_TEXTURES
 
 
 def is_drawn_attribute(name: str) -> bool:

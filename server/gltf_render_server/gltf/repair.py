@@ -17,15 +17,8 @@ from .resources import is_draco_view
 
 __all__ = ["repair_draco", "repair_json"]
 
-_OWN_TEXTURES = frozenset(
-    {
-        "baseColorTexture",
-        "emissiveTexture",
-        "metallicRoughnessTexture",
-        "normalTexture",
-        "occlusionTexture",
-    }
-)
+_OWN_TEXTURES = frozenset({"emissiveTexture", "normalTexture", "occlusionTexture"})
+_OWN_PBR_TEXTURES = frozenset({"baseColorTexture", "metallicRoughnessTexture"})
 
 Json = dict[str, Any]
 
@@ -163,9 +156,11 @@ def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
     """
     count = len(_list(document, "textures"))
     for index, material in enumerate(_list(document, "materials")):
-        holders = (material, material.get("pbrMetallicRoughness"))
+        pbr = material.get("pbrMetallicRoughness")
         for holder, key in _texture_references(material):
-            is_own = key in _OWN_TEXTURES and any(holder is own for own in holders)
+            is_own = (holder is material and key in _OWN_TEXTURES) or (
+                holder is pbr and key in _OWN_PBR_TEXTURES
+            )
             if not is_own and not _is_index(holder[key].get("index"), count):
                 del holder[key]
                 warnings.append(f"materials[{index}]: its {key[:60]} points at no texture; dropped")

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import SceneError
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
-from .materials import copy_material, is_drawn_attribute, is_of_drakes_primitive
+from .materials import copy_material, holds_colour, is_drawn_attribute, is_of_drakes_primitive
 
 if TYPE_CHECKING:
     from .document import Scene
@@ -60,7 +60,8 @@ class _Writer:
         self._scene = scene
         self._json = scene.json
         self._out: dict[str, list[Json]] = {}
-        self._numbers: dict[tuple[str, int], int] = {}
+        self._numbers: dict[tuple[str, int, object], int] = {}
+        self._use: tuple[int, bool] | None = None
         self._extensions: set[str] = set()
         self._copiers: dict[str, Callable[[int, Json], Json]] = {
             "accessors": self._accessor,
@@ -86,13 +87,18 @@ class _Writer:
         return {name: value for name, value in document.items() if value != []}
 
     def _pick(self, kind: str, index: int) -> int:
-        """Copy an item of the document once, and return its new number."""
-        number = self._numbers.get((kind, index))
+        """Copy an item of the document once, and return its new number.
+
+        Textures and images once for each use: the importer's images know how they are used, and a material
+        must not depend on what others make of its images.
+        """
+        key = (kind, index, self._use if kind in ("textures", "images") else None)
+        number = self._numbers.get(key)
         if number is None:
             copy = self._copiers[kind](index, self._json[kind][index])
             items = self._out.setdefault(kind, [])
             items.append(copy)
-            number = self._numbers[kind, index] = len(items) - 1
+            number = self._numbers[key] = len(items) - 1
         return number
 
     def _node(self, index: int, detail: Detail) -> Json:
@@ -157,8 +163,8 @@ class _Writer:
         copy = _kept(item, "byteOffset", "byteLength", "byteStride", "target")
         return {"buffer": self._pick("buffers", item["buffer"]), **copy}
 
-    def _material(self, _: int, item: Json) -> Json:
-        copy = copy_material(item, self._renumber_texture)
+    def _material(self, index: int, item: Json) -> Json:
+        copy = copy_material(item, lambda name, texture: self._renumber_texture(index, name, texture))
         copy["doubleSided"] = True  # Drake culls nothing
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
@@ -169,7 +175,8 @@ class _Writer:
         self._extensions.update(copy.get("extensions") or ())
         return copy
 
-    def _renumber_texture(self, reference: Json) -> None:
+    def _renumber_texture(self, material: int, name: str, reference: Json) -> None:
+        self._use = (material, holds_colour(name))
         reference["index"] = self._pick("textures", reference["index"])
         extensions = reference.get("extensions")
         self._extensions.update(extensions if isinstance(extensions, dict) else ())
