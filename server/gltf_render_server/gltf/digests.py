@@ -10,7 +10,8 @@ from blake3 import blake3
 
 from . import schema
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
-from .materials import copy_material, is_drawn_attribute, is_of_drakes_primitive
+from .materials import copy_material, is_of_drakes_primitive
+from .writer import Detail
 
 if TYPE_CHECKING:
     from .document import Primitive, Scene
@@ -38,16 +39,14 @@ class Surface(NamedTuple):
 def shape_digests(scene: Scene) -> tuple[Digest, ...]:
     """Digest where the triangles of each of ``scene.primitives`` are, and nothing else."""
     digester = _Digester(scene)
-    return tuple(
-        digester.geometry(primitive, lambda name: name == "POSITION") for primitive in scene.primitives
-    )
+    return tuple(digester.geometry(primitive, Detail.SHAPE) for primitive in scene.primitives)
 
 
 def surface_digests(scene: Scene) -> tuple[Surface, ...]:
     """Digest what each of ``scene.primitives`` looks like."""
     digester = _Digester(scene)
     return tuple(
-        Surface(digester.geometry(primitive, is_drawn_attribute), digester.material(primitive))
+        Surface(digester.geometry(primitive, Detail.SURFACE), digester.material(primitive))
         for primitive in scene.primitives
     )
 
@@ -72,16 +71,16 @@ class _Digester:
         self._buffers = [memoryview(buffer) for buffer in scene.buffers]
         self._known: dict[Hashable, Digest] = {}
 
-    def geometry(self, primitive: Primitive, is_wanted: Callable[[str], bool]) -> Digest:
+    def geometry(self, primitive: Primitive, detail: Detail) -> Digest:
         mesh = self._source.meshes[primitive.mesh]
         source = mesh.primitives[primitive.number]
         return _digest(
             source.mode,
-            self._attributes(source.attributes, is_wanted),
+            self._attributes(source.attributes, detail),
             None if source.indices is None else self._accessor(source.indices),
-            [self._attributes(target, is_wanted) for target in source.targets or ()],
+            [self._attributes(target, detail) for target in source.targets or ()],
             primitive.weights,
-            self._draco(source, is_wanted) if primitive.is_compressed else None,
+            self._draco(source, detail) if primitive.is_compressed else None,
         )
 
     def material(self, primitive: Primitive) -> Digest:
@@ -104,12 +103,12 @@ class _Digester:
             found = self._known[key] = digest()
         return found
 
-    def _attributes(self, attributes: dict[str, int], is_wanted: Callable[[str], bool]) -> dict[str, Digest]:
-        return {name: self._accessor(index) for name, index in attributes.items() if is_wanted(name)}
+    def _attributes(self, attributes: dict[str, int], detail: Detail) -> dict[str, Digest]:
+        return {name: self._accessor(index) for name, index in attributes.items() if detail.includes(name)}
 
-    def _draco(self, primitive: schema.Primitive, is_wanted: Callable[[str], bool]) -> list[Any]:
+    def _draco(self, primitive: schema.Primitive, detail: Detail) -> list[Any]:
         extension = (primitive.extensions or {})[DRACO]
-        ids = {name: value for name, value in extension["attributes"].items() if is_wanted(name)}
+        ids = {name: value for name, value in extension["attributes"].items() if detail.includes(name)}
         return [self._view(extension["bufferView"]), ids]
 
     def _accessor(self, index: int) -> Digest:

@@ -19,7 +19,7 @@ from .digests import Digest, Surface, light_digests, shape_digests, surface_dige
 from .extensions import INSTANCING, LIGHTS
 from .graph import Graph, check_reach, nearest_rigid, trs_matrices
 from .repair import repair_draco, repair_json
-from .resources import check_images, check_views, decode_buffers, read_accessor
+from .resources import check_images, check_views, decode_buffers, read_values
 
 __all__ = ["LightPlacement", "Placements", "Primitive", "Scene", "parse_scene"]
 
@@ -328,9 +328,7 @@ def _instance_attribute(
 ) -> Matrix:
     if type(accessor) is not int or not 0 <= accessor < len(document.accessors):
         raise SceneError(f"there is no accessor {str(accessor)[:20]}", where)
-    values = read_accessor(document, buffers, accessor)
-    if document.accessors[accessor].normalized and values.dtype != np.float32:
-        values = np.maximum(values / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
+    values = read_values(document, buffers, accessor)
     if values.shape[1] != width or values.dtype != np.float32 or not np.isfinite(values).all():
         raise SceneError(f"must be {width} finite floats each", where)
     return values.astype(float)

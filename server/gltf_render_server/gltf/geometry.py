@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .document import Primitive, Scene
-from .resources import read_accessor
+from .resources import read_accessor, read_values
 
 __all__ = ["Triangles", "read_triangles"]
 
@@ -53,11 +53,7 @@ def read_triangles(scene: Scene, primitive: Primitive) -> Triangles:
 
 
 def _floats(scene: Scene, accessor: int) -> NDArray[np.float32]:
-    values = read_accessor(scene.source, scene.buffers, accessor)
-    floats = values.astype(np.float32)
-    if scene.source.accessors[accessor].normalized and values.dtype != np.float32:
-        floats = np.maximum(floats / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
-    return floats
+    return read_values(scene.source, scene.buffers, accessor).astype(np.float32)
 
 
 def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["copy_material", "holds_colour", "is_drawn_attribute", "is_of_drakes_primitive"]
+__all__ = ["copy_material", "holds_colour", "is_of_drakes_primitive"]
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
@@ -17,7 +17,6 @@ _COLOUR_TEXTURES = {
     "specularColorTexture",
     "specularGlossinessTexture",
 }
-_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
 
 Json = dict[str, Any]
 
@@ -45,11 +44,6 @@ def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -
 def holds_colour(texture: str) -> bool:
     """Whether a texture of that name in a material holds colours rather than data."""
     return texture in _COLOUR_TEXTURES
-
-
-def is_drawn_attribute(name: str) -> bool:
-    """Whether an attribute of a vertex is of use for a picture."""
-    return not name.startswith(_UNUSED_ATTRIBUTES)
 
 
 def is_of_drakes_primitive(asset: Json, material: Json) -> bool:

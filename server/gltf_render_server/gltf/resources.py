@@ -20,7 +20,7 @@ from ..errors import SceneError
 from . import schema
 from .extensions import WEBP
 
-__all__ = ["check_images", "check_views", "decode_buffers", "is_draco_view", "read_accessor"]
+__all__ = ["check_images", "check_views", "decode_buffers", "is_draco_view", "read_accessor", "read_values"]
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
@@ -99,6 +99,14 @@ def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: in
     if accessor.sparse is not None:
         array = _with_sparse(document, buffers, array, accessor.sparse, f"$.accessors[{index}].sparse")
     return array
+
+
+def read_values(document: schema.Document, buffers: Sequence[bytes], index: int) -> Numbers:
+    """Read an accessor as `read_accessor`, but normalized integers as the floats that they stand for."""
+    values = read_accessor(document, buffers, index)
+    if not document.accessors[index].normalized or values.dtype == np.float32:
+        return values
+    return np.maximum(values / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
 
 
 def is_draco_view(document: schema.Document, buffers: Sequence[bytes], index: int) -> bool:

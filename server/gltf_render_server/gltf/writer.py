@@ -10,12 +10,14 @@ import msgspec
 
 from ..errors import SceneError
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
-from .materials import copy_material, holds_colour, is_drawn_attribute, is_of_drakes_primitive
+from .materials import copy_material, holds_colour, is_of_drakes_primitive
 
 if TYPE_CHECKING:
     from .document import Scene
 
 __all__ = ["Detail", "import_document"]
+
+_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
 
 Json = dict[str, Any]
 
@@ -29,6 +31,12 @@ class Detail(Enum):
     """All that a material may look up on it, too: normals, texture coordinates, colours."""
     SURFACE = auto()
     """The same with its material and textures."""
+
+    def includes(self, attribute: str) -> bool:
+        """Whether an attribute of a vertex is written; digests count the same."""
+        if self is Detail.SHAPE:
+            return attribute == "POSITION"
+        return not attribute.startswith(_UNUSED_ATTRIBUTES)
 
 
 def import_document(scene: Scene, primitives: Mapping[int, Detail], *, lights: Sequence[int] = ()) -> bytes:
@@ -104,7 +112,8 @@ class _Writer:
     def _node(self, index: int, detail: Detail) -> Json:
         primitive = self._scene.primitives[index]
         mesh = self._json["meshes"][primitive.mesh]
-        copy: Json = {"primitives": [self._primitive(mesh["primitives"][primitive.number], detail)]}
+        item = mesh["primitives"][primitive.number]
+        copy: Json = {"primitives": [self._primitive(item, detail, is_compressed=primitive.is_compressed)]}
         if primitive.weights:
             copy["weights"] = primitive.weights
         meshes = self._out.setdefault("meshes", [])
@@ -116,7 +125,7 @@ class _Writer:
         light = {"light": self._scene.lights[number].light}
         return {"extensions": {LIGHTS: light}, "extras": {"grs_light": number}}
 
-    def _primitive(self, item: Json, detail: Detail) -> Json:
+    def _primitive(self, item: Json, detail: Detail, *, is_compressed: bool) -> Json:
         copy = _kept(item, "mode")
         copy["attributes"] = self._attributes(item["attributes"], detail)
         if item.get("indices") is not None:
@@ -125,19 +134,16 @@ class _Writer:
             copy["targets"] = [self._attributes(target, detail) for target in item["targets"]]
         if detail is Detail.SURFACE and item.get("material") is not None:
             copy["material"] = self._pick("materials", item["material"])
-        position = self._json["accessors"][item["attributes"]["POSITION"]]
-        draco = (item.get("extensions") or {}).get(DRACO)
-        if draco and position.get("bufferView") is None:  # else the plain data beside it will do
-            copy["extensions"] = {DRACO: self._draco(draco, copy["attributes"])}
+        if is_compressed:  # else the plain data beside it will do
+            copy["extensions"] = {DRACO: self._draco(item["extensions"][DRACO], copy["attributes"])}
         return copy
 
     def _attributes(self, attributes: dict[str, int], detail: Detail) -> dict[str, int]:
-        wanted = {
-            name: index
+        return {
+            name: self._pick("accessors", index)
             for name, index in attributes.items()
-            if name == "POSITION" or (detail is not Detail.SHAPE and is_drawn_attribute(name))
+            if detail.includes(name)
         }
-        return {name: self._pick("accessors", index) for name, index in wanted.items()}
 
     def _draco(self, extension: Json, attributes: dict[str, int]) -> Json:
         self._extensions.add(DRACO)
