@@ -1,8 +1,6 @@
 """Whatever was asked before, the answer is that of a process that has never been asked anything."""
 
-import base64
 import dataclasses
-import io
 import json
 import os
 from collections.abc import Callable
@@ -11,12 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 from defaults import ask
-from drake_like import DrakeScene, add_accessor, box, column_major, look_at, sphere, translation
+from drake_like import DrakeScene, add_accessor, box, column_major, look_at, png_uri, sphere, translation
 from fresh import FreshRenderers
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from PIL import Image
 
 from gltf_render_server.protocol import Camera
 from gltf_render_server.settings import ServerSettings
@@ -42,11 +39,8 @@ COLOURS = ((0.8, 0.3, 0.2, 1.0), (0.1, 0.5, 0.9, 1.0), (0.2, 0.7, 0.3, 0.5))
 LIGHT = {"type": "point", "intensity": 900.0, "color": [1.0, 0.8, 0.6]}
 
 
-def png_uri(seed):
-    buffer = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), np.uint8)
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def noise(seed):
+    return np.random.default_rng(seed).integers(0, 255, (16, 16, 3), np.uint8)
 
 
 @dataclasses.dataclass
@@ -158,7 +152,7 @@ def add_root(document, node):
 
 def add_texture(document, mesh, seed):
     images = document.setdefault("images", [])
-    images.append({"uri": png_uri(seed)})
+    images.append({"uri": png_uri(noise(seed))})
     document.setdefault("textures", []).append({"source": len(images) - 1})
     pbr = document["materials"][mesh]["pbrMetallicRoughness"]
     pbr["baseColorTexture"] = {"index": len(images) - 1}

@@ -1,7 +1,5 @@
 """The same request gives the same bytes, whatever came before."""
 
-import base64
-import io
 import json
 import random
 from collections import Counter
@@ -10,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from defaults import CAMERA, FAST
-from drake_like import DrakeScene, add_accessor, box, look_at, sphere, translation
-from PIL import Image
+from drake_like import DrakeScene, add_accessor, box, look_at, png_uri, sphere, translation
 
 from gltf_render_server.settings import ServerSettings
 
@@ -82,11 +79,8 @@ def shared_image(*slots):
         [box((3, 3, 0.1), translation(0, 0, -0.05), 1), box((0.6, 0.6, 0.6), translation(0, 0, 0.3), 2)],
         look_at((1.6, -1.9, 1.5), (0, 0, 0.2)),
     ).document()
-    buffer = io.BytesIO()
     pixels = np.random.default_rng(1).integers(0, 255, (8, 8, 3), np.uint8)
-    Image.fromarray(pixels).save(buffer, "PNG")
-    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-    document |= {"images": [{"uri": uri}], "textures": [{"source": 0}]}
+    document |= {"images": [{"uri": png_uri(pixels)}], "textures": [{"source": 0}]}
     for index, slot in enumerate(slots):
         attributes = document["meshes"][index]["primitives"][0]["attributes"]
         uv = np.linspace(0, 1, 16, dtype="<f4").reshape(-1, 2)

@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import io
 import json
 import logging
 
@@ -16,10 +15,10 @@ from drake_like import (
     column_major,
     label_rgba,
     look_at,
+    png_uri,
     sphere,
     translation,
 )
-from PIL import Image
 
 from gltf_render_server.errors import SceneError
 
@@ -38,12 +37,6 @@ def labels(studio, document):
 def set_label(document, mesh, label):
     pbr = document["materials"][mesh]["pbrMetallicRoughness"]
     pbr["baseColorFactor"] = list(label_rgba(label))
-
-
-def png_uri(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def test_several_materials_on_one_mesh(studio, table):

@@ -6,6 +6,7 @@ The oracle intersects one ray through each pixel's centre with every triangle, i
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gltf_render_server.protocol import Camera
 
@@ -121,6 +123,13 @@ def add_accessor(document: dict[str, Any], array: NDArray[Any], kind: str) -> in
     uri = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
     document["buffers"].append({"byteLength": len(data), "uri": uri})
     return len(document["accessors"]) - 1
+
+
+def png_uri(pixels: NDArray[np.uint8]) -> str:
+    """pixels: (height, width) or (height, width, 3)."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def column_major(matrix: Matrix) -> list[float]:

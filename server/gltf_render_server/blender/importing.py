@@ -18,7 +18,7 @@ from ..errors import SceneError
 from ..gltf import Detail, Primitive, Scene, import_document
 from . import compat
 
-__all__ = ["Importer", "Part", "remove_unused"]
+__all__ = ["Imported", "Importer", "Part", "remove_unused"]
 
 _logger = logging.getLogger(__name__)
 logging.getLogger("glTFImporter").addFilter(lambda record: record.levelno >= logging.WARNING)
@@ -30,7 +30,6 @@ _FROM_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]],
 """Undoes what the importer does to every coordinate: glTF says that y is up, Blender says z."""
 
 _SHARED = (bpy.types.Material, bpy.types.Image, bpy.types.NodeTree)
-
 
 _Data = TypeVar("_Data", bpy.types.Mesh, bpy.types.Light)
 
@@ -51,6 +50,23 @@ class Part(Generic[_Data]):
     local: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Imported:
+    """What an import brought; it is the caller's to remove.
+
+    Attributes
+    ----------
+    meshes, lights : dict of int to Part
+        By index into ``scene.primitives`` and ``scene.lights``.
+    shared : set of bpy.types.ID
+        The materials and images that the meshes use; for `remove_unused`, once these are removed.
+    """
+
+    meshes: dict[int, Part[bpy.types.Mesh]]
+    lights: dict[int, Part[bpy.types.Light]]
+    shared: set[bpy.types.ID]
+
+
 class Importer:
     """Runs Blender's importer in a scene where it can disturb nothing.
 
@@ -65,9 +81,7 @@ class Importer:
         self._workshop = workshop
         self._file = folder / "scene.gltf"
 
-    def run(
-        self, scene: Scene, primitives: Mapping[int, Detail], lights: Sequence[int] = ()
-    ) -> tuple[dict[int, Part[bpy.types.Mesh]], dict[int, Part[bpy.types.Light]], set[bpy.types.ID]]:
+    def run(self, scene: Scene, primitives: Mapping[int, Detail], lights: Sequence[int] = ()) -> Imported:
         """Import parts of a scene, and check what came of them.
 
         Parameters
@@ -77,12 +91,6 @@ class Importer:
             Indices into ``scene.primitives``.
         lights : sequence of int
             Indices into ``scene.lights``.
-
-        Returns
-        -------
-        primitives, lights : dict of int to Part
-        shared : set of bpy.types.ID
-            The materials and images that they use; for `remove_unused`, once the parts are removed.
 
         Raises
         ------
@@ -105,7 +113,7 @@ class Importer:
             kept = {part.data for part in (*meshes.values(), *lamps.values())}
         finally:
             shared = _clean_up(before, kept)
-        return meshes, lamps, shared
+        return Imported(meshes, lamps, shared)
 
     def _import(self, document: bytes) -> None:
         try:

@@ -37,7 +37,7 @@ class Parts(Protocol):
         ...
 
     def __getitem__(self, key: PartKey) -> Part[Any]:
-        """Return a part that is there."""
+        """Return a part that is there; else KeyError."""
         ...
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
@@ -70,7 +70,7 @@ class Shapes:
         compressed = {index for index in missing.values() if scene.primitives[index].is_compressed}
         imported: dict[int, Part[bpy.types.Mesh]] = {}
         if compressed:
-            imported, _, _ = self._importer.run(scene, dict.fromkeys(compressed, Detail.SHAPE))
+            imported = self._importer.run(scene, dict.fromkeys(compressed, Detail.SHAPE)).meshes
         for key, index in missing.items():
             part = imported.get(index) or _built(read_triangles(scene, scene.primitives[index]))
             part.data.materials.clear()
@@ -109,15 +109,15 @@ class Surfaces:
         meshes = {key.mesh: part for key, part in self._meshes.items()}
         materials = {key.material: _material(part) for key, part in self._meshes.items()}
         details = _details(missing, meshes.keys(), materials.keys())
-        imported, lamps, shared = self._importer.run(scene, details, list(lights.values()))
-        for index, part in imported.items():
+        imported = self._importer.run(scene, details, list(lights.values()))
+        for index, part in imported.meshes.items():
             meshes.setdefault(scene.surfaces[index].mesh, part)
             materials.setdefault(scene.surfaces[index].material, _material(part))
         for key in missing:
             self._meshes[key] = _with_material(meshes[key.mesh], materials[key.material])
-        self._lights |= {key: lamps[index] for key, index in lights.items()}
-        bpy.data.batch_remove([part.data for part in imported.values()])
-        self._shared = remove_unused(self._shared | shared)
+        self._lights |= {key: imported.lights[index] for key, index in lights.items()}
+        bpy.data.batch_remove([part.data for part in imported.meshes.values()])
+        self._shared = remove_unused(self._shared | imported.shared)
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
         """See `Parts.keep_only`."""
