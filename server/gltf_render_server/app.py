@@ -6,9 +6,9 @@ import hashlib
 import io
 import json
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import IO, Any
 
@@ -17,15 +17,17 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from . import __version__
+from .access import Access
 from .encode import EncodedImage, encode_image
-from .errors import RenderServerError, RequestError, TooLargeError, UnavailableError
+from .errors import RenderServerError, RequestError, TooLargeError, UnauthorizedError, UnavailableError
 from .gltf import parse_scene
-from .jobs import RenderQueue
+from .metrics import Metrics
 from .protocol import ImageType, RenderFields, RenderRequest, check_digest
-from .renderer import Renderer
+from .service import RenderService, WorkerState
 from .settings import ServerSettings
+from .stages import Stages
 
-__all__ = ["create_app", "error_body", "render_queue"]
+__all__ = ["create_app", "error_body"]
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
 _MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
 _RETRY_AFTER_S = 1
+_HEALTH = "/healthz"
 
 
 class _StrictParser(FormDataParser):
@@ -56,29 +59,23 @@ class _Flask(flask.Flask):
     request_class = _MemoryRequest
 
 
-def create_app(settings: ServerSettings, renderer: Renderer) -> flask.Flask:
+def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
     """Make the WSGI application.
-
-    Its requests wait in ``render_queue(app)``, whose ``run`` is for the thread that owns `renderer`.
 
     Parameters
     ----------
     settings : ServerSettings
-    renderer : Renderer
+    service : RenderService
+        Renders what is asked for.
     """
     app = _Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_scene_bytes + _FORM_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = _PARSER_BYTES
-    queue = RenderQueue(renderer, settings.max_queue)
-    app.extensions["render_queue"] = queue
-    _register_routes(app, settings, renderer, queue)
+    _guard(app, Access(settings))
+    _register_pages(app, service)
+    _register_render(app, settings, service)
     app.register_error_handler(Exception, _error_response)
     return app
-
-
-def render_queue(app: flask.Flask) -> RenderQueue:
-    """Return the queue of an application that `create_app` made."""
-    return app.extensions["render_queue"]
 
 
 def error_body(status: int, message: str) -> bytes:
@@ -89,47 +86,77 @@ def error_body(status: int, message: str) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")[:8191]
 
 
-def _register_routes(
-    app: flask.Flask, settings: ServerSettings, renderer: Renderer, queue: RenderQueue
-) -> None:
+def _guard(app: flask.Flask, access: Access) -> None:
+    @app.before_request
+    def check_access() -> None:
+        headers = dict(flask.request.headers)
+        access.check_place(headers)
+        if not flask.request.path.startswith(_HEALTH):
+            access.check_token(headers)
+
+
+def _register_pages(app: flask.Flask, service: RenderService) -> None:
     @app.get("/")
     def index() -> str:
-        return _INDEX.format(version=__version__, info=renderer.info)
+        return _INDEX.format(version=__version__, info=service.info)
 
-    @app.get("/healthz")
-    def healthz() -> flask.Response:
-        response = flask.jsonify(_health(renderer, queue))
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE if queue.is_closed else HTTPStatus.OK
+    @app.get(_HEALTH)
+    @app.get(f"{_HEALTH}/ready")
+    def health() -> flask.Response:
+        response = flask.jsonify(_health(service))
+        response.status_code = HTTPStatus.OK if _is_ready(service) else HTTPStatus.SERVICE_UNAVAILABLE
         return response
+
+    @app.get(f"{_HEALTH}/live")
+    def live() -> flask.Response:
+        return flask.jsonify(live=True)
+
+
+def _register_render(app: flask.Flask, settings: ServerSettings, service: RenderService) -> None:
+    metrics = Metrics(service)
+
+    @app.get("/metrics")
+    def show_metrics() -> flask.Response:
+        return flask.Response(metrics.exposition(), content_type=metrics.content_type)
 
     @app.post("/render")
     def render() -> flask.Response:
-        stages = _Stages()
-        with _logged(stages):
+        stages = Stages()
+        with _accounted(stages, metrics):
             with stages.timed("check"):
-                request = _read_request(flask.request, settings, renderer, stages)
-            image = queue.submit(request, is_abandoned=_is_abandoned(flask.request))
+                request = _read_request(flask.request, settings, service.extensions, stages)
+            image = service.submit(request, is_abandoned=_is_abandoned(flask.request))
             stages.milliseconds.update(image.stages_ms)
             with stages.timed("encode"):
                 encoded = encode_image(image.pixels, request, settings.depth_format)
             return _image_response(encoded, stages)
 
 
-def _health(renderer: Renderer, queue: RenderQueue) -> dict[str, Any]:
-    info = renderer.info
+def _is_ready(service: RenderService) -> bool:
+    return not service.is_closed and any(
+        worker.state in (WorkerState.IDLE, WorkerState.RENDERING) for worker in service.workers()
+    )
+
+
+def _health(service: RenderService) -> dict[str, Any]:
+    info = service.info
+    workers = service.workers()
     return {
-        "status": "stopping" if queue.is_closed else "ok",
+        "status": "stopping" if service.is_closed else "ok" if _is_ready(service) else "starting",
+        "live": True,
+        "ready": _is_ready(service),
         "version": __version__,
         f"{info.name.lower()}_version": info.version,
         "engine": info.engine,
         "device": info.device,
-        "rendering": queue.is_rendering,
-        "queue_length": len(queue),
+        "rendering": any(worker.state is WorkerState.RENDERING for worker in workers),
+        "queue_length": len(service),
+        "workers": [asdict(worker) for worker in workers],
     }
 
 
 def _read_request(
-    http: flask.Request, settings: ServerSettings, renderer: Renderer, stages: _Stages
+    http: flask.Request, settings: ServerSettings, extensions: frozenset[str], stages: Stages
 ) -> RenderRequest:
     if http.mimetype != "multipart/form-data":
         raise RequestError(f"Content-Type: must be multipart/form-data; got {http.mimetype[:80] or 'none'!r}")
@@ -143,7 +170,7 @@ def _read_request(
     data = _whole_scene(_scene_bytes(http, settings), fields.scene_sha256)
     stages.describe(fields, len(data))
     check_digest(data, fields.scene_sha256)
-    scene = parse_scene(data, extensions=renderer.extensions)
+    scene = parse_scene(data, extensions=extensions)
     for warning in scene.warnings:
         _logger.warning("scene: %s", _printable(warning))
     scene.digest(materials=fields.image_type is ImageType.COLOR)
@@ -185,55 +212,23 @@ def _is_abandoned(http: flask.Request) -> Any:
     return http.environ.get("waitress.client_disconnected", lambda: False)
 
 
-def _image_response(encoded: EncodedImage, stages: _Stages) -> flask.Response:
+def _image_response(encoded: EncodedImage, stages: Stages) -> flask.Response:
     response = flask.Response(encoded.data, mimetype=encoded.mimetype)
     response.headers["Server-Timing"] = stages.server_timing()
-    stages.answer = f"200, {len(encoded.data)} B"
+    stages.answer(HTTPStatus.OK, f"{len(encoded.data)} B")
     return response
 
 
-class _Stages:
-    """Where the time of one request went, for the log and the ``Server-Timing`` header."""
-
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-        self.answer = ""
-        self._subject = "unread request"
-        self._started_s = time.perf_counter()
-
-    def describe(self, fields: RenderFields, scene_bytes: int) -> None:
-        """Note what is asked for, as soon as that is known."""
-        size = f"{fields.camera.width}x{fields.camera.height}"
-        self._subject = f"{fields.image_type} {size} of {scene_bytes} B"
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Time the block as `stage`."""
-        started_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.milliseconds[stage] = (time.perf_counter() - started_s) * 1000
-
-    def server_timing(self) -> str:
-        """Return the value of a ``Server-Timing`` header."""
-        return ", ".join(f"{name};dur={ms:.1f}" for name, ms in self.milliseconds.items())
-
-    def __str__(self) -> str:
-        total_ms = (time.perf_counter() - self._started_s) * 1000
-        parts = " ".join(f"{name} {ms:.0f}" for name, ms in self.milliseconds.items())
-        return f"{self._subject}: {self.answer} in {total_ms:.0f} ms ({parts})"
-
-
 @contextmanager
-def _logged(stages: _Stages) -> Iterator[None]:
-    """Log one line for the request, whatever becomes of it."""
+def _accounted(stages: Stages, metrics: Metrics) -> Iterator[None]:
+    """Log one line for the request and count it, whatever becomes of it."""
     try:
         yield
     except Exception as error:
-        stages.answer = f"{_status(error):d}, {_message(error)}"
+        stages.answer(_status(error), _message(error))
         raise
     finally:
+        metrics.count(stages)
         _logger.info("%s", stages)
 
 
@@ -244,6 +239,8 @@ def _error_response(error: Exception) -> flask.Response:
     response = flask.Response(error_body(status, _message(error)), status, mimetype="application/json")
     if isinstance(error, UnavailableError):
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if isinstance(error, UnauthorizedError):
+        response.headers["WWW-Authenticate"] = 'Basic realm="glTF Render Server", charset="UTF-8"'
     if isinstance(error, HTTPException):
         response.headers.extend(
             (name, value) for name, value in error.get_headers() if name != "Content-Type"
@@ -299,7 +296,8 @@ exact label image. It renders with {info.name} {info.version} ({info.engine}, {i
 <ul>
 <li><code>POST /render</code> takes the form of Drake's glTF Render Client-Server API, as
 <code>multipart/form-data</code>, and answers with a PNG or TIFF.</li>
-<li><code><a href="/healthz">GET /healthz</a></code> tells how the server is.</li>
+<li><code><a href="/healthz">GET /healthz</a></code> tells how the server and its workers are,
+<code><a href="/metrics">GET /metrics</a></code> the same and more to Prometheus.</li>
 </ul>
 <p>With Drake: <code>MakeRenderEngineGltfClient(RenderEngineGltfClientParams(base_url="http://HOST:PORT"))</code>.</p>
 </html>

@@ -1,25 +1,24 @@
-"""The composition root: options -> settings -> renderer -> server."""
+"""The composition root: options -> settings -> back end -> server."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from .app import create_app, render_queue
-from .errors import SettingsError
-from .renderer import Renderer
+from .access import check_exposure
+from .app import create_app
+from .backends import make_renderer
+from .errors import RenderServerError, SettingsError
+from .jobs import RenderQueue
+from .pool import RenderPool
+from .service import RenderService
 from .serving import HttpServer
 from .settings import ServerSettings
 from .shutdown import ShutdownWatch
 
 __all__ = ["main", "serve"]
-
-_LIBRARIES_OF_BLENDER = (
-    "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1 libegl1 "
-    "libegl-mesa0 libgl1-mesa-dri"
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     try:
         serve(settings)
-    except SettingsError as error:
+    except RenderServerError as error:
         print(f"gltf-render-server: error: {error}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
         os._exit(2)  # inside the program, sys.exit would leave Blender's exit status at 0
@@ -45,40 +44,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve(settings: ServerSettings) -> None:
     """Render and answer requests until a signal ends the process.
 
-    Must be called on the thread that Blender runs on.
+    Must be called on the main thread, which the back end gets for its own, unless there are workers.
 
     Raises
     ------
     SettingsError
         The server cannot start like that.
     """
-    renderer = _make_renderer(settings)
-    try:
-        app = create_app(settings, renderer)
-        server = HttpServer(app, settings)
-    except SettingsError:
-        renderer.close()
-        raise
-    queue = render_queue(app)
-    watch = ShutdownWatch(queue, server.drain, renderer.close)
-    server.start()
-    print(f"Running on {server.url}", flush=True)  # noqa: T201
+    settings.check()
+    check_exposure(settings)
+    if settings.workers:
+        _serve_with_workers(settings)
+    else:
+        _serve_alone(settings)
+
+
+def _serve_alone(settings: ServerSettings) -> None:
+    renderer = make_renderer(settings)
+    queue = RenderQueue(renderer, settings.max_queue)
+    watch = _answer(queue, settings, renderer.close)
     queue.run()
     watch.wait()
 
 
-def _make_renderer(settings: ServerSettings) -> Renderer:
+def _serve_with_workers(settings: ServerSettings) -> None:
+    pool = RenderPool(settings)
+    _answer(pool, settings, pool.shut_down).wait()
+
+
+def _answer(service: RenderService, settings: ServerSettings, clean_up: Callable[[], None]) -> ShutdownWatch:
+    """Answer from now on, and until a signal comes."""
     try:
-        from .blender import BlenderRenderer  # not at the top: --help must not wait for Blender
-    except ImportError as error:
-        raise SettingsError(_advice(error)) from error
-    return BlenderRenderer(settings)
-
-
-def _advice(error: ImportError) -> str:
-    if error.name and error.name.partition(".")[0] == "bpy":
-        return (
-            f"{error}; the bpy package exists for Python 3.11 and 3.13. With another Python, run the server "
-            "inside Blender: blender -b -P scripts/serve.py"
-        )
-    return f"Blender cannot start: {error}; on Debian or Ubuntu: sudo apt install {_LIBRARIES_OF_BLENDER}"
+        server = HttpServer(create_app(settings, service), settings)
+    except SettingsError:
+        clean_up()
+        raise
+    watch = ShutdownWatch(service, server.drain, clean_up)
+    server.start()
+    print(f"Running on {server.url}", flush=True)  # noqa: T201
+    return watch

@@ -5,13 +5,17 @@
     RenderServerError                    500
     ├── RequestError                     400   a form field or the request as a whole
     │   ├── SceneError                   400   the glTF document; says where in it
-    │   └── TooLargeError                413   more bytes or pixels than the server allows
+    │   ├── TooLargeError                413   more bytes or pixels than the server allows
+    │   ├── UnauthorizedError            401   the token is missing or another one
+    │   └── ForbiddenError               403   it comes from a foreign web page
     ├── UnavailableError                 503   the request is fine, but not now
     │   ├── QueueFullError               503
     │   └── ShuttingDownError            503
     ├── SettingsError                    500   an option or a .blend is wrong
     │   └── SettingsScriptError          500   the user's settings script fails
-    └── RenderError                      500   Blender did not deliver
+    └── RenderError                      500   the back end did not deliver
+        ├── WorkerLostError              500   its process crashed, or grew too large
+        └── RenderTimeoutError           504   it took too long
 
 An error is raised where its cause is known and turned into a response in one place, ``app``.
 """
@@ -21,16 +25,20 @@ from __future__ import annotations
 from http import HTTPStatus
 
 __all__ = [
+    "ForbiddenError",
     "QueueFullError",
     "RenderError",
     "RenderServerError",
+    "RenderTimeoutError",
     "RequestError",
     "SceneError",
     "SettingsError",
     "SettingsScriptError",
     "ShuttingDownError",
     "TooLargeError",
+    "UnauthorizedError",
     "UnavailableError",
+    "WorkerLostError",
 ]
 
 
@@ -65,13 +73,30 @@ class SceneError(RequestError):
 
     def __init__(self, message: str, where: str = "") -> None:
         super().__init__(f"scene: {where}: {message}" if where else f"scene: {message}")
+        self.message = message
         self.where = where
+
+    def __reduce__(self) -> tuple[type[SceneError], tuple[str, str]]:
+        """Travel between processes; what `Exception` would do applies the prefix twice."""
+        return type(self), (self.message, self.where)
 
 
 class TooLargeError(RequestError):
     """The request asks for more than the server allows."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnauthorizedError(RequestError):
+    """The request lacks the server's token."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class ForbiddenError(RequestError):
+    """The request was made by a foreign web page in somebody's browser."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class UnavailableError(RenderServerError):
@@ -98,3 +123,13 @@ class SettingsScriptError(SettingsError):
 
 class RenderError(RenderServerError):
     """The back end could not deliver a picture of a valid request."""
+
+
+class WorkerLostError(RenderError):
+    """The process that rendered crashed, or took more memory than it may."""
+
+
+class RenderTimeoutError(RenderError):
+    """The render took longer than it may."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT

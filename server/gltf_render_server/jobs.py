@@ -1,31 +1,42 @@
-"""The queue between the many threads that speak HTTP and the one thread that owns Blender.
+"""The queue between the many threads that speak HTTP and the one thread that owns the back end.
 
 Any thread submits and waits; one thread runs. Knows requests and renderers, nothing of HTTP or Blender.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, InvalidStateError
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+import psutil
+
 from .errors import QueueFullError, RequestError, ShuttingDownError
 from .protocol import RenderRequest
-from .renderer import RenderedImage, Renderer
+from .renderer import RenderedImage, Renderer, RendererInfo
+from .service import WorkerState, WorkerStatus
 
-__all__ = ["RenderQueue"]
+__all__ = ["Admission", "Job", "RenderQueue"]
 
 
 @dataclass(eq=False)
-class _Job:
+class Job:
+    """A request, and the answer that somebody waits for."""
+
     request: RenderRequest
     is_abandoned: Callable[[], bool]
     submitted_s: float = field(default_factory=time.perf_counter)
     future: Future[RenderedImage] = field(default_factory=Future)
+
+    @property
+    def waited_ms(self) -> float:
+        """How long ago it was submitted."""
+        return (time.perf_counter() - self.submitted_s) * 1000
 
     def settle(self, outcome: RenderedImage | BaseException) -> None:
         """Answer. A render that ends while it is being given up keeps its first answer."""
@@ -35,9 +46,51 @@ class _Job:
             else:
                 self.future.set_result(outcome)
 
+    def give_up_if_abandoned(self) -> bool:
+        """Answer, and tell, if nobody waits for the answer."""
+        if not self.is_abandoned():
+            return False
+        self.settle(RequestError("the client went away before its turn came"))
+        return True
+
+    def refuse(self) -> None:
+        """Answer that the server ends."""
+        self.settle(ShuttingDownError("the server is shutting down; the render was given up"))
+
+    def result(self) -> RenderedImage:
+        """Wait for the answer; see `RenderService.submit`."""
+        return self.future.result()
+
+
+class Admission:
+    """How many requests may wait, and whether any is taken at all.
+
+    Parameters
+    ----------
+    max_waiting : int
+        While all workers render.
+    workers : int
+    """
+
+    def __init__(self, max_waiting: int, workers: int = 1) -> None:
+        self._most_unfinished = max_waiting + workers
+        self.is_closed = False
+
+    def check(self, waiting: int, running: int) -> None:
+        """Refuse one more request.
+
+        Raises
+        ------
+        QueueFullError, ShuttingDownError
+        """
+        if self.is_closed:
+            raise ShuttingDownError("the server is shutting down")
+        if waiting + running >= self._most_unfinished:
+            raise QueueFullError(f"{waiting} requests wait already (option --max-queue); try again later")
+
 
 class RenderQueue:
-    """Bounded, first come, first served.
+    """A `RenderService` of one renderer; bounded, first come, first served.
 
     Parameters
     ----------
@@ -49,10 +102,10 @@ class RenderQueue:
 
     def __init__(self, renderer: Renderer, max_waiting: int) -> None:
         self._renderer = renderer
-        self._max_waiting = max_waiting
-        self._waiting: deque[_Job] = deque()
-        self._running: _Job | None = None
-        self._closed = False
+        self._admission = Admission(max_waiting)
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._rendered = 0
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -65,41 +118,36 @@ class RenderQueue:
         return self._running is not None
 
     @property
+    def info(self) -> RendererInfo:
+        """Name, version and device of the back end."""
+        return self._renderer.info
+
+    @property
+    def extensions(self) -> frozenset[str]:
+        """The glTF extensions that a scene may require."""
+        return self._renderer.extensions
+
+    @property
     def is_closed(self) -> bool:
         """Whether `close` was called: nothing more is taken."""
-        return self._closed
+        return self._admission.is_closed
+
+    def workers(self) -> Sequence[WorkerStatus]:
+        """Tell how this process is, the only worker."""
+        state = WorkerState.IDLE if self._running is None else WorkerState.RENDERING
+        rss_bytes = psutil.Process().memory_info().rss
+        return [WorkerStatus(0, os.getpid(), state, self._rendered, 0, rss_bytes)]
 
     def submit(
         self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
     ) -> RenderedImage:
-        """Wait for the picture of `request`.
-
-        Parameters
-        ----------
-        request : RenderRequest
-        is_abandoned : callable
-            Asked when the request's turn comes; true if nobody waits for the answer any more.
-
-        Returns
-        -------
-        RenderedImage
-            Its stages begin with ``queue``.
-
-        Raises
-        ------
-        QueueFullError, ShuttingDownError
-            The request was not taken, or given up because the server ends.
-        RequestError
-            It was abandoned.
-        RenderServerError
-            Whatever the renderer raised.
-        """
-        job = _Job(request, is_abandoned)
-        self._enqueue(job)
-        try:
-            return job.future.result()
-        except CancelledError:
-            raise RequestError("the client went away before its turn came") from None
+        """Wait for the picture of `request`; see `RenderService.submit`."""
+        job = Job(request, is_abandoned)
+        with self._changed:
+            self._admission.check(len(self._waiting), int(self.is_rendering))
+            self._waiting.append(job)
+            self._changed.notify_all()
+        return job.result()
 
     def run(self) -> None:
         """Render what is submitted until `close`, on the thread that owns the renderer."""
@@ -107,52 +155,40 @@ class RenderQueue:
             self._render(job)
             with self._changed:
                 self._running = None
+                self._rendered += 1
                 self._changed.notify_all()
 
     def close(self) -> None:
         """Take nothing more and give up what waits. The render in progress goes on; `run` ends after it."""
         with self._changed:
-            self._closed = True
+            self._admission.is_closed = True
             given_up = list(self._waiting)
             self._waiting.clear()
             self._changed.notify_all()
         for job in given_up:
-            _refuse(job)
+            job.refuse()
 
     def give_up_running(self) -> None:
         """Answer the client of the render in progress with an error; its picture will be thrown away."""
         with self._changed:
             job = self._running
         if job is not None:
-            _refuse(job)
+            job.refuse()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Wait until no render is in progress; false if that took longer than `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None, timeout_s)
 
-    def _enqueue(self, job: _Job) -> None:
+    def _next(self) -> Job | None:
         with self._changed:
-            if self._closed:
-                raise ShuttingDownError("the server is shutting down")
-            unfinished = len(self._waiting) + (self._running is not None)
-            if unfinished > self._max_waiting:
-                raise QueueFullError(
-                    f"{len(self._waiting)} requests wait already (option --max-queue); try again later"
-                )
-            self._waiting.append(job)
-            self._changed.notify_all()
-
-    def _next(self) -> _Job | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self.is_closed)
             self._running = self._waiting.popleft() if self._waiting else None
             return self._running
 
-    def _render(self, job: _Job) -> None:
-        queue_ms = (time.perf_counter() - job.submitted_s) * 1000
-        if job.is_abandoned():
-            job.future.cancel()
+    def _render(self, job: Job) -> None:
+        queue_ms = job.waited_ms
+        if job.give_up_if_abandoned():
             return
         try:
             image = self._renderer.render(job.request)
@@ -160,7 +196,3 @@ class RenderQueue:
             job.settle(error)
         else:
             job.settle(replace(image, stages_ms={"queue": queue_ms, **image.stages_ms}))
-
-
-def _refuse(job: _Job) -> None:
-    job.settle(ShuttingDownError("the server is shutting down; the render was given up"))

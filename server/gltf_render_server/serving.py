@@ -70,7 +70,7 @@ class HttpServer:
         self._server: Any = create_server(
             app,
             sockets=[self._socket],
-            threads=settings.max_queue + 1 + _SPARE_THREADS,
+            threads=settings.max_queue + max(1, settings.workers) + _SPARE_THREADS,
             ident="glTF Render Server",
             recv_bytes=_RECEIVE_BYTES,
             max_request_body_size=_ABSURD_BYTES,

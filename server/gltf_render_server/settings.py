@@ -5,18 +5,27 @@ The one place that knows an option's name, type, default and help.
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from . import __version__
 from .encode import DepthFormat
 from .errors import SettingsError
+from .options import (
+    choice,
+    existing_file,
+    number,
+    option,
+    read_command_line,
+    read_environment,
+    switch,
+    text,
+    words,
+)
 
 __all__ = ["ENVIRONMENT_PREFIX", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
 
@@ -28,6 +37,8 @@ Quality = Literal["preview", "balanced", "final"]
 UpAxis = Literal["z", "y"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+_PROGRAM = "gltf-render-server"
+
 _DESCRIPTION = """\
 Serve photographs, exact depth and exact labels of glTF scenes over HTTP, rendered by Blender,
 by Drake's glTF Render Client-Server API."""
@@ -36,65 +47,6 @@ _EPILOG = f"""\
 Every option can also come from the environment: --max-queue as {ENVIRONMENT_PREFIX}MAX_QUEUE.
 A scene from --blend-file keeps its own lights, world, engine and render settings; options that are
 given explicitly override them."""
-
-
-def _option(
-    group: str,
-    default: Any,
-    parse: Callable[[str], Any],
-    help_text: str,
-    metavar: str | None = None,
-) -> Any:
-    """Declare a field together with its option; `parse` raises ValueError with a reason."""
-    choices = getattr(parse, "choices", None)
-    return dataclasses.field(
-        default=default,
-        metadata={
-            "group": group,
-            "parse": parse,
-            "help": help_text,
-            "metavar": metavar or ("{" + ",".join(choices) + "}" if choices else None),
-        },
-    )
-
-
-def _choice(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return text.lower()
-
-    parse.choices = choices  # type: ignore[attr-defined]
-    return parse
-
-
-_Number = TypeVar("_Number", int, float)
-
-
-def _number(kind: Callable[[str], _Number], low: float, high: float) -> Callable[[str], _Number]:
-    def parse(text: str) -> _Number:
-        value = kind(text)
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}")
-        return value
-
-    return parse
-
-
-def _file(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise ValueError("there is no such file")
-    return path.resolve()
-
-
-def _switch(text: str) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True}
-    words |= {"0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in words:
-        raise ValueError("must be true or false")
-    return words[text.lower()]
-
 
 _MANY = 2**31 - 1
 
@@ -108,8 +60,26 @@ class ServerSettings:
     host, port : str, int
         Where to listen; port 0 takes any free one.
     debug : bool
-        Log everything that may help to find a fault.
+        Log everything that may help to find a fault, and start anew when the server's code changes.
     log_level : str
+    backend : str
+        Name of what renders; see `backends`.
+    token : str or None
+        What a client must send to be answered.
+    insecure : bool
+        Whether the server may listen beyond this machine without a token.
+    allowed_hosts : tuple of str
+        Names that a Host header may have, beside the machine's own; "*" = any.
+    workers : int
+        Processes that render; 0 = the server's own.
+    gpus : tuple of str
+        Ids of the GPUs that the workers take in turn.
+    render_timeout : float or None
+        Seconds after which a worker's render is cut.
+    worker_max_requests : int or None
+        How many requests a worker's process renders at most.
+    worker_max_rss : float or None
+        The largest resident memory of a worker's process, 10**6 bytes.
     max_queue : int
         How many requests may wait while one is rendered.
     max_pixels : int
@@ -138,81 +108,147 @@ class ServerSettings:
     depth_format : {"tiff32f", "png16"}
     """
 
-    host: str = _option("server", "127.0.0.1", str, "address to listen on")
-    port: int = _option("server", 8000, _number(int, 0, 65535), "port to listen on; 0 = any free one")
-    debug: bool = _option("server", False, _switch, "log all that may help to find a fault")
-    log_level: LogLevel = _option(
-        "server", "info", _choice("debug", "info", "warning", "error"), "what is logged"
+    host: str = option("server", "127.0.0.1", str, "address to listen on")
+    port: int = option("server", 8000, number(int, 0, 65535), "port to listen on; 0 = any free one")
+    debug: bool = option(
+        "server",
+        False,
+        switch,
+        "for who works on the server: log all that may help to find a fault, and start anew when its "
+        "code changes",
     )
-    max_queue: int = _option(
-        "limits",
-        16,
-        _number(int, 0, 10_000),
-        "how many requests may wait while one is rendered; more get 503",
+    log_level: LogLevel = option(
+        "server", "info", choice("debug", "info", "warning", "error"), "what is logged"
+    )
+    backend: str = option(
+        "server",
+        "blender",
+        text,
+        "what renders: blender, vtk, or the name of one that a package brings",
+        "NAME",
+    )
+    token: str | None = option(
+        "security",
+        None,
+        text,
+        "what a client must send, as Authorization: Bearer TOKEN or as the password in "
+        "http://anything:TOKEN@host:port; better given by the environment, which other users cannot see",
+        "TOKEN",
+        is_secret=True,
+    )
+    insecure: bool = option("security", False, switch, "listen beyond this machine without a token")
+    allowed_hosts: tuple[str, ...] = option(
+        "security",
+        (),
+        words,
+        "names, with commas between them, under which this server is reached, beside localhost, this "
+        "machine's own name and IP addresses; * = any; not checked where there is a token",
+        "NAMES",
+    )
+    workers: int = option(
+        "workers",
+        0,
+        number(int, 0, 1024),
+        "processes that render beside this one, each replaced when it crashes; 0 = this process renders "
+        "itself [default: 0]",
         "N",
     )
-    max_pixels: int = _option(
+    gpus: tuple[str, ...] = option(
+        "workers",
+        (),
+        words,
+        "numbers or ids, with commas between them, of the GPUs that the workers take in turn, one each "
+        "[default: those of CUDA_VISIBLE_DEVICES, or all of NVIDIA's]",
+        "IDS",
+    )
+    render_timeout: float | None = option(
+        "workers",
+        None,
+        number(float, 0.1, 1e6),
+        "a render that takes longer is cut and tried once more by another worker [default: none]",
+        "SECONDS",
+    )
+    worker_max_requests: int | None = option(
+        "workers",
+        None,
+        number(int, 1, _MANY),
+        "replace a worker after this many requests [default: never]",
+        "N",
+    )
+    worker_max_rss: float | None = option(
+        "workers",
+        None,
+        number(float, 100, 1e7),
+        "replace a worker that takes more memory, in megabytes [default: any]",
+        "MB",
+    )
+    max_queue: int = option(
+        "limits",
+        16,
+        number(int, 0, 10_000),
+        "how many requests may wait while every worker renders; more get 503",
+        "N",
+    )
+    max_pixels: int = option(
         "limits",
         7680 * 4320,
-        _number(int, 1, _MANY),
+        number(int, 1, _MANY),
         "largest image, width * height",
         "N",
     )
-    max_scene_mb: float = _option(
-        "limits", 256.0, _number(float, 0.001, 2000), "largest scene, in megabytes", "MB"
+    max_scene_mb: float = option(
+        "limits", 256.0, number(float, 0.001, 2000), "largest scene, in megabytes", "MB"
     )
-    blend_file: Path | None = _option(
+    blend_file: Path | None = option(
         "scene",
         None,
-        _file,
+        existing_file,
         "a .blend scene that the client's objects join; its scripts do not run",
         "FILE",
     )
-    bpy_settings_file: Path | None = _option(
+    bpy_settings_file: Path | None = option(
         "scene",
         None,
-        _file,
+        existing_file,
         "a Python script with bpy in scope, run after the .blend is opened; "
         "an edit takes effect on the next request",
         "FILE",
     )
-    up_axis: UpAxis = _option(
-        "scene", "z", _choice("z", "y"), "which axis of the glTF points up; Drake's is z"
-    )
-    engine: Engine | None = _option(
+    up_axis: UpAxis = option("scene", "z", choice("z", "y"), "which axis of the glTF points up; Drake's is z")
+    engine: Engine | None = option(
         "picture",
         None,
-        _choice("cycles", "eevee"),
+        choice("cycles", "eevee"),
         "renders colour [default: cycles, or the .blend's]",
     )
-    device: Device = _option(
+    device: Device = option(
         "picture",
         "auto",
-        _choice("auto", "cpu", "cuda", "optix", "hip", "oneapi", "metal"),
+        choice("auto", "cpu", "cuda", "optix", "hip", "oneapi", "metal"),
         "what Cycles renders on; auto = the best that is there",
     )
-    quality: Quality | None = _option(
+    quality: Quality | None = option(
         "picture",
         None,
-        _choice("preview", "balanced", "final"),
+        choice("preview", "balanced", "final"),
         "preset of samples, noise threshold and denoising [default: balanced, or the .blend's]",
     )
-    samples: int | None = _option(
+    samples: int | None = option(
         "picture",
         None,
-        _number(int, 1, 2**24),
+        number(int, 1, 2**24),
         "samples a pixel, at most [default: the quality's]",
         "N",
     )
-    noise_threshold: float | None = _option(
+    noise_threshold: float | None = option(
         "picture",
         None,
-        _number(float, 0, 1),
+        number(float, 0, 1),
         "error at which Cycles stops sampling a pixel; 0 = never [default: the quality's]",
         "E",
     )
-    denoise: bool | None = _option("picture", None, _switch, "denoise colour [default: the quality's]")
-    environment: str | None = _option(
+    denoise: bool | None = option("picture", None, switch, "denoise colour [default: the quality's]")
+    environment: str | None = option(
         "picture",
         None,
         str,
@@ -220,16 +256,16 @@ class ServerSettings:
         "an .exr or .hdr file, or none [default: forest where the scene brings no light]",
         "NAME|FILE|none",
     )
-    exposure: float | None = _option(
-        "picture", None, _number(float, -10, 10), "stops brighter or darker [default: 0]", "EV"
+    exposure: float | None = option(
+        "picture", None, number(float, -10, 10), "stops brighter or darker [default: 0]", "EV"
     )
-    view_transform: str | None = _option(
+    view_transform: str | None = option(
         "picture", None, str, "a view transform of Blender's, such as AgX or Standard", "NAME"
     )
-    depth_format: DepthFormat = _option(
+    depth_format: DepthFormat = option(
         "picture",
         "tiff32f",
-        _choice("tiff32f", "png16"),
+        choice("tiff32f", "png16"),
         "depth as float metres or as 16-bit millimetres",
     )
 
@@ -246,12 +282,12 @@ class ServerSettings:
         environ : mapping
             ``GLTF_RENDER_SERVER_...`` of it is read.
         """
-        parser = _parser(cls)
         try:
-            from_environment = cls._environment_values(environ)
+            from_environment = read_environment(cls, ENVIRONMENT_PREFIX, environ)
         except SettingsError as error:
-            parser.error(str(error))
-        options = vars(parser.parse_args([_dashed(argument) for argument in arguments]))
+            print(f"{_PROGRAM}: error: {error}", file=sys.stderr)  # noqa: T201
+            raise SystemExit(2) from None
+        options = read_command_line(cls, arguments, prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
         return cls(**{**from_environment, **options})
 
     @classmethod
@@ -263,7 +299,18 @@ class ServerSettings:
         SettingsError
             A variable's value is wrong.
         """
-        return cls(**cls._environment_values(environ))
+        return cls(**read_environment(cls, ENVIRONMENT_PREFIX, environ))
+
+    def check(self) -> None:
+        """Refuse what only means something together with another option.
+
+        Raises
+        ------
+        SettingsError
+        """
+        for name in ("gpus", "render_timeout", "worker_max_requests", "worker_max_rss"):
+            if getattr(self, name) and not self.workers:
+                raise SettingsError(f"--{name.replace('_', '-')} is about workers; say --workers N, too")
 
     @property
     def max_scene_bytes(self) -> int:
@@ -274,72 +321,3 @@ class ServerSettings:
     def logging_level(self) -> int:
         """The level for the ``logging`` module."""
         return logging.DEBUG if self.debug else logging.getLevelName(self.log_level.upper())
-
-    @classmethod
-    def _environment_values(cls, environ: Mapping[str, str]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):
-            variable = ENVIRONMENT_PREFIX + field.name.upper()
-            if text := environ.get(variable):
-                try:
-                    values[field.name] = field.metadata["parse"](text)
-                except ValueError as error:
-                    raise SettingsError(f"{variable}={text}: {error}") from None
-        return values
-
-
-def _parser(cls: type[ServerSettings]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gltf-render-server",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for field in dataclasses.fields(cls):
-        title = field.metadata["group"]
-        group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
-        _add_option(group, field)
-    return parser
-
-
-def _add_option(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
-    name = "--" + field.name.replace("_", "-")
-    help_text = field.metadata["help"].replace("%", "%%")
-    if field.default is not None and "[default" not in help_text and field.default is not False:
-        help_text += f" [default: {_shown(field.default)}]"
-    if field.metadata["parse"] is _switch:
-        action = argparse.BooleanOptionalAction if field.default is None else "store_true"
-        group.add_argument(name, action=action, help=help_text)
-    else:
-        group.add_argument(
-            name,
-            type=_argparse_type(field.metadata["parse"]),
-            metavar=field.metadata["metavar"],
-            help=help_text,
-        )
-
-
-def _dashed(argument: str) -> str:
-    """Let options be spelled with underscores, too."""
-    name, equals, value = argument.partition("=")
-    return name.replace("_", "-") + equals + value if argument.startswith("--") else argument
-
-
-def _shown(default: object) -> str:
-    return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def _argparse_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let argparse show the reason, which it does only for its own kind of error."""
-
-    def parse_argument(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text}: {error}") from None
-
-    return parse_argument

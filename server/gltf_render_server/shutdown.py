@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .jobs import RenderQueue
+from .service import RenderService
 
 __all__ = ["ShutdownWatch"]
 
@@ -33,7 +33,7 @@ class ShutdownWatch:
 
     Parameters
     ----------
-    queue : RenderQueue
+    service : RenderService
         Is closed; the render in progress gets `_GRACE_S`, then its client gets an error. A second signal cuts
         that short.
     drain : callable of float
@@ -43,9 +43,9 @@ class ShutdownWatch:
     """
 
     def __init__(
-        self, queue: RenderQueue, drain: Callable[[float], None], clean_up: Callable[[], None]
+        self, service: RenderService, drain: Callable[[float], None], clean_up: Callable[[], None]
     ) -> None:
-        self._queue = queue
+        self._service = service
         self._drain = drain
         self._clean_up = clean_up
         self._wakeup, written = socket.socketpair()
@@ -76,12 +76,12 @@ class ShutdownWatch:
         return number
 
     def _finish(self) -> None:
-        self._queue.close()
+        self._service.close()
         deadline_s = time.monotonic() + _GRACE_S
-        while not self._queue.wait_until_idle(0.05):
+        while not self._service.wait_until_idle(0.05):
             if time.monotonic() > deadline_s or select.select([self._wakeup], [], [], 0)[0]:
                 _logger.warning("the render in progress is given up")
-                self._queue.give_up_running()
+                self._service.give_up_running()
                 break
         self._drain(_DRAIN_S)
         self._clean_up()

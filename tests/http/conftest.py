@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from drake_like import DrakeScene, box, look_at, translation
 
-from gltf_render_server.app import create_app, render_queue
+from gltf_render_server.app import create_app
+from gltf_render_server.jobs import RenderQueue
 from gltf_render_server.protocol import ImageType
 from gltf_render_server.renderer import RenderedImage, RendererInfo
 from gltf_render_server.settings import ServerSettings
@@ -50,8 +51,8 @@ def settings():
 
 @pytest.fixture
 def app(settings, renderer):
-    app = create_app(settings, renderer)
-    queue = render_queue(app)
+    queue = RenderQueue(renderer, settings.max_queue)
+    app = create_app(settings, queue)
     thread = threading.Thread(target=queue.run)
     thread.start()
     yield app

@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
 import threading
 
@@ -84,8 +85,22 @@ def test_health_answers_during_a_render(client, app, renderer, scene):
     renderer.gate.set()
     thread.join(10)
     assert health.status_code == 200
+    [worker] = health.json["workers"]
+    assert worker["rss_bytes"] > 1e6
     assert health.json == {
         "status": "ok",
+        "live": True,
+        "ready": True,
+        "workers": [
+            {
+                "number": 0,
+                "pid": os.getpid(),
+                "state": "rendering",
+                "rendered": 0,
+                "restarts": 0,
+                "rss_bytes": worker["rss_bytes"],
+            }
+        ],
         "version": health.json["version"],
         "fake_version": "1.2.3",
         "engine": "cycles",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import bpy
@@ -15,6 +12,7 @@ from ..gltf import Scene, label_colours
 from ..labels import NO_LABEL, LabelTable
 from ..protocol import ImageType, RenderRequest
 from ..renderer import Pixels, RenderedImage, RendererInfo
+from ..scratch import ScratchFolder
 from ..settings import ServerSettings
 from . import compat, engines
 from .base import BaseScene
@@ -57,8 +55,7 @@ class BlenderRenderer:
             engine=engines.engine_name(bpy.context.scene),
             device=engines.describe_device(),
         )
-        prefix = f"gltf-render-server-{os.getpid()}-"
-        self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_memory_folder()))
+        self._scratch = ScratchFolder(Path(bpy.app.tempdir))
         self._stages: tuple[ColourStage, ExactStage] | None = None
 
     def render(self, request: RenderRequest) -> RenderedImage:
@@ -85,16 +82,15 @@ class BlenderRenderer:
 
     def close(self) -> None:
         """Remove the files of this renderer and of Blender's session."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if bpy.app.tempdir:
-            shutil.rmtree(bpy.app.tempdir, ignore_errors=True)
+        self._scratch.remove()
 
     def _current_stages(self) -> tuple[ColourStage, ExactStage]:
         if self._base.refresh() or self._stages is None:
-            importer = Importer(self._base.workshop, self._folder)
+            folder = self._scratch.path
+            importer = Importer(self._base.workshop, folder)
             self._stages = (
-                ColourStage(self._base, importer, self._folder),
-                ExactStage(self._base, importer, self._folder),
+                ColourStage(self._base, importer, folder),
+                ExactStage(self._base, importer, folder),
             )
         return self._stages
 
@@ -120,9 +116,3 @@ def _tell_unlabelled(scene: Scene) -> None:
                 primitive.mesh,
                 primitive.number,
             )
-
-
-def _memory_folder() -> str | None:
-    """Return a folder that is kept in memory, where the system has one."""
-    folder = "/dev/shm"  # noqa: S108  the folder made in it is private
-    return folder if os.access(folder, os.W_OK) else None

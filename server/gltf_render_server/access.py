@@ -1,0 +1,133 @@
+"""Who may ask: the token, the Host header, the Origin header. Knows headers, nothing of Flask."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from .errors import ForbiddenError, SettingsError, UnauthorizedError
+from .settings import ServerSettings
+
+__all__ = ["Access", "check_exposure", "is_loopback"]
+
+_ANY_HOST = "*"
+
+
+class Access:
+    """Decides by a request's headers.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._token = settings.token
+        self._hosts = {"localhost", socket.gethostname().lower(), settings.host.lower()}
+        self._hosts |= {name.lower() for name in settings.allowed_hosts}
+
+    def check_place(self, headers: Mapping[str, str]) -> None:
+        """Refuse what a foreign web page could have made a browser send.
+
+        Raises
+        ------
+        ForbiddenError
+            The Host is none of this server's, as after DNS rebinding, or the Origin is another site.
+        """
+        host = headers.get("Host", "")
+        self._check_host(host)
+        _check_origin(headers.get("Origin"), host)
+
+    def check_token(self, headers: Mapping[str, str]) -> None:
+        """Refuse what lacks the token, where there is one.
+
+        Raises
+        ------
+        UnauthorizedError
+        """
+        if self._token is not None and not _holds(headers.get("Authorization", ""), self._token):
+            raise UnauthorizedError(
+                "this server wants a token: send Authorization: Bearer TOKEN, or ask "
+                "http://anything:TOKEN@HOST:PORT"
+            )
+
+    def _check_host(self, host: str) -> None:
+        """Let pass what cannot be rebound, an address, and the names that are known to be this server's."""
+        if self._token is not None or _ANY_HOST in self._hosts:
+            return
+        name = _host_name(host)
+        if name not in self._hosts and not _is_address(name):
+            raise ForbiddenError(
+                f"Host: this server does not answer as {host[:100]!r}; if it should, start it with "
+                f"--allowed-hosts {name[:100]}"
+            )
+
+
+def check_exposure(settings: ServerSettings) -> None:
+    """Refuse to listen to the world without a token.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if settings.token is None and not settings.insecure and not is_loopback(settings.host):
+        raise SettingsError(
+            f"--host {settings.host} lets other machines in: give a token that they must send "
+            "(GLTF_RENDER_SERVER_TOKEN, or --token), or say --insecure where only friends can reach it"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach what listens on `host`."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(_address(entry[4][0]).is_loopback for entry in found)
+
+
+def _check_origin(origin: str | None, host: str) -> None:
+    """Refuse a page of another site; a program sends no Origin."""
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        raise ForbiddenError(f"Origin: pages of {origin[:100]!r} may not use this server")
+
+
+def _holds(authorization: str, token: str) -> bool:
+    scheme, _, credentials = authorization.strip().partition(" ")
+    given = credentials.strip().encode()
+    if scheme.lower() == "basic":
+        given = _password(given)
+    elif scheme.lower() != "bearer":
+        given = b""
+    return hmac.compare_digest(given, token.encode())
+
+
+def _password(credentials: bytes) -> bytes:
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        _address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _address(text: str | int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(str(text).partition("%")[0])

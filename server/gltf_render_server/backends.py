@@ -1,0 +1,82 @@
+"""The back ends by name: the server's own, and those that other packages bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+from .errors import SettingsError
+from .renderer import Renderer
+from .settings import ServerSettings
+
+__all__ = ["ENTRY_POINT_GROUP", "backend_names", "make_renderer"]
+
+ENTRY_POINT_GROUP = "gltf_render_server.renderers"
+"""A package that has a back end names its class under this; the class is called with the settings."""
+
+_LIBRARIES_OF_BLENDER = (
+    "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1 libegl1 "
+    "libegl-mesa0 libgl1-mesa-dri"
+)
+
+
+def make_renderer(settings: ServerSettings) -> Renderer:
+    """Make the back end that the settings name, on the thread that will own it.
+
+    Raises
+    ------
+    SettingsError
+        There is none of that name, or it cannot start.
+    """
+    load = _own_backends().get(settings.backend) or _foreign_backend(settings.backend)
+    try:
+        backend = load()
+    except ImportError as error:
+        raise SettingsError(_advice(settings.backend, error)) from error
+    return backend(settings)
+
+
+def backend_names() -> list[str]:
+    """Return the names that can be asked for, the server's own first."""
+    foreign = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    return [*_own_backends(), *sorted(foreign - _own_backends().keys())]
+
+
+def _own_backends() -> dict[str, Callable[[], Callable[[ServerSettings], Renderer]]]:
+    """Return loaders: none is imported before it is asked for."""
+    return {"blender": _load_blender, "vtk": _load_vtk}
+
+
+def _load_blender() -> Callable[[ServerSettings], Renderer]:
+    from .blender import BlenderRenderer
+
+    return BlenderRenderer
+
+
+def _load_vtk() -> Callable[[ServerSettings], Renderer]:
+    from .vtk import VtkRenderer  # pyright: ignore
+
+    return VtkRenderer
+
+
+def _foreign_backend(name: str) -> Callable[[], Callable[[ServerSettings], Renderer]]:
+    found: list[EntryPoint] = list(entry_points(group=ENTRY_POINT_GROUP, name=name))
+    if not found:
+        raise SettingsError(
+            f"--backend {name}: there is no such back end; there are {', '.join(backend_names())}"
+        )
+    return found[0].load
+
+
+def _advice(name: str, error: ImportError) -> str:
+    missing = (error.name or "").partition(".")[0]
+    if missing == "bpy":
+        return (
+            f"{error}; the bpy package exists for Python 3.11 and 3.13. With another Python, run the server "
+            "inside Blender: blender -b -P scripts/serve.py"
+        )
+    if name == "vtk" and missing == "vtkmodules":
+        return f'{error}; pip install "gltf-render-server[vtk]" brings it'
+    if name == "blender":
+        return f"Blender cannot start: {error}; on Debian or Ubuntu: sudo apt install {_LIBRARIES_OF_BLENDER}"
+    return f"--backend {name}: {error}"

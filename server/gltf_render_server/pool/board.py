@@ -1,0 +1,125 @@
+"""Where requests wait for a worker, and workers for a request."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from ..jobs import Admission
+from .assignment import Memory, PoolJob, choose
+
+__all__ = ["Board"]
+
+
+@dataclass(eq=False)
+class _Seat:
+    """An idle worker's, until it is given a job."""
+
+    memory: Memory
+    job: PoolJob | None = None
+
+
+class Board:
+    """Gives every job to an idle worker; any thread may call it.
+
+    Parameters
+    ----------
+    max_waiting, workers : int
+        See `Admission`.
+    """
+
+    def __init__(self, max_waiting: int, workers: int) -> None:
+        self._admission = Admission(max_waiting, workers)
+        self._waiting: list[PoolJob] = []
+        self._idle: list[_Seat] = []
+        self._running: set[PoolJob] = set()
+        self._changed = threading.Condition()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._admission.is_closed
+
+    def __len__(self) -> int:
+        """How many jobs wait."""
+        return len(self._waiting)
+
+    def put(self, job: PoolJob) -> None:
+        """Let a new job wait.
+
+        Raises
+        ------
+        QueueFullError, ShuttingDownError
+        """
+        with self._changed:
+            self._admission.check(len(self._waiting), len(self._running))
+            self._waiting.append(job)
+            self._assign()
+
+    def put_back(self, job: PoolJob) -> None:
+        """Let a job whose worker was lost be the next."""
+        with self._changed:
+            self._running.discard(job)
+            if self.is_closed:
+                job.refuse()
+            else:
+                self._waiting.insert(0, job)
+                self._assign()
+
+    def take(self, memory: Memory) -> PoolJob | None:
+        """Wait for a job for the worker that has `memory`; None when there will be no more.
+
+        The caller calls `finish` or `put_back` with it.
+        """
+        seat = _Seat(memory)
+        with self._changed:
+            self._idle.append(seat)
+            self._assign()
+            self._changed.wait_for(lambda: seat.job is not None or self.is_closed)
+            if seat.job is None:
+                self._idle.remove(seat)
+            return seat.job
+
+    def finish(self, job: PoolJob) -> None:
+        """Note that a job has been answered."""
+        with self._changed:
+            self._running.discard(job)
+            self._changed.notify_all()
+
+    def fail_if_deserted(self, error: Exception) -> None:
+        """Answer all that wait with an error, if there is no worker left that could render."""
+        with self._changed:
+            if self._idle or self._running:
+                return
+            failed, self._waiting = self._waiting, []
+        for job in failed:
+            job.settle(error)
+
+    def close(self) -> None:
+        """Take nothing more, and refuse what waits."""
+        with self._changed:
+            self._admission.is_closed = True
+            refused, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        for job in refused:
+            job.refuse()
+
+    def refuse_running(self) -> None:
+        """Answer those who wait for a render in progress that the server ends."""
+        with self._changed:
+            running = list(self._running)
+        for job in running:
+            job.refuse()
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until no job is with a worker; false if that took longer than `timeout_s`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout_s)
+
+    def _assign(self) -> None:
+        while self._waiting and self._idle and not self.is_closed:
+            job, worker = choose(self._waiting, [seat.memory for seat in self._idle])
+            seat = self._idle.pop(worker)
+            seat.job = self._waiting.pop(job)
+            self._running.add(seat.job)
+        self._changed.notify_all()
