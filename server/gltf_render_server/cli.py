@@ -13,6 +13,7 @@ from .backends import make_renderer
 from .errors import RenderServerError, SettingsError
 from .jobs import RenderQueue
 from .pool import RenderPool
+from .reload import watch_code
 from .service import RenderService
 from .serving import HttpServer
 from .settings import ServerSettings
@@ -81,5 +82,7 @@ def _answer(service: RenderService, settings: ServerSettings, clean_up: Callable
         raise
     watch = ShutdownWatch(service, server.drain, clean_up)
     server.start()
+    if settings.debug:
+        watch_code(watch.restart)
     print(f"Running on {server.url}", flush=True)  # noqa: T201
     return watch

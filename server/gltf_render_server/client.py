@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -129,9 +130,10 @@ class RenderClient:
         return RenderAnswer(response.content, response.headers["Content-Type"], timing)
 
     def health(self) -> dict[str, Any]:
-        """Return what ``/healthz`` says."""
+        """Return what ``/healthz`` says, whether the server is ready or not."""
         response = requests.get(f"{self._base_url}/healthz", timeout=self._timeout_s)
-        _raise_for_error(response)
+        if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            _raise_for_error(response)
         return response.json()
 
 

@@ -126,7 +126,18 @@ class RenderError(RenderServerError):
 
 
 class WorkerLostError(RenderError):
-    """The process that rendered crashed, or took more memory than it may."""
+    """The process that rendered crashed, or took more memory than it may.
+
+    Parameters
+    ----------
+    message : str
+    is_foreign : bool
+        Whether somebody else ended it, so that the request is hardly to blame.
+    """
+
+    def __init__(self, message: str, *, is_foreign: bool = False) -> None:
+        super().__init__(message)
+        self.is_foreign = is_foreign
 
 
 class RenderTimeoutError(RenderError):

@@ -24,6 +24,7 @@ __all__ = ["ShutdownWatch"]
 _logger = logging.getLogger(__name__)
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_RESTART = 0  # no signal has this number
 _GRACE_S = 8.0  # for the render in progress; docker kills after 10
 _DRAIN_S = 2.0
 
@@ -62,16 +63,23 @@ class ShutdownWatch:
         """Keep the main thread until the process ends."""
         self._thread.join()
 
+    def restart(self) -> None:
+        """End as on a signal, but start anew in the same process; returns at once."""
+        self._written.send(bytes([_RESTART]))
+
     def _watch(self) -> None:
         number = self._next_signal()
-        _logger.info("%s: shutting down", signal.Signals(number).name)
+        is_restart = number == _RESTART
+        _logger.info("%s: shutting down", "restart" if is_restart else signal.Signals(number).name)
         try:
             self._finish()
         finally:
+            if is_restart:
+                _start_anew()
             _die_of(number)
 
     def _next_signal(self) -> int:
-        while (number := self._wakeup.recv(1)[0]) not in _SIGNALS:
+        while (number := self._wakeup.recv(1)[0]) not in (*_SIGNALS, _RESTART):
             pass
         return number
 
@@ -85,6 +93,12 @@ class ShutdownWatch:
                 break
         self._drain(_DRAIN_S)
         self._clean_up()
+
+
+def _start_anew() -> None:
+    """Run the command that this process was started with, in its place."""
+    command = sys.orig_argv or sys.argv
+    os.execvp(command[0], command)  # noqa: S606  it is our own
 
 
 def _die_of(number: int) -> None:

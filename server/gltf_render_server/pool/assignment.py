@@ -21,14 +21,15 @@ class PoolJob(Job):
     ----------
     parts : frozenset
         Digests of all that its picture shows.
-    attempts : int
-        How many workers were lost over it.
+    crashes, kills : int
+        How many workers were lost over it, and how many were killed by somebody else while they had it.
     overtaken : int
         How many younger ones were preferred to it.
     """
 
     parts: frozenset[object] = field(default_factory=frozenset)
-    attempts: int = 0
+    crashes: int = 0
+    kills: int = 0
     overtaken: int = 0
 
 

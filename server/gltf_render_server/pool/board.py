@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..jobs import Admission
 from .assignment import Memory, PoolJob, choose
 
 __all__ = ["Board"]
+
+_LOOK_S = 0.5  # between two looks at whether an idle worker stays
 
 
 @dataclass(eq=False)
@@ -66,16 +69,20 @@ class Board:
                 self._waiting.insert(0, job)
                 self._assign()
 
-    def take(self, memory: Memory) -> PoolJob | None:
-        """Wait for a job for the worker that has `memory`; None when there will be no more.
+    def take(self, memory: Memory, stays: Callable[[], bool]) -> PoolJob | None:
+        """Wait for a job for the worker that has `memory`; the caller calls `finish` or `put_back` with it.
 
-        The caller calls `finish` or `put_back` with it.
+        Returns
+        -------
+        PoolJob or None
+            None when there will be no more, or the worker does not stay.
         """
         seat = _Seat(memory)
         with self._changed:
             self._idle.append(seat)
             self._assign()
-            self._changed.wait_for(lambda: seat.job is not None or self.is_closed)
+            while seat.job is None and not self.is_closed and stays():
+                self._changed.wait(_LOOK_S)
             if seat.job is None:
                 self._idle.remove(seat)
             return seat.job

@@ -19,7 +19,8 @@ __all__ = ["Place"]
 
 _logger = logging.getLogger(__name__)
 
-_MOST_ATTEMPTS = 2
+_MOST_CRASHES = 2
+_MOST_KILLS = 5  # one that takes all of a machine's memory is killed by the system every time
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
@@ -77,11 +78,29 @@ class Place:
 
     def _run(self) -> None:
         self._wait_for_process()
-        while (job := self._board.take(self._memory)) is not None:
-            self._state = WorkerState.RENDERING
-            self._render(job)
-            self._renew()
-            self._state = WorkerState.IDLE
+        while not self._board.is_closed:
+            job = self._board.take(self._memory, self._stays)
+            if job is not None:
+                self._state = WorkerState.RENDERING
+                self._render(job)
+                self._state = WorkerState.IDLE
+            self._tend()
+
+    def _stays(self) -> bool:
+        """Whether the process is alive, and no other is ready to take its place."""
+        return self._process.is_alive and not (self._successor and self._successor.is_started)
+
+    def _tend(self) -> None:
+        """See to it that there is a process that is not worn."""
+        if self._board.is_closed:
+            return
+        if not self._process.is_alive:
+            self._lose("it ended while it was idle")
+        elif self._successor is None and self._process.is_worn:
+            self._successor = self._new_process()  # starts while this one goes on
+        elif not self._stays():
+            _logger.info("worker %d is replaced after %d requests", self._number, self._process.rendered)
+            self._replace()
 
     def _render(self, job: PoolJob) -> None:
         queue_ms = job.waited_ms
@@ -91,7 +110,8 @@ class Place:
         try:
             image = self._process.render(job.request)
         except (WorkerLostError, RenderTimeoutError) as error:
-            self._lose(job, error)
+            self._let_another_try(job, error)
+            self._lose(error)
             return
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
             job.settle(error)
@@ -100,18 +120,23 @@ class Place:
             job.settle(replace(image, stages_ms={"queue": queue_ms, **image.stages_ms}))
         self._board.finish(job)
 
-    def _lose(self, job: PoolJob, error: RenderServerError) -> None:
-        """Let another worker try, once, and put another process in this place."""
-        if self._ended.is_set():
-            job.refuse()
-            return
-        _logger.error("worker %d: %s; another takes its place", self._number, error)
-        job.attempts += 1
-        if job.attempts < _MOST_ATTEMPTS:
+    def _let_another_try(self, job: PoolJob, error: RenderServerError) -> None:
+        """Give back a job over which a worker was lost, unless it is to blame."""
+        if isinstance(error, WorkerLostError) and error.is_foreign:
+            job.kills += 1
+        else:
+            job.crashes += 1
+        if job.crashes < _MOST_CRASHES and job.kills < _MOST_KILLS:
             self._board.put_back(job)
         else:
-            job.settle(type(error)(f"{error}; it was the second worker that this request cost"))
+            lost = job.crashes + job.kills
+            job.settle(type(error)(f"{error}; this request has cost {lost} workers, and is given up"))
             self._board.finish(job)
+
+    def _lose(self, cause: object) -> None:
+        if self._ended.is_set():
+            return
+        _logger.error("worker %d is replaced: %s", self._number, cause)
         self._restarts += 1
         self._replace()
 
@@ -138,14 +163,6 @@ class Place:
             self._ended.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             self._process = self._new_process()
-
-    def _renew(self) -> None:
-        """Let a successor start while a worn process goes on, and take its place when it is ready."""
-        if self._successor is None and self._process.is_worn:
-            self._successor = self._new_process()
-        elif self._successor is not None and self._successor.is_started:
-            _logger.info("worker %d is replaced after %d requests", self._number, self._process.rendered)
-            self._replace()
 
     def _new_process(self) -> WorkerProcess:
         return WorkerProcess(self._settings, self._environment)

@@ -57,6 +57,13 @@ class WorkerProcess:
         return self._starting.done()
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the process that was started is still there."""
+        with suppress(psutil.NoSuchProcess):
+            return self._process is not None and self._process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+    @property
     def pid(self) -> int | None:
         """The process's id, once it is started."""
         return None if self._process is None else self._process.pid
@@ -112,12 +119,14 @@ class WorkerProcess:
         try:
             future = self._pool.schedule(worker.render, (request,))
         except RuntimeError as error:  # it died since the last request
-            raise WorkerLostError("the worker ended before it could render") from error
+            raise WorkerLostError("the worker ended before it could render", is_foreign=True) from error
         self._watch(future, started_s)
         try:
             image = future.result()
         except (ProcessExpired, BrokenProcessPool) as error:
-            raise WorkerLostError(f"the worker that rendered it ended{_cause(error)}") from error
+            raise WorkerLostError(
+                f"the worker that rendered it ended{_cause(error)}", is_foreign=_was_killed(error)
+            ) from error
         self.rendered += 1
         elapsed_ms = (time.monotonic() - started_s) * 1000
         image.stages_ms["transfer"] = max(0.0, elapsed_ms - sum(image.stages_ms.values()))
@@ -160,3 +169,10 @@ def _cause(error: Exception) -> str:
     with suppress(ValueError):
         return f": killed by {signal.Signals(-code).name}"
     return f" with the exit status {code}"
+
+
+def _was_killed(error: Exception) -> bool:
+    """Tell whether it was an operator's or the system's doing: no crash ends a process by these."""
+    if isinstance(error, BrokenProcessPool):
+        return True  # before it had begun with the request
+    return getattr(error, "exitcode", None) in (-signal.SIGKILL, -signal.SIGTERM)

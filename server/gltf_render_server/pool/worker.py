@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..backends import make_renderer
+from ..errors import WorkerLostError
 from ..protocol import RenderRequest
 from ..renderer import RenderedImage, Renderer, RendererInfo
 from ..settings import ServerSettings
@@ -57,9 +58,15 @@ def start(settings: ServerSettings, environment: Mapping[str, str]) -> Greeting:
 
 
 def render(request: RenderRequest) -> RenderedImage:
-    """Render with the process's renderer; see `Renderer.render`."""
+    """Render with the process's renderer; see `Renderer.render`.
+
+    Raises
+    ------
+    WorkerLostError
+        This is not the process that was started.
+    """
     if _renderer is None:
-        raise RuntimeError("the worker has not been started")
+        raise WorkerLostError("the worker has ended by itself")
     return _renderer.render(request)
 
 

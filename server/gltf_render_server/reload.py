@@ -1,0 +1,29 @@
+"""Starting anew when the server's code changes, for who works on it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["watch_code"]
+
+_logger = logging.getLogger(__name__)
+
+_PACKAGE = Path(__file__).parent
+
+
+def watch_code(restart: Callable[[], None]) -> None:
+    """Call `restart` once when a module of the package changes; returns at once."""
+    threading.Thread(target=_watch, args=(restart,), name="reload", daemon=True).start()
+
+
+def _watch(restart: Callable[[], None]) -> None:
+    from watchfiles import PythonFilter, watch  # not at the top: a server in use does without
+
+    for changes in watch(_PACKAGE, watch_filter=PythonFilter(), raise_interrupt=False):
+        names = sorted({Path(path).name for _, path in changes})
+        _logger.info("%s changed: starting anew", ", ".join(names))
+        restart()
+        return

@@ -1,0 +1,217 @@
+"""The pool of processes, with real Blenders in it, while things go wrong."""
+
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import crowd
+import psutil
+import pytest
+import requests as requests_library
+from servers import running
+
+from gltf_render_server.client import RenderClientError, form_fields
+from gltf_render_server.protocol import Camera, DepthRange, ImageType
+
+pytest.importorskip("bpy", reason="the bpy package is not for this Python")
+
+QUICK = ("--samples", "4", "--no-denoise")
+RANGE = DepthRange(0.05, 20.0)
+SLOW = Camera(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with running(*QUICK, "--workers", "2") as server:
+        wait_until(lambda: states(server) == ["idle", "idle"])
+        yield server
+
+
+def states(server):
+    return [worker["state"] for worker in server.client.health()["workers"]]
+
+
+def wait_until(condition, timeout_s=60):
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def restarts(server):
+    return sum(worker["restarts"] for worker in server.client.health()["workers"])
+
+
+def test_400_requests_of_8_clients_survive_10_kills(pool, requests, truth):
+    asked = crowd.drawn(requests, 400, seed=1)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.extend(crowd.answers(pool.url, asked, clients=8)))
+    thread.start()
+    chance = random.Random(2)
+    kills = 0
+    while kills < 10 and thread.is_alive():
+        time.sleep(chance.uniform(0.3, 1.3))
+        worker = chance.choice(pool.client.health()["workers"])
+        if worker["state"] != "starting" and worker["pid"]:
+            os.kill(worker["pid"], signal.SIGKILL)
+            kills += 1
+    thread.join(300)
+    assert kills == 10
+    assert len(answers) == 400
+    assert all(answer == truth[request] for answer, request in zip(answers, asked, strict=True))
+    wait_until(lambda: states(pool) == ["idle", "idle"])
+    assert restarts(pool) >= 10
+    assert pool.process.poll() is None
+
+
+def test_a_scene_goes_to_the_worker_that_has_it(pool, requests):
+    wait_until(lambda: states(pool) == ["idle", "idle"])
+    [first, other] = [request for request in requests if dict(request[1])["image_type"] == "depth"][::2][:2]
+    client = pool.client
+    for scene, form in (first, other):
+        client.post(scene, dict(form))
+    for scene, form in (first, other, other, first, first):
+        stages = client.post(scene, dict(form)).stages_ms
+        assert "import" not in stages, stages
+
+
+def test_an_idle_worker_that_dies_is_replaced_before_it_is_needed(pool):
+    wait_until(lambda: states(pool) == ["idle", "idle"])
+    before = restarts(pool)
+    os.kill(pool.client.health()["workers"][0]["pid"], signal.SIGKILL)
+    wait_until(lambda: restarts(pool) == before + 1 and states(pool) == ["idle", "idle"])
+
+
+def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
+    script = tmp_path / "hang.py"
+    script.write_text(HANGS_ON_SLOW)
+    options = (*QUICK, "--workers", "2", "--render-timeout", "6", "--bpy-settings-file", str(script))
+    with running(*options) as server:
+        wait_until(lambda: states(server) == ["idle", "idle"])
+        failures, waits = [], []
+
+        def hang():
+            try:
+                server.client.color(table.to_bytes(), SLOW)
+            except RenderClientError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=hang)
+        thread.start()
+        wait_until(lambda: "rendering" in states(server))
+        small = form_fields(ImageType.LABEL, Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0))
+        while thread.is_alive():
+            started_s = time.monotonic()
+            server.client.post(table.to_bytes("label"), small)
+            waits.append(time.monotonic() - started_s)
+        thread.join()
+        [error] = failures
+        assert error.status == 504
+        assert "longer than 6 s" in str(error)
+        assert max(waits) < 5, waits
+        wait_until(lambda: states(server) == ["idle", "idle"])
+        assert restarts(server) == 2
+
+
+HANGS_ON_SLOW = """
+import time
+
+def hang(scene, *_):
+    if scene.render.resolution_x == 1600:
+        time.sleep(3600)
+
+bpy.app.handlers.render_pre.append(hang)
+"""
+
+
+def test_a_request_that_crashes_two_workers_is_told_and_the_pool_lives(table, tmp_path):
+    script = tmp_path / "crash.py"
+    script.write_text(
+        HANGS_ON_SLOW.replace("time.sleep(3600)", "os.kill(os.getpid(), 11)").replace("time", "os")
+    )
+    with running(*QUICK, "--workers", "1", "--bpy-settings-file", str(script)) as server:
+        with pytest.raises(RenderClientError, match=r"SIGSEGV.*cost 2 workers") as caught:
+            server.client.color(table.to_bytes(), SLOW)
+        assert caught.value.status == 500
+        label = Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
+        assert server.client.label(table.to_bytes("label"), label).shape == (72, 96)
+        assert restarts(server) == 2
+
+
+def test_a_worker_that_grows_too_large_is_replaced(table, tmp_path):
+    script = tmp_path / "grow.py"
+    grow = "scene['hoard'] = 1; global hoard; hoard = bytearray(2 * 10**9); time.sleep(3600)"
+    script.write_text(HANGS_ON_SLOW.replace("time.sleep(3600)", grow))
+    options = (*QUICK, "--workers", "1", "--worker-max-rss", "1500", "--bpy-settings-file", str(script))
+    with running(*options) as server:
+        with pytest.raises(RenderClientError, match="MB of memory"):
+            server.client.color(table.to_bytes(), SLOW)
+        assert restarts(server) == 2
+
+
+def test_workers_are_renewed_without_a_pause(requests, truth):
+    with running(*QUICK, "--workers", "1", "--worker-max-requests", "5") as server:
+        pids = set()
+        deadline_s = time.monotonic() + 60
+        while len(pids) < 3:
+            assert time.monotonic() < deadline_s
+            for request in requests:
+                [answer] = crowd.answers(server.url, [request])
+                assert answer == truth[request]
+            pids.add(server.client.health()["workers"][0]["pid"])
+        assert restarts(server) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_behind(number, table, tmp_path):
+    env = {"TMPDIR": str(tmp_path)}
+    options = ("--workers", "2", "--samples", "4096", "--noise-threshold", "0")
+    with running(*options, env=env) as server:
+        wait_until(lambda: states(server) == ["idle", "idle"])
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        workers = [worker["pid"] for worker in server.client.health()["workers"]]
+        outcome = []
+
+        def ask(client):
+            try:
+                client.color(table.to_bytes(), SLOW)
+            except (RenderClientError, requests_library.ConnectionError) as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=ask, args=(server.client,))
+        thread.start()
+        wait_until(lambda: "rendering" in states(server))
+        time.sleep(1)
+        server.process.send_signal(number)
+        assert server.process.wait(30) == -number
+        thread.join(30)
+        assert outcome
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive
+        wait_until(lambda: not files_of(workers, tmp_path), 10)
+
+
+def files_of(pids, folder):
+    left = [path for pid in pids for path in Path("/dev/shm").glob(f"gltf-render-server-{pid}-*")]
+    return left + list(folder.iterdir())
+
+
+def test_a_pool_that_cannot_start_says_why(tmp_path):
+    blend = tmp_path / "broken.blend"
+    blend.write_bytes(b"no blend")
+    with (
+        pytest.raises(RuntimeError, match=r"error: .*broken\.blend: Blender cannot open it"),
+        running("--workers", "2", "--blend-file", str(blend)),
+    ):
+        pass
+
+
+def test_options_about_workers_want_workers():
+    with (
+        pytest.raises(RuntimeError, match="--render-timeout is about workers"),
+        running("--render-timeout", "5"),
+    ):
+        pass
