@@ -43,17 +43,21 @@ class Access:
         self._check_host(host)
         _check_origin(headers.get("Origin"), host)
 
-    def check_token(self, headers: Mapping[str, str]) -> None:
+    def check_token(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
         """Refuse what lacks the token, where there is one.
+
+        Drake's client cannot authenticate; its endpoint, ``render?token=TOKEN``, is all that its user chooses.
 
         Raises
         ------
         UnauthorizedError
         """
-        if self._token is not None and not _holds(headers.get("Authorization", ""), self._token):
+        if self._token is None or _is_equal(query.get("token", ""), self._token):
+            return
+        if not _is_equal(_credentials(headers.get("Authorization", "")), self._token):
             raise UnauthorizedError(
-                "this server wants a token: send Authorization: Bearer TOKEN, or ask "
-                "http://anything:TOKEN@HOST:PORT"
+                "this server wants a token: send Authorization: Bearer TOKEN, or ask for render?token=TOKEN "
+                "(in Drake, render_endpoint)"
             )
 
     def _check_host(self, host: str) -> None:
@@ -97,14 +101,18 @@ def _check_origin(origin: str | None, host: str) -> None:
         raise ForbiddenError(f"Origin: pages of {origin[:100]!r} may not use this server")
 
 
-def _holds(authorization: str, token: str) -> bool:
-    scheme, _, credentials = authorization.strip().partition(" ")
-    given = credentials.strip().encode()
+def _is_equal(given: str | bytes, token: str) -> bool:
+    """Compare in a time that tells nothing."""
+    return hmac.compare_digest(given.encode() if isinstance(given, str) else given, token.encode())
+
+
+def _credentials(authorization: str) -> bytes:
+    """Return a bearer's token, or the password of basic authentication, whoever the user."""
+    scheme, _, text = authorization.strip().partition(" ")
+    credentials = text.strip().encode("latin-1", "replace")  # as WSGI has decoded it
     if scheme.lower() == "basic":
-        given = _password(given)
-    elif scheme.lower() != "bearer":
-        given = b""
-    return hmac.compare_digest(given, token.encode())
+        return _password(credentials)
+    return credentials if scheme.lower() == "bearer" else b""
 
 
 def _password(credentials: bytes) -> bytes:

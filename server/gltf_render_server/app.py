@@ -92,7 +92,7 @@ def _guard(app: flask.Flask, access: Access) -> None:
         headers = dict(flask.request.headers)
         access.check_place(headers)
         if not flask.request.path.startswith(_HEALTH):
-            access.check_token(headers)
+            access.check_token(headers, flask.request.args)
 
 
 def _register_pages(app: flask.Flask, service: RenderService) -> None:

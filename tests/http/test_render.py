@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from forms import FIELDS, multipart, send
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
+from gltf_render_server.app import create_app
 from gltf_render_server.errors import RenderError
+from gltf_render_server.jobs import RenderQueue
+from gltf_render_server.settings import ServerSettings
 
 
 def post(client, scene_bytes, **changes):
@@ -153,3 +157,43 @@ def test_a_fault_of_the_server_is_500_and_logged(client, renderer, scene, caplog
     assert any(record.exc_info for record in caplog.records), "the traceback is in the log"
     renderer.error = None
     assert post(client, scene.to_bytes()).status_code == 200
+
+
+def test_foreign_pages_and_hosts_are_refused(client, scene):
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        response = client.get("/healthz", headers=headers)
+        assert response.status_code == 403
+        assert response.json["error"]
+
+
+def test_a_token_guards_all_but_health(renderer, scene):
+    settings = ServerSettings(token="secret")
+    client = create_app(settings, RenderQueue(renderer, 1)).test_client()
+    for path in ("/", "/metrics", "/render"):
+        response = client.get(path)
+        assert response.status_code == 401
+        assert response.headers["WWW-Authenticate"].startswith("Basic")
+        assert response.json["code"] == 401
+    assert client.get("/", headers={"Authorization": "Bearer secret"}).status_code == 200
+    assert client.get("/?token=secret").status_code == 200
+    for path in ("/healthz", "/healthz/live", "/healthz/ready"):
+        assert client.get(path).status_code == 200
+
+
+def test_metrics(client, scene):
+    post(client, scene.to_bytes())
+    post(client, b"{}")
+    text = client.get("/metrics").text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    requests = {
+        (sample.labels["type"], sample.labels["status"]): sample.value
+        for sample in families["gltf_render_server_requests"].samples
+        if sample.name.endswith("_total")
+    }
+    assert requests == {("color", "200"): 1, ("color", "400"): 1}
+    stages = {sample.labels["stage"] for sample in families["gltf_render_server_stage_seconds"].samples}
+    assert stages == {"check", "queue", "import", "render", "encode"}
+    [memory] = families["gltf_render_server_worker_resident_bytes"].samples
+    assert memory.value > 1e6
+    states = {s.labels["state"]: s.value for s in families["gltf_render_server_workers"].samples}
+    assert states == {"starting": 0, "idle": 1, "rendering": 0, "stopped": 0}

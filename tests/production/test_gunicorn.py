@@ -1,0 +1,146 @@
+"""Under gunicorn, as Drake's README runs it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import crowd
+import psutil
+import pytest
+import requests as requests_library
+
+from gltf_render_server.client import RenderClient
+
+pytest.importorskip("bpy", reason="the bpy package is not for this Python")
+pytest.importorskip("gunicorn", reason="gunicorn is not for this system")
+
+SETTINGS = {"GLTF_RENDER_SERVER_SAMPLES": "4", "GLTF_RENDER_SERVER_DENOISE": "off"}
+
+
+class Gunicorn:
+    def __init__(self, process, url):
+        self.process = process
+        self.url = url
+
+    def processes(self):
+        """The workers, and the Blenders beside them."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def is_up(self):
+        try:
+            return requests_library.get(f"{self.url}/healthz/live", timeout=60).ok
+        except requests_library.ConnectionError:
+            return False
+
+
+@contextmanager
+def gunicorn(*options, application="gltf_render_server.wsgi:app", cwd=None, env=None):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "gunicorn", "--timeout", "0", *options, "--bind", address, application]
+    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **SETTINGS, **(env or {})})
+    server = Gunicorn(process, f"http://{address}")
+    try:
+        while not server.is_up():
+            assert process.poll() is None, "gunicorn did not start"
+            time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def wait_for_more(answers, count):
+    goal = len(answers) + count
+    while len(answers) < goal:
+        time.sleep(0.05)
+
+
+def assert_nothing_left(processes, folder):
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+    deadline_s = time.monotonic() + 10
+    while left := [*folder.iterdir(), *files_in_memory(processes)]:
+        assert time.monotonic() < deadline_s, left
+        time.sleep(0.1)
+
+
+def files_in_memory(processes):
+    return [
+        path for process in processes for path in Path("/dev/shm").glob(f"gltf-render-server-{process.pid}-*")
+    ]
+
+
+def test_8_clients_while_it_reloads_and_renews(requests, truth, tmp_path):
+    asked = crowd.drawn(requests, 100, seed=4)
+    options = ("--workers", "2", "--max-requests", "30")
+    with gunicorn(*options, env={"TMPDIR": str(tmp_path)}) as server:
+        seen, answers = set(), []
+        thread = threading.Thread(target=lambda: answers.extend(crowd.answers(server.url, asked, 8)))
+        thread.start()
+        for _ in range(2):
+            wait_for_more(answers, 20)
+            seen.update(server.processes())
+            server.process.send_signal(signal.SIGHUP)
+        thread.join(300)
+        seen.update(server.processes())
+    assert [truth[request] for request in asked] == answers
+    assert server.process.returncode == 0
+    assert_nothing_left(list(seen), tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_ending_under_load_gives_no_wrong_answer(requests, truth, tmp_path, number):
+    asked = crowd.drawn(requests, 60, seed=5)
+
+    def ask(request):
+        scene, form = request
+        try:
+            return RenderClient(server.url, timeout_s=300).post(scene, dict(form)).body
+        except requests_library.ConnectionError:
+            return None
+
+    with gunicorn("--workers", "2", env={"TMPDIR": str(tmp_path)}) as server, ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask, request) for request in asked]
+        while sum(answer.done() for answer in answers) < 10:
+            time.sleep(0.05)
+        processes = server.processes()
+        server.process.send_signal(number)
+        server.process.wait(60)
+        if number == signal.SIGKILL:  # gunicorn's own workers notice that by themselves
+            psutil.wait_procs(processes, timeout=30)
+    given = [(request, answer.result()) for request, answer in zip(asked, answers, strict=True)]
+    assert all(answer in (None, truth[request]) for request, answer in given)
+    assert_nothing_left(processes, tmp_path)
+
+
+def test_a_wsgi_module_of_the_users_own(requests, truth, tmp_path):
+    (tmp_path / "wsgi.py").write_text("from gltf_render_server.wsgi import app\n")
+    with gunicorn("--threads", "2", application="wsgi:app", cwd=tmp_path) as server:
+        assert list(crowd.answers(server.url, requests[:6], 2)) == [
+            truth[request] for request in requests[:6]
+        ]
+
+
+def test_preloading_starts_no_blender_before_the_fork(requests, truth):
+    with gunicorn("--preload", "--workers", "2") as server:
+        assert list(crowd.answers(server.url, requests[:6], 3)) == [
+            truth[request] for request in requests[:6]
+        ]
+        workers = psutil.Process(server.process.pid).children()
+        assert {len(worker.children()) > 0 for worker in workers if worker.name() != "sh"} == {True}
+
+
+def test_wrong_settings_stop_it(tmp_path):
+    command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "gltf_render_server.wsgi:app"]
+    env = {**os.environ, "GLTF_RENDER_SERVER_SAMPLES": "many"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "GLTF_RENDER_SERVER_SAMPLES=many" in done.stderr
