@@ -46,7 +46,7 @@ class Access:
     def check_token(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
         """Refuse what lacks the token, where there is one.
 
-        Drake's client cannot authenticate; its endpoint, ``render?token=TOKEN``, is all that its user chooses.
+        Drake's client cannot authenticate; its endpoint, ``render?token=TOKEN``, is all its user chooses.
 
         Raises
         ------

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests as requests_library
 
-from gltf_render_server.client import RenderClient
+from gltf_render_server.client import RenderClient, RenderClientError
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 pytest.importorskip("gunicorn", reason="gunicorn is not for this system")
@@ -105,6 +105,9 @@ def test_ending_under_load_gives_no_wrong_answer(requests, truth, tmp_path, numb
         try:
             return RenderClient(server.url, timeout_s=300).post(scene, dict(form)).body
         except requests_library.ConnectionError:
+            return None
+        except RenderClientError as error:
+            assert error.status >= 500
             return None
 
     with gunicorn("--workers", "2", env={"TMPDIR": str(tmp_path)}) as server, ThreadPoolExecutor(8) as pool:
