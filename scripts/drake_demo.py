@@ -34,7 +34,7 @@ try:
     from domino_run.film import Film, clear_pictures, save_pictures
     from domino_run.models import Models
     from domino_run.report import tables
-    from domino_run.server import greet, without_token
+    from domino_run.server import base_url, greet
     from domino_run.simulation import Simulation
 except ModuleNotFoundError as error:
     sys.exit(
@@ -74,11 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options, console)
     except DemoError as error:
-        text = escape(without_token(str(error), options.server_base_url))
-        console.print(f"[bold red]drake_demo:[/] {text}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]drake_demo:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print(f"drake_demo: stopped; what was rendered before is in {options.output}")
+        console.print(f"drake_demo: stopped; what was rendered before is in {escape(str(options.output))}")
         return 130
 
 
@@ -95,7 +94,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         comparisons = [
             _comparison(frames) for frames in _kept(simulation, options, console) if options.compare
         ]
-    console.print(f"[bold green]Done.[/] Look at [bold]{options.output / _main_file(options)}[/]")
+    made = escape(str(options.output / _main_file(options)))
+    console.print(f"[bold green]Done.[/] Look at [bold]{made}[/]", soft_wrap=True)
     if meshcat:
         _leave_to_look_at(meshcat, options.output, console)
     return _judge(comparisons) if options.compare else 0
@@ -195,8 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_url,
         default="http://127.0.0.1:8000",
         metavar="URL",
-        help="the render server; a token that it asks for is given as http://drake:TOKEN@host:8000 "
-        "[default: %(default)s]",
+        help="the render server [default: %(default)s]",
     )
     add("still", action="store_true", help="one frame, and no simulation")
     add("visualize", action="store_true", help="show the simulation in MeshCat, in a browser, beside it")
@@ -221,9 +220,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"must begin with http:// or https://; got {text!r}")
-    return text.rstrip("/")
+    try:
+        return base_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive(text: str) -> float:

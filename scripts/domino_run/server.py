@@ -1,4 +1,4 @@
-"""The server that the client will ask: is it there? Its address may hold a token, which no message shows."""
+"""The server that Drake's client will ask: whether it is there, and whether Drake can ask it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,28 @@ from gltf_render_server.client import RenderClient, RenderClientError
 
 from .errors import DemoError
 
-__all__ = ["greet", "without_token"]
+__all__ = ["base_url", "greet"]
 
 _TIMEOUT_S = 30.0
 _REFUSALS = (401, 403)
+
+
+def base_url(text: str) -> str:
+    """Check an address that a user gave; return it as Drake wants it, without a slash at its end.
+
+    Raises
+    ------
+    ValueError
+        Drake's client cannot ask there; the message says why.
+    """
+    if not text.startswith("http://"):
+        raise ValueError(f"must begin with http:// (Drake's client has no TLS); got {text!r}")
+    if "@" in urlsplit(text).netloc:
+        raise ValueError(
+            "must hold no user and password: Drake's client does not send them; "
+            "docs/drake.md tells what helps"
+        )
+    return text.rstrip("/")
 
 
 def greet(url: str) -> None:
@@ -23,32 +41,25 @@ def greet(url: str) -> None:
     Raises
     ------
     DemoError
-        Nobody answers at `url`, or not without a token.
+        Nobody answers at `url`, or only who shows a token.
     """
     try:
         RenderClient(url, _TIMEOUT_S).health()
-    except RenderClientError as error:
-        if error.status in _REFUSALS:
-            raise DemoError(_refused(url, error)) from error
-        # it is there, and has no such page
     except requests.exceptions.JSONDecodeError:
-        pass
+        pass  # it is there, and its page is another
+    except RenderClientError as error:
+        _check_refusal(url, error)
     except requests.RequestException as error:
         raise DemoError(
-            f"no server answers at {without_token(url, url)}: {reason(error)}\n"
+            f"no server answers at {url}: {reason(error)}\n"
             "Start it in another terminal (gltf-render-server --port 8000), or name another with "
             "--server_base_url; --render_engine vtk needs none."
         ) from error
 
 
-def without_token(text: str, url: str) -> str:
-    """Return `text` without the user and password of `url`."""
-    user_info, at, _ = urlsplit(url).netloc.rpartition("@")
-    return text.replace(user_info + at, "") if at else text
-
-
-def _refused(url: str, error: RenderClientError) -> str:
-    return (
-        f"{without_token(url, url)} refuses: {error}\n"
-        "Give its token in the address: --server_base_url http://drake:TOKEN@host:8000"
-    )
+def _check_refusal(url: str, error: RenderClientError) -> None:
+    """Let a server pass that has no page of its health."""
+    if error.status in _REFUSALS:
+        raise DemoError(
+            f"{url} refuses: {error}\nDrake's client sends no Authorization; docs/drake.md tells what helps."
+        ) from error
