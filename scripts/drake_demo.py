@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     engines = _engines(options)
     if "client" in engines:
         greet(options.server_base_url)
-    clear_pictures(options.output)
+    _prepare(options.output)
     meshcat = _meshcat(console) if options.visualize else None
     with tempfile.TemporaryDirectory(prefix="drake_demo-") as folder:
         things = bodies(Models(Path(folder)), options.seed)
@@ -99,6 +99,15 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if meshcat:
         _leave_to_look_at(meshcat, options.output, console)
     return _judge(comparisons) if options.compare else 0
+
+
+def _prepare(output: Path) -> None:
+    """Say that nothing can be kept before anything is rendered."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        clear_pictures(output)
+    except OSError as error:
+        raise DemoError(f"nothing can be written into {output}: {error.strerror}") from error
 
 
 def _engines(options: argparse.Namespace) -> list[EngineName]:

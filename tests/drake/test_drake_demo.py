@@ -105,6 +105,14 @@ def test_nobody_answers(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "taken").write_text("")
+    result = demo("--render_engine", "vtk", "--output", tmp_path / "taken")
+    assert result.returncode == 1
+    assert "nothing can be written into" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
