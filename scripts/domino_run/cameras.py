@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydrake.geometry import (
+    LightParameter,
     MakeRenderEngineGltfClient,
     MakeRenderEngineVtk,
     Meshcat,
@@ -79,7 +80,15 @@ def engine(name: EngineName, base_url: str) -> RenderEngine:
     if name == "client":
         return MakeRenderEngineGltfClient(RenderEngineGltfClientParams(base_url=base_url))
     # EGL needs no display
-    return MakeRenderEngineVtk(RenderEngineVtkParams(backend="EGL"))
+    return MakeRenderEngineVtk(RenderEngineVtkParams(backend="EGL", lights=_vtk_lights()))
+
+
+def _vtk_lights() -> list[LightParameter]:
+    """Return a sun from above and a fill light beside the camera; the server brings an environment."""
+    sun = LightParameter(
+        type="directional", frame="world", direction=np.array([0.4, 0.5, -1.0]), intensity=2.6
+    )
+    return [sun, LightParameter(type="directional", frame="camera", intensity=1.0)]
 
 
 def add_camera(builder: DiagramBuilder, scene_graph: SceneGraph, config: CameraConfig) -> RgbdSensor:
