@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gltf_render_server.labels import DONT_CARE, decode_labels
 
-__all__ = ["colorize_depth", "colorize_labels", "contact_sheet"]
+__all__ = ["colorize_depth", "colorize_labels", "contact_sheet", "depth_span", "paint_labels"]
 
 _GAP = 16
 _CAPTION = 44
@@ -65,10 +65,20 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
-def colorize_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Paint (height, width) metres as (height, width, 3) uint8, near light and far dark."""
+def colorize_depth(depth: NDArray[np.float32], span: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """Paint depth, near light and far dark.
+
+    Parameters
+    ----------
+    depth : (height, width) float32, metres; 0 = too close, inf = too far
+    span : the depths, metres, of the lightest and of the darkest colour; by default the picture's own
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
     known = np.isfinite(depth) & (depth > 0)
-    near, far = (depth[known].min(), depth[known].max()) if known.any() else (0.0, 1.0)
+    near, far = span or depth_span(depth)
     position = np.clip((np.where(known, depth, far) - near) / max(far - near, 1e-9), 0, 1)
     stops = np.linspace(0, 1, len(_DEPTH_STOPS))
     channels = [np.interp(position, stops, channel) for channel in _DEPTH_STOPS.T]
@@ -77,13 +87,33 @@ def colorize_depth(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
     return painted
 
 
+def depth_span(depth: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the nearest and the farthest depth of a picture, metres; 0 and 1 where nothing is in range."""
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+
+
 def colorize_labels(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Paint each label of a (height, width, 3) label image in a colour of its own."""
-    numbers = decode_labels(label)
-    values, inverse = np.unique(numbers, return_inverse=True)
+    return paint_labels(decode_labels(label))
+
+
+def paint_labels(labels: NDArray[np.uint16], known: Iterable[int] = ()) -> NDArray[np.uint8]:
+    """Paint each label in a colour of its own.
+
+    Parameters
+    ----------
+    labels : (height, width) uint16; `DONT_CARE` = none
+    known : labels that may be seen in other pictures of the same film, whose colours shall not change
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
+    values = np.union1d(np.fromiter(known, np.uint16), labels)
     palette = np.array([_label_colour(index) for index in range(len(values))], np.uint8)
-    painted = palette[inverse.reshape(numbers.shape)]
-    painted[numbers == DONT_CARE] = _UNKNOWN
+    painted = palette[np.searchsorted(values, labels)]
+    painted[labels == DONT_CARE] = _UNKNOWN
     return painted
 
 

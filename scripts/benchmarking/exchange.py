@@ -16,7 +16,7 @@ from PIL import Image
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
 from gltf_render_server.protocol import ImageType
 
-from .errors import BenchmarkError
+from .errors import BenchmarkError, reason
 from .sequences import SceneRequest, Sequence
 
 __all__ = ["Sample", "Server", "ServerName", "play"]
@@ -62,7 +62,7 @@ class Server:
             return {}  # it is there, and has no such page
         except requests.RequestException as error:
             raise BenchmarkError(
-                f"{self.url} cannot be reached: {_reason(error)}\n{self._advice()}"
+                f"{self.url} cannot be reached: {reason(error)}\n{self._advice()}"
             ) from error
 
     def _advice(self) -> str:
@@ -185,11 +185,4 @@ def _failure(server: Server, what: str, error: Exception) -> str:
             f"{server.url} took longer than {server.timeout_s:g} s for {what}\n"
             "Give it more (--timeout), or ask for less (--width, --height, --values, --types)."
         )
-    return f"{server.url} went away during {what}: {_reason(error)}\nIts log may tell why; start it again."
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost cause, without the layers of the libraries."""
-    if error.__context__ is not None:
-        return _reason(error.__context__)
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{server.url} went away during {what}: {reason(error)}\nIts log may tell why; start it again."

@@ -64,6 +64,11 @@ class Writer:
         primitives = [self._primitive(thing.name, *part) for part in thing.parts]
         return self._add("meshes", {"name": thing.name, "primitives": primitives})
 
+    def document(self, nodes: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the finished document; the first node is the root."""
+        uri = _data_uri("application/octet-stream", bytes(self.data))
+        return self.gltf | {"nodes": nodes, "buffers": [{"byteLength": len(self.data), "uri": uri}]}
+
     def _primitive(self, name: str, surface: Surface, material: Material) -> dict[str, Any]:
         attributes = {"POSITION": self._vertices(surface.positions, bounds=True)}
         if surface.normals is not None:
@@ -149,21 +154,28 @@ class Writer:
 def gltf_of(things: tuple[Thing, ...], fov_y_rad: float, near: float, far: float) -> dict[str, Any]:
     """Return the document of `things` and of a camera at the root's origin (for `with_poses`)."""
     camera = {"type": "perspective", "perspective": {"yfov": fov_y_rad, "znear": near, "zfar": far}}
-    gltf: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": "glTF Render Server tabletop"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "cameras": [camera],
-        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 10497, "wrapT": 10497}],
-    }
-    writer = Writer(gltf)
+    writer = Writer(_empty())
     nodes = [{"name": thing.name, "mesh": writer.mesh(thing)} for thing in things]
     children = list(range(1, len(nodes) + 2))
     root = {"name": "Renderer Node", "children": children}
-    gltf["nodes"] = [root, *nodes, {"name": "Camera Node", "camera": 0}]
-    uri = _data_uri("application/octet-stream", bytes(writer.data))
-    gltf["buffers"] = [{"byteLength": len(writer.data), "uri": uri}]
-    return gltf
+    return writer.document([root, *nodes, {"name": "Camera Node", "camera": 0}]) | {"cameras": [camera]}
+
+
+def model_of(thing: Thing) -> dict[str, Any]:
+    """Return the document of one thing alone, y-up as any glTF file: a mesh that Drake can load."""
+    writer = Writer(_empty())
+    half = float(np.sqrt(0.5))
+    node = {"name": thing.name, "mesh": writer.mesh(thing), "rotation": [-half, 0, 0, half]}
+    return writer.document([node])
+
+
+def _empty() -> dict[str, Any]:
+    return {
+        "asset": {"version": "2.0", "generator": "glTF Render Server tabletop"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 10497, "wrapT": 10497}],
+    }
 
 
 def with_poses(gltf: dict[str, Any], poses: list[Floats]) -> dict[str, Any]:

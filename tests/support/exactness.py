@@ -1,4 +1,4 @@
-"""How far depth and labels may be from the truth."""
+"""Depth and labels are as near to the truth as `tolerances` asks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PIXELS_OFF = 1e-4
-MEDIAN_OFF_M = 0.02e-3
-P99_OFF_M = 0.05e-3
+from tolerances import MEDIAN_OFF_M, P99_OFF_M, PIXELS_OFF
 
 
 def assert_labels_exact(labels: NDArray[Any], truth: NDArray[Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from drake_like import DrakeScene, box, label_rgba, translation
 from recorded import NAMES, needs_recorded, oracle, scene_bytes
@@ -236,6 +237,14 @@ def with_texture(texture, **more):
 
 
 BASISU = {"KHR_texture_basisu": {"source": 77}}
+
+
+def test_a_rotation_that_is_in_the_matrix_already():
+    """Drake 1.51 leaves it where a merged file's root node has one."""
+    document = one_box()
+    truth = parsed(document).placements.matrix
+    document["nodes"][0]["rotation"] = [-(0.5**0.5), 0, 0, 0.5**0.5]
+    assert np.array_equal(parsed(document).placements.matrix, truth)
 
 
 def test_basisu_gives_way_to_a_plain_source():

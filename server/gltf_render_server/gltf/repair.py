@@ -38,6 +38,7 @@ def repair_json(document: Json) -> list[str]:
     """
     for name in [name for name, value in document.items() if value is None]:
         del document[name]  # Drake writes null for an array that is empty
+    _drop_composed_rotations(document)
     warnings: list[str] = []
     _use_plain_textures(document, warnings)
     _drop_dangling_textures(document, warnings)
@@ -124,6 +125,16 @@ def _mesh_owners(document: schema.Document) -> dict[int, int]:
                     owner.setdefault(node.mesh, root)
                 pending.extend(node.children or ())
     return owner
+
+
+def _drop_composed_rotations(document: Json) -> None:
+    """Drop the rotation of a node that has a matrix as well.
+
+    Drake's client before 1.52 composes a merged root's pose into one matrix, and leaves the rotation there.
+    """
+    for node in _list(document, "nodes"):
+        if node.get("matrix") is not None and "translation" not in node and "scale" not in node:
+            node.pop("rotation", None)
 
 
 def _use_plain_textures(document: Json, warnings: list[str]) -> None:

@@ -1,0 +1,141 @@
+"""How far the client's depth and labels are from VTK's, and whether that is too far; needs no Drake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from tolerances import MEDIAN_OFF_M, P99_OFF_M, PIXELS_OFF
+
+__all__ = ["Check", "Comparison", "Difference", "away_from_edges", "checks", "compare", "pooled"]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """What differs among some pixels.
+
+    Attributes
+    ----------
+    pixels : int
+        How many there are.
+    labels_off : int
+        Those with another label.
+    range_off : int
+        Those of one label with another opinion of "too far" or "too close".
+    depth_off_m : (n,) float64
+        Of those of one label that both engines measured, the difference in depth, metres.
+    """
+
+    pixels: int
+    labels_off: int
+    range_off: int
+    depth_off_m: NDArray[np.float64]
+
+    @property
+    def median_m(self) -> float:
+        """Median of the differences in depth; 0 where nothing was measured."""
+        return float(np.median(self.depth_off_m)) if self.depth_off_m.size else 0.0
+
+    @property
+    def p99_m(self) -> float:
+        """Their 99th percentile."""
+        return float(np.percentile(self.depth_off_m, 99)) if self.depth_off_m.size else 0.0
+
+    @property
+    def max_m(self) -> float:
+        """The largest."""
+        return float(self.depth_off_m.max(initial=0.0))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One picture or many: over all pixels, and over those that no silhouette is near."""
+
+    overall: Difference
+    inside: Difference
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure and its limit."""
+
+    what: str
+    found: float
+    limit: float
+    unit: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figure is within its limit."""
+        return self.found <= self.limit
+
+
+def compare(
+    label: NDArray[np.uint16],
+    depth: NDArray[np.float32],
+    true_label: NDArray[np.uint16],
+    true_depth: NDArray[np.float32],
+) -> Comparison:
+    """Compare two engines' pictures of one moment.
+
+    Parameters
+    ----------
+    label, true_label : (height, width) uint16
+    depth, true_depth : (height, width) float32, metres; 0 = too close, inf = too far
+    """
+    inside = away_from_edges(label) & away_from_edges(true_label)
+    return Comparison(
+        overall=_difference(label, depth, true_label, true_depth),
+        inside=_difference(label[inside], depth[inside], true_label[inside], true_depth[inside]),
+    )
+
+
+def away_from_edges(label: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Return where a pixel's eight neighbours have its own label, (height, width)."""
+    around = sliding_window_view(np.pad(label, 1, mode="edge"), (3, 3))
+    return (around == label[..., None, None]).all((-1, -2))
+
+
+def pooled(comparisons: Sequence[Comparison]) -> Comparison:
+    """Take the pixels of many pictures together: few are mostly edges."""
+    return Comparison(
+        _pooled([each.overall for each in comparisons]), _pooled([each.inside for each in comparisons])
+    )
+
+
+def checks(comparison: Comparison) -> Iterator[Check]:
+    """Hold a comparison against the limits of the project's own tests."""
+    parts = (("all pixels", comparison.overall), ("away from silhouettes", comparison.inside))
+    for where, part in parts:
+        allowed = float(np.floor(PIXELS_OFF * part.pixels))
+        yield Check(f"other labels, {where}", part.labels_off, allowed, "px")
+        yield Check(f"too far or too close, {where}", part.range_off, allowed, "px")
+        yield Check(f"depth, median, {where}", part.median_m * 1e3, MEDIAN_OFF_M * 1e3, "mm")
+        yield Check(f"depth, 99th percentile, {where}", part.p99_m * 1e3, P99_OFF_M * 1e3, "mm")
+
+
+def _difference(
+    label: NDArray[np.uint16],
+    depth: NDArray[np.float32],
+    true_label: NDArray[np.uint16],
+    true_depth: NDArray[np.float32],
+) -> Difference:
+    same = label == true_label
+    measured, truly_measured = (np.isfinite(each) & (each > 0) for each in (depth, true_depth))
+    unlike = (np.isinf(depth) != np.isinf(true_depth)) | ((depth == 0) != (true_depth == 0))
+    both = same & measured & truly_measured
+    off_m = np.abs(depth[both].astype(float) - true_depth[both])
+    return Difference(label.size, int((~same).sum()), int((same & unlike).sum()), off_m)
+
+
+def _pooled(parts: Sequence[Difference]) -> Difference:
+    return Difference(
+        sum(part.pixels for part in parts),
+        sum(part.labels_off for part in parts),
+        sum(part.range_off for part in parts),
+        np.concatenate([part.depth_off_m for part in parts]),
+    )

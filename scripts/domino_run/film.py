@@ -1,0 +1,123 @@
+"""What is kept of a run: every picture as it is, and a video that shows them side by side, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from contact_sheet import colorize_depth, depth_span, paint_labels
+
+from .cameras import EngineName, Frame
+
+__all__ = ["Film", "clear_pictures", "save_pictures"]
+
+_GAP, _CAPTION = 8, 34
+_PAPER, _INK = (250, 249, 246), (40, 40, 40)
+_KINDS = {"color": ".png", "depth": ".tiff", "label": ".png"}
+
+
+class Film:
+    """A video of colour, depth and labels side by side, one row for each engine; H.264 in an MP4 file.
+
+    The first frame decides how depth is coloured.
+
+    Parameters
+    ----------
+    path : Path
+    fps : float
+    labels : iterable of int
+        All that may be seen; each keeps its colour.
+    """
+
+    def __init__(self, path: Path, fps: float, labels: Iterable[int]) -> None:
+        self._path = path
+        self._rate = Fraction(fps).limit_denominator(1000)
+        self._labels = list(labels)
+        self._span: tuple[float, float] | None = None
+        self._container: Any = None
+        self._stream: Any = None
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the video, also when something else failed: what is there can be watched."""
+        if self._container:
+            self._container.mux(self._stream.encode())
+            self._container.close()
+
+    def sheet(self, frames: Mapping[EngineName, Frame]) -> NDArray[np.uint8]:
+        """Return (sheet height, sheet width, 3) uint8; both even, as the video's colours need it."""
+        self._span = self._span or depth_span(next(iter(frames.values())).depth)
+        return np.concatenate([self._row(*item) for item in frames.items()])
+
+    def add(self, frames: Mapping[EngineName, Frame]) -> None:
+        """Append a moment to the video."""
+        sheet = self.sheet(frames)
+        if not self._container:
+            self._open(sheet)
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(sheet, format="rgb24")))
+
+    def _open(self, sheet: NDArray[np.uint8]) -> None:
+        self._container = av.open(str(self._path), "w", options={"movflags": "faststart"})
+        self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": "17"})
+        self._stream.height, self._stream.width = sheet.shape[:2]
+        self._stream.pix_fmt = "yuv420p"
+
+    def _row(self, name: EngineName, frame: Frame) -> NDArray[np.uint8]:
+        near, far = self._span or depth_span(frame.depth)
+        return _captioned(
+            {
+                f"{name}: colour": frame.color,
+                f"depth: {near:.2f} m to {far:.2f} m": colorize_depth(frame.depth, (near, far)),
+                "labels": paint_labels(frame.label, self._labels),
+            }
+        )
+
+
+def save_pictures(frame: Frame, folder: Path, number: int) -> None:
+    """Write a frame's three pictures: 8-bit PNG, float32 TIFF in metres, 16-bit PNG of labels."""
+    arrays = {"color": frame.color, "depth": frame.depth, "label": frame.label}
+    for kind, array in arrays.items():
+        path = folder / kind / f"{number:04d}{_KINDS[kind]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(path)
+
+
+def clear_pictures(folder: Path) -> None:
+    """Remove the pictures of an earlier run, which may have had more of them."""
+    for kind, suffix in _KINDS.items():
+        for old in (folder / kind).glob(f"[0-9][0-9][0-9][0-9]{suffix}"):
+            old.unlink()
+
+
+def _captioned(panels: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Lay pictures of one size side by side, each above its caption."""
+    height, width = next(iter(panels.values())).shape[:2]
+    size = _even(_GAP + len(panels) * (width + _GAP)), _even(_GAP + height + _CAPTION)
+    row = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(row)
+    for number, (caption, pixels) in enumerate(panels.items()):
+        left = _GAP + number * (width + _GAP)
+        row.paste(Image.fromarray(pixels), (left, _GAP))
+        text = left + 2, _GAP + height + 7
+        draw.text(text, caption, fill=_INK, font=ImageFont.load_default(_font_size(width)))
+    return np.asarray(row)
+
+
+def _font_size(width: int) -> int:
+    return int(np.clip(width / 16, 8, 18))
+
+
+def _even(size: int) -> int:
+    return size + size % 2

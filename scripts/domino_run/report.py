@@ -1,0 +1,55 @@
+"""A comparison, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from .comparison import Check, Comparison, Difference
+
+__all__ = ["tables"]
+
+
+def tables(
+    comparisons: Sequence[Comparison], total: Comparison, verdict: Sequence[Check]
+) -> Iterator[RenderableType]:
+    """Yield what to print: every frame and all of them, then each figure with its limit."""
+    yield _frames(comparisons, total)
+    yield _verdict(verdict)
+
+
+def _frames(comparisons: Sequence[Comparison], total: Comparison) -> Table:
+    table = Table("frame", title="client against vtk: label pixels that differ, depth differences in mm")
+    for part in ("", "inside: "):
+        for heading in ("px off", "median", "p99", "max"):
+            table.add_column(part + heading, justify="right")
+    for number, comparison in enumerate(comparisons):
+        is_last = number == len(comparisons) - 1
+        table.add_row(str(number), *_row(comparison), end_section=is_last)
+    table.add_row("total", *_row(total))
+    table.caption = "inside = a pixel whose eight neighbours have its label in both pictures"
+    return table
+
+
+def _row(comparison: Comparison) -> Iterator[str]:
+    for part in (comparison.overall, comparison.inside):
+        yield from _cells(part)
+
+
+def _cells(part: Difference) -> Iterator[str]:
+    yield f"{part.labels_off}"
+    for value_m in (part.median_m, part.p99_m, part.max_m):
+        yield f"{value_m * 1e3:.4f}"
+
+
+def _verdict(verdict: Sequence[Check]) -> Table:
+    table = Table("summary", title="within the limits?")
+    for heading in ("found", "limit", ""):
+        table.add_column(heading, justify="right")
+    for check in verdict:
+        digits = 0 if check.unit == "px" else 4
+        numbers = (f"{value:.{digits}f} {check.unit}" for value in (check.found, check.limit))
+        table.add_row(check.what, *numbers, "[green]yes[/]" if check.passed else "[bold red]NO[/]")
+    return table

@@ -1,0 +1,65 @@
+"""The server that Drake's client will ask: whether it is there, and whether Drake can ask it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import requests
+
+from benchmarking.errors import reason
+from gltf_render_server.client import RenderClient, RenderClientError
+
+from .errors import DemoError
+
+__all__ = ["base_url", "greet"]
+
+_TIMEOUT_S = 30.0
+_REFUSALS = (401, 403)
+
+
+def base_url(text: str) -> str:
+    """Check an address that a user gave; return it as Drake wants it, without a slash at its end.
+
+    Raises
+    ------
+    ValueError
+        Drake's client cannot ask there; the message says why.
+    """
+    if not text.startswith("http://"):
+        raise ValueError(f"must begin with http:// (Drake's client has no TLS); got {text!r}")
+    if "@" in urlsplit(text).netloc:
+        raise ValueError(
+            "must hold no user and password: Drake's client does not send them; "
+            "docs/drake.md tells what helps"
+        )
+    return text.rstrip("/")
+
+
+def greet(url: str) -> None:
+    """Ask the server how it is.
+
+    Raises
+    ------
+    DemoError
+        Nobody answers at `url`, or only who shows a token.
+    """
+    try:
+        RenderClient(url, _TIMEOUT_S).health()
+    except requests.exceptions.JSONDecodeError:
+        pass  # it is there, and its page is another
+    except RenderClientError as error:
+        _check_refusal(url, error)
+    except requests.RequestException as error:
+        raise DemoError(
+            f"no server answers at {url}: {reason(error)}\n"
+            "Start it in another terminal (gltf-render-server --port 8000), or name another with "
+            "--server_base_url; --render_engine vtk needs none."
+        ) from error
+
+
+def _check_refusal(url: str, error: RenderClientError) -> None:
+    """Let a server pass that has no page of its health."""
+    if error.status in _REFUSALS:
+        raise DemoError(
+            f"{url} refuses: {error}\nDrake's client sends no Authorization; docs/drake.md tells what helps."
+        ) from error

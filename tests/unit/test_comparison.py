@@ -1,0 +1,80 @@
+"""What the Drake demo's comparison counts, and what it lets pass."""
+
+import numpy as np
+import pytest
+
+from domino_run.comparison import away_from_edges, checks, compare, pooled
+
+
+@pytest.fixture
+def views():
+    """A picture of two bodies: labels and depths."""
+    label = np.full((200, 200), 3, np.uint16)
+    label[:, 100:] = 7
+    return label, np.where(label == 3, 1.0, 2.0).astype(np.float32)
+
+
+def failed(comparison):
+    return {check.what for check in checks(comparison) if not check.passed}
+
+
+def test_the_same_is_within_every_limit(views):
+    comparison = compare(*views, *views)
+    assert comparison.overall.labels_off == 0
+    assert comparison.overall.max_m == 0
+    assert comparison.inside.pixels == 200 * 198
+    assert not failed(comparison)
+
+
+def test_edges_are_where_two_labels_meet():
+    label = np.zeros((5, 7), np.uint16)
+    label[:, 4:] = 1
+    assert away_from_edges(label).sum() == 5 * 5
+    assert not away_from_edges(label)[:, 3:5].any()
+
+
+@pytest.mark.parametrize(("pixels", "is_too_many"), [(4, False), (5, True)])
+def test_one_in_ten_thousand_labels(views, pixels, is_too_many):
+    label, depth = views
+    off = label.copy()
+    off[:pixels, 99] = 7
+    comparison = compare(off, depth, label, depth)
+    assert comparison.overall.labels_off == pixels
+    assert comparison.inside.labels_off == 0, "all at the silhouette"
+    assert failed(comparison) == ({"other labels, all pixels"} if is_too_many else set())
+
+
+def test_depth_counts_where_both_see_the_same_body(views):
+    label, depth = views
+    off, other = label.copy(), depth + np.float32(0.5e-3)
+    off[0, 99], other[0, 99] = 7, 9.0
+    overall = compare(off, other, label, depth).overall
+    assert overall.max_m == pytest.approx(0.5e-3, rel=1e-3)
+    assert failed(compare(off, other, label, depth)) == {
+        f"depth, {what}, {where}"
+        for what in ("median", "99th percentile")
+        for where in ("all pixels", "away from silhouettes")
+    }
+
+
+def test_too_far_for_one_engine_only(views):
+    label, depth = views
+    other = depth.copy()
+    other[50:55, 50] = np.inf
+    other[60:65, 50] = 0.0
+    comparison = compare(label, other, label, depth)
+    assert comparison.overall.range_off == comparison.inside.range_off == 10
+    assert comparison.overall.depth_off_m.size == label.size - 10
+    assert len(failed(comparison)) == 2
+
+
+def test_frames_are_pooled(views):
+    label, depth = views
+    off = label.copy()
+    off[:6, 99] = 7
+    bad, good = compare(off, depth, label, depth), compare(*views, *views)
+    assert failed(bad)
+    total = pooled([bad, good])
+    assert total.overall.pixels == 2 * label.size
+    assert total.overall.labels_off == 6
+    assert not failed(total)
