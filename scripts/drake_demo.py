@@ -34,7 +34,7 @@ try:
     from domino_run.film import Film, clear_pictures, save_pictures
     from domino_run.models import Models
     from domino_run.report import tables
-    from domino_run.server import base_url, greet
+    from domino_run.server import ServerAddress, base_url, greet
     from domino_run.simulation import Simulation
 except ModuleNotFoundError as error:
     sys.exit(
@@ -90,7 +90,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="drake_demo-") as folder:
         things = bodies(Models(Path(folder)), options.seed)
         view = Viewpoint(options.width, options.height)
-        simulation = Simulation(things, view, engines, options.server_base_url, meshcat)
+        server = ServerAddress(options.server_base_url, options.render_endpoint)
+        simulation = Simulation(things, view, engines, server, meshcat)
         comparisons = [
             _comparison(frames) for frames in _kept(simulation, options, console) if options.compare
         ]
@@ -205,6 +206,13 @@ def _parser() -> argparse.ArgumentParser:
         default="http://127.0.0.1:8000",
         metavar="URL",
         help="the render server [default: %(default)s]",
+    )
+    add(
+        "render_endpoint",
+        default="render",
+        metavar="PATH",
+        help="where the server is asked, with a token or a client's name: "
+        "'render?token=TOKEN&client=robot-7' [default: %(default)s]",
     )
     add("still", action="store_true", help="one frame, and no simulation")
     add("visualize", action="store_true", help="show the simulation in MeshCat, in a browser, beside it")

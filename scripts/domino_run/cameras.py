@@ -26,6 +26,7 @@ from pydrake.systems.sensors import CameraConfig, RgbdSensor
 from gltf_render_server.labels import DONT_CARE
 
 from .errors import DemoError
+from .server import ServerAddress
 
 __all__ = ["ENGINES", "EngineName", "Frame", "Viewpoint", "add_camera", "capture", "engine", "show_from_here"]
 
@@ -75,10 +76,11 @@ class Viewpoint:
         )
 
 
-def engine(name: EngineName, base_url: str) -> RenderEngine:
-    """Make a render engine; `base_url` is the server's address."""
+def engine(name: EngineName, server: ServerAddress) -> RenderEngine:
+    """Make a render engine, of which the client asks `server`."""
     if name == "client":
-        return MakeRenderEngineGltfClient(RenderEngineGltfClientParams(base_url=base_url))
+        params = RenderEngineGltfClientParams(base_url=server.base_url, render_endpoint=server.endpoint)
+        return MakeRenderEngineGltfClient(params)
     # EGL needs no display
     return MakeRenderEngineVtk(RenderEngineVtkParams(backend="EGL", lights=_vtk_lights()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -11,10 +12,24 @@ from gltf_render_server.client import RenderClient, RenderClientError
 
 from .errors import DemoError
 
-__all__ = ["base_url", "greet"]
+__all__ = ["ServerAddress", "base_url", "greet"]
 
 _TIMEOUT_S = 30.0
 _REFUSALS = (401, 403)
+
+
+class ServerAddress(NamedTuple):
+    """Where Drake's client asks: ``base_url/endpoint``.
+
+    Attributes
+    ----------
+    base_url : str
+    endpoint : str
+        May bring a query, such as ``render?token=TOKEN``.
+    """
+
+    base_url: str
+    endpoint: str
 
 
 def base_url(text: str) -> str:
@@ -30,7 +45,7 @@ def base_url(text: str) -> str:
     if "@" in urlsplit(text).netloc:
         raise ValueError(
             "must hold no user and password: Drake's client does not send them; "
-            "docs/drake.md tells what helps"
+            "a token goes into --render_endpoint 'render?token=TOKEN'"
         )
     return text.rstrip("/")
 
@@ -61,5 +76,5 @@ def _check_refusal(url: str, error: RenderClientError) -> None:
     """Let a server pass that has no page of its health."""
     if error.status in _REFUSALS:
         raise DemoError(
-            f"{url} refuses: {error}\nDrake's client sends no Authorization; docs/drake.md tells what helps."
+            f"{url} refuses: {error}\nA token goes into --render_endpoint 'render?token=TOKEN'."
         ) from error

@@ -26,6 +26,7 @@ from pydrake.systems.sensors import RgbdSensor
 
 from .bodies import Body
 from .cameras import EngineName, Frame, Viewpoint, add_camera, capture, engine
+from .server import ServerAddress
 
 __all__ = ["Simulation"]
 
@@ -43,8 +44,8 @@ class Simulation:
     bodies : sequence of Body
     viewpoint : Viewpoint
     engines : sequence of {"client", "vtk"}
-    base_url : str
-        Of the server that the client asks.
+    server : ServerAddress
+        That the client asks.
     meshcat : Meshcat, optional
         Shows the simulation in a browser.
     """
@@ -54,14 +55,14 @@ class Simulation:
         bodies: Sequence[Body],
         viewpoint: Viewpoint,
         engines: Sequence[EngineName],
-        base_url: str,
+        server: ServerAddress,
         meshcat: Meshcat | None = None,
     ) -> None:
         builder = DiagramBuilder()
         config = MultibodyPlantConfig(time_step=_TIME_STEP_S, contact_model="hydroelastic_with_fallback")
         plant, scene_graph = AddMultibodyPlant(config, builder)
         for name in engines:
-            scene_graph.AddRenderer(name, engine(name, base_url))
+            scene_graph.AddRenderer(name, engine(name, server))
         for body in bodies:
             _add(plant, body)
         plant.Finalize()

@@ -131,8 +131,8 @@ class ServerSettings:
         "security",
         None,
         text,
-        "what a client must send, as Authorization: Bearer TOKEN, as a password or as render?token=TOKEN; better "
-        "given by the environment, which other users cannot see",
+        "what a client must send, as Authorization: Bearer TOKEN, as a password or as render?token=TOKEN; "
+        "better given by the environment, which other users cannot see",
         "TOKEN",
         is_secret=True,
     )

@@ -140,3 +140,13 @@ def test_without_the_extra():
     result = demo(command=("-c", f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r}); {code}"))
     assert result.returncode == 1
     assert 'pip install "gltf-render-server[drake]"' in result.stderr
+
+
+def test_a_server_that_wants_a_token(tmp_path):
+    with running("--samples", "1", "--no-denoise", "--token", "secret") as server:
+        options = ("--server_base_url", server.url, "--still", *SMALL, "--output", tmp_path)
+        refused = demo(*options)
+        assert refused.returncode == 1
+        assert "token" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert demo(*options, "--render_endpoint", "render?token=secret&client=test").returncode == 0
