@@ -6,7 +6,7 @@ Nothing reaches a back end that was not checked here, and nothing of the documen
 from .digests import Digest, Surface
 from .document import LightPlacement, Placements, Primitive, Scene, parse_scene
 from .geometry import Triangles, read_triangles
-from .labels import label_colours
+from .labels import label_colours, warn_of_unlabelled
 from .writer import Detail, import_document
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "label_colours",
     "parse_scene",
     "read_triangles",
+    "warn_of_unlabelled",
 ]
