@@ -42,8 +42,8 @@ _SHADER = """
   gl_FragDepth = metres / farthest;
   gl_FragData[0] = vec4(float(gl_PrimitiveID & 0xffff), float(gl_PrimitiveID >> 16), 1.0, 1.0);
 """
-"""Clips by metres, gives the depth buffer the same relative precision everywhere, and writes a number in halves
-that float32 holds exactly."""
+"""Clips by metres, gives the depth buffer the same relative precision everywhere, and writes a number in
+halves that float32 holds exactly."""
 
 
 @dataclass(frozen=True)
