@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk
-from vtkmodules.vtkCommonCore import VTK_FLOAT, vtkPoints
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonCore import VTK_FLOAT, vtkPoints, vtkUnsignedCharArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
@@ -49,14 +49,15 @@ class Canvas:
         self._window.Render()
         self.device = _device(self._window.ReportCapabilities())
 
-    def draw(self, renderer: vtkRenderer, width: int, height: int) -> None:
-        """Draw what a renderer shows.
+    def draw(self, renderer: vtkRenderer, width: int, height: int, *, samples: int = 0) -> None:
+        """Draw what a renderer shows, with so many samples a pixel; 0 = without anti-aliasing.
 
         Raises
         ------
         RenderError
             OpenGL has no room for it.
         """
+        self._window.SetMultiSamples(samples)
         self._window.SetSize(width, height)
         self._window.AddRenderer(renderer)
         try:
@@ -65,6 +66,13 @@ class Canvas:
             self._window.GetRenderers().RemoveItem(renderer)  # its textures stay, unlike with RemoveRenderer
         if self._window.GetActualSize() != (width, height):
             raise RenderError(f"VTK cannot draw {width} x {height} pixels")
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return what was drawn, (height, width, 4) uint8, the uppermost row first."""
+        width, height = self._window.GetActualSize()
+        found = vtkUnsignedCharArray()
+        self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, found)  # pyright: ignore
+        return vtk_to_numpy(found).reshape(height, width, 4)[::-1]
 
     def release(self, render_pass: vtkOpenGLRenderPass) -> None:
         """Give back what OpenGL holds of a pass."""

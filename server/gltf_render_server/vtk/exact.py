@@ -21,13 +21,12 @@ from vtkmodules.vtkRenderingOpenGL2 import (
     vtkTextureObject,
 )
 
-from ..errors import SceneError
 from ..gltf import Digest, Scene, Triangles, read_triangles
-from ..gltf.extensions import DRACO
 from ..protocol import Camera, RenderRequest
 from ..stopwatch import Stopwatch
 from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
+from .meshes import readable
 from .pinhole import pixel_rays, tiles
 from .placing import Merged, merge
 
@@ -184,11 +183,7 @@ class _Drawing:
 
 
 def _read(scene: Scene, index: int) -> Triangles:
-    primitive = scene.primitives[index]
-    if primitive.is_compressed:
-        where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
-        raise SceneError(f"{DRACO} is not read by this back end; send plain accessors", where)
-    return read_triangles(scene, primitive)
+    return read_triangles(scene, readable(scene.primitives[index]))
 
 
 def _triangle_bytes(shape: Triangles) -> int:

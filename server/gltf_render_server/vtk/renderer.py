@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkVersion
@@ -13,6 +15,7 @@ from ..renderer import Pixels, RenderedImage, RendererInfo
 from ..settings import ServerSettings
 from ..stopwatch import Stopwatch
 from .canvas import Canvas
+from .colour import ColourStage
 from .exact import ExactStage
 
 __all__ = ["VtkRenderer"]
@@ -43,7 +46,13 @@ class VtkRenderer:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._canvas = Canvas()
+        self._colour = ColourStage(self._canvas, settings.up_axis)
         self._exact = ExactStage(self._canvas)
+        self._pictures: dict[ImageType, Callable[[RenderRequest, Stopwatch], Pixels]] = {
+            ImageType.COLOR: self._colour.picture,
+            ImageType.DEPTH: self._depth,
+            ImageType.LABEL: self._label,
+        }
         self.info = RendererInfo(
             name="VTK", version=vtkVersion.GetVTKVersion(), engine="OpenGL", device=self._canvas.device
         )
@@ -51,18 +60,19 @@ class VtkRenderer:
     def render(self, request: RenderRequest) -> RenderedImage:
         """Render one request; see `Renderer.render`."""
         watch = Stopwatch()
-        if request.image_type is ImageType.LABEL:
-            pixels: Pixels = self._label(request, watch)
-        else:
-            shown = np.ones(len(request.scene.primitives), bool)
-            pixels = self._exact.passes(request, shown, watch).depth
+        pixels = self._pictures[request.image_type](request, watch)
         watch.lap("read")
         return RenderedImage(pixels, watch.laps_ms)
 
     def close(self) -> None:
         """Give back the window and what OpenGL holds."""
+        self._colour.close()
         self._exact.close()
         self._canvas.close()
+
+    def _depth(self, request: RenderRequest, watch: Stopwatch) -> NDArray[np.float32]:
+        shown = np.ones(len(request.scene.primitives), bool)
+        return self._exact.passes(request, shown, watch).depth
 
     def _label(self, request: RenderRequest, watch: Stopwatch) -> NDArray[np.uint8]:
         warn_of_unlabelled(request.scene)
