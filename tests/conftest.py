@@ -8,6 +8,7 @@ import os
 import sys
 
 import pytest
+from drake_like import DrakeScene, box, look_at, sphere, translation
 
 _status = pytest.StashKey[int]()
 
@@ -22,3 +23,16 @@ def pytest_unconfigure(config):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(config.stash[_status])
+
+
+@pytest.fixture
+def table():
+    """A floor, a box and a ball, seen from above."""
+    return DrakeScene(
+        [
+            box((4, 4, 0.1), translation(0, 0, -0.05), 1, rgba=(0.6, 0.6, 0.6, 1)),
+            box((0.5, 0.4, 0.6), translation(-0.5, 0.1, 0.3), 2),
+            sphere(0.35, translation(0.5, -0.2, 0.35), 300, rgba=(0.1, 0.5, 0.9, 1)),
+        ],
+        look_at((1.6, -1.9, 1.5), (0, 0, 0.2)),
+    )

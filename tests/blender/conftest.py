@@ -1,6 +1,5 @@
 import pytest
 from defaults import CAMERA, FAST, ask
-from exact_cases import table_scene
 
 bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
@@ -34,8 +33,3 @@ def studio():
     studio = Studio()
     yield studio
     studio.close()
-
-
-@pytest.fixture
-def table():
-    return table_scene()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from defaults import CAMERA
-from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, translation
+from drake_like import DrakeScene, column_major, oracle
 from numpy.typing import NDArray
 
 from gltf_render_server.protocol import Camera
@@ -30,18 +30,6 @@ CAMERAS = {
 
 Picture = Callable[[bytes, str, Camera], NDArray[Any]]
 """Renders (scene bytes, image type, camera)."""
-
-
-def table_scene() -> DrakeScene:
-    """A floor, a box and a ball, seen from above."""
-    return DrakeScene(
-        [
-            box((4, 4, 0.1), translation(0, 0, -0.05), 1, rgba=(0.6, 0.6, 0.6, 1)),
-            box((0.5, 0.4, 0.6), translation(-0.5, 0.1, 0.3), 2),
-            sphere(0.35, translation(0.5, -0.2, 0.35), 300, rgba=(0.1, 0.5, 0.9, 1)),
-        ],
-        look_at((1.6, -1.9, 1.5), (0, 0, 0.2)),
-    )
 
 
 def assert_exact(

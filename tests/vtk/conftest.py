@@ -1,6 +1,5 @@
 import pytest
 from defaults import CAMERA, ask
-from exact_cases import table_scene
 
 pytest.importorskip("vtkmodules", reason="the vtk package is not installed")
 
@@ -20,8 +19,3 @@ def renderer():
 def picture(renderer):
     """Renders (scene bytes, image type, camera)."""
     return lambda scene_bytes, image_type, camera=CAMERA: ask(renderer, scene_bytes, image_type, camera)
-
-
-@pytest.fixture
-def table():
-    return table_scene()
