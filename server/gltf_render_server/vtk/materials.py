@@ -139,6 +139,7 @@ def _texture(scene: Scene, index: int, name: str, *, has_alpha: bool) -> vtkText
     texture.SetInputDataObject(_decoded(scene, image, "RGBA" if is_colour and has_alpha else "RGB"))
     texture.SetUseSRGBColorSpace(is_colour)
     texture.SetMipmap(True)
+    texture.SetMaximumAnisotropicFiltering(1.0)  # Mesa's software renderer can take a minute for more
     sampler = None if source.sampler is None else scene.source.samplers[source.sampler]
     texture.SetInterpolate(sampler is None or sampler.mag_filter != _NEAREST)
     # VTK has one wrap for both directions
