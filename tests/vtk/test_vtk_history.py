@@ -2,7 +2,10 @@
 
 import gc
 import json
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from defaults import CAMERA, ask
 from drake_like import DrakeScene, add_accessor, box, look_at, png_uri, sphere, translation
 
-from gltf_render_server.errors import SceneError
+from gltf_render_server.errors import RenderError, SceneError
 from gltf_render_server.protocol import Camera
 from gltf_render_server.settings import ServerSettings
 from gltf_render_server.vtk import VtkRenderer
@@ -75,6 +78,31 @@ def test_a_failed_request_leaves_nothing(picture, table):
         with pytest.raises(SceneError):
             picture(json.dumps(broken).encode(), kind)
         assert picture(table.to_bytes(kind), kind).tobytes() == expected[kind]
+
+
+@pytest.mark.parametrize(("kind", "shader"), [("color", "colour._FINISH"), ("depth", "exact._SHADER")])
+def test_what_vtk_reports_is_an_error_of_the_request(table, monkeypatch, kind, shader):
+    """VTK itself goes on with a black picture."""
+    expected = fresh((table.to_bytes(kind), kind)).tobytes()
+    renderer = VtkRenderer(ServerSettings())
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(f"gltf_render_server.vtk.{shader}", "no such language;")
+            with pytest.raises(RenderError, match="VTK could not draw 96 x 72 pixels"):
+                ask(renderer, table.to_bytes(kind), kind)
+        assert ask(renderer, table.to_bytes(kind), kind).tobytes() == expected
+    finally:
+        renderer.close()
+
+
+def test_no_opengl_is_told_at_the_start():
+    """libglvnd finds OpenGL by this variable, where it is set."""
+    code = "from gltf_render_server.settings import ServerSettings as S\n"
+    code += "from gltf_render_server.vtk import VtkRenderer; VtkRenderer(S())"
+    env = {**os.environ, "__EGL_VENDOR_LIBRARY_FILENAMES": "/nowhere.json"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "SettingsError: VTK cannot start: no OpenGL" in done.stderr
 
 
 def test_memory_does_not_grow(table, monkeypatch):

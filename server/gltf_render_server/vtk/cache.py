@@ -39,8 +39,3 @@ class ContentCache(Generic[_Part]):
             _, oldest = self._parts.popitem(last=False)
             self._bytes -= self._size(oldest)
         return part
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._parts.clear()
-        self._bytes = 0

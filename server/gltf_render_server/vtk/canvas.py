@@ -6,8 +6,16 @@ import sys
 
 import numpy as np
 from numpy.typing import NDArray
+from vtkmodules.util.misc import calldata_type
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-from vtkmodules.vtkCommonCore import VTK_FLOAT, vtkPoints, vtkUnsignedCharArray
+from vtkmodules.vtkCommonCore import (
+    VTK_FLOAT,
+    VTK_STRING,
+    vtkCommand,
+    vtkOutputWindow,
+    vtkPoints,
+    vtkUnsignedCharArray,
+)
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
@@ -40,6 +48,7 @@ class Canvas:
     """
 
     def __init__(self) -> None:
+        self._complaints = _Complaints()
         self._window = _make_window()
         self._window.SetOffScreenRendering(True)
         self._window.SetMultiSamples(0)
@@ -55,8 +64,9 @@ class Canvas:
         Raises
         ------
         RenderError
-            OpenGL has no room for it.
+            OpenGL fails, such as for want of memory.
         """
+        self._complaints.clear()
         self._window.SetMultiSamples(samples)
         self._window.SetSize(width, height)
         self._window.AddRenderer(renderer)
@@ -64,8 +74,7 @@ class Canvas:
             self._window.Render()
         finally:
             self._window.GetRenderers().RemoveItem(renderer)  # its textures stay, unlike with RemoveRenderer
-        if self._window.GetActualSize() != (width, height):
-            raise RenderError(f"VTK cannot draw {width} x {height} pixels")
+        self._complaints.check(f"VTK could not draw {width} x {height} pixels")
 
     def pixels(self) -> NDArray[np.uint8]:
         """Return what was drawn, (height, width, 4) uint8, the uppermost row first."""
@@ -81,6 +90,31 @@ class Canvas:
     def close(self) -> None:
         """Give back the window and what OpenGL holds."""
         self._window.Finalize()
+        self._complaints.close()
+
+
+class _Complaints:
+    """What VTK reports as errors, on the standard error and nowhere else, unless one listens."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._output = vtkOutputWindow.GetInstance()
+        self._observer = self._output.AddObserver(vtkCommand.ErrorEvent, self._note)
+
+    def clear(self) -> None:
+        self._texts.clear()
+
+    def check(self, failure: str) -> None:
+        """Raise RenderError if anything was reported."""
+        if self._texts:
+            raise RenderError(f"{failure}: {' '.join(self._texts[0].split())[-300:]}")
+
+    def close(self) -> None:
+        self._output.RemoveObserver(self._observer)
+
+    @calldata_type(VTK_STRING)
+    def _note(self, _: object, __: str, text: str) -> None:
+        self._texts.append(text)
 
 
 def make_renderer() -> vtkRenderer:

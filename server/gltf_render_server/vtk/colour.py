@@ -99,11 +99,11 @@ class ColourStage:
         watch.lap("render")
         return picture
 
-    def close(self) -> None:
+    def forget(self) -> None:
         """Forget the scene, with what OpenGL holds of it; the window must still be there."""
-        self._clear()
-        self._meshes.clear()
-        self._looks.clear()
+        self._renderer.RemoveAllViewProps()
+        self._batches.clear()
+        self._shown = ()
 
     def _draw(self, camera: Camera) -> None:
         aim(self._renderer, camera, camera.near, camera.far)
@@ -115,7 +115,7 @@ class ColourStage:
         shown = tuple(scene.surfaces[index] for index in primitives.tolist())
         if shown == self._shown:
             return False
-        self._clear()  # until it is all there
+        self.forget()  # until it is all there
         by_material: dict[bytes, list[int]] = {}
         for index in dict.fromkeys(primitives.tolist()):
             by_material.setdefault(scene.surfaces[index].material, []).append(index)
@@ -132,11 +132,6 @@ class ColourStage:
     def _mesh(self, scene: Scene, index: int, texcoord: int) -> SurfaceMesh:
         key = (scene.surfaces[index].mesh, texcoord)
         return self._meshes.get(key, lambda: read_surface(scene, scene.primitives[index], texcoord))
-
-    def _clear(self) -> None:
-        self._renderer.RemoveAllViewProps()
-        self._batches.clear()
-        self._shown = ()
 
 
 class _Batch:

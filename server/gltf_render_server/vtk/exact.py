@@ -107,12 +107,11 @@ class ExactStage:
         watch.lap("render")
         return _met(triangle, points, self._drawing.merged, primitives, request.camera)
 
-    def close(self) -> None:
+    def forget(self) -> None:
         """Forget the scene, with what OpenGL holds of it; the window must still be there."""
         self._renderer.RemoveAllViewProps()
         self._canvas.release(self._framebuffer)
         self._drawing = None
-        self._shapes.clear()
 
     def _load(self, scene: Scene, primitives: NDArray[np.intp]) -> bool:
         """Make the drawing of the placed primitives, unless it is the last one; return whether."""

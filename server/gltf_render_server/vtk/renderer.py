@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkVersion
 
+from ..errors import RenderError
 from ..gltf import label_colours, warn_of_unlabelled
 from ..labels import NO_LABEL
 from ..protocol import ImageType, RenderRequest
@@ -60,15 +61,22 @@ class VtkRenderer:
     def render(self, request: RenderRequest) -> RenderedImage:
         """Render one request; see `Renderer.render`."""
         watch = Stopwatch()
-        pixels = self._pictures[request.image_type](request, watch)
+        try:
+            pixels = self._pictures[request.image_type](request, watch)
+        except RenderError:
+            self._forget()
+            raise
         watch.lap("read")
         return RenderedImage(pixels, watch.laps_ms)
 
     def close(self) -> None:
         """Give back the window and what OpenGL holds."""
-        self._colour.close()
-        self._exact.close()
+        self._forget()
         self._canvas.close()
+
+    def _forget(self) -> None:
+        self._colour.forget()
+        self._exact.forget()
 
     def _depth(self, request: RenderRequest, watch: Stopwatch) -> NDArray[np.float32]:
         shown = np.ones(len(request.scene.primitives), bool)
@@ -79,6 +87,5 @@ class VtkRenderer:
         colours = label_colours(request.scene)
         shown = np.array([colour is not None for colour in colours], bool)
         palette = np.array([*(colour or NO_LABEL for colour in colours), NO_LABEL], np.uint8)
-        return palette[
-            self._exact.passes(request, shown, watch).primitive
-        ]  # -1 is the last: the background's
+        seen = self._exact.passes(request, shown, watch).primitive
+        return palette[seen]  # -1 is the last: the background's
