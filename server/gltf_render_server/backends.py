@@ -54,7 +54,7 @@ def _load_blender() -> Callable[[ServerSettings], Renderer]:
 
 
 def _load_vtk() -> Callable[[ServerSettings], Renderer]:
-    from .vtk import VtkRenderer  # pyright: ignore
+    from .vtk import VtkRenderer
 
     return VtkRenderer
 

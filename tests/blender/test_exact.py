@@ -3,46 +3,23 @@
 import dataclasses
 import json
 
+import exact_cases
 import numpy as np
 import pytest
-from defaults import CAMERA
+from defaults import CAMERA, FAST
 from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, translation
+from exact_cases import CAMERAS, rotation_z, wrapped
 from exactness import assert_depth_exact
 
 from gltf_render_server.protocol import Camera
 from gltf_render_server.settings import ServerSettings
 
-CAMERAS = {
-    "centred": CAMERA,
-    "off centre": Camera(96, 72, 90.0, 90.0, 70.0, 10.0, 0.05, 20.0),
-    "not square": Camera(96, 72, 80.0, 120.0, 40.0, 30.0, 0.05, 20.0),
-    "not square the other way": Camera(96, 72, 130.0, 70.0, 50.0, 40.0, 0.05, 20.0),
-    "portrait": Camera(60, 100, 80.0, 95.0, 25.0, 60.0, 0.05, 20.0),
-    "wide": Camera(96, 72, 2.0, 2.0, 48.0, 36.0, 0.05, 20.0),
-    "narrow": Camera(96, 72, 4000.0, 4000.0, 48.0, 36.0, 0.05, 20.0),
-    "principal point outside": Camera(96, 72, 90.0, 90.0, -30.0, 90.0, 0.05, 20.0),
-    "clipped near": Camera(96, 72, 90.0, 90.0, 48.0, 36.0, 2.4, 20.0),
-    "clipped far": Camera(96, 72, 90.0, 90.0, 48.0, 36.0, 0.05, 2.5),
-    "one pixel": Camera(1, 1, 90.0, 90.0, 0.5, 0.5, 0.05, 20.0),
-    "three by two": Camera(3, 2, 3.0, 3.0, 1.5, 1.0, 0.05, 20.0),
-}
 
+def assert_exact(studio, scene, camera, settings=FAST, documents=None):
+    def picture(scene_bytes, image_type, camera):
+        return studio.image(scene_bytes, image_type, settings, camera)
 
-def assert_exact(studio, scene, camera, settings=None, documents=None):
-    truth = oracle(scene, camera)
-    documents = documents or {kind: scene.to_bytes(kind) for kind in ("depth", "label")}
-    more = {"settings": settings} if settings else {}
-    depth = studio.image(documents["depth"], "depth", camera=camera, **more)
-    label = studio.image(documents["label"], "label", camera=camera, **more).astype(int)
-    assert depth.shape == label.shape[:2] == truth.depth.shape
-    assert depth.dtype == np.float32
-    sharp = truth.is_sharp
-    assert sharp.mean() > 0.9
-    is_hit = np.isfinite(truth.depth)
-    np.testing.assert_array_equal(np.isfinite(depth)[sharp], is_hit[sharp])
-    np.testing.assert_allclose(depth[sharp & is_hit], truth.depth[sharp & is_hit], atol=5e-5)
-    decoded = np.where((label == 255).all(-1), 0, label[..., 0] + 256 * label[..., 1])
-    np.testing.assert_array_equal(decoded[sharp], truth.label[sharp])
+    exact_cases.assert_exact(picture, scene, camera, documents)
 
 
 @pytest.mark.parametrize("name", CAMERAS)
@@ -73,22 +50,6 @@ def test_a_large_floor_at_a_grazing_angle(studio, target):
     truth = oracle(floor, camera)
     depth = studio.image(floor.to_bytes(), "depth", camera=camera)
     assert_depth_exact(depth[truth.is_sharp], truth.depth[truth.is_sharp])
-
-
-def rotation_z(angle):
-    matrix = np.eye(4)
-    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    return matrix
-
-
-def wrapped(scene, index, wrapper, inner, image_type):
-    """Put body `index` under a wrapper node, as a merged file's root stands under one."""
-    document = scene.document(image_type)
-    document["nodes"][index]["matrix"] = column_major(inner)
-    document["nodes"][-1]["children"].remove(index)
-    document["nodes"].append({"name": "wrapper", "children": [index], "matrix": column_major(wrapper)})
-    document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
-    return json.dumps(document).encode()
 
 
 @pytest.mark.parametrize(

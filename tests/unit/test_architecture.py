@@ -7,7 +7,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "server" / "gltf_render_server"
-BLENDER_MODULES = {"bpy", "bmesh", "mathutils", "gpu", "io_scene_gltf2", "bl_ext"}
+ROOMS = {
+    "blender": {"bpy", "bmesh", "mathutils", "gpu", "io_scene_gltf2", "bl_ext"},
+    "vtk": {"vtk", "vtkmodules"},
+}
+"""What only one folder may import."""
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -25,18 +29,25 @@ def test_there_is_something_to_check():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_package_imports_itself_relatively_and_blender_in_one_room(path):
+def test_package_imports_itself_relatively_and_each_back_end_in_one_room(path):
     absolute = {name for level, name in imports(path) if level == 0}
     assert "gltf_render_server" not in absolute
-    if "blender" not in path.relative_to(PACKAGE).parts:
-        assert not absolute & BLENDER_MODULES
+    for room, modules in ROOMS.items():
+        if room not in path.relative_to(PACKAGE).parts:
+            assert not absolute & modules
+
+
+def test_the_back_ends_do_not_know_each_other():
+    for room in ROOMS:
+        for file in (PACKAGE / room).rglob("*.py"):
+            assert not (ROOMS.keys() - {room}) & {name for level, name in imports(file) if level}
 
 
 @pytest.mark.parametrize("name", ["protocol", "gltf", "camera", "encode", "jobs", "app", "labels"])
 def test_the_core_does_not_know_the_back_end(name):
     path = PACKAGE / name
     for file in path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]:
-        assert "blender" not in {name for level, name in imports(file) if level}
+        assert not ROOMS.keys() & {name for level, name in imports(file) if level}
 
 
 def test_only_compat_looks_at_the_version():

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import RenderRequest
+from ..stopwatch import Stopwatch
 from .base import BaseScene
 from .importing import Importer
 from .parts import Surfaces
 from .passes import read_colour, rendered_colour
 from .scene import ClientScene, Layout
-from .stopwatch import Stopwatch
 
 __all__ = ["ColourStage"]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..protocol import Camera, RenderRequest
+from ..stopwatch import Stopwatch
 from .base import BaseScene
 from .importing import Importer
 from .parts import Shapes
 from .passes import ExactPass, read_exact, rendered_exact
 from .scene import ClientScene, Layout
-from .stopwatch import Stopwatch
 
 __all__ = ["ExactStage"]
 

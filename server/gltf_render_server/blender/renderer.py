@@ -8,18 +8,18 @@ from pathlib import Path
 import bpy
 
 from ..errors import RenderError, SettingsScriptError
-from ..gltf import Scene, label_colours
+from ..gltf import label_colours, warn_of_unlabelled
 from ..labels import NO_LABEL, LabelTable
 from ..protocol import ImageType, RenderRequest
 from ..renderer import Pixels, RenderedImage, RendererInfo
 from ..scratch import ScratchFolder
 from ..settings import ServerSettings
+from ..stopwatch import Stopwatch
 from . import compat, engines
 from .base import BaseScene
 from .colour import ColourStage
 from .exact import ExactStage
 from .importing import Importer
-from .stopwatch import Stopwatch
 
 __all__ = ["BlenderRenderer"]
 
@@ -99,20 +99,10 @@ def _exact_image(exact: ExactStage, request: RenderRequest, free: list[int], wat
     """Return a depth or label image, as large as the canvas."""
     is_label = request.image_type is ImageType.LABEL
     if is_label:
-        _tell_unlabelled(request.scene)
+        warn_of_unlabelled(request.scene)
     colours = label_colours(request.scene) if is_label else [NO_LABEL] * len(request.scene.primitives)
     table = LabelTable.from_colours(colours, free)
     result = exact.passes(request, table.numbers, watch)
     pixels = table.paint(result.object_index) if is_label else result.depth
     watch.lap("read")
     return pixels
-
-
-def _tell_unlabelled(scene: Scene) -> None:
-    for primitive in scene.primitives:
-        if primitive.material is None:
-            _logger.warning(
-                "scene: $.meshes[%d].primitives[%d]: has no material, so no label; it is painted white",
-                primitive.mesh,
-                primitive.number,
-            )

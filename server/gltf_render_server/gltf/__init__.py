@@ -5,8 +5,9 @@ Nothing reaches a back end that was not checked here, and nothing of the documen
 
 from .digests import Digest, Surface
 from .document import LightPlacement, Placements, Primitive, Scene, parse_scene
-from .geometry import Triangles, read_triangles
-from .labels import label_colours
+from .geometry import Triangles, read_attribute, read_corners, read_triangles
+from .labels import label_colours, warn_of_unlabelled
+from .resources import read_image
 from .writer import Detail, import_document
 
 __all__ = [
@@ -21,5 +22,9 @@ __all__ = [
     "import_document",
     "label_colours",
     "parse_scene",
+    "read_attribute",
+    "read_corners",
+    "read_image",
     "read_triangles",
+    "warn_of_unlabelled",
 ]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from . import schema
 from .document import Primitive, Scene
 from .resources import read_accessor, read_values
 
-__all__ = ["Triangles", "read_triangles"]
+__all__ = ["Triangles", "read_attribute", "read_corners", "read_triangles"]
 
 _STRIP, _FAN = 5, 6
 
@@ -40,16 +41,32 @@ def read_triangles(scene: Scene, primitive: Primitive) -> Triangles:
     primitive : Primitive
         One of ``scene.primitives``, whose ``is_compressed`` is false.
     """
-    source = scene.source.meshes[primitive.mesh].primitives[primitive.number]
-    vertices = _floats(scene, source.attributes["POSITION"])
+    return _compact(read_attribute(scene, primitive, "POSITION"), read_corners(scene, primitive))
+
+
+def read_attribute(scene: Scene, primitive: Primitive, name: str) -> NDArray[np.float32]:
+    """Read what each vertex has under a name, (n, k), with its morph targets added; KeyError if nothing."""
+    source = _source(scene, primitive)
+    values = _floats(scene, source.attributes[name])
     for weight, target in zip(primitive.weights, source.targets or (), strict=True):
-        if weight and "POSITION" in target:
-            vertices += np.float32(weight) * _floats(scene, target["POSITION"])
+        if weight and name in target:
+            values += np.float32(weight) * _floats(scene, target[name])
+    return values
+
+
+def read_corners(scene: Scene, primitive: Primitive) -> NDArray[np.int32]:
+    """Read the vertices of each triangle, (m, 3)."""
+    source = _source(scene, primitive)
     if source.indices is None:
-        indices = np.arange(len(vertices), dtype=np.int32)
+        count = scene.source.accessors[source.attributes["POSITION"]].count
+        indices = np.arange(count, dtype=np.int32)
     else:
         indices = read_accessor(scene.source, scene.buffers, source.indices)[:, 0].astype(np.int32)
-    return _compact(vertices, _corners(indices, source.mode))
+    return _corners(indices, source.mode)
+
+
+def _source(scene: Scene, primitive: Primitive) -> schema.Primitive:
+    return scene.source.meshes[primitive.mesh].primitives[primitive.number]
 
 
 def _floats(scene: Scene, accessor: int) -> NDArray[np.float32]:

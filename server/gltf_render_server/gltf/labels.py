@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from ..labels import DO_NOT_RENDER, DONT_CARE, NO_LABEL, Colour
 from . import schema
 from .document import Scene
 
-__all__ = ["label_colours"]
+__all__ = ["label_colours", "warn_of_unlabelled"]
+
+_logger = logging.getLogger(__name__)
 
 
 def label_colours(scene: Scene) -> list[Colour | None]:
@@ -21,6 +25,17 @@ def label_colours(scene: Scene) -> list[Colour | None]:
         it is "don't care".
     """
     return [_label_colour(scene.source, primitive.material) for primitive in scene.primitives]
+
+
+def warn_of_unlabelled(scene: Scene) -> None:
+    """Log what a label image must show white although it is the client's."""
+    for primitive in scene.primitives:
+        if primitive.material is None:
+            _logger.warning(
+                "scene: $.meshes[%d].primitives[%d]: has no material, so no label; it is painted white",
+                primitive.mesh,
+                primitive.number,
+            )
 
 
 def _label_colour(document: schema.Document, material: int | None) -> Colour | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["copy_material", "holds_colour", "is_of_drakes_primitive"]
+__all__ = ["alpha_mode", "copy_material", "holds_colour", "is_of_drakes_primitive", "linear"]
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
@@ -19,6 +19,12 @@ _COLOUR_TEXTURES = {
 }
 
 Json = dict[str, Any]
+
+
+def alpha_mode(material: Json) -> str:
+    """Return a material's alpha mode; Drake writes none for what is meant to be seen through."""
+    factor = (material.get("pbrMetallicRoughness") or {}).get("baseColorFactor")
+    return material.get("alphaMode") or ("BLEND" if factor and factor[3] < 1 else "OPAQUE")
 
 
 def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -> Any:
@@ -61,3 +67,9 @@ def is_of_drakes_primitive(asset: Json, material: Json) -> bool:
         and pbr["metallicFactor"] == 0
         and pbr["roughnessFactor"] == 1
     )
+
+
+def linear(rgba: Sequence[float]) -> list[float]:
+    """Convert sRGB to linear light (IEC 61966-2-1); alpha stays."""
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
+    return [*channels, rgba[3]]

@@ -20,7 +20,15 @@ from ..errors import SceneError
 from . import schema
 from .extensions import WEBP
 
-__all__ = ["check_images", "check_views", "decode_buffers", "is_draco_view", "read_accessor", "read_values"]
+__all__ = [
+    "check_images",
+    "check_views",
+    "decode_buffers",
+    "is_draco_view",
+    "read_accessor",
+    "read_image",
+    "read_values",
+]
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
@@ -131,17 +139,28 @@ def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
         where = f"$.images[{index}]"
         if image.uri is not None and image.buffer_view is not None:
             raise SceneError("has both uri and bufferView", where)
-        if image.uri is not None:
-            data = _decode_uri(image.uri, f"{where}.uri")
-        elif image.buffer_view is not None:
-            view = document.buffer_views[image.buffer_view]
-            data = buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
-        else:
-            raise SceneError("has neither uri nor bufferView", where)
+        data = read_image(document, buffers, index)
         if index in shown or not data.startswith(_KTX2):
             pixels += _image_pixels(data, where)
         if pixels > _LARGEST_IMAGES_PX:
             raise SceneError(f"the images have more than {_LARGEST_IMAGES_PX} pixels together", where)
+
+
+def read_image(document: schema.Document, buffers: Sequence[bytes], index: int) -> bytes:
+    """Return an image as it is embedded, a file of its format.
+
+    Raises
+    ------
+    SceneError
+        It is nowhere in the document.
+    """
+    image, where = document.images[index], f"$.images[{index}]"
+    if image.uri is not None:
+        return _decode_uri(image.uri, f"{where}.uri")
+    if image.buffer_view is None:
+        raise SceneError("has neither uri nor bufferView", where)
+    view = document.buffer_views[image.buffer_view]
+    return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
 
 
 def _shown_images(document: schema.Document) -> set[int | None]:

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import SceneError
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
-from .materials import copy_material, holds_colour, is_of_drakes_primitive
+from .materials import alpha_mode, copy_material, holds_colour, is_of_drakes_primitive, linear
 
 if TYPE_CHECKING:
     from .document import Scene
@@ -174,10 +174,10 @@ class _Writer:
         copy["doubleSided"] = True  # Drake culls nothing
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
-        if factor and factor[3] < 1 and not copy.get("alphaMode"):
-            copy["alphaMode"] = "BLEND"
+        if alpha_mode(item) != (copy.get("alphaMode") or "OPAQUE"):
+            copy["alphaMode"] = alpha_mode(item)
         if factor and is_of_drakes_primitive(self._json["asset"], item):
-            copy["pbrMetallicRoughness"] = {**pbr, "baseColorFactor": _linear(factor)}
+            copy["pbrMetallicRoughness"] = {**pbr, "baseColorFactor": linear(factor)}
         self._extensions.update(copy.get("extensions") or ())
         return copy
 
@@ -218,9 +218,3 @@ def _without_extras(item: object) -> Json:
 
 def _kept(item: Json, *names: str) -> Json:
     return {name: item[name] for name in names if item.get(name) is not None}
-
-
-def _linear(rgba: Sequence[float]) -> list[float]:
-    """Convert sRGB to linear light (IEC 61966-2-1); alpha stays."""
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
-    return [*channels, rgba[3]]

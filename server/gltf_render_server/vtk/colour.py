@@ -1,0 +1,243 @@
+"""The colour picture: VTK's physically based shading, in the light that the scene brings or a plain one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
+
+from ..gltf import Scene, Surface
+from ..protocol import Camera, RenderRequest
+from ..settings import UpAxis
+from ..stopwatch import Stopwatch
+from .cache import ContentCache
+from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer
+from .lighting import UP, Lighting, light_scene
+from .materials import Look, read_look
+from .meshes import SurfaceMesh, read_surface
+from .pinhole import tiles
+from .placing import Merged, merge
+
+__all__ = ["ColourStage"]
+
+_BACKGROUND = (0.85, 0.85, 0.85)  # sRGB
+_SAMPLES = 4
+_MOST_MESH_BYTES = 512 * 2**20
+_MOST_TEXTURE_BYTES = 512 * 2**20
+
+_FACE_THE_VIEWER = """
+  vec3 towardsViewer = cross(dFdx(vertexVC.xyz), dFdy(vertexVC.xyz));
+  towardsViewer *= dot(towardsViewer, vertexVC.xyz) > 0.0 ? -1.0 : 1.0;
+  if (dot(normalVCVSOutput, towardsViewer) < 0.0) normalVCVSOutput = -normalVCVSOutput;
+  //VTK::Normal::Impl
+"""
+"""Both sides are shaded, whichever way triangles wind: a placement may mirror them."""
+
+_FINISH = """
+  //VTK::Light::Impl
+  vec3 aside = mix(groundLight, skyLight, 0.5 + 0.5 * dot(N, upward));
+  vec3 mirrored = mix(groundLight, skyLight, 0.5 + 0.5 * dot(reflect(-V, N), upward));
+  vec3 glow = aside * albedo * (1.0 - metallic) + mirrored * F0;
+  vec3 seen = isUnlit > 0.5 ? albedo : color + ao * glow + emission;
+  if (opacity < cutoff) discard;
+  seen = clamp(seen, 0.0, 1.0);
+  vec3 bright = 1.055 * pow(seen, vec3(1.0 / 2.4)) - 0.055;
+  gl_FragData[0] = vec4(mix(12.92 * seen, bright, step(vec3(0.0031308), seen)), cutoff > 0.0 ? 1.0 : opacity);
+"""
+"""Adds light from all around, bright above and darker below; cuts out; and encodes as sRGB (IEC 61966-2-1)
+what VTK has encoded by a power of 2.2."""
+
+
+class ColourStage:
+    """Draws surfaces, one actor for each material.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    up_axis : {"z", "y"}
+        Which axis points up in the client's files.
+    """
+
+    def __init__(self, canvas: Canvas, up_axis: UpAxis) -> None:
+        self._canvas = canvas
+        self._up = UP[up_axis]
+        self._meshes: ContentCache[SurfaceMesh] = ContentCache(lambda mesh: mesh.nbytes, _MOST_MESH_BYTES)
+        self._looks: ContentCache[Look] = ContentCache(lambda look: look.nbytes, _MOST_TEXTURE_BYTES)
+        self._renderer = make_renderer()
+        self._renderer.SetBackground(*_BACKGROUND)
+        self._renderer.AutomaticLightCreationOff()
+        self._batches: list[_Batch] = []
+        self._shown: tuple[Surface, ...] = ()
+
+    def picture(self, request: RenderRequest, watch: Stopwatch) -> NDArray[np.uint8]:
+        """Return (height, width, 3) uint8, display-referred.
+
+        Raises
+        ------
+        SceneError
+            A primitive is compressed, an image cannot be decoded, or there are too many triangles.
+        RenderError
+            OpenGL fails.
+        """
+        scene, camera = request.scene, request.camera
+        is_new = self._load(scene)
+        world_to_camera = np.linalg.inv(scene.camera_to_world)
+        matrices = world_to_camera @ scene.placements.matrix
+        lighting = light_scene(self._renderer, scene, world_to_camera, self._up)
+        for batch in self._batches:
+            batch.place(matrices)
+            batch.light(lighting)
+        watch.lap("import" if is_new else "update")
+        picture = np.empty((camera.height, camera.width, 3), np.uint8)
+        for tile in tiles(camera, LARGEST_TILE_PX):
+            self._draw(tile.camera)
+            picture[tile.rows, tile.columns] = self._canvas.pixels()[..., :3]
+        watch.lap("render")
+        return picture
+
+    def forget(self) -> None:
+        """Forget the scene, with what OpenGL holds of it; the window must still be there."""
+        self._renderer.RemoveAllViewProps()
+        self._batches.clear()
+        self._shown = ()
+
+    def _draw(self, camera: Camera) -> None:
+        aim(self._renderer, camera, camera.near, camera.far)
+        self._canvas.draw(self._renderer, camera.width, camera.height, samples=_SAMPLES)
+
+    def _load(self, scene: Scene) -> bool:
+        """Make what is placed, unless it is what was shown last; return whether."""
+        primitives = scene.placements.primitive
+        shown = tuple(scene.surfaces[index] for index in primitives.tolist())
+        if shown == self._shown:
+            return False
+        self.forget()  # until it is all there
+        by_material: dict[bytes, list[int]] = {}
+        for index in dict.fromkeys(primitives.tolist()):
+            by_material.setdefault(scene.surfaces[index].material, []).append(index)
+        for key, members in by_material.items():
+            material = scene.primitives[members[0]].material
+            look = self._looks.get(key, lambda material=material: read_look(scene, material))
+            meshes = {index: self._mesh(scene, index, look.texcoord) for index in members}
+            self._batches.append(_Batch(primitives, meshes, look))
+        for batch in self._batches:
+            self._renderer.AddActor(batch.actor)
+        self._shown = shown
+        return True
+
+    def _mesh(self, scene: Scene, index: int, texcoord: int) -> SurfaceMesh:
+        key = (scene.surfaces[index].mesh, texcoord)
+        return self._meshes.get(key, lambda: read_surface(scene, scene.primitives[index], texcoord))
+
+
+class _Batch:
+    """All placements of one material, as one mesh.
+
+    Attributes
+    ----------
+    actor : vtkActor
+    """
+
+    def __init__(self, primitives: NDArray[np.intp], meshes: Mapping[int, SurfaceMesh], look: Look) -> None:
+        self._members = np.flatnonzero(np.isin(primitives, list(meshes)))
+        self._merged = merge(
+            primitives[self._members], {index: (mesh.points, mesh.corners) for index, mesh in meshes.items()}
+        )
+        self._own_normals = {index: mesh.normals for index, mesh in meshes.items()}
+        self._points = np.zeros((self._merged.vertex_count, 3), np.float32)
+        self._normals = np.zeros_like(self._points)
+        self._polydata = make_polydata(self._points, self._merged.corners)
+        _attach(self._polydata, self._normals, self._merged, meshes, look)
+        self.actor = _make_actor(self._polydata, look)
+
+    def place(self, matrices: NDArray[np.float64]) -> None:
+        """Move what is drawn; matrices, (n, 4, 4), are of all placements, to the camera's axes."""
+        places = matrices[self._members]
+        self._points[:] = self._merged.place_points(places)
+        self._normals[:] = self._merged.place_normals(places, self._own_normals)
+        self._polydata.GetPoints().GetData().Modified()
+        self._polydata.GetPoints().Modified()
+        self._polydata.GetPointData().GetNormals().Modified()
+        self._polydata.Modified()
+
+    def light(self, lighting: Lighting) -> None:
+        """Shed light from all around."""
+        uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
+        uniforms.SetUniform3f("upward", lighting.upward)
+        uniforms.SetUniform3f("skyLight", lighting.sky)
+        uniforms.SetUniform3f("groundLight", lighting.ground)
+
+
+def _attach(
+    polydata: vtkPolyData,
+    normals: NDArray[np.float32],
+    merged: Merged,
+    meshes: Mapping[int, SurfaceMesh],
+    look: Look,
+) -> None:
+    """Give each vertex what its material looks up."""
+    data = polydata.GetPointData()
+    data.SetNormals(numpy_to_vtk(normals))
+    if look.textures:
+        texcoords = merged.spread({index: mesh.texcoords for index, mesh in meshes.items()})
+        moved = texcoords @ look.texcoord_matrix[:, :2].T + look.texcoord_matrix[:, 2]
+        moved[:, 1] = 1 - moved[:, 1]  # VTK's v points up
+        data.SetTCoords(numpy_to_vtk(moved.astype(np.float32), deep=True))
+    colours = merged.spread({index: mesh.colours for index, mesh in meshes.items()})
+    if (colours != 1).any():
+        data.SetScalars(
+            numpy_to_vtk(_vertex_colours(colours * np.array(look.base_colour, np.float32)), deep=True)
+        )
+
+
+def _vertex_colours(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Encode (n, 4) linear colours and alpha as VTK decodes those of vertices, by a power of 2.2."""
+    encoded = linear.clip(0, 1)
+    encoded[:, :3] **= 1 / 2.2
+    return np.rint(255 * encoded).astype(np.uint8)
+
+
+def _make_actor(polydata: vtkPolyData, look: Look) -> vtkActor:
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputDataObject(polydata)
+    mapper.SetColorModeToDirectScalars()
+    mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; the camera is at the origin already
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    _dress(actor, look)
+    shader = actor.GetShaderProperty()
+    shader.AddFragmentShaderReplacement("//VTK::Normal::Impl", False, _FACE_THE_VIEWER, False)
+    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH, False)
+    uniforms = shader.GetFragmentCustomUniforms()
+    # VTK knows the emission of a texture only
+    emission = (0.0, 0.0, 0.0) if "emissiveTexture" in look.textures else look.emission
+    uniforms.SetUniform3f("emission", emission)
+    uniforms.SetUniformf("isUnlit", float(look.is_unlit))
+    uniforms.SetUniformf("cutoff", look.alpha_cutoff if look.alpha_mode == "MASK" else 0.0)
+    return actor
+
+
+def _dress(actor: vtkActor, look: Look) -> None:
+    """Give an actor what VTK's own shading knows of a material."""
+    has_depth = look.alpha_mode != "BLEND"
+    actor.SetForceOpaque(has_depth)
+    actor.SetForceTranslucent(not has_depth)
+    surface = actor.GetProperty()
+    surface.SetInterpolationToPBR()
+    surface.SetColor(*look.base_colour[:3])
+    surface.SetOpacity(1.0 if look.alpha_mode == "OPAQUE" else look.base_colour[3])
+    surface.SetMetallic(look.metallic)
+    surface.SetRoughness(look.roughness)
+    surface.SetEmissiveFactor(*look.emission)
+    surface.SetOcclusionStrength(0.0)  # the texture may hold something else in its red channel
+    textures = look.textures
+    if "baseColorTexture" in textures:
+        surface.SetBaseColorTexture(textures["baseColorTexture"])
+    if "metallicRoughnessTexture" in textures:
+        surface.SetORMTexture(textures["metallicRoughnessTexture"])
+    if "emissiveTexture" in textures:
+        surface.SetEmissiveTexture(textures["emissiveTexture"])

@@ -1,0 +1,267 @@
+"""Depth and labels: which triangle each pixel's ray meets first, by VTK, and where it meets it, by float64.
+
+OpenGL draws the number of each triangle, without light, blending or anti-aliasing. It rounds vertices to some
+fraction of a pixel, which on a floor seen at a grazing angle are tenths of a millimetre: so depth is not read
+from its buffers, but is where the ray through the pixel's centre meets the plane of the triangle drawn there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
+from vtkmodules.vtkRenderingOpenGL2 import (
+    vtkCameraPass,
+    vtkFramebufferPass,
+    vtkOpaquePass,
+    vtkTextureObject,
+)
+
+from ..gltf import Digest, Scene, Triangles, read_triangles
+from ..protocol import Camera, RenderRequest
+from ..stopwatch import Stopwatch
+from .cache import ContentCache
+from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
+from .meshes import readable
+from .pinhole import pixel_rays, tiles
+from .placing import Merged, merge
+
+__all__ = ["ExactPass", "ExactStage"]
+
+_NO_TRIANGLE = -1
+_MOST_SHAPE_BYTES = 512 * 2**20
+
+_SHADER = """
+  float metres = -vertexVC.z;
+  if (metres < nearest || metres > farthest) discard;
+  gl_FragDepth = metres / farthest;
+  gl_FragData[0] = vec4(float(gl_PrimitiveID & 0xffff), float(gl_PrimitiveID >> 16), 1.0, 1.0);
+"""
+"""Clips by metres, gives the depth buffer the same relative precision everywhere, and writes a number in
+halves that float32 holds exactly."""
+
+
+@dataclass(frozen=True)
+class ExactPass:
+    """What each pixel's ray meets first.
+
+    Attributes
+    ----------
+    depth : (height, width) float32
+        Metres along the optical axis; inf = nothing.
+    primitive : (height, width) int
+        Index into ``scene.primitives``; -1 = nothing.
+    """
+
+    depth: NDArray[np.float32]
+    primitive: NDArray[np.intp]
+
+
+class ExactStage:
+    """Draws the numbers of triangles.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._shapes: ContentCache[Triangles] = ContentCache(_triangle_bytes, _MOST_SHAPE_BYTES)
+        self._framebuffer = _make_framebuffer()
+        self._renderer = make_renderer()
+        self._renderer.SetPass(self._framebuffer)
+        self._drawing: _Drawing | None = None
+
+    def passes(self, request: RenderRequest, shown: NDArray[np.bool_], watch: Stopwatch) -> ExactPass:
+        """Return what each pixel's ray meets first.
+
+        Parameters
+        ----------
+        request : RenderRequest
+        shown : (number of primitives,) bool
+            Which of ``scene.primitives`` are drawn at all.
+        watch : Stopwatch
+
+        Raises
+        ------
+        SceneError
+            A primitive is compressed, or there are too many triangles.
+        RenderError
+            OpenGL fails.
+        """
+        scene = request.scene
+        placed = np.flatnonzero(shown[scene.placements.primitive])
+        primitives = scene.placements.primitive[placed]
+        is_new = self._load(scene, primitives)
+        if self._drawing is None:
+            return _nothing(request.camera)
+        matrices = np.linalg.inv(scene.camera_to_world) @ scene.placements.matrix[placed]
+        points = self._drawing.place(matrices)
+        watch.lap("import" if is_new else "update")
+        triangle = self._triangles(request.camera)
+        watch.lap("render")
+        return _met(triangle, points, self._drawing.merged, primitives, request.camera)
+
+    def forget(self) -> None:
+        """Forget the scene, with what OpenGL holds of it; the window must still be there."""
+        self._renderer.RemoveAllViewProps()
+        self._canvas.release(self._framebuffer)
+        self._drawing = None
+
+    def _load(self, scene: Scene, primitives: NDArray[np.intp]) -> bool:
+        """Make the drawing of the placed primitives, unless it is the last one; return whether."""
+        key = tuple(scene.shapes[index] for index in primitives.tolist())
+        if self._drawing is not None and self._drawing.key == key:
+            return False
+        self._renderer.RemoveAllViewProps()
+        self._drawing = None  # until it is all there
+        shapes = {
+            index: self._shapes.get(scene.shapes[index], lambda index=index: _read(scene, index))
+            for index in dict.fromkeys(primitives.tolist())
+        }
+        if sum(len(shape.corners) for shape in shapes.values()):
+            self._drawing = _Drawing(key, primitives, shapes)
+            self._renderer.AddActor(self._drawing.actor)
+        return True
+
+    def _triangles(self, camera: Camera) -> NDArray[np.int32]:
+        """Return which triangle each pixel shows, (height, width); -1 = none."""
+        triangle = np.empty((camera.height, camera.width), np.int32)
+        for tile in tiles(camera, LARGEST_TILE_PX):
+            self._aim(tile.camera)
+            self._canvas.draw(self._renderer, tile.camera.width, tile.camera.height)
+            numbers = read_texture(self._framebuffer.GetColorTexture())
+            low, high, is_drawn = (numbers[..., channel].astype(np.int32) for channel in range(3))
+            triangle[tile.rows, tile.columns] = np.where(is_drawn, low + 65536 * high, _NO_TRIANGLE)
+        return triangle
+
+    def _aim(self, camera: Camera) -> None:
+        """Let the shader clip, for OpenGL's own planes are less exact; they stand a little apart."""
+        aim(self._renderer, camera, camera.near / 2, camera.far * 2)
+        if self._drawing is not None:
+            uniforms = self._drawing.actor.GetShaderProperty().GetFragmentCustomUniforms()
+            uniforms.SetUniformf("nearest", camera.near)
+            uniforms.SetUniformf("farthest", camera.far)
+
+
+class _Drawing:
+    """What is drawn, wherever it is: that of the last request is kept, with what VTK has made of it.
+
+    Attributes
+    ----------
+    key : tuple of Digest
+        The shape of each placement.
+    merged : Merged
+    actor : vtkActor
+    """
+
+    def __init__(
+        self, key: tuple[Digest, ...], primitives: NDArray[np.intp], shapes: Mapping[int, Triangles]
+    ) -> None:
+        self.key = key
+        self.merged = merge(
+            primitives, {index: (shape.vertices, shape.corners) for index, shape in shapes.items()}
+        )
+        self._points = np.zeros((self.merged.vertex_count, 3), np.float32)
+        self._polydata = make_polydata(self._points, self.merged.corners)
+        self.actor = _make_actor(self._polydata)
+
+    def place(self, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Move each placement, (n, 4, 4), and return all vertices, (k, 3), in the camera's axes."""
+        points = self.merged.place_points(matrices)
+        self._points[:] = points
+        self._polydata.GetPoints().GetData().Modified()
+        self._polydata.GetPoints().Modified()
+        self._polydata.Modified()
+        return points
+
+
+def _read(scene: Scene, index: int) -> Triangles:
+    return read_triangles(scene, readable(scene.primitives[index]))
+
+
+def _triangle_bytes(shape: Triangles) -> int:
+    return shape.vertices.nbytes + shape.corners.nbytes
+
+
+def _make_framebuffer() -> vtkFramebufferPass:
+    view = vtkCameraPass()
+    view.SetDelegatePass(vtkOpaquePass())
+    framebuffer = vtkFramebufferPass()
+    framebuffer.SetDelegatePass(view)
+    framebuffer.SetColorFormat(vtkTextureObject.Float32)
+    framebuffer.SetDepthFormat(vtkTextureObject.Float32)
+    return framebuffer
+
+
+def _make_actor(polydata: vtkPolyData) -> vtkActor:
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputDataObject(polydata)
+    mapper.SetScalarVisibility(False)
+    mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; the camera is at the origin already
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    actor.GetShaderProperty().AddFragmentShaderReplacement("//VTK::Light::Impl", True, _SHADER, False)
+    return actor
+
+
+def _nothing(camera: Camera) -> ExactPass:
+    size = (camera.height, camera.width)
+    return ExactPass(np.full(size, np.inf, np.float32), np.full(size, _NO_TRIANGLE, np.intp))
+
+
+def _met(
+    triangle: NDArray[np.int32],
+    points: NDArray[np.float64],
+    merged: Merged,
+    primitives: NDArray[np.intp],
+    camera: Camera,
+) -> ExactPass:
+    """Tell what was met from the triangles that are seen."""
+    result = _nothing(camera)
+    pixels = np.flatnonzero(triangle != _NO_TRIANGLE)
+    seen = triangle.reshape(-1)[pixels]
+    result.primitive.flat[pixels] = primitives[merged.placement[seen]]
+    result.depth.flat[pixels] = _depth(points, merged.corners, seen, pixel_rays(camera, pixels), camera)
+    return result
+
+
+def _depth(
+    points: NDArray[np.float64],
+    corners: NDArray[np.int32],
+    triangle: NDArray[np.int32],
+    rays: NDArray[np.float64],
+    camera: Camera,
+) -> NDArray[np.float64]:
+    """Return the depth at which each ray, (n, 3), meets the plane of its triangle, (n,).
+
+    No triangle is met before or beyond its own corners, however steeply it is seen.
+    """
+    distinct, which = _distinct(triangle, len(corners))
+    a, b, c = (points[corners[distinct, corner]] for corner in range(3))
+    normal = np.cross(b - a, c - a)
+    offset = (normal * a).sum(1)
+    slope = np.einsum("ij,ij->i", normal[which], rays)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = offset[which] / slope
+    depths = -np.stack([a[:, 2], b[:, 2], c[:, 2]])
+    nearest, farthest = (limit.clip(camera.near, camera.far) for limit in (depths.min(0), depths.max(0)))
+    depth = np.where(np.isnan(depth), nearest[which], depth)
+    return depth.clip(nearest[which], farthest[which])
+
+
+def _distinct(numbers: NDArray[np.int32], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the different ones among numbers below `count`, and for each number which of these it is.
+
+    As ``np.unique``, without sorting a picture.
+    """
+    place = np.zeros(count, np.intp)
+    place[numbers] = 1
+    distinct = np.flatnonzero(place)
+    place[distinct] = np.arange(len(distinct))
+    return distinct, place[numbers]

@@ -1,0 +1,113 @@
+"""Lights: the scene's own, or a sun and a sky where it brings none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.vtkRenderingCore import vtkLight, vtkRenderer
+
+from ..gltf import Scene
+from ..gltf.extensions import LIGHTS
+
+__all__ = ["UP", "Lighting", "light_scene"]
+
+UP = {"z": np.array([0.0, 0.0, 1.0]), "y": np.array([0.0, 1.0, 0.0])}
+"""The axis that points up, in the client's world."""
+
+_LUMENS_PER_WATT = (
+    683.0  # at which Blender's importer takes photometric units for its own, which this matches
+)
+_SUN_SIDE = 0.75  # how much lower than overhead: the tangent of its angle from the zenith
+_SUN = 2.1
+_SKY, _GROUND = (0.55, 0.56, 0.58), (0.22, 0.215, 0.21)
+_NOTHING = (0.0, 0.0, 0.0)
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Light from all around, in the camera's axes.
+
+    Attributes
+    ----------
+    upward : tuple of float
+    sky, ground : tuple of float
+        Radiance from above and below, linear red, green and blue.
+    """
+
+    upward: tuple[float, float, float]
+    sky: tuple[float, float, float] = _NOTHING
+    ground: tuple[float, float, float] = _NOTHING
+
+
+def light_scene(
+    renderer: vtkRenderer, scene: Scene, world_to_camera: NDArray[np.float64], up: Vector
+) -> Lighting:
+    """Give a renderer the lights of a scene, or a sun, and return what comes from all around.
+
+    Parameters
+    ----------
+    renderer : vtkRenderer
+        Its camera is at the origin.
+    scene : Scene
+    world_to_camera : (4, 4) float64
+    up : (3,) float64
+        In the client's world.
+    """
+    renderer.RemoveAllLights()
+    upward: Any = tuple((world_to_camera[:3, :3] @ up).tolist())
+    if not scene.lights:
+        renderer.AddLight(_sun(world_to_camera[:3, :3], up))
+        return Lighting(upward, _SKY, _GROUND)
+    sources = scene.json["extensions"][LIGHTS]["lights"]
+    for placed in scene.lights:
+        renderer.AddLight(_own_light(sources[placed.light], world_to_camera @ placed.matrix))
+    return Lighting(upward)
+
+
+def _sun(world_to_camera: NDArray[np.float64], up: Vector) -> vtkLight:
+    """Make a light from above and the diagonal -x -y of a world whose z points up, or the like."""
+    aside = -(1.0 - up) if up[2] else np.array([-1.0, 0.0, 1.0])
+    source = world_to_camera @ (up + _SUN_SIDE / math.sqrt(2) * aside)
+    return _directional(source, (1.0, 0.97, 0.92), _SUN)
+
+
+def _own_light(source: dict[str, Any], to_camera: NDArray[np.float64]) -> vtkLight:
+    colour = source.get("color") or (1.0, 1.0, 1.0)
+    given = source.get("intensity")
+    intensity = (1.0 if given is None else given) / _LUMENS_PER_WATT
+    backward = to_camera[:3, 2]
+    if source["type"] == "directional":
+        return _directional(backward, colour, intensity)
+    light = _directional(backward, colour, intensity)
+    light.SetPositional(True)
+    light.SetPosition(*to_camera[:3, 3])
+    light.SetFocalPoint(*(to_camera[:3, 3] - backward))
+    light.SetAttenuationValues(0.0, 0.0, 1.0)
+    light.SetConeAngle(_cone_deg(source))
+    light.SetExponent(0.0)
+    return light
+
+
+def _directional(backward: Vector, colour: Sequence[float], intensity: float) -> vtkLight:
+    light = vtkLight()
+    light.SetLightTypeToSceneLight()
+    light.SetPosition(*backward)
+    light.SetFocalPoint(0.0, 0.0, 0.0)
+    light.SetColor(*colour)
+    light.SetIntensity(intensity)
+    return light
+
+
+def _cone_deg(source: dict[str, Any]) -> float:
+    """Return half of a spot's opening, degrees; from 90 on, VTK takes it for a point light."""
+    if source["type"] == "point":
+        return 180.0
+    outer = (source.get("spot") or {}).get("outerConeAngle")
+    return min(math.degrees(math.pi / 4 if outer is None else outer), 89.9)

@@ -1,0 +1,162 @@
+"""glTF's materials as VTK's physically based ones."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkRenderingCore import vtkTexture
+
+from ..errors import SceneError
+from ..gltf import Scene, read_image
+from ..gltf.extensions import BASISU, WEBP
+from ..gltf.materials import alpha_mode, is_of_drakes_primitive, linear
+
+__all__ = ["Look", "read_look"]
+
+_TRANSFORM = "KHR_texture_transform"
+_UNLIT = "KHR_materials_unlit"
+_WRAPS = {33071: vtkTexture.ClampToEdge, 33648: vtkTexture.MirroredRepeat, 10497: vtkTexture.Repeat}
+_NEAREST = 9728
+_LOOK_BYTES = 4096  # without its textures
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a material looks like.
+
+    Attributes
+    ----------
+    base_colour : tuple of float
+        Linear red, green and blue, and alpha.
+    metallic, roughness : float
+    emission : tuple of float
+        Linear red, green and blue.
+    alpha_mode : str
+        OPAQUE, MASK or BLEND.
+    alpha_cutoff : float
+    is_unlit : bool
+    textures : dict of str to vtkTexture
+        By glTF's names, ``baseColorTexture`` and so on.
+    texcoord : int
+        The set of texture coordinates that all of them use: the first one's.
+    texcoord_matrix : (2, 3) float64
+        Moves these coordinates.
+    """
+
+    base_colour: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    metallic: float = 1.0
+    roughness: float = 1.0
+    emission: tuple[float, ...] = (0.0, 0.0, 0.0)
+    alpha_mode: str = "OPAQUE"
+    alpha_cutoff: float = 0.5
+    is_unlit: bool = False
+    textures: dict[str, vtkTexture] = field(default_factory=dict)
+    texcoord: int = 0
+    texcoord_matrix: NDArray[np.float64] = field(default_factory=lambda: np.eye(2, 3))
+
+    @property
+    def nbytes(self) -> int:
+        """About what it takes."""
+        images = (texture.GetInput() for texture in self.textures.values())
+        return _LOOK_BYTES + sum(1024 * image.GetActualMemorySize() for image in images)
+
+
+def read_look(scene: Scene, material: int | None) -> Look:
+    """Read a material with its textures; None is glTF's default material.
+
+    Raises
+    ------
+    SceneError
+        An image cannot be decoded.
+    """
+    if material is None:
+        return Look()
+    source = scene.json["materials"][material]
+    pbr = source.get("pbrMetallicRoughness") or {}
+    names = ("baseColorTexture", "metallicRoughnessTexture", "emissiveTexture")
+    found = {name: pbr.get(name) or source.get(name) for name in names}
+    references = {name: reference for name, reference in found.items() if reference}
+    mode = alpha_mode(source)
+    first = next(iter(references.values()), {})
+    return Look(
+        base_colour=_base_colour(scene, source, pbr),
+        metallic=_given(pbr, "metallicFactor", 1.0),
+        roughness=_given(pbr, "roughnessFactor", 1.0),
+        emission=tuple(_given(source, "emissiveFactor", (0.0, 0.0, 0.0))),
+        alpha_mode=mode,
+        alpha_cutoff=_given(source, "alphaCutoff", 0.5),
+        is_unlit=_UNLIT in (source.get("extensions") or {}),
+        textures={
+            name: _texture(scene, reference["index"], name, has_alpha=mode != "OPAQUE")
+            for name, reference in references.items()
+        },
+        texcoord=_given(_transform(first), "texCoord", first.get("texCoord") or 0),
+        texcoord_matrix=_texcoord_matrix(_transform(first)),
+    )
+
+
+def _given(item: Json, name: str, otherwise: Any) -> Any:
+    value = item.get(name)
+    return otherwise if value is None else value
+
+
+def _base_colour(scene: Scene, source: Json, pbr: Json) -> tuple[float, ...]:
+    factor = _given(pbr, "baseColorFactor", (1.0, 1.0, 1.0, 1.0))
+    return tuple(linear(factor) if is_of_drakes_primitive(scene.json["asset"], source) else factor)
+
+
+def _transform(reference: Json) -> Json:
+    found = (reference.get("extensions") or {}).get(_TRANSFORM)
+    return found if isinstance(found, dict) else {}
+
+
+def _texcoord_matrix(transform: Json) -> NDArray[np.float64]:
+    """Return KHR_texture_transform as a matrix: it scales, turns, then moves."""
+    angle = _given(transform, "rotation", 0.0)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    scale, offset = _given(transform, "scale", (1.0, 1.0)), _given(transform, "offset", (0.0, 0.0))
+    return np.column_stack([turn * scale, offset])
+
+
+def _texture(scene: Scene, index: int, name: str, *, has_alpha: bool) -> vtkTexture:
+    source = scene.source.textures[index]
+    webp = (source.extensions or {}).get(WEBP)
+    image = webp["source"] if webp else source.source
+    if image is None:
+        where = f"$.textures[{index}]"
+        raise SceneError(f"its only image cannot be read here ({BASISU}); add a plain PNG or JPEG", where)
+    is_colour = name != "metallicRoughnessTexture"
+    texture = vtkTexture()
+    texture.SetInputDataObject(_decoded(scene, image, "RGBA" if is_colour and has_alpha else "RGB"))
+    texture.SetUseSRGBColorSpace(is_colour)
+    texture.SetMipmap(True)
+    texture.SetMaximumAnisotropicFiltering(1.0)  # Mesa's software renderer can take a minute for more
+    sampler = None if source.sampler is None else scene.source.samplers[source.sampler]
+    texture.SetInterpolate(sampler is None or sampler.mag_filter != _NEAREST)
+    # VTK has one wrap for both directions
+    texture.SetWrap(_WRAPS[(sampler and sampler.wrap_s) or 10497])
+    return texture
+
+
+def _decoded(scene: Scene, index: int, mode: str) -> vtkImageData:
+    """Decode an image; VTK's first row is the lowest."""
+    try:
+        with Image.open(io.BytesIO(read_image(scene.source, scene.buffers, index))) as image:
+            pixels = np.array(image.convert(mode))[::-1]
+    except (OSError, ValueError, SyntaxError) as error:
+        raise SceneError(f"cannot be decoded: {error}", f"$.images[{index}]") from None
+    height, width, channels = pixels.shape
+    data = vtkImageData()
+    data.SetDimensions(width, height, 1)
+    array = numpy_to_vtk(pixels.reshape(-1, channels), deep=True)
+    data.GetPointData().SetScalars(array)
+    return data

@@ -1,0 +1,111 @@
+"""What a colour picture needs of a mesh: normals and texture coordinates beside its triangles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
+
+from ..errors import SceneError
+from ..gltf import Primitive, Scene, read_attribute, read_corners
+from ..gltf.extensions import DRACO
+from .canvas import make_polydata
+
+__all__ = ["SurfaceMesh", "read_surface", "readable"]
+
+_SMOOTH_BELOW_DEG = 30.0
+_WELD_DISTANCE = 1e-6  # of the mesh's size
+
+
+@dataclass(frozen=True)
+class SurfaceMesh:
+    """A mesh with all that its material may look up on it.
+
+    Attributes
+    ----------
+    points, normals : (n, 3) float32
+    texcoords : (n, 2) float32
+        As glTF has them: v points down. Zeros where it has none.
+    colours : (n, 4) float32
+        Linear red, green and blue, and alpha. Ones where it has none.
+    corners : (m, 3) int32
+    """
+
+    points: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    texcoords: NDArray[np.float32]
+    colours: NDArray[np.float32]
+    corners: NDArray[np.int32]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        parts = (self.points, self.normals, self.texcoords, self.colours, self.corners)
+        return sum(part.nbytes for part in parts)
+
+
+def readable(primitive: Primitive) -> Primitive:
+    """Return a primitive that is not compressed.
+
+    Raises
+    ------
+    SceneError
+        It is.
+    """
+    if primitive.is_compressed:
+        where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
+        raise SceneError(f"{DRACO} is not read by this back end; send plain accessors", where)
+    return primitive
+
+
+def read_surface(scene: Scene, primitive: Primitive, texcoord: int) -> SurfaceMesh:
+    """Read a primitive with one of its sets of texture coordinates; shade round what is round.
+
+    Raises
+    ------
+    SceneError
+        It is compressed.
+    """
+    corners = read_corners(scene, readable(primitive))
+    points = read_attribute(scene, primitive, "POSITION")
+    texcoords = _optional(scene, primitive, f"TEXCOORD_{texcoord}", np.zeros((len(points), 2), np.float32))
+    colours = _optional(scene, primitive, "COLOR_0", np.ones((len(points), 4), np.float32))
+    if colours.shape[1] == 3:
+        colours = np.column_stack([colours, np.ones(len(colours), np.float32)])
+    if primitive.has_normals:
+        used, compact = np.unique(corners, return_inverse=True)
+        normals = read_attribute(scene, primitive, "NORMAL")[used]
+    else:
+        used, compact = corners.reshape(-1), np.arange(corners.size)
+        normals = _smooth_normals(points, corners)
+    own_corners = compact.astype(np.int32).reshape(-1, 3)
+    return SurfaceMesh(points[used], normals, texcoords[used], colours[used], own_corners)
+
+
+def _optional(
+    scene: Scene, primitive: Primitive, name: str, otherwise: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    attributes = scene.source.meshes[primitive.mesh].primitives[primitive.number].attributes
+    return read_attribute(scene, primitive, name) if name in attributes else otherwise
+
+
+def _smooth_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return a normal for each corner, (3 m, 3), smooth where faces meet at less than 30 degrees.
+
+    Drake's own primitives come without normals and with split vertices, which are welded first.
+    """
+    step = _WELD_DISTANCE * float(np.ptp(points, axis=0).max()) or 1.0
+    _, first, welded = np.unique(np.round(points / step), axis=0, return_index=True, return_inverse=True)
+    faces = welded.reshape(-1)[corners].astype(np.int32)
+    smoother = vtkPolyDataNormals()
+    smoother.SetInputData(make_polydata(np.ascontiguousarray(points[first]), faces))
+    smoother.SetFeatureAngle(_SMOOTH_BELOW_DEG)
+    smoother.SplittingOn()
+    smoother.ConsistencyOff()  # it may turn faces, and with them the order of their corners
+    smoother.Update()
+    found = smoother.GetOutput()
+    split = vtk_to_numpy(found.GetPolys().GetConnectivityArray())
+    return vtk_to_numpy(found.GetPointData().GetNormals())[split].astype(np.float32)

@@ -1,0 +1,126 @@
+"""Meshes in their places before the camera, as one; numpy only.
+
+All that is drawn is brought into the camera's axes in float64 first, so nothing is lost far from the origin,
+and a matrix that shears or mirrors is like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+
+__all__ = ["Merged", "Mesh", "merge"]
+
+_MOST_TRIANGLES = 20_000_000
+
+Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
+"""Vertices (n, 3) and corners (m, 3), which are indices into them."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The placements of one mesh, which are drawn one after another."""
+
+    kind: int
+    points: NDArray[np.float32]
+    members: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The triangles of all placements as one mesh, those of one kind after another.
+
+    Attributes
+    ----------
+    corners : (m, 3) int32
+        Indices into all vertices.
+    placement : (m,) int
+        Whose each triangle is.
+    vertex_count : int
+    """
+
+    corners: NDArray[np.int32]
+    placement: NDArray[np.intp]
+    vertex_count: int
+    _runs: tuple[_Run, ...]
+
+    def place_points(self, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return all vertices, (vertex_count, 3); matrices is (number of placements, 4, 4)."""
+        placed = np.empty((self.vertex_count, 3))
+        for run, out in self._parts(placed):
+            places = matrices[run.members]
+            np.matmul(run.points.astype(float), places[:, :3, :3].transpose(0, 2, 1), out=out)
+            out += places[:, None, :3, 3]
+        return placed
+
+    def place_normals(
+        self, matrices: NDArray[np.float64], normals: Mapping[int, NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        """Return the normals of all vertices, (vertex_count, 3), of length 1.
+
+        Cofactors turn a normal as a matrix's inverse, transposed, does, and exist for every matrix.
+
+        Parameters
+        ----------
+        matrices : (number of placements, 4, 4) float64
+        normals : mapping of int to (n, 3) float32
+            Of each kind.
+        """
+        placed = np.empty((self.vertex_count, 3))
+        for run, out in self._parts(placed):
+            turns = matrices[run.members][:, :3, :3]
+            x, y, z = (turns[:, :, column] for column in range(3))
+            cofactors = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)], 1)
+            cofactors *= np.where(np.linalg.det(turns) < 0, -1, 1)[:, None, None]
+            np.matmul(normals[run.kind].astype(float), cofactors, out=out)
+        return placed / np.linalg.norm(placed, axis=1, keepdims=True).clip(1e-300)
+
+    def spread(self, values: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Repeat what the vertices of each kind have, (n, k), for all of its placements."""
+        return np.concatenate([np.tile(values[run.kind], (len(run.members), 1)) for run in self._runs])
+
+    def _parts(self, array: NDArray[np.float64]) -> Iterator[tuple[_Run, NDArray[np.float64]]]:
+        """Yield each run with its part of an array, (number of its placements, vertices of its mesh, 3)."""
+        begin = 0
+        for run in self._runs:
+            end = begin + len(run.points) * len(run.members)
+            yield run, array[begin:end].reshape(len(run.members), -1, 3)
+            begin = end
+
+
+def merge(kinds: NDArray[np.intp], meshes: Mapping[int, Mesh]) -> Merged:
+    """Join meshes that are each placed any number of times.
+
+    Parameters
+    ----------
+    kinds : (number of placements,) int
+        What stands there.
+    meshes : mapping of int to Mesh
+        Of each kind that is placed, in the order in which they are drawn.
+
+    Raises
+    ------
+    SceneError
+        Together they are more than can be drawn.
+    """
+    copies = {kind: np.flatnonzero(kinds == kind) for kind in meshes}
+    total = sum(len(members) * len(meshes[kind][1]) for kind, members in copies.items())
+    if total > _MOST_TRIANGLES:
+        raise SceneError(f"draws {total} triangles; VTK is given at most {_MOST_TRIANGLES}", "$.nodes")
+    corners = np.empty((total, 3), np.int32)
+    placement = np.empty(total, np.intp)
+    begin = vertices = 0
+    for kind, members in copies.items():
+        points, own = meshes[kind]
+        end = begin + len(own) * len(members)
+        first = vertices + len(points) * np.arange(len(members), dtype=np.int32)
+        np.add(own, first[:, None, None], out=corners[begin:end].reshape(len(members), -1, 3))
+        placement[begin:end] = np.repeat(members, len(own))
+        begin, vertices = end, vertices + len(points) * len(members)
+    runs = tuple(_Run(kind, meshes[kind][0], members) for kind, members in copies.items())
+    return Merged(corners, placement, vertices, runs)
