@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,18 +54,13 @@ def balancing(addresses: Sequence[str], **env: str) -> Iterator[Balancer]:
     bind, metrics_bind = (f"127.0.0.1:{free_port()}" for _ in range(2))
     servers = {f"RENDER_SERVER_{index}": address for index, address in enumerate(addresses, 1)}
     env = {"RENDER_BIND": bind, "RENDER_METRICS_BIND": metrics_bind, **servers, **env}
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [PROGRAM, "-db", "-f", str(CONFIGURATION)], stdout=log, stderr=log, env={**os.environ, **env}
-        )
-        try:
-            _wait_until_listening(process, metrics_bind)
-            yield Balancer(f"http://{bind}", f"http://{metrics_bind}")
-        finally:
-            process.kill()
-            process.wait(10)
-            log.seek(0)
-            print(log.read())
+    process = subprocess.Popen([PROGRAM, "-db", "-f", str(CONFIGURATION)], env={**os.environ, **env})
+    try:
+        _wait_until_listening(process, metrics_bind)
+        yield Balancer(f"http://{bind}", f"http://{metrics_bind}")
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], address: str) -> None:
