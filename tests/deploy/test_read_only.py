@@ -19,7 +19,9 @@ mount -t tmpfs -o size=256m,mode=1777 tmpfs /dev/shm
 mount --bind /tmp /tmp
 mount -o remount,bind,ro /tmp
 mount -o remount,bind,ro /
-for folder in / /tmp /usr; do if touch $folder 2>/dev/null; then echo "$folder is not read-only"; exit 1; fi; done
+for folder in / /tmp /usr; do
+  if touch $folder 2>/dev/null; then echo "$folder is not read-only"; exit 1; fi
+done
 exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs \
     env -u BLENDER_USER_RESOURCES HOME={SCRATCH} TMPDIR={SCRATCH} "$@"
 """
