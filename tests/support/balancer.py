@@ -19,7 +19,8 @@ from servers import ROOT, Server
 
 from gltf_render_server.client import RenderClient
 
-CONFIGURATION = ROOT / "scripts" / "deploy" / "haproxy.cfg"
+DEPLOY = ROOT / "scripts" / "deploy"
+CONFIGURATION = DEPLOY / "haproxy.cfg"
 PROGRAM = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 needs_haproxy = pytest.mark.skipif(
@@ -49,11 +50,11 @@ class Balancer:
 
 @contextmanager
 def balancing(addresses: Sequence[str], **env: str) -> Iterator[Balancer]:
-    """Run HAProxy before servers at host:port until the block ends; `env` is what haproxy.env may hold."""
+    """Run HAProxy before servers at host:port until the block ends; `env` is added to haproxy.env."""
     assert PROGRAM
     bind, metrics_bind = (f"127.0.0.1:{free_port()}" for _ in range(2))
     servers = {f"RENDER_SERVER_{index}": address for index, address in enumerate(addresses, 1)}
-    env = {"RENDER_BIND": bind, "RENDER_METRICS_BIND": metrics_bind, **servers, **env}
+    env = {**_environment(), "RENDER_BIND": bind, "RENDER_METRICS_BIND": metrics_bind, **servers, **env}
     process = subprocess.Popen([PROGRAM, "-db", "-f", str(CONFIGURATION)], env={**os.environ, **env})
     try:
         _wait_until_listening(process, metrics_bind)
@@ -61,6 +62,12 @@ def balancing(addresses: Sequence[str], **env: str) -> Iterator[Balancer]:
     finally:
         process.kill()
         process.wait(10)
+
+
+def _environment() -> dict[str, str]:
+    lines = (DEPLOY / "haproxy.env").read_text().splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], address: str) -> None:
