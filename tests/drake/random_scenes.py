@@ -49,10 +49,10 @@ class View:
 class World:
     """A SceneGraph with both renderers."""
 
-    def __init__(self, things: Sequence[Thing], url: str) -> None:
+    def __init__(self, things: Sequence[Thing], url: str, endpoint: str = "render") -> None:
         graph = drake.SceneGraph()
         graph.AddRenderer(VTK, drake.MakeRenderEngineVtk(drake.RenderEngineVtkParams(backend="EGL")))
-        params = drake.RenderEngineGltfClientParams(base_url=url)
+        params = drake.RenderEngineGltfClientParams(base_url=url, render_endpoint=endpoint)
         graph.AddRenderer(CLIENT, drake.MakeRenderEngineGltfClient(params))
         source = graph.RegisterSource("world")
         for number, thing in enumerate(things):

