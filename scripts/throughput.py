@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Measures how many requests a second a render server answers to many clients at once, or compares two.
+
+Each client is a simulation of its own, with a scene of its own that moves from frame to frame, and asks for
+colour, depth and labels in turn. With a peer, the two servers have turns of some seconds each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+try:
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from benchmarking.errors import BenchmarkError
+    from benchmarking.exchange import Server
+    from benchmarking.scenes import small_scene
+    from benchmarking.sequences import Moving, SceneRequest
+    from gltf_render_server.client import RenderClient
+    from gltf_render_server.protocol import ImageType
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"throughput: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
+    )
+
+_EXAMPLES = """\
+example, two servers on one machine, of which one is measured at a time:
+  gltf-render-server --port 8000 --samples 4 --no-denoise &
+  gltf-render-server --port 8001 --samples 4 --no-denoise --workers 2 &
+  scripts/throughput.py --url http://127.0.0.1:8001 --peer-url http://127.0.0.1:8000"""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one server did in one turn."""
+
+    server: str
+    answers: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answers / self.seconds
+
+
+def main() -> int:
+    """Measure, and show; return the exit status."""
+    options = _parser().parse_args()
+    console = Console()
+    servers = [Server("server", options.url, options.timeout)]
+    if options.peer_url:
+        servers.append(Server("peer", options.peer_url, options.timeout))
+    try:
+        for server in servers:
+            server.greet()
+        turns = list(_turns(servers, options))
+    except BenchmarkError as error:
+        console.print(f"[bold red]throughput:[/] {error}", highlight=False, soft_wrap=True)
+        return 1
+    _show(turns, console)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(turn) for turn in turns], indent=1) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/throughput.py",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--url", default="http://127.0.0.1:8000", help="the server to measure [default: %(default)s]")
+    add("--peer-url", metavar="URL", help="a server to compare it with")
+    add("--clients", type=int, default=8, metavar="N", help="at once [default: %(default)s]")
+    add("--turns", type=int, default=6, metavar="N", help="of each server [default: %(default)s]")
+    add("--seconds", type=float, default=5.0, metavar="S", help="of a turn [default: %(default)s]")
+    add("--width", type=int, default=160, metavar="PX", help="of the images [default: %(default)s]")
+    add("--height", type=int, default=120, metavar="PX", help="of the images [default: %(default)s]")
+    add("--timeout", type=float, default=600.0, metavar="S", help="for an answer [default: %(default)s]")
+    add("--json", type=Path, metavar="FILE", help="keep every turn")
+    return parser
+
+
+def _turns(servers: Sequence[Server], options: argparse.Namespace) -> Iterator[Turn]:
+    """Give the servers turns; the first of each is to warm up, and does not count."""
+    clients = [
+        _requests(Moving(small_scene(seed), seed, options.width, options.height))
+        for seed in range(options.clients)
+    ]
+    with ThreadPoolExecutor(options.clients) as pool:
+        for number in track(range(options.turns + 1), "Measuring", console=Console(stderr=True)):
+            for server in servers:
+                turn = _turn(server, clients, options.seconds, pool)
+                if number > 0:
+                    yield turn
+
+
+def _requests(sequence: Moving) -> Iterator[SceneRequest]:
+    """Yield a simulation's requests, without end."""
+    for frame in itertools.count():
+        for image_type in ImageType:
+            yield sequence.request(frame, image_type)
+
+
+def _turn(
+    server: Server, clients: Sequence[Iterator[SceneRequest]], seconds: float, pool: ThreadPoolExecutor
+) -> Turn:
+    started_s = time.monotonic()
+    deadline_s = started_s + seconds
+    answers = sum(pool.map(lambda client: _ask_until(deadline_s, server.client, client), clients))
+    return Turn(server.name, answers, time.monotonic() - started_s)
+
+
+def _ask_until(deadline_s: float, client: RenderClient, requests: Iterator[SceneRequest]) -> int:
+    """Ask until the time is up; return how many were answered."""
+    count = 0
+    while time.monotonic() < deadline_s:
+        request = next(requests)
+        client.post(request.scene, request.fields)
+        count += 1
+    return count
+
+
+def _show(turns: Sequence[Turn], console: Console) -> None:
+    table = Table("", "requests a second, median", "of turns", title="Throughput")
+    rates = {
+        name: [turn.rate for turn in turns if turn.server == name]
+        for name in dict.fromkeys(turn.server for turn in turns)
+    }
+    for name, values in rates.items():
+        table.add_row(name, f"{statistics.median(values):.1f}", " ".join(f"{value:.1f}" for value in values))
+    console.print(table, highlight=False)
+    if "peer" in rates:
+        ratios = [a / b for a, b in zip(rates["server"], rates["peer"], strict=True)]
+        console.print(f"server : peer = {statistics.median(ratios):.2f} (median of the turns)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
