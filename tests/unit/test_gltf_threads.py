@@ -1,0 +1,25 @@
+"""The first scenes of a server may come all at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+FIRST_SCENES = """
+import sys, threading
+from gltf_render_server.gltf.document import _convert
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(8)
+def first():
+    start.wait()
+    _convert({"asset": {"version": "2.0"}})
+threads = [threading.Thread(target=first) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_first_scenes_on_many_threads(attempt):
+    done = subprocess.run([sys.executable, "-c", FIRST_SCENES], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), "half of the attempts crashed before"
