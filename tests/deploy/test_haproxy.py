@@ -90,7 +90,8 @@ def test_one_of_two_servers_dies_and_comes_back():
             wait_for(lambda: is_rendering(one))
             kill(one)
             wait_for(lambda: sum(answer.done() for answer in answers) >= 60)
-            assert int(balancer.statistics("BACKEND")["wredis"]) > 0, "nobody noticed"
+            counted = balancer.statistics("BACKEND")
+            assert int(counted["wretr"]) + int(counted["wredis"]) > 0, "nobody noticed"
             with running(*FAST, "--port", port(one)):
                 balancer.wait_until("render-1", "UP")
                 before = int(balancer.statistics("render-1")["stot"])

@@ -209,6 +209,18 @@ def _check_depth(json: object) -> None:
     raise SceneError("is nested too deeply")
 
 
+def _prepare_schema() -> None:
+    """Let msgspec look at the schema's classes, on one thread.
+
+    It does so at their first use, and crashes where two threads use them first at the same time (0.22).
+    """
+    for kind in (schema.Document, schema.Light):
+        msgspec.json.Decoder(kind)
+
+
+_prepare_schema()
+
+
 def _convert(json: dict[str, Any]) -> schema.Document:
     try:
         return msgspec.convert(json, schema.Document)
