@@ -12,6 +12,7 @@ from ..service import WorkerState, WorkerStatus
 from ..settings import ServerSettings
 from .assignment import Memory, PoolJob
 from .board import Board
+from .cores import CoreShares
 from .process import WorkerProcess
 from .worker import Greeting
 
@@ -36,15 +37,22 @@ class Place:
     environment : mapping of str to str
         For its processes; see `WorkerProcess`.
     board : Board
+    cores : CoreShares
     """
 
     def __init__(
-        self, number: int, settings: ServerSettings, environment: Mapping[str, str], board: Board
+        self,
+        number: int,
+        settings: ServerSettings,
+        environment: Mapping[str, str],
+        board: Board,
+        cores: CoreShares,
     ) -> None:
         self._number = number
         self._settings = settings
         self._environment = environment
         self._board = board
+        self._cores = cores
         self._process = self._new_process()
         self._successor: WorkerProcess | None = None
         self._memory = Memory()
@@ -108,7 +116,8 @@ class Place:
             self._board.finish(job)
             return
         try:
-            image = self._process.render(job.request)
+            with self._cores.of(self._process.pid):
+                image = self._process.render(job.request)
         except (WorkerLostError, RenderTimeoutError) as error:
             self._let_another_try(job, error)
             self._lose(error)
