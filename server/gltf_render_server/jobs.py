@@ -26,9 +26,8 @@ __all__ = ["Admission", "Job", "RenderQueue"]
 
 @dataclass(eq=False)
 class Job:
-    """A request, and the answer that somebody waits for."""
+    """An answer that somebody waits for."""
 
-    request: RenderRequest
     is_abandoned: Callable[[], bool]
     submitted_s: float = field(default_factory=time.perf_counter)
     future: Future[RenderedImage] = field(default_factory=Future)
@@ -60,6 +59,11 @@ class Job:
     def result(self) -> RenderedImage:
         """Wait for the answer; see `RenderService.submit`."""
         return self.future.result()
+
+
+@dataclass(eq=False)
+class _QueuedJob(Job):
+    request: RenderRequest = field(kw_only=True)
 
 
 class Admission:
@@ -103,8 +107,8 @@ class RenderQueue:
     def __init__(self, renderer: Renderer, max_waiting: int) -> None:
         self._renderer = renderer
         self._admission = Admission(max_waiting)
-        self._waiting: deque[Job] = deque()
-        self._running: Job | None = None
+        self._waiting: deque[_QueuedJob] = deque()
+        self._running: _QueuedJob | None = None
         self._rendered = 0
         self._changed = threading.Condition()
 
@@ -142,7 +146,7 @@ class RenderQueue:
         self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
     ) -> RenderedImage:
         """Wait for the picture of `request`; see `RenderService.submit`."""
-        job = Job(request, is_abandoned)
+        job = _QueuedJob(is_abandoned, request=request)
         with self._changed:
             self._admission.check(len(self._waiting), int(self.is_rendering))
             self._waiting.append(job)
@@ -180,13 +184,13 @@ class RenderQueue:
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None, timeout_s)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> _QueuedJob | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.is_closed)
             self._running = self._waiting.popleft() if self._waiting else None
             return self._running
 
-    def _render(self, job: Job) -> None:
+    def _render(self, job: _QueuedJob) -> None:
         queue_ms = job.waited_ms
         if job.give_up_if_abandoned():
             return

@@ -2,7 +2,6 @@ import os
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,19 +11,13 @@ from gltf_render_server.pool.assignment import Memory, PoolJob, choose
 from gltf_render_server.pool.board import Board
 from gltf_render_server.pool.cores import CoreShares, shares
 from gltf_render_server.pool.gpus import gpu_ids, pinned
-from gltf_render_server.protocol import ImageType
 from gltf_render_server.renderer import RenderedImage
 
 IMAGE = RenderedImage(np.zeros((1, 1), np.float32))
 
 
-@dataclass
-class Request:
-    image_type: ImageType
-
-
-def job(*parts, kind=ImageType.DEPTH):
-    return PoolJob(Request(kind), lambda: False, parts=frozenset(parts))
+def job(*parts, is_colour=False):
+    return PoolJob(lambda: False, packed=b"", is_colour=is_colour, parts=frozenset(parts))
 
 
 def memory(*jobs):
@@ -43,9 +36,9 @@ def test_among_equals_the_oldest_job_and_who_waited_longest():
 
 
 def test_depth_and_labels_share_a_scene_and_colour_has_another():
-    holder = memory(job("a"), job("a", kind=ImageType.COLOR))
-    assert holder.share(job("a", kind=ImageType.LABEL)) == 1
-    assert memory(job("a")).share(job("a", kind=ImageType.COLOR)) == 0
+    holder = memory(job("a"), job("a", is_colour=True))
+    assert holder.share(job("a", is_colour=True)) == 1
+    assert memory(job("a")).share(job("a", is_colour=True)) == 0
     assert holder.share(job("b")) == 0
     assert memory().share(job()) == 0
 

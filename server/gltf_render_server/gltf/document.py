@@ -102,7 +102,7 @@ class Scene:
     source : schema.Document
         The same, typed.
     buffers : tuple of bytes
-        The document's buffers, decoded.
+        The document's buffers, decoded; their text is dropped from `json` and `source`.
     camera_to_world : (4, 4) float64
         Pose of the camera ``cameras[0]``, which looks along -z with y up; rigid, column vectors, in the
         file's own world axes.
@@ -170,6 +170,7 @@ def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
     graph = Graph.from_document(document)
     camera_to_world = _camera_to_world(document, graph)
     buffers = decode_buffers(document.buffers)
+    _drop_text_of_buffers(json, document)
     check_views(document)
     repair_draco(document, buffers)
     check_geometry(document, buffers)
@@ -227,6 +228,14 @@ def _convert(json: dict[str, Any]) -> schema.Document:
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         raise SceneError(message[:200], where.strip("`")[:200] or "$") from None
+
+
+def _drop_text_of_buffers(json: dict[str, Any], document: schema.Document) -> None:
+    """Let go of what is half of a scene, and travels with it to another process."""
+    for buffer in json.get("buffers") or ():
+        buffer.pop("uri", None)
+    for buffer in document.buffers:
+        buffer.uri = None
 
 
 def _check_version(asset: schema.Asset) -> None:

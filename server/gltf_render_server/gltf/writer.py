@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pybase64
 
 from ..errors import SceneError
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
@@ -74,7 +75,7 @@ class _Writer:
         self._copiers: dict[str, Callable[[int, Json], Json]] = {
             "accessors": self._accessor,
             "bufferViews": self._buffer_view,
-            "buffers": lambda _, item: {"byteLength": item["byteLength"], "uri": item["uri"]},
+            "buffers": self._buffer,
             "materials": self._material,
             "textures": self._texture,
             "images": self._image,
@@ -164,6 +165,10 @@ class _Writer:
     def _sparse_part(self, item: Json) -> Json:
         view = self._pick("bufferViews", item["bufferView"])
         return {**_kept(item, "byteOffset", "componentType"), "bufferView": view}
+
+    def _buffer(self, index: int, item: Json) -> Json:
+        text = pybase64.b64encode_as_string(self._scene.buffers[index])
+        return {"byteLength": item["byteLength"], "uri": f"data:application/octet-stream;base64,{text}"}
 
     def _buffer_view(self, _: int, item: Json) -> Json:
         copy = _kept(item, "byteOffset", "byteLength", "byteStride", "target")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..jobs import Job
 from ..protocol import ImageType, RenderRequest
 
-__all__ = ["Memory", "PoolJob", "choose", "parts_of"]
+__all__ = ["Memory", "PoolJob", "choose"]
 
 _MOST_OVERTAKINGS = 4
 
@@ -19,6 +20,9 @@ class PoolJob(Job):
 
     Attributes
     ----------
+    packed : bytes
+        The request, pickled: whoever submits it does that, so that no worker has to wait for it.
+    is_colour : bool
     parts : frozenset
         Digests of all that its picture shows.
     crashes, kills : int
@@ -27,10 +31,21 @@ class PoolJob(Job):
         How many younger ones were preferred to it.
     """
 
-    parts: frozenset[object] = field(default_factory=frozenset)
+    packed: bytes = field(kw_only=True)
+    is_colour: bool = field(kw_only=True)
+    parts: frozenset[object] = field(kw_only=True)
     crashes: int = 0
     kills: int = 0
     overtaken: int = 0
+
+    @classmethod
+    def of(cls, request: RenderRequest, is_abandoned: Callable[[], bool]) -> PoolJob:
+        """Make the job of a request."""
+        is_colour = request.image_type is ImageType.COLOR
+        scene = request.scene
+        parts = (*scene.surfaces, *scene.light_sources) if is_colour else scene.shapes
+        packed = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
+        return cls(is_abandoned, packed=packed, is_colour=is_colour, parts=frozenset(parts))
 
 
 class Memory:
@@ -41,20 +56,12 @@ class Memory:
 
     def learn(self, job: PoolJob) -> None:
         """Note what the worker has after `job`."""
-        self._parts[_is_colour(job.request)] = job.parts
+        self._parts[job.is_colour] = job.parts
 
     def share(self, job: PoolJob) -> float:
         """Return how much of what `job` needs is there, from 0 to 1."""
-        known = self._parts.get(_is_colour(job.request), frozenset())
+        known = self._parts.get(job.is_colour, frozenset())
         return len(known & job.parts) / max(1, len(job.parts))
-
-
-def parts_of(request: RenderRequest) -> frozenset[object]:
-    """Return the digests of all that a picture of `request` shows."""
-    scene = request.scene
-    if _is_colour(request):
-        return frozenset((*scene.surfaces, *scene.light_sources))
-    return frozenset(scene.shapes)
 
 
 def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory]) -> tuple[int, int]:
@@ -79,7 +86,3 @@ def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory]) -> tuple[int, int]:
     for job in jobs[: chosen[0]]:
         job.overtaken += 1
     return chosen
-
-
-def _is_colour(request: RenderRequest) -> bool:
-    return request.image_type is ImageType.COLOR

@@ -117,7 +117,7 @@ class Place:
             return
         try:
             with self._cores.of(self._process.pid):
-                image = self._process.render(job.request)
+                image = self._process.render(job.packed)
         except (WorkerLostError, RenderTimeoutError) as error:
             self._let_another_try(job, error)
             self._lose(error)

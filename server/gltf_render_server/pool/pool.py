@@ -8,7 +8,7 @@ from ..protocol import RenderRequest
 from ..renderer import RenderedImage, RendererInfo
 from ..service import WorkerStatus
 from ..settings import ServerSettings
-from .assignment import PoolJob, parts_of
+from .assignment import PoolJob
 from .board import Board
 from .cores import CoreShares
 from .gpus import gpu_ids, pinned
@@ -79,7 +79,7 @@ class RenderPool:
         WorkerLostError, RenderTimeoutError
             Two workers were lost over it.
         """
-        job = PoolJob(request, is_abandoned, parts=parts_of(request))
+        job = PoolJob.of(request, is_abandoned)
         self._board.put(job)
         return job.result()
 

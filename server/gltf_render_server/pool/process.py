@@ -16,7 +16,6 @@ import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from ..errors import RenderTimeoutError, WorkerLostError
-from ..protocol import RenderRequest
 from ..renderer import RenderedImage
 from ..settings import ServerSettings
 from . import worker
@@ -100,8 +99,8 @@ class WorkerProcess:
             self._process = psutil.Process(greeting.pid)
         return greeting
 
-    def render(self, request: RenderRequest) -> RenderedImage:
-        """Render in the process.
+    def render(self, packed: bytes) -> RenderedImage:
+        """Render a pickled request in the process.
 
         Returns
         -------
@@ -117,7 +116,7 @@ class WorkerProcess:
         """
         started_s = time.monotonic()
         try:
-            future = self._pool.schedule(worker.render, (request,))
+            future = self._pool.schedule(worker.render, (packed,))
         except RuntimeError as error:  # it died since the last request
             raise WorkerLostError("the worker ended before it could render", is_foreign=True) from error
         self._watch(future, started_s)

@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Mapping
@@ -57,8 +58,8 @@ def start(settings: ServerSettings, environment: Mapping[str, str]) -> Greeting:
     return Greeting(os.getpid(), _renderer.info, _renderer.extensions)
 
 
-def render(request: RenderRequest) -> RenderedImage:
-    """Render with the process's renderer; see `Renderer.render`.
+def render(packed: bytes) -> RenderedImage:
+    """Render a pickled request with the process's renderer; see `Renderer.render`.
 
     Raises
     ------
@@ -67,6 +68,7 @@ def render(request: RenderRequest) -> RenderedImage:
     """
     if _renderer is None:
         raise WorkerLostError("the worker has ended by itself")
+    request: RenderRequest = pickle.loads(packed)  # noqa: S301  the server's own
     return _renderer.render(request)
 
 
