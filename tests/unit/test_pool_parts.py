@@ -16,8 +16,8 @@ from gltf_render_server.renderer import RenderedImage
 IMAGE = RenderedImage(np.zeros((1, 1), np.float32))
 
 
-def job(*parts, is_colour=False):
-    return PoolJob(lambda: False, packed=b"", is_colour=is_colour, parts=frozenset(parts))
+def job(*parts, is_colour=False, view=None):
+    return PoolJob(lambda: False, packed=b"", is_colour=is_colour, parts=frozenset(parts), view=view)
 
 
 def memory(*jobs):
@@ -41,6 +41,18 @@ def test_depth_and_labels_share_a_scene_and_colour_has_another():
     assert memory(job("a")).share(job("a", is_colour=True)) == 0
     assert holder.share(job("b")) == 0
     assert memory().share(job()) == 0
+
+
+def test_labels_go_where_their_depth_was_rendered():
+    holder, other = memory(job("a", view=b"1"), job("a", view=b"2")), memory(job("a", view=b"3"))
+    assert choose([job("a", view=b"1")], [other, holder]) == (0, 1)
+    assert holder.share(job("a", view=b"4")) == 1
+
+
+def test_what_a_busy_worker_has_waits_for_it_while_there_is_something_else():
+    holder = memory(job("a"))
+    assert choose([job("a"), job("b")], [memory()], [holder]) == (1, 0)
+    assert choose([job("a")], [memory()], [holder]) == (0, 0)
 
 
 def test_nobody_is_overtaken_for_ever():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from blake3 import blake3
 
 from ..jobs import Job
 from ..protocol import ImageType, RenderRequest
@@ -12,6 +15,7 @@ from ..protocol import ImageType, RenderRequest
 __all__ = ["Memory", "PoolJob", "choose"]
 
 _MOST_OVERTAKINGS = 4
+_RECENT_VIEWS = 16  # as many as a renderer keeps
 
 
 @dataclass(eq=False)
@@ -25,6 +29,8 @@ class PoolJob(Job):
     is_colour : bool
     parts : frozenset
         Digests of all that its picture shows.
+    view : bytes or None
+        For depth and labels, equal where one render answers both; see `ExactStage`.
     crashes, kills : int
         How many workers were lost over it, and how many were killed by somebody else while they had it.
     overtaken : int
@@ -34,6 +40,7 @@ class PoolJob(Job):
     packed: bytes = field(kw_only=True)
     is_colour: bool = field(kw_only=True)
     parts: frozenset[object] = field(kw_only=True)
+    view: bytes | None = None
     crashes: int = 0
     kills: int = 0
     overtaken: int = 0
@@ -41,30 +48,39 @@ class PoolJob(Job):
     @classmethod
     def of(cls, request: RenderRequest, is_abandoned: Callable[[], bool]) -> PoolJob:
         """Make the job of a request."""
-        is_colour = request.image_type is ImageType.COLOR
-        scene = request.scene
-        parts = (*scene.surfaces, *scene.light_sources) if is_colour else scene.shapes
         packed = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
-        return cls(is_abandoned, packed=packed, is_colour=is_colour, parts=frozenset(parts))
+        scene = request.scene
+        if request.image_type is ImageType.COLOR:
+            parts = frozenset((*scene.surfaces, *scene.light_sources))
+            return cls(is_abandoned, packed=packed, is_colour=True, parts=parts)
+        parts = frozenset(scene.shapes)
+        return cls(is_abandoned, packed=packed, is_colour=False, parts=parts, view=_view(request))
 
 
 class Memory:
-    """What a worker has in its Blender: the last scene for colour, and the last for depth and labels."""
+    """What a worker has: the last scene for colour, that for depth and labels, and their last passes."""
 
     def __init__(self) -> None:
         self._parts: dict[bool, frozenset[object]] = {}
+        self._views: deque[bytes] = deque(maxlen=_RECENT_VIEWS)
 
     def learn(self, job: PoolJob) -> None:
         """Note what the worker has after `job`."""
+        if job.view in self._views:
+            return
         self._parts[job.is_colour] = job.parts
+        if job.view is not None:
+            self._views.append(job.view)
 
     def share(self, job: PoolJob) -> float:
-        """Return how much of what `job` needs is there, from 0 to 1."""
+        """Return how much of what `job` needs is there, from 0 to 1; 2 if it has been rendered already."""
+        if job.view in self._views:
+            return 2.0
         known = self._parts.get(job.is_colour, frozenset())
         return len(known & job.parts) / max(1, len(job.parts))
 
 
-def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory]) -> tuple[int, int]:
+def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory], busy: Sequence[Memory] = ()) -> tuple[int, int]:
     """Choose a job and an idle worker, and count whom the job overtakes.
 
     Parameters
@@ -73,16 +89,28 @@ def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory]) -> tuple[int, int]:
         At least one, the oldest first.
     idle : sequence of Memory
         At least one, whoever has waited longest first.
+    busy : sequence of Memory
 
     Returns
     -------
     job, worker : int
-        Indices. Of all pairs that which shares most; among equals, the older ones. A job that has been
-        overtaken too often is next.
+        Indices. Of all pairs that where the worker has most of the job, compared with the busy ones: what
+        one of those has can wait for it while there is something else to do. Among equals, the older ones. A
+        job that has been overtaken too often is next.
     """
     candidates = range(len(jobs)) if jobs[0].overtaken < _MOST_OVERTAKINGS else range(1)
+    elsewhere = [max((memory.share(jobs[job]) for memory in busy), default=0.0) for job in candidates]
     pairs = [(job, worker) for job in candidates for worker in range(len(idle))]
-    chosen = max(pairs, key=lambda pair: idle[pair[1]].share(jobs[pair[0]]))
+    chosen = max(pairs, key=lambda pair: idle[pair[1]].share(jobs[pair[0]]) - elsewhere[pair[0]])
     for job in jobs[: chosen[0]]:
         job.overtaken += 1
     return chosen
+
+
+def _view(request: RenderRequest) -> bytes:
+    """Digest all that a depth or label request shows but for the labels."""
+    scene = request.scene
+    digest = blake3(repr(request.camera).encode())
+    for part in (*scene.shapes, scene.placements.primitive, scene.placements.matrix, scene.camera_to_world):
+        digest.update(bytes(part))
+    return digest.digest()

@@ -35,7 +35,7 @@ class Board:
         self._admission = Admission(max_waiting, workers)
         self._waiting: list[PoolJob] = []
         self._idle: list[_Seat] = []
-        self._running: set[PoolJob] = set()
+        self._running: dict[PoolJob, Memory] = {}
         self._changed = threading.Condition()
 
     @property
@@ -62,7 +62,7 @@ class Board:
     def put_back(self, job: PoolJob) -> None:
         """Let a job whose worker was lost be the next."""
         with self._changed:
-            self._running.discard(job)
+            self._running.pop(job, None)
             if self.is_closed:
                 job.refuse()
             else:
@@ -90,7 +90,7 @@ class Board:
     def finish(self, job: PoolJob) -> None:
         """Note that a job has been answered."""
         with self._changed:
-            self._running.discard(job)
+            self._running.pop(job, None)
             self._changed.notify_all()
 
     def fail_if_deserted(self, error: Exception) -> None:
@@ -125,8 +125,10 @@ class Board:
 
     def _assign(self) -> None:
         while self._waiting and self._idle and not self.is_closed:
-            job, worker = choose(self._waiting, [seat.memory for seat in self._idle])
+            job, worker = choose(
+                self._waiting, [seat.memory for seat in self._idle], list(self._running.values())
+            )
             seat = self._idle.pop(worker)
             seat.job = self._waiting.pop(job)
-            self._running.add(seat.job)
+            self._running[seat.job] = seat.memory
         self._changed.notify_all()
