@@ -22,6 +22,7 @@ def watch_code(restart: Callable[[], None]) -> None:
 def _watch(restart: Callable[[], None]) -> None:
     from watchfiles import PythonFilter, watch  # not at the top: a server in use does without
 
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would tell every look
     for changes in watch(_PACKAGE, watch_filter=PythonFilter(), raise_interrupt=False):
         names = sorted({Path(path).name for _, path in changes})
         _logger.info("%s changed: starting anew", ", ".join(names))

@@ -17,6 +17,7 @@ from ..backends import make_renderer
 from ..errors import WorkerLostError
 from ..protocol import RenderRequest
 from ..renderer import RenderedImage, Renderer, RendererInfo
+from ..scratch import ScratchFolder
 from ..settings import ServerSettings
 
 __all__ = ["Greeting", "render", "start"]
@@ -48,13 +49,14 @@ def start(settings: ServerSettings, environment: Mapping[str, str]) -> Greeting:
         The back end cannot start like that.
     """
     global _renderer
-    os.environ.update(environment)
     _end_with_the_server()
+    scratch = ScratchFolder()  # Blender makes a folder while it is loaded, and may be killed then
+    os.environ.update(environment, TMPDIR=str(scratch.path))
     logging.basicConfig(
         level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     _renderer = make_renderer(settings)
-    atexit.register(_end)
+    atexit.register(_end, _renderer, scratch)
     return Greeting(os.getpid(), _renderer.info, _renderer.extensions)
 
 
@@ -86,8 +88,8 @@ def _wait_for(sentinel: int) -> None:
     os._exit(0)
 
 
-def _end() -> None:
+def _end(renderer: Renderer, scratch: ScratchFolder) -> None:
     """End without Blender's own clean-up, which now and then waits for ever."""
-    if _renderer is not None:
-        _renderer.close()
+    renderer.close()
+    scratch.remove()
     os._exit(0)

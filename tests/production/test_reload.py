@@ -1,0 +1,35 @@
+"""``--debug``: the server starts anew when its code changes."""
+
+import shutil
+import socket
+import time
+
+import pytest
+import requests
+from servers import ROOT, running
+
+pytest.importorskip("vtkmodules", reason="the extra 'vtk' is not installed")
+
+
+def version(server):
+    try:
+        return server.client.health()["version"]
+    except requests.ConnectionError:
+        return None
+
+
+def test_debug_starts_anew_when_the_code_changes(tmp_path):
+    package = tmp_path / "gltf_render_server"
+    shutil.copytree(ROOT / "server" / "gltf_render_server", package)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with running("--debug", "--backend", "vtk", "--port", port, env={"PYTHONPATH": str(tmp_path)}) as server:
+        assert version(server) != "7.7.7"
+        deadline_s = time.monotonic() + 60
+        while version(server) != "7.7.7":  # it may begin to watch a moment after it answers
+            assert time.monotonic() < deadline_s, server.log_text()
+            if "changed" not in server.log_text():
+                (package / "__init__.py").write_text('__version__ = "7.7.7"\n')
+            time.sleep(0.5)
+        assert server.process.poll() is None
+        assert "__init__.py changed" in server.log_text()
