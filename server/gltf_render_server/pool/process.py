@@ -25,6 +25,7 @@ __all__ = ["WorkerProcess"]
 
 _logger = logging.getLogger(__name__)
 
+_EXIT_STATUS_OF_KILLED = (-9, -15)  # SIGKILL, SIGTERM; Windows does not know the first
 _LOOK_S = 0.25  # between two looks at the memory of a worker that renders
 
 
@@ -174,4 +175,4 @@ def _was_killed(error: Exception) -> bool:
     """Tell whether it was an operator's or the system's doing: no crash ends a process by these."""
     if isinstance(error, BrokenProcessPool):
         return True  # before it had begun with the request
-    return getattr(error, "exitcode", None) in (-signal.SIGKILL, -signal.SIGTERM)
+    return getattr(error, "exitcode", None) in _EXIT_STATUS_OF_KILLED
