@@ -293,8 +293,12 @@ def _start_background(options: dict[str, str]) -> Server:
 
 def _launch(options: dict[str, str]) -> Server:
     command = [bpy.app.binary_path, "-b", "--factory-startup", "--offline-mode", "-P", child_main.__file__]
-    environment = child_environment(options) | {child_main.PATHS: json.dumps(sys.path)}
-    return BackgroundServer(command, environment, _blend_file().with_suffix(".log"))
+    file = _blend_file()
+    environment = child_environment(options)
+    environment[child_main.PATHS] = json.dumps(sys.path)
+    # a Blender with factory settings knows no extension, and removes the wheels of all that it finds
+    environment["BLENDER_USER_RESOURCES"] = os.fspath(file.with_name("resources"))
+    return BackgroundServer(command, environment, file.with_suffix(".log"))
 
 
 def _start_in_window(options: dict[str, str]) -> Server:

@@ -21,7 +21,7 @@ _ICONS = {
     Phase.STOPPING: "TIME",
     Phase.FAILED: "ERROR",
 }
-_LINE_CHARACTERS = 42  # of a sidebar of usual width
+_LINE_CHARACTERS = 34  # of a sidebar of usual width
 _MOST_LINES = 8
 
 
@@ -181,13 +181,11 @@ def _draw_answered(layout: Any, answered: Iterable[Answered]) -> None:
     if not answered:
         layout.label(text="No request has been answered yet")
     for line in answered:
-        icon = "ERROR" if line.message else "CHECKMARK"
+        column = layout.column(align=True)
         size = f" {line.width} x {line.height}" if line.width else ""
-        layout.label(text=f"{line.image_type or 'request'}{size}, {line.seconds:.2f} s, {_origin(line)}", icon=icon)
-
-
-def _origin(line: Answered) -> str:
-    return f"{line.status} to {line.client}"
+        icon = "ERROR" if line.message else "CHECKMARK"
+        column.label(text=f"{line.image_type or 'request'}{size}, {line.seconds:.2f} s", icon=icon)
+        column.label(text=f"{line.status} to {line.client}", icon="BLANK1")
 
 
 def _draw_finding(box: Any, index: int, finding: Any) -> None:

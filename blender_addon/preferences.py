@@ -11,6 +11,12 @@ from .kept_requests import Shelf
 __all__ = ["ServerPreferences", "preferences"]
 
 
+def _keep_changed(_self: object, _context: bpy.types.Context) -> None:
+    from .control import controller
+
+    controller.shelf_changed()
+
+
 class ServerPreferences(bpy.types.AddonPreferences):
     """Edit > Preferences > Add-ons > glTF Render Server."""
 
@@ -42,7 +48,7 @@ class ServerPreferences(bpy.types.AddonPreferences):
     keep_requests: bpy.props.BoolProperty(
         name="Keep Requests",
         description="Store each request with its answer, to look at it later; the newest ones only",
-        update=lambda _self, _context: _keep_changed(),
+        update=_keep_changed,
     )
     keep_count: bpy.props.IntProperty(
         name="Keep",
@@ -50,13 +56,13 @@ class ServerPreferences(bpy.types.AddonPreferences):
         default=20,
         min=1,
         max=10_000,
-        update=lambda _self, _context: _keep_changed(),
+        update=_keep_changed,
     )
     keep_folder: bpy.props.StringProperty(
         name="Folder",
         description="Where requests are kept. Empty: a folder of this add-on beside Blender's settings",
         subtype="DIR_PATH",
-        update=lambda _self, _context: _keep_changed(),
+        update=_keep_changed,
     )
 
     @property
@@ -88,8 +94,3 @@ def preferences() -> ServerPreferences:
     """Return the add-on's preferences."""
     return bpy.context.preferences.addons[__package__ or ""].preferences
 
-
-def _keep_changed() -> None:
-    from .control import controller
-
-    controller.shelf_changed()

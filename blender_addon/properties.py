@@ -9,6 +9,10 @@ __all__ = ["Finding", "KeptEntry", "ServerProperties", "SessionLists"]
 _AS_SCENE = ("SCENE", "As the Scene", "What the scene's own render settings say")
 
 
+def _redraw(_self: object, _context: bpy.types.Context) -> None:
+    """Do nothing: that there is something to call makes Blender draw everything again."""
+
+
 class ServerProperties(bpy.types.PropertyGroup):
     """How the server renders a scene; saved with it."""
 
@@ -113,5 +117,5 @@ class SessionLists(bpy.types.PropertyGroup):
     kept_index: bpy.props.IntProperty(name="Kept Request", description="The kept request that the buttons are for")
     findings: bpy.props.CollectionProperty(type=Finding)
     checked: bpy.props.BoolProperty()
-    redraw: bpy.props.IntProperty(update=lambda _self, _context: None)
+    redraw: bpy.props.IntProperty(update=_redraw)
 

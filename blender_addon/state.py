@@ -11,7 +11,7 @@ from .events import Answered, Asked, Event, Failed, Ready
 
 __all__ = ["Phase", "ServerState"]
 
-_MOST_SHOWN = 8
+_MOST_SHOWN = 5
 
 
 class Phase(StrEnum):
