@@ -52,6 +52,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Switch the add-on off, and leave nothing of it behind."""
+    debugging.stop_waiting()
     controller.shutdown()
     if bpy.app.timers.is_registered(handlers.start_with_blender):
         bpy.app.timers.unregister(handlers.start_with_blender)

@@ -116,7 +116,7 @@ class Controller:
         ------
         StartError
         """
-        if scene_properties().mode != "BACKGROUND" or not self.state.is_on:
+        if not (self.state.is_on and self.state.scene_time):
             raise StartError("There is no background server to be updated")
         if server_options(scene_properties(), preferences(), _blend_file()) != self._options:
             self.stop()
@@ -124,6 +124,11 @@ class Controller:
         else:
             _save_scene()
             self.state.scene_time = _now()
+        redraw()
+
+    def tell(self, failure: str, note: str = "") -> None:
+        """Show a failure, or a note, in the panel and in the status bar."""
+        self.state.message, self.state.note = failure, note
         redraw()
 
     def shelf_changed(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KeptRequest", "Shelf"]
+__all__ = ["KeptRequest", "Shelf", "read_kept"]
 
 _ABOUT = "about.json"
 _PARTIAL = ".partial-"
@@ -114,7 +114,7 @@ class Shelf:
 
     def all(self) -> list[KeptRequest]:
         """Return what is kept, the newest first."""
-        return [_read(folder) for folder in reversed(self._folders())]
+        return [read_kept(folder) for folder in reversed(self._folders())]
 
     def clear(self) -> None:
         """Let go of everything."""
@@ -129,7 +129,8 @@ class Shelf:
         return sorted(about.parent for about in self.folder.glob(f"[!.]*/{_ABOUT}"))
 
 
-def _read(folder: Path) -> KeptRequest:
+def read_kept(folder: Path) -> KeptRequest:
+    """Read one kept request from its folder."""
     about = json.loads((folder / _ABOUT).read_text("utf-8"))
     del about["number"]
     return KeptRequest(folder, **about)

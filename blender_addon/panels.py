@@ -81,7 +81,7 @@ class _Options:
         column = layout.column()
         column.enabled = own.mode == "BACKGROUND"
         column.prop(own, "device")
-        if own.mode == "BACKGROUND" and controller.state.is_on:
+        if controller.state.is_on and controller.state.scene_time:
             layout.operator("gltf_render_server.update", icon="FILE_REFRESH")
             layout.label(text=f"The server has the scene of {controller.state.scene_time}")
 
@@ -113,6 +113,8 @@ class _Kept:
         column = layout.column(align=True)
         column.operator("gltf_render_server.import_kept", icon="IMPORT")
         column.operator("gltf_render_server.render_again", icon="RENDER_STILL")
+        if controller.state.note:
+            _draw_text(column.box(), controller.state.note, icon="INFO")
         row = column.row(align=True)
         row.operator("gltf_render_server.export_blend", icon="FILE_BLEND")
         row.operator("gltf_render_server.export_folder", icon="FILE_FOLDER")

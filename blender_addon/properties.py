@@ -95,7 +95,6 @@ class Finding(bpy.types.PropertyGroup):
     """A line in the list of what the scene check has found."""
 
     text: bpy.props.StringProperty()
-    detail: bpy.props.StringProperty()
     kind: bpy.props.StringProperty()
     target: bpy.props.StringProperty()
     can_select: bpy.props.BoolProperty()

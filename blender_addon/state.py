@@ -43,6 +43,8 @@ class ServerState:
         The last, the newest first.
     message : str
         What went wrong last, in plain words; empty if nothing did.
+    note : str
+        What else there is to tell.
     """
 
     phase: Phase = Phase.STOPPED
@@ -52,6 +54,7 @@ class ServerState:
     waiting: dict[int, Asked] = field(default_factory=dict)
     answered: deque[Answered] = field(default_factory=lambda: deque(maxlen=_MOST_SHOWN))
     message: str = ""
+    note: str = ""
 
     @property
     def is_on(self) -> bool:
