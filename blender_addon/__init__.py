@@ -1,71 +1,26 @@
 """glTF Render Server: an add-on that runs, shows and debugs the render server in Blender's own window.
 
-``control`` holds the server, which `background` runs in a process of its own and `window` in this one; ``panels`` shows its ``state``.
-The server's package lies beside as ``gltf_render_server``; the modules that need its dependencies are loaded with the first server.
+``registration`` says what Blender gets. ``control`` holds the server, which ``background`` runs in a process of its own, with ``child``
+at the other end, and ``window`` in this one; ``panels`` shows its ``state``. The server's package lies beside as ``gltf_render_server``;
+the modules that need its dependencies are loaded with the first server.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 
-import bpy
-
-from . import checking, debugging, handlers, operators, panels, preferences, properties
-from .control import controller
-
 __all__ = ["register", "unregister"]
-
-_CLASSES = [
-    preferences.ServerPreferences,
-    properties.ServerProperties,
-    properties.KeptEntry,
-    properties.Finding,
-    properties.SessionLists,
-    operators.StartServer,
-    operators.StopServer,
-    operators.UpdateScene,
-    operators.CopyAddress,
-    operators.OpenAddress,
-    debugging.ImportKept,
-    debugging.RenderAgain,
-    debugging.ExportBlend,
-    debugging.ExportFolder,
-    debugging.ClearKept,
-    checking.CheckScene,
-    checking.SelectFinding,
-    checking.MendFinding,
-    panels.KeptList,
-    *panels.PANELS,
-]
 
 
 def register() -> None:
     """Switch the add-on on."""
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.gltf_render_server = bpy.props.PointerProperty(type=properties.ServerProperties)
-    bpy.types.WindowManager.gltf_render_server = bpy.props.PointerProperty(type=properties.SessionLists)
-    bpy.types.STATUSBAR_HT_header.append(panels.draw_status)
-    handlers.switch(on=True)
-    bpy.app.timers.register(handlers.start_with_blender, first_interval=0.5)
+    importlib.import_module(f"{__name__}.registration").register()
 
 
 def unregister() -> None:
-    """Switch the add-on off, and leave nothing of it behind."""
-    debugging.stop_waiting()
-    controller.shutdown()
-    if bpy.app.timers.is_registered(handlers.start_with_blender):
-        bpy.app.timers.unregister(handlers.start_with_blender)
-    handlers.switch(on=False)
-    bpy.types.STATUSBAR_HT_header.remove(panels.draw_status)
-    del bpy.types.WindowManager.gltf_render_server
-    del bpy.types.Scene.gltf_render_server
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
-    _forget_modules()
-
-
-def _forget_modules() -> None:
-    """Let the next switching on load the modules anew, as an update of the extension needs."""
-    for name in [name for name in sys.modules if name.startswith(f"{__package__}.")]:
+    """Switch the add-on off, and leave nothing of it behind, not even its modules."""
+    sys.modules[f"{__name__}.registration"].unregister()
+    for name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
         del sys.modules[name]
+        globals().pop(name.removeprefix(f"{__name__}."), None)
