@@ -146,12 +146,26 @@ class Controller:
             entry.folder, entry.label = str(request.folder), request.label
             entry.failed = bool(request.message)
 
+    def tick(self) -> float | None:
+        """Do what there is to do on the main thread; return after how many seconds to do it again, None = never."""
+        if self._server is None:
+            return None
+        self._server.work()
+        events = self._server.events()
+        for event in events:
+            self._apply(event)
+        if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
+            self._end(0.0)
+            self._stopped()
+        self._show(is_news=bool(events))
+        return None if self._server is None else self._server.tick_s
+
     def shutdown(self) -> None:
         """End the server and the timer, within a moment."""
         self._end(2.0)
         self.state.stopped()
-        if bpy.app.timers.is_registered(self._tick):
-            bpy.app.timers.unregister(self._tick)
+        if bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.unregister(_tick)
 
     def _start(self) -> None:
         properties, own = scene_properties(), preferences()
@@ -164,22 +178,8 @@ class Controller:
             self._server = _start_in_window(self._options)
         self._server.keep_on(own.shelf)
         self.state.starting(_now() if is_background else "")
-        if not bpy.app.timers.is_registered(self._tick):
-            bpy.app.timers.register(self._tick, persistent=True)
-
-    def _tick(self) -> float | None:
-        """Run by Blender's timer, on its main thread, while there is a server."""
-        if self._server is None:
-            return None
-        self._server.work()
-        events = self._server.events()
-        for event in events:
-            self._apply(event)
-        if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
-            self._end(0.0)
-            self._stopped()
-        self._show(is_news=bool(events))
-        return None if self._server is None else self._server.tick_s
+        if not bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.register(_tick, persistent=True)
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, Ended):
@@ -236,6 +236,11 @@ class Controller:
 controller = Controller()
 
 
+def _tick() -> float | None:
+    """Run by Blender's timer while there is a server; Blender knows a timer by its function's identity."""
+    return controller.tick()
+
+
 def scene_properties() -> ServerProperties:
     """Return the properties of the scene in the window."""
     return main_window().scene.gltf_render_server
@@ -283,9 +288,16 @@ def _check_address(own: ServerPreferences) -> None:
         socket.create_server((own.host, own.port), family=family).close()
     except OSError as error:
         raise StartError(
-            f"Port {own.port} of {own.host} cannot be used ({error.strerror or error}): another program may have "
-            "it; choose another in the add-on's preferences"
+            f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; choose "
+            "another in the add-on's preferences"
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words, to which some Pythons add the address."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _start_background(options: dict[str, str]) -> Server:

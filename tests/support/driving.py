@@ -162,7 +162,7 @@ def _reported(script):
 def _run_timers():
     """Do what Blender's loop does; without a window there is none."""
     if f"{EXTENSION}.control" in sys.modules:
-        controller()._tick()
+        controller().tick()
     if (debugging := sys.modules.get(f"{EXTENSION}.debugging")) and debugging._waiting:
         debugging._show_answers()
 
