@@ -1,8 +1,9 @@
 """glTF Render Server: an add-on that runs, shows and debugs the render server in Blender's own window.
 
-``registration`` says what Blender gets. ``control`` holds the server, which ``background`` runs in a process of its own, with ``child``
-at the other end, and ``window`` in this one; ``panels`` shows its ``state``. The server's package lies beside as ``gltf_render_server``;
-the modules that need its dependencies are loaded with the first server.
+``registration`` says what Blender gets. ``control`` holds the server, which ``background`` runs in a
+process of its own, with ``child`` at the other end, and ``window`` in this one; ``panels`` shows its
+``state``. The server's package lies beside as ``gltf_render_server``; the modules that need its
+dependencies are loaded with the first server.
 """
 
 from __future__ import annotations

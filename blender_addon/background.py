@@ -1,7 +1,7 @@
 """The server in a Blender of its own, without a window. Knows processes, nothing of this one's Blender.
 
-The two talk by pipes: events come out of the child, commands go in, and when the pipe into it closes, however this process
-ended, the child ends, too.
+The two talk by pipes: events come out of the child, commands go in, and when the pipe into it closes,
+however this process ended, the child ends, too.
 """
 
 from __future__ import annotations

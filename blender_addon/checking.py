@@ -52,7 +52,9 @@ class SelectFinding(bpy.types.Operator):
         """Select them, and nothing else."""
         finding = lists().findings[self.index]
         here = context.view_layer.objects
-        found = [item for item in objects_of(context.scene, finding.kind, finding.target) if item.name in here]
+        found = [
+            item for item in objects_of(context.scene, finding.kind, finding.target) if item.name in here
+        ]
         if not found:
             self.report({"WARNING"}, "It is not in this view layer; check the scene again")
             return {"CANCELLED"}

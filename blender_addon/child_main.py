@@ -1,7 +1,7 @@
 """The script of the background server's Blender: ``blender -b --factory-startup -P child_main.py``.
 
-With factory settings no extension and no wheel is there, so the environment variable GLTF_RENDER_SERVER_PATHS holds the places
-where the parent finds its modules.
+With factory settings no extension and no wheel is there, so the environment variable
+GLTF_RENDER_SERVER_PATHS holds the places where the parent finds its modules.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main() -> None:
 def _advice(error: ImportError) -> str:
     version = ".".join(map(str, sys.version_info[:2]))
     return (
-        f"This Blender's Python {version} lacks what the server needs: {error}. The extension brings it for Python 3.11 "
-        "and 3.13, on Linux for 3.14, too: install the zip of this platform"
+        f"This Blender's Python {version} lacks what the server needs: {error}. The extension brings it for "
+        "Python 3.11 and 3.13, on Linux for 3.14, too: install the zip of this platform"
     )
 
 

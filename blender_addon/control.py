@@ -18,8 +18,8 @@ import bpy
 
 from . import child_main
 from .background import BackgroundServer
-from .gltf_render_server.addresses import is_loopback
 from .events import Answered, Ended, Event
+from .gltf_render_server.addresses import is_loopback
 from .kept_requests import Shelf
 from .options import child_environment, server_options
 from .preferences import ServerPreferences, preferences
@@ -147,7 +147,7 @@ class Controller:
             entry.failed = bool(request.message)
 
     def tick(self) -> float | None:
-        """Do what there is to do on the main thread; return after how many seconds to do it again, None = never."""
+        """Do what there is to do on the main thread; return after how many seconds to do more, if ever."""
         if self._server is None:
             return None
         self._server.work()
@@ -282,14 +282,16 @@ def _check_address(own: ServerPreferences) -> None:
                 "System > Network > Allow Online Access"
             )
         if not own.token.strip():
-            raise StartError(f"Host {own.host} lets other computers in: set a token in the add-on's preferences")
+            raise StartError(
+                f"Host {own.host} lets other computers in: set a token in the add-on's preferences"
+            )
     try:
         family = socket.getaddrinfo(own.host, own.port, type=socket.SOCK_STREAM)[0][0]
         socket.create_server((own.host, own.port), family=family).close()
     except OSError as error:
         raise StartError(
-            f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; choose "
-            "another in the add-on's preferences"
+            f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; "
+            "choose another in the add-on's preferences"
         ) from error
 
 

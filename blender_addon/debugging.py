@@ -26,7 +26,7 @@ class _OfKept:
     """An operator for the selected request."""
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         """Whether a request is selected."""
         return 0 <= lists().kept_index < len(lists().kept)
 
@@ -43,7 +43,7 @@ class ImportKept(_OfKept, bpy.types.Operator):
     bl_label = "Import into Scene"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012  as Blender wants it
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Import the request."""
         from .kept_scene import import_into_scene
 
@@ -61,7 +61,7 @@ class RenderAgain(_OfKept, bpy.types.Operator):
         """Whether there is a request, and a server for it."""
         return super().poll(context) and bool(controller.state.url)
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Send the request; what comes is shown when it comes."""
         _Repetition(self.kept).start()
         self.report({"INFO"}, "Rendering again; the answer will be shown beside the stored one")
@@ -77,7 +77,7 @@ class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):
 
     filter_glob: bpy.props.StringProperty(default="*.blend", options={"HIDDEN"})
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Write the file."""
         from .kept_scene import write_blend
 
@@ -92,12 +92,12 @@ class ExportFolder(_OfKept, bpy.types.Operator):
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH")
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> _Result:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
         """Ask where."""
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Copy the folder."""
         source = self.kept.folder
         target = Path(self.directory) / source.name
@@ -111,7 +111,7 @@ class ClearKept(bpy.types.Operator):
     bl_label = "Delete All"
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         """Whether there is any."""
         return bool(lists().kept)
 
@@ -119,7 +119,7 @@ class ClearKept(bpy.types.Operator):
         """Ask first."""
         return context.window_manager.invoke_confirm(self, event)
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Delete them."""
         preferences().shelf.clear()
         controller.read_shelf()

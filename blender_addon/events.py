@@ -1,4 +1,4 @@
-"""What a server tells of itself, as it happens; crosses from one process to another as a line of JSON each."""
+"""What a server tells of itself, as it happens; each event crosses between processes as a line of JSON."""
 
 from __future__ import annotations
 

@@ -59,9 +59,7 @@ class Journal:
     def asked(self, request: RenderRequest) -> None:
         """Tell that a request waits to be rendered; called on the thread that answers it."""
         camera = request.camera
-        self._tell(
-            Asked(flask.g.number, str(request.image_type), camera.width, camera.height, _client())
-        )
+        self._tell(Asked(flask.g.number, str(request.image_type), camera.width, camera.height, _client()))
 
     def _answered(self, response: flask.Response) -> None:
         fields = {} if response.status_code in _UNREAD else _fields()

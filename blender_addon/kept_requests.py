@@ -1,7 +1,7 @@
 """Requests that are kept to be looked at later: a folder each, the newest only. Knows nothing of Blender.
 
-A folder holds the scene and the form as they came, ``color.gltf`` and ``color.json``, beside ``answer.png``, ``.tiff`` or
-``.json``, and ``about.json``, which says what became of the request.
+A folder holds the scene and the form as they came, ``color.gltf`` and ``color.json``, beside
+``answer.png``, ``.tiff`` or ``.json``, and ``about.json``, which says what became of the request.
 """
 
 from __future__ import annotations

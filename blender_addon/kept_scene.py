@@ -1,4 +1,4 @@
-"""A kept request in the open session: the client's objects, camera and light, as the server would see them."""
+"""A kept request in the open session: the client's objects, camera and light, as the server sees them."""
 
 from __future__ import annotations
 

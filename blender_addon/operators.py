@@ -20,11 +20,11 @@ class StartServer(bpy.types.Operator):
     bl_label = "Start Server"
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         """Whether there is no server."""
         return not controller.state.is_on
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Start the server."""
         try:
             controller.start()
@@ -41,28 +41,28 @@ class StopServer(bpy.types.Operator):
     bl_label = "Stop Server"
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         """Whether there is a server."""
         return controller.state.is_on
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Stop the server."""
         controller.stop()
         return {"FINISHED"}
 
 
 class UpdateScene(bpy.types.Operator):
-    """Hand the scene and the choices above to the background server as they are now; they count from the next request on"""  # noqa: D400
+    """Hand the scene and the choices above to the background server as they are now"""  # noqa: D400
 
     bl_idname = "gltf_render_server.update"
     bl_label = "Update"
 
     @classmethod
-    def poll(cls, _context: bpy.types.Context) -> bool:
+    def poll(cls, context: bpy.types.Context) -> bool:
         """Whether there is a server."""
         return controller.state.is_on
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Save a copy of the scene for the server."""
         try:
             controller.update()
@@ -91,7 +91,7 @@ class OpenAddress(bpy.types.Operator):
     bl_idname = "gltf_render_server.open_address"
     bl_label = "Open in Browser"
 
-    def execute(self, _context: bpy.types.Context) -> _Result:
+    def execute(self, context: bpy.types.Context) -> _Result:
         """Open the address."""
         bpy.ops.wm.url_open(url=controller.state.url)
         return {"FINISHED"}

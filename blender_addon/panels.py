@@ -1,4 +1,4 @@
-"""What is shown: a panel in the 3D view's sidebar, the same in the render properties, a word in the status bar."""
+"""What is shown: panels in the 3D view's sidebar and the render properties, a word in the status bar."""
 
 from __future__ import annotations
 
@@ -31,13 +31,22 @@ class KeptList(bpy.types.UIList):
     bl_idname = "GLTF_RENDER_SERVER_UL_kept"
 
     def draw_item(
-        self, _context: Any, layout: Any, _data: Any, item: Any, _icon: Any, _active: Any, _name: Any
+        self,
+        context: Any,
+        layout: Any,
+        data: Any,
+        item: Any,
+        icon: Any,
+        active_data: Any,
+        active_property: Any,
+        index: Any = 0,
+        flt_flag: Any = 0,
     ) -> None:
         """Draw a line."""
         layout.label(text=item.label, icon="ERROR" if item.failed else "IMAGE_DATA")
 
 
-def draw_status(header: Any, _context: bpy.types.Context) -> None:
+def draw_status(header: Any, context: bpy.types.Context) -> None:
     """Say in the status bar what the server does."""
     state = controller.state
     if state.phase is Phase.STOPPED:
@@ -54,7 +63,7 @@ class _Server:
 
     bl_label = "glTF Render Server"
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Draw the switch, the state and the address."""
         layout, state = self.layout, controller.state
         _draw_switch(layout, state)
@@ -89,7 +98,7 @@ class _Options:
 class _Requests:
     bl_label = "Requests"
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Draw what is rendered, what waits and what was answered."""
         layout, state = self.layout, controller.state
         for index, asked in enumerate(list(state.waiting.values())[:_MOST_LINES]):
@@ -105,7 +114,7 @@ class _Kept:
     bl_label = "Kept Requests"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Draw the list of kept requests and what can be done with one."""
         layout, session = self.layout, lists()
         layout.prop(preferences(), "keep_requests")
@@ -125,7 +134,7 @@ class _Check:
     bl_label = "Scene Check"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Draw what would disturb serving."""
         layout, session = self.layout, lists()
         layout.operator("gltf_render_server.check", icon="VIEWZOOM")

@@ -11,7 +11,7 @@ from .kept_requests import Shelf
 __all__ = ["ServerPreferences", "preferences"]
 
 
-def _keep_changed(_self: object, _context: bpy.types.Context) -> None:
+def _keep_changed(_self: object, context: bpy.types.Context) -> None:
     from .control import controller
 
     controller.shelf_changed()
@@ -37,8 +37,8 @@ class ServerPreferences(bpy.types.AddonPreferences):
     )
     token: bpy.props.StringProperty(
         name="Token",
-        description="What a client must send with each request: Authorization: Bearer TOKEN, or as the password "
-        "in http://anything:TOKEN@host:port. Empty: none is asked for",
+        description="What a client must send with each request: Authorization: Bearer TOKEN, or as the "
+        "password in http://anything:TOKEN@host:port. Empty: none is asked for",
         subtype="PASSWORD",
     )
     start_with_blender: bpy.props.BoolProperty(
@@ -76,7 +76,7 @@ class ServerPreferences(bpy.types.AddonPreferences):
             return Path(bpy.path.abspath(self.keep_folder))
         return Path(bpy.utils.extension_path_user(__package__ or "", path="requests"))
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         """Lay out the preferences."""
         layout = self.layout
         layout.use_property_split = True
@@ -93,4 +93,3 @@ class ServerPreferences(bpy.types.AddonPreferences):
 def preferences() -> ServerPreferences:
     """Return the add-on's preferences."""
     return bpy.context.preferences.addons[__package__ or ""].preferences
-

@@ -9,7 +9,7 @@ __all__ = ["Finding", "KeptEntry", "ServerProperties", "SessionLists"]
 _AS_SCENE = ("SCENE", "As the Scene", "What the scene's own render settings say")
 
 
-def _redraw(_self: object, _context: bpy.types.Context) -> None:
+def _redraw(_self: object, context: bpy.types.Context) -> None:
     """Do nothing: that there is something to call makes Blender draw everything again."""
 
 
@@ -28,7 +28,7 @@ class ServerProperties(bpy.types.PropertyGroup):
             (
                 "WINDOW",
                 "This Window",
-                "This Blender renders the open scene, and shows what each client has sent; it waits while it does",
+                "This Blender renders the open scene, waits while it does, and shows what clients send",
             ),
         ],
     )
@@ -39,7 +39,7 @@ class ServerProperties(bpy.types.PropertyGroup):
     )
     device: bpy.props.EnumProperty(
         name="Device",
-        description="What Cycles renders on in the background; this window has its own setting in the preferences",
+        description="What Cycles renders on in the background; for this window, Preferences > System says it",
         items=[
             ("AUTO", "Best", "The best that this computer has"),
             ("CPU", "CPU", "The processor"),
@@ -113,8 +113,9 @@ class SessionLists(bpy.types.PropertyGroup):
     """
 
     kept: bpy.props.CollectionProperty(type=KeptEntry)
-    kept_index: bpy.props.IntProperty(name="Kept Request", description="The kept request that the buttons are for")
+    kept_index: bpy.props.IntProperty(
+        name="Kept Request", description="The kept request that the buttons are for"
+    )
     findings: bpy.props.CollectionProperty(type=Finding)
     checked: bpy.props.BoolProperty()
     redraw: bpy.props.IntProperty(update=_redraw)
-

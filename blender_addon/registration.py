@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from . import checking, debugging, handlers, operators, panels, preferences, properties
@@ -39,7 +41,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     bpy.types.Scene.gltf_render_server = bpy.props.PointerProperty(type=properties.ServerProperties)
     bpy.types.WindowManager.gltf_render_server = bpy.props.PointerProperty(type=properties.SessionLists)
-    bpy.types.STATUSBAR_HT_header.append(panels.draw_status)
+    _status_bar().append(panels.draw_status)
     handlers.switch(on=True)
     bpy.app.timers.register(handlers.start_with_blender, first_interval=0.5)
 
@@ -51,8 +53,12 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(handlers.start_with_blender):
         bpy.app.timers.unregister(handlers.start_with_blender)
     handlers.switch(on=False)
-    bpy.types.STATUSBAR_HT_header.remove(panels.draw_status)
+    _status_bar().remove(panels.draw_status)
     del bpy.types.WindowManager.gltf_render_server
     del bpy.types.Scene.gltf_render_server
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)
+
+
+def _status_bar() -> Any:
+    return bpy.types.STATUSBAR_HT_header

@@ -5,10 +5,10 @@ What volumes and holdouts do to labels and depth was measured with Cycles in Ble
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -65,8 +65,8 @@ def _volumes(scene: bpy.types.Scene) -> Iterator[Trouble]:
             yield Trouble(
                 "volume",
                 item.name,
-                f"{item.name} holds a volume: whether a pixel of depth and labels shows it or what is behind it is "
-                "left to chance. Hide it from renders, or keep it out of the camera's way",
+                f"{item.name} holds a volume: whether a pixel of depth and labels shows it or what is behind "
+                "it is left to chance. Hide it from renders, or keep it out of the camera's way",
             )
 
 
@@ -76,8 +76,8 @@ def _holdouts(scene: bpy.types.Scene) -> Iterator[Trouble]:
             yield Trouble(
                 "holdout",
                 item.name,
-                f"{item.name} is a holdout: it hides what is behind it, and labels are white there, but depth says "
-                "that nothing is there",
+                f"{item.name} is a holdout: it hides what is behind it, and labels are white there, but "
+                "depth says that nothing is there",
             )
 
 
@@ -99,7 +99,7 @@ def _resolution(scene: bpy.types.Scene) -> Iterator[Trouble]:
         yield Trouble(
             "resolution",
             "",
-            f"The resolution is at {percentage} %: the server ignores that, and your own renders look different",
+            f"The resolution is at {percentage} %: the server ignores that, so your own renders differ",
         )
 
 
@@ -118,8 +118,8 @@ def _frame_dependence(scene: bpy.types.Scene) -> Iterator[Trouble]:
             yield Trouble(
                 "frame",
                 item.name,
-                f"{item.name} has a driver that depends on the frame: the server renders frame {scene.frame_current} "
-                "for every request",
+                f"{item.name} has a driver that depends on the frame: the server renders frame "
+                f"{scene.frame_current} for every request",
             )
 
 
@@ -129,8 +129,8 @@ def _scripted_drivers(scene: bpy.types.Scene) -> Iterator[Trouble]:
             yield Trouble(
                 "driver",
                 item.name,
-                f"{item.name} has a driver that is a Python script: the background server does not run scripts of "
-                ".blend files, so it keeps its last value",
+                f"{item.name} has a driver that is a Python script: the background server does not run "
+                "scripts of .blend files, so it keeps its last value",
             )
 
 
@@ -140,8 +140,8 @@ def _scripts(_scene: bpy.types.Scene) -> Iterator[Trouble]:
             yield Trouble(
                 "script",
                 text.name,
-                f"The script {text.name} is registered to run when the file is opened: the background server does "
-                "not run it",
+                f"The script {text.name} is registered to run when the file is opened: the background server "
+                "does not run it",
             )
 
 
@@ -161,9 +161,8 @@ def _end_holdout(scene: bpy.types.Scene, target: str) -> None:
     item = scene.objects[target]
     item.is_holdout = False
     for material in _materials(item):
-        for node in list(material.node_tree.nodes) if material.node_tree else ():
-            if node.type == "HOLDOUT":
-                material.node_tree.nodes.remove(node)
+        for node in [node for node in _nodes(material) if node.type == "HOLDOUT"]:
+            material.node_tree.nodes.remove(node)
 
 
 def _hide(scene: bpy.types.Scene, target: str) -> None:
@@ -195,18 +194,21 @@ def _rendered(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     return [item for item in scene.objects if not item.hide_render]
 
 
-def _materials(item: bpy.types.Object) -> list[bpy.types.Material]:
+def _materials(item: bpy.types.Object) -> list[Any]:
     return [slot.material for slot in item.material_slots if slot.material is not None]
 
 
 def _has_volume(material: Any) -> bool:
-    nodes = material.node_tree.nodes if material.node_tree else ()
-    outputs = (node for node in nodes if node.type == "OUTPUT_MATERIAL" and node.is_active_output)
+    outputs = (node for node in _nodes(material) if node.type == "OUTPUT_MATERIAL" and node.is_active_output)
     return any(node.inputs["Volume"].is_linked for node in outputs)
 
 
 def _uses_node(material: Any, kind: str) -> bool:
-    return bool(material.node_tree) and any(node.type == kind for node in material.node_tree.nodes)
+    return any(node.type == kind for node in _nodes(material))
+
+
+def _nodes(material: Any) -> list[Any]:
+    return list(material.node_tree.nodes) if material.node_tree else []
 
 
 def _images_of(item: bpy.types.Object) -> list[bpy.types.Image]:
@@ -221,7 +223,7 @@ def _node_images(tree: Any) -> list[bpy.types.Image]:
 def _is_missing(image: Any) -> bool:
     if image.source not in {"FILE", "SEQUENCE", "MOVIE"} or image.packed_file is not None:
         return False
-    return not os.path.exists(bpy.path.abspath(image.filepath, library=image.library))
+    return not Path(bpy.path.abspath(image.filepath, library=image.library)).exists()
 
 
 def _compositor(scene: Any) -> Any:

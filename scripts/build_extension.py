@@ -2,9 +2,9 @@
 
 usage: build_extension.py [--platform linux-x64|windows-x64|macos-arm64]... [--output dist]
 
-A zip holds the add-on, the server's package, and the wheels of its dependencies for the Pythons of all supported
-Blenders, so that nothing is downloaded when it is installed. What wheels are downloaded here is pinned, with hashes, by
-scripts/requirements/blender.txt; they are kept in build/wheels.
+A zip holds the add-on, the server's package, and the wheels of its dependencies for the Pythons of all
+supported Blenders, so that nothing is downloaded when it is installed. What wheels are downloaded here is
+pinned, with hashes, by scripts/requirements/blender.txt; they are kept in build/wheels.
 """
 
 from __future__ import annotations
@@ -197,9 +197,15 @@ def _blender_extension(command: str, *options: str) -> None:
 def _packaged_tool() -> Path:
     spec = importlib.util.find_spec("bpy")
     places = spec.submodule_search_locations if spec else None
-    found = [file for place in places or () for file in Path(place).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")]
+    found = [
+        file
+        for place in places or ()
+        for file in Path(place).glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+    ]
     if not found:
-        raise SystemExit("build_extension.py: needs Blender: name the program by BLENDER, or use a Python with bpy")
+        raise SystemExit(
+            "build_extension.py: needs Blender: name the program by BLENDER, or use a Python with bpy"
+        )
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""IP addresses. Imports nothing of the package, so that a program that only starts a server can ask at once."""
+"""IP addresses. Imports nothing of the package: what only starts a server can ask at once."""
 
 from __future__ import annotations
 

@@ -38,9 +38,7 @@ def start(tmp_path):
 
     def start(**options):
         log = tmp_path / "child.log"
-        servers.append(
-            BackgroundServer([sys.executable, str(CHILD)], environment(tmp_path, **options), log)
-        )
+        servers.append(BackgroundServer([sys.executable, str(CHILD)], environment(tmp_path, **options), log))
         return servers[-1]
 
     yield start
@@ -62,7 +60,9 @@ def wait_for(server, kind, count=1, limit_s=60):
 
 
 def post(url, forms, kind):
-    prepared = multipart(json.loads((forms / f"{kind}.json").read_text()), (forms / f"{kind}.gltf").read_bytes())
+    prepared = multipart(
+        json.loads((forms / f"{kind}.json").read_text()), (forms / f"{kind}.gltf").read_bytes()
+    )
     request = urllib.request.Request(f"{url}/render", prepared.body, dict(prepared.headers))
     with urllib.request.urlopen(request, timeout=60) as response:
         return response.read()

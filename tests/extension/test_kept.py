@@ -21,4 +21,3 @@ def test_all_that_is_offered(program_home, forms, tmp_path):
     np.testing.assert_array_equal(imported, np.asarray(Image.open(answer)), "what is imported renders alike")
     assert report["again"] == "Render Again: The same, byte for byte"
     assert report["comparison"] == [160 + 4 + 160, 120]
-

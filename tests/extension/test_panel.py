@@ -1,5 +1,6 @@
-"""The panel in Blender's window: what it says in each state, that it is there, and that the window stays free."""
+"""The panel in Blender's window: what it says in each state, and that the window stays free."""
 
+import itertools
 import time
 from pathlib import Path
 
@@ -60,6 +61,6 @@ def test_the_panel_is_there_in_every_state(report, out):
         pictures[name] = picture[top : top + height, left : left + width - 30]  # without the tabs
     assert pictures["stopped"].std() > 5, "not blank"
     states = ["hidden", "stopped", "failed", "running", "busy"]
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in itertools.pairwise(states):
         changed = np.abs(pictures[before] - pictures[after]).max(2) > 20
         assert changed.mean() > 0.0005, f"{after} looks like {before}"

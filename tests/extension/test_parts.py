@@ -1,17 +1,16 @@
-"""The parts of the add-on that know nothing of Blender: events, state, what is kept, comparisons, the journal."""
+"""The parts of the add-on that know nothing of Blender: events, state, what is kept, the journal."""
 
 import io
 
 import numpy as np
 import pytest
-from forms import FIELDS, send
-from PIL import Image
-
 from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Ready, from_line, to_line
 from blender_addon.journal import Journal, WatchedQueue
 from blender_addon.kept_requests import Shelf
 from blender_addon.state import Phase, ServerState
+from forms import FIELDS, send
+from PIL import Image
 
 EVENTS = [
     Ready("http://127.0.0.1:8000", "5.2", "cycles", "CPU"),

@@ -1,10 +1,11 @@
 """The scene check finds what disturbs, and mends what can be mended."""
 
+import importlib
+
 import pytest
 
 bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python")
-
-from blender_addon.scene_check import can_mend, find_trouble, mend, objects_of
+check = importlib.import_module("blender_addon.scene_check")
 
 
 @pytest.fixture
@@ -92,18 +93,18 @@ def script(_scene):
     ],
 )
 def test_finds_and_mends(scene, spoil, kind, target):
-    assert find_trouble(scene) == []
+    assert check.find_trouble(scene) == []
     spoil(scene)
-    [trouble] = find_trouble(scene)
+    [trouble] = check.find_trouble(scene)
     assert (trouble.kind, trouble.target) == (kind, target)
     if kind in {"volume", "holdout", "texture", "frame", "driver"}:
-        assert [item.name for item in objects_of(scene, kind, target)] == ["Odd"]
-    if can_mend(kind):
-        mend(scene, kind, target)
-        assert find_trouble(scene) == []
+        assert [item.name for item in check.objects_of(scene, kind, target)] == ["Odd"]
+    if check.can_mend(kind):
+        check.mend(scene, kind, target)
+        assert check.find_trouble(scene) == []
 
 
 def test_what_is_not_rendered_does_not_disturb(scene):
     holdout(scene)
     odd().hide_render = True
-    assert find_trouble(scene) == []
+    assert check.find_trouble(scene) == []

@@ -1,4 +1,4 @@
-"""Blenders with the extension installed, and scripts that drive them: the bpy package, and the program with its window."""
+"""Blenders with the extension installed, and what drives them: the bpy package, the program's window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For the drives, inside a Blender: a script that waits by yielding, requests, pictures of the window, a report."""
+"""For the drives, inside a Blender: scripts that wait by yielding, requests, pictures, a report."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def drive(script: Callable[[], Iterator[float]]) -> None:
 
 def names() -> dict[str, list[str]]:
     """Name every datablock."""
-    kinds = [kind for kind in dir(bpy.data) if isinstance(getattr(bpy.data, kind), bpy.types.bpy_prop_collection)]
+    kinds = [
+        kind for kind in dir(bpy.data) if isinstance(getattr(bpy.data, kind), bpy.types.bpy_prop_collection)
+    ]
     return {kind: sorted(item.name for item in getattr(bpy.data, kind)) for kind in kinds}
 
 
@@ -151,7 +153,7 @@ def sidebar():
 def _reported(script):
     try:
         yield from script()
-    except Exception:
+    except Exception:  # noqa: BLE001  the report tells it
         report["error"] = traceback.format_exc()
     RESULT.write_text(json.dumps(report))
     sys.stdout.flush()

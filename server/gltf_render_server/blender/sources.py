@@ -200,9 +200,12 @@ def _everything() -> Iterator[Any]:
             yield from (item for item in kind if item.library is None)
 
 
-def _link(group: bpy.types.Collection, shown: Sequence[bpy.types.ID]) -> None:
+def _link(group: bpy.types.Collection, shown: Sequence[Any]) -> None:
     for item in shown:
-        (group.children if isinstance(item, bpy.types.Collection) else group.objects).link(item)
+        if isinstance(item, bpy.types.Collection):
+            group.children.link(item)
+        else:
+            group.objects.link(item)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Serve from the background, where there is a program for it, and from this Blender; tell what came, and what was left."""
+"""Serve from the background, where there is a program for it, and from this Blender; tell what came."""
 
 import os
 import sys
@@ -21,7 +21,9 @@ def script():
     for mode in modes:
         yield from serve(mode)
         report[mode]["left"] = {
-            kind: sorted(set(found) ^ set(before[kind])) for kind, found in names().items() if found != before[kind]
+            kind: sorted(set(found) ^ set(before[kind]))
+            for kind, found in names().items()
+            if found != before[kind]
         }
 
 
@@ -71,7 +73,7 @@ def state_of_the_user():
         "resolution": [scene.render.resolution_x, scene.render.resolution_y],
         "world": scene.world and scene.world.name,
         "scenes": sorted(bpy.data.scenes.keys()),
-        "client": sorted(name for name in bpy.data.collections.keys() if name == "glTF Client"),
+        "client": [item.name for item in bpy.data.collections if item.name == "glTF Client"],
     }
 
 

@@ -7,7 +7,20 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 
 import bpy
-from driving import EXTENSION, OUT, Answer, controller, drive, leftovers, names, phase, preferences, press, report, window
+from driving import (
+    EXTENSION,
+    OUT,
+    Answer,
+    controller,
+    drive,
+    leftovers,
+    names,
+    phase,
+    preferences,
+    press,
+    report,
+    window,
+)
 
 FORMS = Path(os.environ["DRIVE_FORMS"])
 
@@ -22,7 +35,9 @@ def script():
     with bpy.context.temp_override(window=window()):
         bpy.ops.extensions.package_uninstall(repo_index=user_repository(), pkg_id="gltf_render_server")
     report["wheels_left"] = sorted(path.name for path in wheels.rglob("flask*"))
-    report["installed"] = (Path(bpy.utils.user_resource("EXTENSIONS")) / "user_default/gltf_render_server").exists()
+    report["installed"] = (
+        Path(bpy.utils.user_resource("EXTENSIONS")) / "user_default/gltf_render_server"
+    ).exists()
 
 
 def load_undo_and_save():

@@ -6,4 +6,4 @@ import bpy
 
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
 if hasattr(bpy.types.Scene, "gltf_render_server"):
-    print("INSTALLED")
+    print("INSTALLED")  # noqa: T201

@@ -1,4 +1,4 @@
-"""Bring the panel into each of its states, in Blender's window; tell what it said and how smoothly the window was drawn."""
+"""Bring the panel into each of its states; tell what it said, and how smoothly the window was drawn."""
 
 import os
 import signal
@@ -121,7 +121,11 @@ class Smoothness:
         self._ticks_s.clear()
         yield seconds
         gaps = [after - before for before, after in zip(self._drawn_s, self._drawn_s[1:], strict=False)]
-        report[name] = {"longest_gap_s": max(gaps), "draws": len(gaps), "longest_tick_s": max(self._ticks_s, default=0)}
+        report[name] = {
+            "longest_gap_s": max(gaps),
+            "draws": len(gaps),
+            "longest_tick_s": max(self._ticks_s, default=0),
+        }
 
     def end(self):
         bpy.app.timers.unregister(self._timer)
