@@ -86,7 +86,7 @@ class Journal:
         upload.stream.seek(0)
         scene = upload.stream.read()
         try:
-            return str(self.shelf.keep(scene, fields, response.get_data(), response.mimetype, about))
+            return str(self.shelf.keep(scene, fields, response.get_data(), response.mimetype or "", about))
         except OSError as error:
             _logger.error("a request could not be kept in %s: %s", self.shelf.folder, error)
             return ""

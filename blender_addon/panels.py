@@ -127,7 +127,7 @@ class _Kept:
         row = column.row(align=True)
         row.operator("gltf_render_server.export_blend", icon="FILE_BLEND")
         row.operator("gltf_render_server.export_folder", icon="FILE_FOLDER")
-        column.operator("gltf_render_server.clear_kept", icon="TRASH")
+        layout.operator("gltf_render_server.clear_kept", icon="TRASH")
 
 
 class _Check:
