@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import bpy
 
@@ -21,7 +22,7 @@ from .background import BackgroundServer
 from .events import Answered, Ended, Event
 from .gltf_render_server.addresses import is_loopback
 from .kept_requests import Shelf
-from .options import child_environment, server_options
+from .options import PORT, child_environment, server_options
 from .preferences import ServerPreferences, preferences
 from .properties import ServerProperties, SessionLists
 from .state import Phase, ServerState
@@ -30,6 +31,7 @@ __all__ = ["Controller", "Server", "StartError", "controller", "lists", "main_wi
 
 _STOP_S = 12.0  # the child gives a render 8 s, and its clients 2 s
 _RESTARTS = 3
+_MOST_LISTED = 100
 _RESTARTS_WITHIN_S = 120.0
 
 
@@ -141,7 +143,7 @@ class Controller:
         """List what is kept."""
         kept = lists().kept
         kept.clear()
-        for request in preferences().shelf.all():
+        for request in preferences().shelf.newest(_MOST_LISTED):
             entry = kept.add()
             entry.folder, entry.label = str(request.folder), request.label
             entry.failed = bool(request.message)
@@ -154,6 +156,8 @@ class Controller:
         events = self._server.events()
         for event in events:
             self._apply(event)
+        if any(isinstance(event, Answered) and event.kept for event in events):
+            self.read_shelf()
         if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
             self._end(0.0)
             self._stopped()
@@ -186,8 +190,6 @@ class Controller:
             self._ended(event)
         else:
             self.state.apply(event)
-        if isinstance(event, Answered) and event.kept:
-            self.read_shelf()
 
     def _ended(self, event: Ended) -> None:
         self._end(0.0)
@@ -213,10 +215,15 @@ class Controller:
             return
         self._crashes_s.append(now_s)
         scene_time = self.state.scene_time
-        self._server = _launch(self._options)
+        self._server = _launch(self._options | self._same_address())
         self._server.keep_on(preferences().shelf)
         self.state.starting(scene_time)
         self.state.message = f"{message} and was started again"
+
+    def _same_address(self) -> dict[str, str]:
+        """Return the option that gives clients the address again that they know."""
+        port = urlsplit(self.state.ready.url).port if self.state.ready else None
+        return {PORT: str(port)} if port else {}
 
     def _end(self, grace_s: float) -> None:
         if self._server is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
-from .control import controller, lists
+from .control import StartError, controller, lists
 from .preferences import preferences
 
 __all__ = ["start_with_blender", "switch"]
@@ -34,7 +35,8 @@ def _after_load(*_: Any) -> None:
 def start_with_blender() -> None:
     """Start the server if the preferences say so; for a timer, as no window is there before."""
     if preferences().start_with_blender and not bpy.app.background:
-        bpy.ops.gltf_render_server.start()
+        with suppress(StartError):  # the panel tells it
+            controller.start()
 
 
 def switch(*, on: bool) -> None:

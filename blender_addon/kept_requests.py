@@ -62,8 +62,7 @@ class KeptRequest:
     @property
     def label(self) -> str:
         """A name for lists: when, what, how large."""
-        day, clock = self.folder.name.split("-")[:2]
-        del day
+        clock = self.folder.name.split("-")[1]
         fields = self.fields
         size = f"{fields.get('width', '?')} x {fields.get('height', '?')}"
         return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {self.image_type}  {size}"
@@ -112,9 +111,9 @@ class Shelf:
         self._let_go()
         return folder
 
-    def all(self) -> list[KeptRequest]:
-        """Return what is kept, the newest first."""
-        return [read_kept(folder) for folder in reversed(self._folders())]
+    def newest(self, count: int) -> list[KeptRequest]:
+        """Return the last that are kept, the newest first."""
+        return [read_kept(folder) for folder in reversed(self._folders()[-count:])]
 
     def clear(self) -> None:
         """Let go of everything."""

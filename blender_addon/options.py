@@ -9,10 +9,13 @@ from pathlib import Path
 from .preferences import ServerPreferences
 from .properties import ServerProperties
 
-__all__ = ["child_environment", "server_options"]
+__all__ = ["PORT", "child_environment", "server_options"]
 
 _PREFIX = "GLTF_RENDER_SERVER_"
 _AS_SCENE = "SCENE"
+
+PORT = f"{_PREFIX}PORT"
+"""The variable that names the port."""
 
 
 def server_options(
@@ -30,7 +33,6 @@ def server_options(
     """
     options = {
         "HOST": preferences.host.strip(),
-        "PORT": str(preferences.port),
         "TOKEN": preferences.token.strip(),
         "UP_AXIS": properties.up_axis.lower(),
         "ENGINE": _chosen(properties.engine),
@@ -39,7 +41,7 @@ def server_options(
     }
     if blend_file is not None:
         options |= {"DEVICE": properties.device.lower(), "BLEND_FILE": str(blend_file)}
-    return {_PREFIX + name: value for name, value in options.items() if value}
+    return {PORT: str(preferences.port)} | {_PREFIX + name: value for name, value in options.items() if value}
 
 
 def child_environment(options: Mapping[str, str]) -> dict[str, str]:

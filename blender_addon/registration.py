@@ -43,7 +43,7 @@ def register() -> None:
     bpy.types.WindowManager.gltf_render_server = bpy.props.PointerProperty(type=properties.SessionLists)
     _status_bar().append(panels.draw_status)
     handlers.switch(on=True)
-    bpy.app.timers.register(handlers.start_with_blender, first_interval=0.5)
+    bpy.app.timers.register(handlers.start_with_blender, first_interval=0.5, persistent=True)
 
 
 def unregister() -> None:

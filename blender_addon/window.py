@@ -23,6 +23,9 @@ from .preferences import preferences
 __all__ = ["SessionRenderer", "WindowServer", "current_settings"]
 
 _DRAIN_S = 1.0
+_DRAGGING = ("TRANSFORM_OT_", "MESH_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "VIEW3D_OT_")
+"""Operators that hold on to the scene's data until the user lets go; those of add-ons may run for ever."""
+_JOBS = ("RENDER", "OBJECT_BAKE", "COMPOSITE")
 
 
 class SessionRenderer:
@@ -86,8 +89,9 @@ class WindowServer:
         self._events.put(Ready(self._server.url, info.version, info.engine, info.device))
 
     def work(self) -> None:
-        """See `Server.work`: render what waits, one request at a time."""
-        self._queue.run_next()
+        """See `Server.work`: render what waits, one request at a time, when nothing else is under way."""
+        if not _is_occupied():
+            self._queue.run_next()
 
     def events(self) -> list[Event]:
         """See `Server.events`."""
@@ -118,6 +122,16 @@ class WindowServer:
 def current_settings() -> ServerSettings:
     """Return the settings that the panel shows, for the open scene."""
     return ServerSettings.from_environment(server_options(scene_properties(), preferences(), None))
+
+
+def _is_occupied() -> bool:
+    """Whether the user is dragging something, or Blender renders or bakes for the user."""
+    dragged = any(
+        operator.bl_idname.startswith(_DRAGGING)
+        for window in bpy.context.window_manager.windows
+        for operator in window.modal_operators
+    )
+    return dragged or any(map(bpy.app.is_job_running, _JOBS))
 
 
 def _renderer(settings: ServerSettings) -> BlenderRenderer:

@@ -42,6 +42,7 @@ def test_the_window_stays_free(report):
 
 def test_a_crash_is_told_and_mended(report):
     assert report["crashed"] == "The background server crashed (SIGSEGV) and was started again"
+    assert report["same_address"]
     assert report["answered_after_crash"] == 200
 
 

@@ -1,6 +1,8 @@
 """The parts of the add-on that know nothing of Blender: events, state, what is kept, the journal."""
 
+import ast
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,13 +53,13 @@ def test_shelf_keeps_the_newest(tmp_path):
     for number in (1, 2, 3):
         about = {"number": number, "status": 200, "seconds": 0.1, "client": "me", "message": ""}
         shelf.keep(b"{}", {"image_type": "depth", "width": "4"}, b"II", "image/tiff", about)
-    found = shelf.all()
+    found = shelf.newest(9)
     assert [kept.folder.name.split("-")[2] for kept in found] == ["000003", "000002"]
     assert found[0].fields["width"] == "4"
     assert found[0].answer.name == "answer.tiff"
     assert "depth  4 x ?" in found[0].label
     shelf.clear()
-    assert not shelf.all()
+    assert not shelf.newest(9)
 
 
 def encoded(pixels, file_format):
@@ -136,7 +138,7 @@ def test_journal_tells_and_keeps(watched, forms):
     asked, answered = events
     assert asked == Asked(1, "color", 64, 48, "127.0.0.1")
     assert (answered.number, answered.status, answered.message) == (1, 200, "")
-    [kept] = shelf.all()
+    [kept] = shelf.newest(9)
     assert kept.scene == scene
     assert kept.answer.read_bytes() == answer.data
     assert str(kept.folder) == answered.kept
@@ -148,7 +150,7 @@ def test_journal_tells_and_keeps_failures(watched, forms):
     [answered] = events
     assert (answered.status, answered.image_type, answered.width) == (400, "color", 64)
     assert "far" in answered.message
-    [kept] = shelf.all()
+    [kept] = shelf.newest(9)
     assert kept.answer is None
     assert kept.message == answered.message
 
@@ -158,7 +160,7 @@ def test_journal_reads_nothing_of_strangers(watched, forms):
     assert ask(client, FIELDS, (forms / "color.gltf").read_bytes(), token="wrong").status_code == 401
     [answered] = events
     assert (answered.status, answered.image_type, answered.kept) == (401, "", "")
-    assert not shelf.all()
+    assert not shelf.newest(9)
 
 
 def test_journal_ignores_pages(watched):
@@ -166,3 +168,34 @@ def test_journal_ignores_pages(watched):
     client.environ_base["HTTP_AUTHORIZATION"] = "Bearer secret"
     assert client.get("/healthz").status_code == 200
     assert not events
+
+
+ROOT = Path(__file__).resolve().parents[2] / "blender_addon"
+WITHOUT_BLENDER = {
+    "background",
+    "child",
+    "comparison",
+    "events",
+    "journal",
+    "kept_requests",
+    "options",
+    "state",
+}
+
+
+def absolute_imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.py")), ids=lambda path: path.stem)
+def test_imports_are_relative_and_blender_stays_in_its_rooms(path):
+    imported = set(absolute_imports(path))
+    assert not imported & {"gltf_render_server", "blender_addon", "bl_ext"}
+    if path.stem in WITHOUT_BLENDER:
+        assert "bpy" not in imported
+    if path.stem != "child_main":  # a script of a process of its own
+        assert "sys.path." not in path.read_text()

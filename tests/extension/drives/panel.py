@@ -89,10 +89,12 @@ def serve():
 
 
 def crash():
+    address = controller().state.url
     os.kill(controller()._server.pid, signal.SIGSEGV)
     yield from until(lambda: "crashed" in controller().state.message)
     report["crashed"] = controller().state.message
     yield from phase("Running")
+    report["same_address"] = controller().state.url == address
     answer = Answer(FORMS / "depth.json")
     yield from answer.wait()
     report["answered_after_crash"] = answer.status
