@@ -6,8 +6,8 @@ from typing import Any
 
 import bpy
 
-from .control import lists
 from .scene_check import can_mend, find_trouble, mend, objects_of
+from .session import lists
 
 __all__ = ["CheckScene", "MendFinding", "SelectFinding"]
 

@@ -25,22 +25,14 @@ def main() -> None:
     os.dup2(2, 1)  # what Blender prints is no event
     sys.path.extend(path for path in json.loads(os.environ.pop(PATHS)) if path not in sys.path)
     _load_extension(Path(__file__).resolve().parent)
-    events = importlib.import_module(f"{_PACKAGE}.events")
+    events, wheels = (importlib.import_module(f"{_PACKAGE}.{name}") for name in ("events", "wheels"))
     try:
         child = importlib.import_module(f"{_PACKAGE}.child")
     except ImportError as error:
-        answers.write(events.to_line(events.Failed(_advice(error))))
+        answers.write(events.to_line(events.Failed(wheels.advice(error))))
         answers.flush()
         os._exit(2)
     child.run(answers)
-
-
-def _advice(error: ImportError) -> str:
-    version = ".".join(map(str, sys.version_info[:2]))
-    return (
-        f"This Blender's Python {version} lacks what the server needs: {error}. The extension brings it for "
-        "Python 3.11 and 3.13, on Linux for 3.14, too: install the zip of this platform"
-    )
 
 
 def _load_extension(folder: Path) -> None:

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import socket
-import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import bpy
 
-from . import child_main
-from .background import BackgroundServer
 from .events import Answered, Ended, Event
-from .gltf_render_server.addresses import is_loopback
 from .kept_requests import Shelf
-from .options import PORT, child_environment, server_options
-from .preferences import ServerPreferences, preferences
-from .properties import ServerProperties, SessionLists
+from .launch import StartError, blend_file, check_address, launch, save_scene
+from .options import PORT, server_options
+from .preferences import preferences
+from .session import lists, redraw, redraw_panels, scene_properties
 from .state import Phase, ServerState
+from .wheels import advice
 
-__all__ = ["Controller", "Server", "StartError", "controller", "lists", "main_window", "scene_properties"]
+__all__ = ["Controller", "Server", "controller"]
 
 _STOP_S = 12.0  # the child gives a render 8 s, and its clients 2 s
 _RESTARTS = 3
 _MOST_LISTED = 100
 _RESTARTS_WITHIN_S = 120.0
-
-
-class StartError(Exception):
-    """The server cannot start, for a reason that is told to who asked for it."""
 
 
 class Server(Protocol):
@@ -120,11 +109,11 @@ class Controller:
         """
         if not (self.state.is_on and self.state.scene_time):
             raise StartError("There is no background server to be updated")
-        if server_options(scene_properties(), preferences(), _blend_file()) != self._options:
+        if server_options(scene_properties(), preferences(), blend_file()) != self._options:
             self.stop()
             self._starts_again = True
         else:
-            _save_scene()
+            save_scene()
             self.state.scene_time = _now()
         redraw()
 
@@ -174,10 +163,11 @@ class Controller:
     def _start(self) -> None:
         properties, own = scene_properties(), preferences()
         is_background = properties.mode == "BACKGROUND"
-        self._options = server_options(properties, own, _blend_file() if is_background else None)
-        _check_address(own)
+        self._options = server_options(properties, own, blend_file() if is_background else None)
+        check_address(own)
         if is_background:
-            self._server = _start_background(self._options)
+            save_scene()
+            self._server = launch(self._options)
         else:
             self._server = _start_in_window(self._options)
         self._server.keep_on(own.shelf)
@@ -215,7 +205,11 @@ class Controller:
             return
         self._crashes_s.append(now_s)
         scene_time = self.state.scene_time
-        self._server = _launch(self._options | self._same_address())
+        try:
+            self._server = launch(self._options | self._same_address())
+        except StartError as error:
+            self.state.failed(str(error))
+            return
         self._server.keep_on(preferences().shelf)
         self.state.starting(scene_time)
         self.state.message = f"{message} and was started again"
@@ -237,7 +231,7 @@ class Controller:
             redraw()
         elif self.state.uptime_s != self._shown_s:
             self._shown_s = self.state.uptime_s
-            _redraw_panels()
+            redraw_panels()
 
 
 controller = Controller()
@@ -248,121 +242,21 @@ def _tick() -> float | None:
     return controller.tick()
 
 
-def scene_properties() -> ServerProperties:
-    """Return the properties of the scene in the window."""
-    return main_window().scene.gltf_render_server
-
-
-def lists() -> SessionLists:
-    """Return what the panel lists."""
-    return bpy.context.window_manager.gltf_render_server
-
-
-def main_window() -> bpy.types.Window:
-    """Return the window that counts; a timer has none of its own."""
-    return bpy.context.window or bpy.context.window_manager.windows[0]
-
-
-def redraw() -> None:
-    """Draw everything again, the status bar included."""
-    lists().redraw += 1
-
-
-def _redraw_panels() -> None:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            for region in area.regions:
-                if (area.type, region.type) in {("VIEW_3D", "UI"), ("PROPERTIES", "WINDOW")}:
-                    region.tag_redraw()
-
-
 def _now() -> str:
     return time.strftime("%H:%M:%S")
 
 
-def _check_address(own: ServerPreferences) -> None:
-    """Refuse an address that may not or cannot be listened on, before anything is started."""
-    if not is_loopback(own.host):
-        if not bpy.app.online_access:
-            raise StartError(
-                f"Host {own.host} reaches beyond this computer, which Blender must permit: Preferences > "
-                "System > Network > Allow Online Access"
-            )
-        if not own.token.strip():
-            raise StartError(
-                f"Host {own.host} lets other computers in: set a token in the add-on's preferences"
-            )
-    try:
-        family = socket.getaddrinfo(own.host, own.port, type=socket.SOCK_STREAM)[0][0]
-        socket.create_server((own.host, own.port), family=family).close()
-    except OSError as error:
-        raise StartError(
-            f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; "
-            "choose another in the add-on's preferences"
-        ) from error
-
-
-def _reason(error: OSError) -> str:
-    """Return the system's words, to which some Pythons add the address."""
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
-    return os.strerror(error.errno)
-
-
-def _start_background(options: dict[str, str]) -> Server:
-    try:
-        _save_scene()
-        return _launch(options)
-    except (OSError, RuntimeError) as error:
-        raise StartError(f"The background server could not be started: {error}") from error
-
-
-def _launch(options: dict[str, str]) -> Server:
-    command = [bpy.app.binary_path, "-b", "--factory-startup", "--offline-mode", "-P", child_main.__file__]
-    file = _blend_file()
-    environment = child_environment(options)
-    environment[child_main.PATHS] = json.dumps(sys.path)
-    # a Blender with factory settings knows no extension, and removes the wheels of all that it finds
-    environment["BLENDER_USER_RESOURCES"] = os.fspath(file.with_name("resources"))
-    return BackgroundServer(command, environment, file.with_suffix(".log"))
-
-
 def _start_in_window(options: dict[str, str]) -> Server:
     from .gltf_render_server.errors import SettingsError
-    from .window import WindowServer
 
     try:
+        from .window import WindowServer
+
         return WindowServer(options)
+    except ImportError as error:
+        raise StartError(advice(error)) from error
     except SettingsError as error:
         raise StartError(str(error)) from error
-
-
-def _blend_file() -> Path:
-    """Return the file by which a scene is handed over."""
-    return Path(bpy.app.tempdir) / "gltf_render_server" / "scene.blend"
-
-
-def _save_scene() -> None:
-    """Save a copy of the open scene; the server opens it with the next request."""
-    file = _blend_file()
-    file.parent.mkdir(exist_ok=True)
-    new = file.with_stem("new")
-    with bpy.context.temp_override(window=main_window()), _without_thumbnail():
-        bpy.ops.wm.save_as_mainfile(filepath=os.fspath(new), copy=True, check_existing=False)
-    new.replace(file)
-
-
-@contextmanager
-def _without_thumbnail() -> Iterator[None]:
-    """Keep Blender from rendering a picture for the file, which takes longer than all the rest."""
-    preferences = bpy.context.preferences
-    kept, was_dirty = preferences.filepaths.file_preview_type, preferences.is_dirty
-    preferences.filepaths.file_preview_type = "NONE"
-    try:
-        yield
-    finally:
-        preferences.filepaths.file_preview_type = kept
-        preferences.is_dirty = was_dirty
 
 
 def _cause(event: Ended) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from .control import controller, lists
+from .control import controller
 from .kept_requests import KeptRequest, read_kept
 from .preferences import preferences
+from .session import lists
 
 __all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain", "stop_waiting"]
 

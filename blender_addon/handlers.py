@@ -8,8 +8,10 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from .control import StartError, controller, lists
+from .control import controller
+from .launch import StartError
 from .preferences import preferences
+from .session import lists
 
 __all__ = ["start_with_blender", "switch"]
 

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .control import main_window
+from .session import main_window
 
 __all__ = ["show_image"]
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import bpy
 
-from .control import main_window
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.sources import GUESTS, SessionSource, adopt_guests
 from .gltf_render_server.gltf import parse_scene
 from .gltf_render_server.protocol import ImageType, RenderFields, RenderRequest
 from .kept_requests import KeptRequest
+from .session import main_window
 from .window import current_settings
 
 __all__ = ["import_into_scene", "write_blend"]

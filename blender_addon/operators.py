@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from .control import StartError, controller
+from .control import controller
+from .launch import StartError
 
 __all__ = ["CopyAddress", "OpenAddress", "StartServer", "StopServer", "UpdateScene"]
 
@@ -66,7 +67,7 @@ class UpdateScene(bpy.types.Operator):
         """Save a copy of the scene for the server."""
         try:
             controller.update()
-        except (StartError, OSError, RuntimeError) as error:
+        except StartError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}

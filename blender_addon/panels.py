@@ -7,9 +7,10 @@ from typing import Any
 
 import bpy
 
-from .control import controller, lists
+from .control import controller
 from .events import Answered
 from .preferences import preferences
+from .session import lists
 from .state import Phase, ServerState
 
 __all__ = ["PANELS", "KeptList", "draw_status"]

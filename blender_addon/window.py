@@ -6,7 +6,6 @@ import queue
 
 import bpy
 
-from .control import main_window, scene_properties
 from .events import Ended, Event, Ready
 from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
@@ -19,6 +18,7 @@ from .journal import Journal, WatchedQueue
 from .kept_requests import Shelf
 from .options import server_options
 from .preferences import preferences
+from .session import main_window, scene_properties
 
 __all__ = ["SessionRenderer", "WindowServer", "current_settings"]
 

@@ -46,6 +46,10 @@ def test_a_crash_is_told_and_mended(report):
     assert report["answered_after_crash"] == 200
 
 
+def test_a_changed_option_counts_after_an_update(report):
+    assert report["options"] == "preview"
+
+
 def test_quitting_during_a_render_ends_the_server(report):
     end_s = time.monotonic() + 20
     while Path(f"/proc/{report['child']}").exists() and time.monotonic() < end_s:

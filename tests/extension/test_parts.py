@@ -180,6 +180,7 @@ WITHOUT_BLENDER = {
     "kept_requests",
     "options",
     "state",
+    "wheels",
 }
 
 

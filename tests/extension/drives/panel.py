@@ -42,6 +42,7 @@ def script():
     yield from fail_to_start()
     yield from serve()
     yield from crash()
+    yield from change_an_option()
     quit_during_a_render()
     yield 1.0
 
@@ -98,6 +99,18 @@ def crash():
     answer = Answer(FORMS / "depth.json")
     yield from answer.wait()
     report["answered_after_crash"] = answer.status
+
+
+def change_an_option():
+    server = controller()._server.pid
+    window().scene.gltf_render_server.quality = "PREVIEW"
+    press("update")
+    yield from until(lambda: controller().state.phase == "Running" and controller()._server.pid != server)
+    report["options"] = controller()._options["GLTF_RENDER_SERVER_QUALITY"]
+    window().scene.gltf_render_server.quality = "SCENE"
+    press("update")
+    yield from phase("Stopping")
+    yield from phase("Running")
 
 
 def quit_during_a_render():
