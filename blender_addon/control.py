@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections import deque
@@ -154,9 +155,10 @@ class Controller:
         return None if self._server is None else self._server.tick_s
 
     def shutdown(self) -> None:
-        """End the server and the timer, within a moment."""
+        """End the server and the timer, within a moment, and remove what was handed over."""
         self._end(2.0)
         self.state.stopped()
+        shutil.rmtree(blend_file().parent, ignore_errors=True)  # it may never have been made
         if bpy.app.timers.is_registered(_tick):
             bpy.app.timers.unregister(_tick)
 

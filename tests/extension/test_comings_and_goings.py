@@ -18,6 +18,7 @@ def check(home, forms, tmp_path):
     assert report["after_load"][0] == "Running"
     assert report["after_load"][1] > 1
     assert report["left"] == NOTHING
+    assert not report["files_left"]
     assert report["ticks"] == [True, False], "the timer goes with the add-on"
     assert report["left_again"] == NOTHING
     assert not report["port_is_open"]

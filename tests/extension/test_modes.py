@@ -38,6 +38,11 @@ def assert_served(report, mode):
         "scenes": ["Scene"],
         "client": ["glTF Client"] if mode == "WINDOW" else [],
     }
+    if mode == "WINDOW":
+        status, message = told["failed"]
+        assert status == 500
+        assert "Blender could not render" in message
+        assert told["state_after_failure"] == {**told["state"], "client": []}
     assert not told["left"]
 
 

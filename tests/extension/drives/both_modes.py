@@ -43,8 +43,29 @@ def serve(mode):
     told["refused"] = [answer.status, controller().state.message]
     told["answered"] = [[line.image_type, line.status, line.width] for line in controller().state.answered]
     told["state"] = state_of_the_user()
+    if mode == "WINDOW":
+        yield from fail_to_render(told)
     press("stop")
     yield from phase("Stopped")
+
+
+def fail_to_render(told):
+    """Render what Blender refuses to: a scene whose compositor has no output."""
+    scene = window().scene
+    if hasattr(scene, "compositing_node_group"):
+        tree = scene.compositing_node_group = bpy.data.node_groups.new("Nothing", "CompositorNodeTree")
+    else:
+        scene.use_nodes = True
+        scene.node_tree.nodes.clear()
+    answer = Answer(FORMS / "color.json")
+    yield from answer.wait()
+    yield 0.1
+    told["failed"] = [answer.status, controller().state.message]
+    told["state_after_failure"] = state_of_the_user()
+    if hasattr(scene, "compositing_node_group"):
+        bpy.data.node_groups.remove(tree)
+    else:
+        scene.use_nodes = False
 
 
 def make_room():

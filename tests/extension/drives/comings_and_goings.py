@@ -85,6 +85,7 @@ def switch_off_while_serving():
     report["ticks"].append(bpy.app.timers.is_registered(tick))
     yield 0.3
     report["left"] = leftovers()
+    report["files_left"] = (Path(bpy.app.tempdir) / "gltf_render_server").exists()
     report["data_left"] = {
         kind: sorted(set(found) - set(before.get(kind, ()))) for kind, found in names().items()
     }
