@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .events import Event, Failed, Ready, to_line
+from .gltf_render_server.access import check_exposure
 from .gltf_render_server.app import create_app
 from .gltf_render_server.backends import make_renderer
 from .gltf_render_server.errors import RenderServerError
@@ -48,6 +49,7 @@ def run(answers: BinaryIO) -> None:
 
 
 def _serve(settings: ServerSettings, tell: Callable[[Event], None]) -> None:
+    check_exposure(settings)
     renderer = make_renderer(settings)
     journal = Journal(tell, Shelf(Path(), 0))
     queue = WatchedQueue(renderer, settings.max_queue, journal)

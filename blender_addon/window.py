@@ -7,6 +7,7 @@ import queue
 import bpy
 
 from .events import Ended, Event, Ready
+from .gltf_render_server.access import check_exposure
 from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.sources import SessionSource, remove_guests
@@ -73,6 +74,7 @@ class WindowServer:
 
     def __init__(self, options: dict[str, str]) -> None:
         settings = ServerSettings.from_environment(options)
+        check_exposure(settings)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._renderer = SessionRenderer()
         self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0))

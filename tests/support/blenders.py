@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DRIVES = ROOT / "tests" / "extension" / "drives"
 SCREEN = "1280x800x24"
 
+_NO_NETWORK = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+
 # starts Xvfb and Blender's window where Blender is, which may be a root file system of its own
 _IN_A_WINDOW = """
 import bpy, json, os
@@ -101,7 +103,7 @@ def install_in_package(zip_file: Path, folder: Path) -> Home:
     home = Home(folder, None)
     log = run(
         [sys.executable, str(DRIVES / "install.py"), str(zip_file)],
-        {**os.environ, **home.environment, "HTTPS_PROXY": "http://127.0.0.1:9"},
+        {**os.environ, **home.environment, **_NO_NETWORK},
     )
     assert "INSTALLED" in log, log
     return home
@@ -111,7 +113,7 @@ def install_in_program(zip_file: Path, folder: Path, blender: str) -> Home:
     """Install the zip as a user does it on the command line."""
     home = Home(folder, blender)
     command = [blender, "--command", "extension", "install-file", "-r", "user_default", "--enable"]
-    log = run([*command, str(zip_file)], {**os.environ, **home.environment})
+    log = run([*command, str(zip_file)], {**os.environ, **home.environment, **_NO_NETWORK})
     assert 'Installed "gltf_render_server"' in log, log
     return home
 
