@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import ipaddress
 import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from .addresses import is_loopback, parse_address
 from .errors import ForbiddenError, SettingsError, UnauthorizedError
 from .settings import ServerSettings
 
-__all__ = ["Access", "check_exposure", "is_loopback"]
+__all__ = ["Access", "check_exposure"]
 
 _ANY_HOST = "*"
 
@@ -86,15 +86,6 @@ def check_exposure(settings: ServerSettings) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach what listens on `host`."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return all(_address(entry[4][0]).is_loopback for entry in found)
-
-
 def _check_origin(origin: str | None, host: str) -> None:
     """Refuse a page of another site; a program sends no Origin."""
     if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
@@ -131,11 +122,7 @@ def _host_name(host: str) -> str:
 
 def _is_address(name: str) -> bool:
     try:
-        _address(name)
+        parse_address(name)
     except ValueError:
         return False
     return True
-
-
-def _address(text: str | int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return ipaddress.ip_address(str(text).partition("%")[0])

@@ -156,11 +156,18 @@ class RenderQueue:
     def run(self) -> None:
         """Render what is submitted until `close`, on the thread that owns the renderer."""
         while (job := self._next()) is not None:
-            self._render(job)
-            with self._changed:
-                self._running = None
-                self._rendered += 1
-                self._changed.notify_all()
+            self._finish(job)
+
+    def run_next(self) -> bool:
+        """Render one request if any waits, on the thread that owns the renderer; tell whether one did.
+
+        For a thread that has something else to do as well: the main thread of Blender with its window.
+        """
+        with self._changed:
+            self._running = job = self._waiting.popleft() if self._waiting else None
+        if job is not None:
+            self._finish(job)
+        return job is not None
 
     def close(self) -> None:
         """Take nothing more and give up what waits. The render in progress goes on; `run` ends after it."""
@@ -189,6 +196,13 @@ class RenderQueue:
             self._changed.wait_for(lambda: self._waiting or self.is_closed)
             self._running = self._waiting.popleft() if self._waiting else None
             return self._running
+
+    def _finish(self, job: _QueuedJob) -> None:
+        self._render(job)
+        with self._changed:
+            self._running = None
+            self._rendered += 1
+            self._changed.notify_all()
 
     def _render(self, job: _QueuedJob) -> None:
         queue_ms = job.waited_ms

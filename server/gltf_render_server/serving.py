@@ -100,6 +100,18 @@ class HttpServer:
         while self._has_unsent() and time.monotonic() < deadline_s:
             time.sleep(0.01)
 
+    def close(self, timeout_s: float) -> None:
+        """Close every connection and the port, and end the threads, in a process that goes on without."""
+        self._server.trigger.pull_trigger(self._close_connections)
+        self._thread.join(timeout_s)
+        self._server.task_dispatcher.shutdown(timeout=timeout_s)
+
+    def _close_connections(self) -> None:
+        """Leave the loop nothing to wait for; runs on its own thread."""
+        for channel in list(self._server.active_channels.values()):
+            channel.close()
+        self._server.close()
+
     def _has_unsent(self) -> bool:
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)

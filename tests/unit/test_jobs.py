@@ -122,3 +122,17 @@ def test_nothing_is_rendered_for_a_client_that_went_away(queue, renderer, pool):
     with pytest.raises(RequestError, match="went away"):
         gone.result(10)
     assert renderer.seen == [0]
+
+
+def test_one_at_a_time_on_a_thread_that_has_more_to_do(renderer, pool):
+    queue = RenderQueue(renderer, max_waiting=2)
+    renderer.gate.set()
+    assert not queue.run_next()
+    answers = [pool.submit(queue.submit, number) for number in (1, 2)]
+    wait_for(lambda: len(queue) == 2)
+    assert queue.run_next()
+    assert len(queue) == 1
+    assert not queue.is_rendering
+    assert queue.run_next()
+    assert all(answer.result(10) for answer in answers)
+    assert renderer.threads == {threading.get_ident()}

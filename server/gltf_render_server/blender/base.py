@@ -1,6 +1,6 @@
-"""What the server itself brings: an empty scene or the user's .blend, with the settings applied.
+"""What the server itself brings: an empty scene or the user's own, with the settings applied.
 
-Does not render. It is opened once, and again when a file that it was made from has changed.
+Does not render. It is opened once, and again when what it was made from has changed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..camera import BlenderCamera, blender_camera
-from ..errors import SettingsError, SettingsScriptError
+from ..errors import SettingsScriptError
 from ..protocol import Camera
 from ..settings import ServerSettings
 from . import compat, engines, lighting
 from .poses import client_to_blender, set_world_matrix
+from .sources import SceneSource
 
 __all__ = ["BaseScene"]
 
@@ -34,17 +35,21 @@ class BaseScene:
     Parameters
     ----------
     settings : ServerSettings
+    source : SceneSource
+        What it is made from.
 
     Attributes
     ----------
     colour : bpy.types.Scene
-        Renders colour; the user's own, where there is a .blend.
+        Renders colour; the user's own, where there is one.
     exact : bpy.types.Scene
         Renders depth and labels: the same objects, none of the settings.
     workshop : bpy.types.Scene
         Where the importer works, so that no unit scale, mode or selection of the user's can disturb it.
     camera, lens : bpy.types.Object, bpy.types.Camera
         The camera of all requests, and its data.
+    stand : bpy.types.Object
+        The camera's parent, at the origin; see `set_world_matrix`.
     is_empty : bool
         Whether there is nothing of the user's that the client's objects could stand beside.
     flat : bpy.types.Material
@@ -63,12 +68,14 @@ class BaseScene:
     workshop: bpy.types.Scene
     camera: bpy.types.Object
     lens: bpy.types.Camera
+    stand: bpy.types.Object
     is_empty: bool
     flat: bpy.types.Material
     free_pass_indices: list[int]
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, source: SceneSource) -> None:
         self._settings = settings
+        self._source = source
         self._made_from: object = None
         self._open()
 
@@ -86,8 +93,8 @@ class BaseScene:
             The .blend cannot be opened, or the script fails (`SettingsScriptError`); the next call tries
             again.
         """
-        sources = self._sources()
-        if sources == self._made_from:
+        stamp = self._source.stamp()
+        if stamp == self._made_from:
             return False
         self._made_from = None  # until all of it is there
         if not self._is_untouched:
@@ -95,7 +102,7 @@ class BaseScene:
         self._is_untouched = False
         _run_script(self._settings.bpy_settings_file)
         self._prepare()
-        self._made_from = sources
+        self._made_from = stamp
         return True
 
     def light(self, *, scene_brings_lights: bool) -> None:
@@ -136,19 +143,14 @@ class BaseScene:
         return camera
 
     def _open(self) -> None:
-        for scene in bpy.data.scenes:  # or what Cycles keeps would meet other scenes of the same names
-            scene.render.use_persistent_data = False
-        bpy.ops.wm.read_factory_settings(use_empty=True)
-        engines.choose_device(self._settings.device)
-        if self._settings.blend_file is not None:
-            _open_blend(self._settings.blend_file)
-        engines.apply_settings(bpy.context.scene, self._settings)
+        self._source.open()
+        engines.apply_settings(self._source.scene, self._settings, is_own=not self._source.has_user_scene)
         self._environment_file = lighting.find_environment(self._settings.environment)
         self._is_untouched = True
 
     def _prepare(self) -> None:
         """Add what the server needs beside the user's own, once all of the user's has run."""
-        self.colour = bpy.context.scene
+        self.colour = self._source.scene
         self.is_empty = not self.colour.objects
         taken = {item.pass_index for item in bpy.data.objects}
         self.free_pass_indices = [index for index in range(1, _LARGEST_PASS_INDEX + 1) if index not in taken]
@@ -156,13 +158,13 @@ class BaseScene:
         self.lens.type = "PERSP"
         self.lens.sensor_fit = "HORIZONTAL"
         self.camera = bpy.data.objects.new("Render Camera", self.lens)
-        self.camera.parent = bpy.data.objects.new("Render Camera Stand", None)
+        self.camera.parent = self.stand = bpy.data.objects.new("Render Camera Stand", None)
         self.flat = _flat_material()
         self.workshop = bpy.data.scenes.new("glTF Import")
         self.exact = _exact_scene(self.colour)
         for scene in (self.colour, self.exact):
             scene.collection.objects.link(self.camera)
-            scene.collection.objects.link(self.camera.parent)
+            scene.collection.objects.link(self.stand)
             scene.camera = self.camera
         for marker in self.colour.timeline_markers:
             marker.camera = None  # it would take the camera's place at its frame
@@ -170,26 +172,6 @@ class BaseScene:
         self._brings_light = lighting.brings_light(self.colour)
         self._uses_light_tree = self.colour.cycles.use_light_tree
         self._environment = self._environment_file and lighting.make_environment(self._environment_file)
-
-    def _sources(self) -> object:
-        """Return what tells whether a file has changed."""
-        files = (self._settings.blend_file, self._settings.bpy_settings_file)
-        return tuple(_stamp(file) for file in files if file is not None)
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _open_blend(path: Path) -> None:
-    try:
-        bpy.ops.wm.open_mainfile(filepath=os.fspath(path), load_ui=False, use_scripts=False)
-    except RuntimeError as error:
-        raise SettingsError(f"{path}: Blender cannot open it: {str(error).strip()}") from error
 
 
 def _run_script(path: Path | None) -> None:

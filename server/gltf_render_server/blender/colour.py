@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..camera import BlenderCamera
 from ..protocol import RenderRequest
 from ..stopwatch import Stopwatch
 from .base import BaseScene
@@ -45,6 +46,21 @@ class ColourStage:
         RenderError
             Blender cannot render it.
         """
+        camera = self.arrange(request, watch)
+        with rendered_colour(self._base.colour, camera, self._folder) as path:
+            watch.lap("render")
+            pixels = read_colour(path)
+        watch.lap("read")
+        return pixels
+
+    def arrange(self, request: RenderRequest, watch: Stopwatch) -> BlenderCamera:
+        """Show the client's scene, lit and seen as it would be rendered.
+
+        Raises
+        ------
+        SceneError
+            Blender cannot import the scene.
+        """
         scene, placements = request.scene, request.scene.placements
         placed = placements.primitive.tolist()
         self._parts.load(scene, placed)
@@ -56,8 +72,4 @@ class ColourStage:
         is_new = self.scene.show(Layout(meshes, lights=scene.light_sources), matrices)
         camera = self._base.aim(request.camera, to_blender @ scene.camera_to_world)
         watch.lap("import" if is_new else "update")
-        with rendered_colour(self._base.colour, camera, self._folder) as path:
-            watch.lap("render")
-            pixels = read_colour(path)
-        watch.lap("read")
-        return pixels
+        return camera

@@ -19,6 +19,7 @@ __all__ = [
     "choose_device",
     "describe_device",
     "engine_name",
+    "has_gpu",
     "make_exact",
     "may_persist",
     "rendered_view_layer",
@@ -91,9 +92,13 @@ def engine_name(scene: bpy.types.Scene) -> str:
     return names.get(scene.render.engine, scene.render.engine.lower())
 
 
-def apply_settings(scene: bpy.types.Scene, settings: ServerSettings) -> None:
+def has_gpu() -> bool:
+    """Whether Cycles may use anything but the CPU, as the preferences say."""
+    return _cycles_preferences().compute_device_type != "NONE"
+
+
+def apply_settings(scene: bpy.types.Scene, settings: ServerSettings, *, is_own: bool) -> None:
     """Give a scene of the server's own the default look, and any scene what was asked for explicitly."""
-    is_own = settings.blend_file is None
     if is_own or settings.engine is not None:
         scene.render.engine = compat.EEVEE if settings.engine == "eevee" else "CYCLES"
     if is_own or settings.quality is not None:
@@ -101,7 +106,6 @@ def apply_settings(scene: bpy.types.Scene, settings: ServerSettings) -> None:
     if is_own:
         _apply_defaults(scene)
     _apply_explicit(scene, settings)
-    scene.cycles.device = "GPU" if describe_device() != "CPU" else "CPU"
 
 
 def make_exact(scene: bpy.types.Scene) -> None:

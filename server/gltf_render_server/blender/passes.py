@@ -17,7 +17,7 @@ from ..camera import BlenderCamera
 from ..errors import RenderError
 from . import compat
 
-__all__ = ["ExactPass", "read_colour", "read_exact", "rendered_colour", "rendered_exact"]
+__all__ = ["ExactPass", "read_colour", "read_exact", "rendered_colour", "rendered_exact", "set_frame"]
 
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
 
@@ -93,21 +93,8 @@ def read_exact(path: Path) -> ExactPass:
     )
 
 
-@contextmanager
-def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
-    _set_frame(scene.render, camera)
-    scene.render.filepath = str(path)
-    try:
-        with compat.quiet():
-            bpy.ops.render.render(write_still=True, scene=scene.name)
-        yield path
-    except (RuntimeError, OSError) as error:
-        raise RenderError(f"Blender could not render: {str(error).strip()}") from error
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _set_frame(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
+def set_frame(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
+    """Set the canvas, and switch off what would change it."""
     render.resolution_x = camera.resolution_x
     render.resolution_y = camera.resolution_y
     render.resolution_percentage = 100
@@ -118,6 +105,20 @@ def _set_frame(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
     render.use_overwrite = True
     render.use_placeholder = False
     render.use_file_extension = False
+
+
+@contextmanager
+def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
+    set_frame(scene.render, camera)
+    scene.render.filepath = str(path)
+    try:
+        with compat.quiet():
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+        yield path
+    except (RuntimeError, OSError) as error:
+        raise RenderError(f"Blender could not render: {str(error).strip()}") from error
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _channel(channels: dict[str, NDArray[np.float32]], name: str) -> NDArray[np.float32]:

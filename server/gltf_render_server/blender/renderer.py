@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import bpy
 
@@ -20,6 +21,8 @@ from .base import BaseScene
 from .colour import ColourStage
 from .exact import ExactStage
 from .importing import Importer
+from .passes import set_frame
+from .sources import FileSource, SceneSource
 
 __all__ = ["BlenderRenderer"]
 
@@ -35,6 +38,8 @@ class BlenderRenderer:
     Parameters
     ----------
     settings : ServerSettings
+    source : SceneSource, optional
+        The scene that the client's objects join; by default the settings' .blend, or an empty one.
 
     Raises
     ------
@@ -42,8 +47,9 @@ class BlenderRenderer:
         The .blend, the device, the environment or another setting cannot be used.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._base = BaseScene(settings)
+    def __init__(self, settings: ServerSettings, source: SceneSource | None = None) -> None:
+        self._source = source or FileSource(settings)
+        self._base = BaseScene(settings, self._source)
         self.extensions = compat.importer_extensions()
         try:
             self._base.refresh()
@@ -52,10 +58,11 @@ class BlenderRenderer:
         self.info = RendererInfo(
             name="Blender",
             version=bpy.app.version_string,
-            engine=engines.engine_name(bpy.context.scene),
-            device=engines.describe_device(),
+            engine=engines.engine_name(self._source.scene),
+            device=self._source.device,
         )
-        self._scratch = ScratchFolder(Path(bpy.app.tempdir))
+        self._source.settle(())
+        self._scratch = ScratchFolder(*self._source.leftovers)
         self._stages: tuple[ColourStage, ExactStage] | None = None
 
     def render(self, request: RenderRequest) -> RenderedImage:
@@ -66,23 +73,51 @@ class BlenderRenderer:
         SettingsError
             The user's settings script failed, or the .blend is gone.
         """
-        colour, exact = self._current_stages()
+        is_colour = request.image_type is ImageType.COLOR
         watch = Stopwatch()
-        try:
-            if request.image_type is ImageType.COLOR:
+        with self._staged(is_colour=is_colour) as (colour, exact):
+            if is_colour:
                 pixels = colour.picture(request, watch)
             else:
                 pixels = _exact_image(exact, request, self._base.free_pass_indices, watch)
-        except RenderError:
-            colour.scene.forget_render()
-            exact.scene.forget_render()
-            raise
         size = request.camera
         return RenderedImage(pixels[: size.height, : size.width], watch.laps_ms)  # see `BlenderCamera`
+
+    @contextmanager
+    def arranged(self, request: RenderRequest) -> Iterator[bpy.types.Scene]:
+        """Show a request's scene as its colour would be rendered, for the length of a ``with`` block.
+
+        Raises
+        ------
+        SceneError
+            Blender cannot import the scene.
+        SettingsError
+            As for `render`.
+        """
+        with self._staged(is_colour=True) as (colour, _):
+            set_frame(self._base.colour.render, colour.arrange(request, Stopwatch()))
+            yield self._base.colour
 
     def close(self) -> None:
         """Remove the files of this renderer and of Blender's session."""
         self._scratch.remove()
+
+    @contextmanager
+    def _staged(self, *, is_colour: bool) -> Iterator[tuple[ColourStage, ExactStage]]:
+        """Open the stages; let the source come to rest at the end, whatever becomes of the request."""
+        shown: Sequence[bpy.types.ID] = ()
+        try:
+            colour, exact = self._current_stages()
+            try:
+                yield colour, exact
+            except RenderError:
+                colour.scene.forget_render()
+                exact.scene.forget_render()
+                raise
+            scene = colour.scene if is_colour else exact.scene
+            shown = (*scene.collections, scene.root, self._base.camera, self._base.stand)
+        finally:
+            self._source.settle(shown)
 
     def _current_stages(self) -> tuple[ColourStage, ExactStage]:
         if self._base.refresh() or self._stages is None:

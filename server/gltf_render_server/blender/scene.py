@@ -56,10 +56,20 @@ class ClientScene:
         self._parts = parts
         self._may_persist = engines.may_persist(target)
         self._layout: Layout | None = None
-        root = bpy.data.objects.new("glTF Client", None)
+        self._root = root = bpy.data.objects.new("glTF Client", None)
         target.collection.objects.link(root)
         self._meshes = _Row("glTF Client Mesh", target.collection, root)
         self._lights = _Row("glTF Client Light", target.collection, root)
+
+    @property
+    def collections(self) -> tuple[bpy.types.Collection, ...]:
+        """Where the objects are, but for the empty that is their parent."""
+        return (self._meshes.collection, self._lights.collection)
+
+    @property
+    def root(self) -> bpy.types.Object:
+        """The empty that is the parent of all."""
+        return self._root
 
     def show(self, layout: Layout, matrices: NDArray[np.float64]) -> bool:
         """Make the scene show these objects and no others.
@@ -104,8 +114,8 @@ class _Row:
     def __init__(self, name: str, parent: bpy.types.Collection, root: bpy.types.Object) -> None:
         self._name = name
         self._root = root
-        self._collection = bpy.data.collections.new(name)
-        parent.children.link(self._collection)
+        self.collection = bpy.data.collections.new(name)
+        parent.children.link(self.collection)
         self._items: list[bpy.types.Object] = []
         self._local = np.empty((0, 4, 4))
         self._world = np.empty((0, 4, 4))
@@ -139,5 +149,5 @@ class _Row:
     def _append(self, part: Part[Any]) -> None:
         item = bpy.data.objects.new(f"{self._name} {len(self._items)}", part.data)
         item.parent = self._root
-        self._collection.objects.link(item)
+        self.collection.objects.link(item)
         self._items.append(item)

@@ -1,0 +1,84 @@
+"""Buttons of the scene check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .scene_check import can_mend, find_trouble, mend, objects_of
+from .session import lists
+
+__all__ = ["CheckScene", "MendFinding", "SelectFinding"]
+
+_Result = set[Any]
+
+
+class CheckScene(bpy.types.Operator):
+    """Look for what in this scene would disturb serving it"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.check"
+    bl_label = "Check Scene"
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """List what is found."""
+        findings = lists().findings
+        findings.clear()
+        for trouble in find_trouble(context.scene):
+            finding = findings.add()
+            finding.text, finding.kind, finding.target = trouble.text, trouble.kind, trouble.target
+            finding.can_mend = can_mend(trouble.kind)
+            finding.can_select = bool(objects_of(context.scene, trouble.kind, trouble.target))
+        lists().checked = True
+        self.report({"INFO"}, f"{len(findings) or 'Nothing'} found that would disturb serving")
+        return {"FINISHED"}
+
+
+class SelectFinding(bpy.types.Operator):
+    """Select the objects that this is about"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.select_finding"
+    bl_label = "Select"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012  as Blender wants it
+
+    index: bpy.props.IntProperty(options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether objects can be selected."""
+        return context.mode == "OBJECT"
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Select them, and nothing else."""
+        finding = lists().findings[self.index]
+        here = context.view_layer.objects
+        found = [
+            item for item in objects_of(context.scene, finding.kind, finding.target) if item.name in here
+        ]
+        if not found:
+            self.report({"WARNING"}, "It is not in this view layer; check the scene again")
+            return {"CANCELLED"}
+        for item in here:
+            item.select_set(item in found)
+        here.active = found[0]
+        return {"FINISHED"}
+
+
+class MendFinding(bpy.types.Operator):
+    """Mend this, and check the scene again"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.mend_finding"
+    bl_label = "Mend"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012  as Blender wants it
+
+    index: bpy.props.IntProperty(options={"HIDDEN"})
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Mend it."""
+        finding = lists().findings[self.index]
+        try:
+            mend(context.scene, finding.kind, finding.target)
+        except KeyError:
+            self.report({"WARNING"}, f"{finding.target} is gone")
+        bpy.ops.gltf_render_server.check()
+        return {"FINISHED"}

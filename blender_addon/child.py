@@ -1,0 +1,92 @@
+"""The background server itself, as its own Blender runs it; `background` is its other end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from .events import Event, Failed, Ready, to_line
+from .gltf_render_server.access import check_exposure
+from .gltf_render_server.app import create_app
+from .gltf_render_server.backends import make_renderer
+from .gltf_render_server.errors import RenderServerError
+from .gltf_render_server.serving import HttpServer
+from .gltf_render_server.settings import ServerSettings
+from .gltf_render_server.shutdown import ShutdownWatch
+from .journal import Journal, WatchedQueue
+from .kept_requests import Shelf
+
+__all__ = ["run"]
+
+_NICENESS = 5  # Blender's window comes first
+
+
+def run(answers: BinaryIO) -> None:
+    """Serve until the parent says stop or is gone.
+
+    Parameters
+    ----------
+    answers : binary file
+        Where events go.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    tell = _teller(answers)
+    try:
+        _serve(ServerSettings.from_environment(), tell)
+    except RenderServerError as error:
+        tell(Failed(str(error)))
+        os._exit(2)  # sys.exit would leave Blender's own exit status at 0
+
+
+def _serve(settings: ServerSettings, tell: Callable[[Event], None]) -> None:
+    check_exposure(settings)
+    renderer = make_renderer(settings)
+    journal = Journal(tell, Shelf(Path(), 0))
+    queue = WatchedQueue(renderer, settings.max_queue, journal)
+    app = create_app(settings, queue)
+    journal.watch(app)
+    try:
+        server = HttpServer(app, settings)
+    except RenderServerError:
+        renderer.close()
+        raise
+    watch = ShutdownWatch(queue, server.drain, renderer.close)
+    threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
+    server.start()
+    info = renderer.info
+    tell(Ready(server.url, info.version, info.engine, info.device))
+    queue.run()
+    watch.wait()
+
+
+def _teller(answers: BinaryIO) -> Callable[[Event], None]:
+    """Return what writes events one after the other, whatever thread they come from."""
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock, contextlib.suppress(OSError):  # the parent may be gone
+            answers.write(to_line(event))
+            answers.flush()
+
+    return tell
+
+
+def _obey(journal: Journal) -> None:
+    """Do what the parent says; its silence, when the pipe closes, means the end as well."""
+    for line in sys.stdin.buffer:
+        command = json.loads(line)
+        if "keep" in command:
+            journal.shelf = Shelf(Path(command["folder"]), command["keep"])
+        if "stop" in command:
+            break
+    signal.raise_signal(signal.SIGTERM)

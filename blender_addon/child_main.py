@@ -1,0 +1,51 @@
+"""The script of the background server's Blender: ``blender -b --factory-startup -P child_main.py``.
+
+With factory settings no extension and no wheel is there, so the environment variable
+GLTF_RENDER_SERVER_PATHS holds the places where the parent finds its modules.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["PATHS", "main"]
+
+PATHS = "GLTF_RENDER_SERVER_PATHS"
+
+_PACKAGE = "gltf_render_server_extension"
+
+
+def main() -> None:
+    """Make this extension importable, then run the server."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what Blender prints is no event
+    sys.path.extend(path for path in json.loads(os.environ.pop(PATHS)) if path not in sys.path)
+    _load_extension(Path(__file__).resolve().parent)
+    events, wheels = (importlib.import_module(f"{_PACKAGE}.{name}") for name in ("events", "wheels"))
+    try:
+        child = importlib.import_module(f"{_PACKAGE}.child")
+    except ImportError as error:
+        answers.write(events.to_line(events.Failed(wheels.advice(error))))
+        answers.flush()
+        os._exit(2)
+    child.run(answers)
+
+
+def _load_extension(folder: Path) -> None:
+    """Import the extension from where it is, under a name of its own; it registers nothing by that."""
+    spec = importlib.util.spec_from_file_location(
+        _PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder} holds no extension")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_PACKAGE] = module
+    spec.loader.exec_module(module)
+
+
+if __name__ == "__main__":
+    main()

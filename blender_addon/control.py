@@ -1,0 +1,269 @@
+"""Starts, watches and stops the one server of this Blender; the only place that holds it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import bpy
+
+from .events import Answered, Ended, Event
+from .kept_requests import Shelf
+from .launch import StartError, blend_file, check_address, launch, save_scene
+from .options import PORT, server_options
+from .preferences import preferences
+from .session import lists, redraw, redraw_panels, scene_properties
+from .state import Phase, ServerState
+from .wheels import advice
+
+__all__ = ["Controller", "Server", "controller"]
+
+_STOP_S = 12.0  # the child gives a render 8 s, and its clients 2 s
+_RESTARTS = 3
+_MOST_LISTED = 100
+_RESTARTS_WITHIN_S = 120.0
+
+
+class Server(Protocol):
+    """A server in either place."""
+
+    tick_s: float
+
+    def work(self) -> None:
+        """Do what must be done on this Blender's main thread."""
+        ...
+
+    def events(self) -> list[Event]:
+        """Return what has happened since the last call; ends with `Ended`."""
+        ...
+
+    def keep_on(self, shelf: Shelf) -> None:
+        """Keep requests there from now on."""
+        ...
+
+    def stop(self) -> None:
+        """Begin to end."""
+        ...
+
+    def kill(self, grace_s: float = 0.0) -> None:
+        """End at the latest after `grace_s`, and leave nothing behind."""
+        ...
+
+
+class Controller:
+    """Owns the server, and keeps `state` up to date from a timer.
+
+    Attributes
+    ----------
+    state : ServerState
+    """
+
+    def __init__(self) -> None:
+        self.state = ServerState()
+        self._server: Server | None = None
+        self._options: dict[str, str] = {}
+        self._crashes_s: deque[float] = deque(maxlen=_RESTARTS)
+        self._stopping_s = 0.0
+        self._starts_again = False
+        self._shown_s = -1
+
+    def start(self) -> None:
+        """Start the server where the scene says.
+
+        Raises
+        ------
+        StartError
+        """
+        if self.state.is_on:
+            raise StartError("The server is running already")
+        self._end(0.0)
+        self.state.message = ""
+        self._crashes_s.clear()
+        try:
+            self._start()
+        except StartError as error:
+            self.state.failed(str(error))
+            raise
+        finally:
+            redraw()
+
+    def stop(self) -> None:
+        """Ask the server to end; it answers who waits first."""
+        self._starts_again = False
+        if self._server is not None:
+            self.state.phase = Phase.STOPPING
+            self._stopping_s = time.monotonic()
+            self._server.stop()
+        redraw()
+
+    def update(self) -> None:
+        """Hand the scene over as it is now; starts the server anew where its options have changed.
+
+        Raises
+        ------
+        StartError
+        """
+        if not (self.state.is_on and self.state.scene_time):
+            raise StartError("There is no background server to be updated")
+        if server_options(scene_properties(), preferences(), blend_file()) != self._options:
+            self.stop()
+            self._starts_again = True
+        else:
+            save_scene()
+            self.state.scene_time = _now()
+        redraw()
+
+    def tell(self, failure: str, note: str = "") -> None:
+        """Show a failure, or a note, in the panel and in the status bar."""
+        self.state.message, self.state.note = failure, note
+        redraw()
+
+    def shelf_changed(self) -> None:
+        """Tell the server where requests are kept, and read again what is there."""
+        if self._server is not None:
+            self._server.keep_on(preferences().shelf)
+        self.read_shelf()
+
+    def read_shelf(self) -> None:
+        """List what is kept."""
+        kept = lists().kept
+        kept.clear()
+        for request in preferences().shelf.newest(_MOST_LISTED):
+            entry = kept.add()
+            entry.folder, entry.label = str(request.folder), request.label
+            entry.failed = bool(request.message)
+
+    def tick(self) -> float | None:
+        """Do what there is to do on the main thread; return after how many seconds to do more, if ever."""
+        if self._server is None:
+            return None
+        self._server.work()
+        events = self._server.events()
+        for event in events:
+            self._apply(event)
+        if any(isinstance(event, Answered) and event.kept for event in events):
+            self.read_shelf()
+        if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
+            self._end(0.0)
+            self._stopped()
+        self._show(is_news=bool(events))
+        return None if self._server is None else self._server.tick_s
+
+    def shutdown(self) -> None:
+        """End the server and the timer, within a moment, and remove what was handed over."""
+        self._end(2.0)
+        self.state.stopped()
+        shutil.rmtree(blend_file().parent, ignore_errors=True)  # it may never have been made
+        if bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.unregister(_tick)
+
+    def _start(self) -> None:
+        properties, own = scene_properties(), preferences()
+        is_background = properties.mode == "BACKGROUND"
+        self._options = server_options(properties, own, blend_file() if is_background else None)
+        check_address(own)
+        if is_background:
+            save_scene()
+            self._server = launch(self._options)
+        else:
+            self._server = _start_in_window(self._options)
+        self._server.keep_on(own.shelf)
+        self.state.starting(_now() if is_background else "")
+        if not bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.register(_tick, persistent=True)
+
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, Ended):
+            self._ended(event)
+        else:
+            self.state.apply(event)
+
+    def _ended(self, event: Ended) -> None:
+        self._end(0.0)
+        if self.state.phase is Phase.STOPPING:
+            self._stopped()
+        elif self.state.phase is not Phase.FAILED:
+            self._recover(event)
+
+    def _stopped(self) -> None:
+        self.state.stopped()
+        if self._starts_again:
+            with suppress(StartError):  # the panel tells it
+                self.start()
+
+    def _recover(self, event: Ended) -> None:
+        """Start the server that has crashed again, unless it does nothing but crash."""
+        now_s = time.monotonic()
+        often = len(self._crashes_s) == _RESTARTS and now_s - self._crashes_s[0] < _RESTARTS_WITHIN_S
+        message = f"The background server crashed ({_cause(event)})"
+        if often or self.state.phase is Phase.STARTING:
+            last = event.log.strip().splitlines()[-1:] or ["it said nothing"]
+            self.state.failed(f"{message}: {last[0]}")
+            return
+        self._crashes_s.append(now_s)
+        scene_time = self.state.scene_time
+        try:
+            self._server = launch(self._options | self._same_address())
+        except StartError as error:
+            self.state.failed(str(error))
+            return
+        self._server.keep_on(preferences().shelf)
+        self.state.starting(scene_time)
+        self.state.message = f"{message} and was started again"
+
+    def _same_address(self) -> dict[str, str]:
+        """Return the option that gives clients the address again that they know."""
+        port = urlsplit(self.state.ready.url).port if self.state.ready else None
+        return {PORT: str(port)} if port else {}
+
+    def _end(self, grace_s: float) -> None:
+        if self._server is not None:
+            server, self._server = self._server, None
+            if grace_s:
+                server.stop()
+            server.kill(grace_s)
+
+    def _show(self, *, is_news: bool) -> None:
+        if is_news:
+            redraw()
+        elif self.state.uptime_s != self._shown_s:
+            self._shown_s = self.state.uptime_s
+            redraw_panels()
+
+
+controller = Controller()
+
+
+def _tick() -> float | None:
+    """Run by Blender's timer while there is a server; Blender knows a timer by its function's identity."""
+    return controller.tick()
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S")
+
+
+def _start_in_window(options: dict[str, str]) -> Server:
+    from .gltf_render_server.errors import SettingsError
+
+    try:
+        from .window import WindowServer
+
+        return WindowServer(options)
+    except ImportError as error:
+        raise StartError(advice(error)) from error
+    except SettingsError as error:
+        raise StartError(str(error)) from error
+
+
+def _cause(event: Ended) -> str:
+    if event.status >= 0:
+        return f"exit status {event.status}"
+    with suppress(ValueError):
+        return signal.Signals(-event.status).name
+    return f"signal {-event.status}"

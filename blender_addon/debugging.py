@@ -1,0 +1,208 @@
+"""Buttons for kept requests: to look at one in the scene, render it again, and hand it on."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy_extras.io_utils import ExportHelper
+
+from .control import controller
+from .kept_requests import KeptRequest, read_kept
+from .preferences import preferences
+from .session import lists
+
+__all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain", "stop_waiting"]
+
+_Result = set[Any]
+
+_COMPARISON = "Stored | Now"
+_POLL_S = 0.1
+
+
+class _OfKept:
+    """An operator for the selected request."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether a request is selected."""
+        return 0 <= lists().kept_index < len(lists().kept)
+
+    @property
+    def kept(self) -> KeptRequest:
+        """The selected request."""
+        return read_kept(Path(lists().kept[lists().kept_index].folder))
+
+
+class ImportKept(_OfKept, bpy.types.Operator):
+    """Bring the request into the scene as the server would see it: objects, camera, image size, light"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.import_kept"
+    bl_label = "Import into Scene"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012  as Blender wants it
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Import the request."""
+        from .kept_scene import import_into_scene
+
+        return _tried(self, lambda: import_into_scene(self.kept), "Imported")
+
+
+class RenderAgain(_OfKept, bpy.types.Operator):
+    """Send the request to the server again, and show the answer of now beside the stored one"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.render_again"
+    bl_label = "Render Again"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether there is a request, and a server for it."""
+        return super().poll(context) and bool(controller.state.url)
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Send the request; what comes is shown when it comes."""
+        _Repetition(self.kept).start()
+        self.report({"INFO"}, "Rendering again; the answer will be shown beside the stored one")
+        return {"FINISHED"}
+
+
+class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """Write the scene with the request's objects and camera, as the server would render it, to a .blend"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.export_blend"
+    bl_label = "Export .blend"
+    filename_ext = ".blend"
+
+    filter_glob: bpy.props.StringProperty(default="*.blend", options={"HIDDEN"})
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Write the file."""
+        from .kept_scene import write_blend
+
+        return _tried(self, lambda: write_blend(self.kept, self.filepath), f"Wrote {self.filepath}")
+
+
+class ExportFolder(_OfKept, bpy.types.Operator):
+    """Copy the request into a folder: the scene, the form and the answer, to send it from elsewhere"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.export_folder"
+    bl_label = "Export Folder"
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH")
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
+        """Ask where."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Copy the folder."""
+        source = self.kept.folder
+        target = Path(self.directory) / source.name
+        return _tried(self, lambda: shutil.copytree(source, target), f"Wrote {target}")
+
+
+class ClearKept(bpy.types.Operator):
+    """Delete all kept requests"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.clear_kept"
+    bl_label = "Delete All"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether there is any."""
+        return bool(lists().kept)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Delete them."""
+        preferences().shelf.clear()
+        controller.read_shelf()
+        return {"FINISHED"}
+
+
+class _Repetition:
+    """A request that is sent again from a thread, and waited for by a timer."""
+
+    def __init__(self, kept: KeptRequest) -> None:
+        self._kept = kept
+        self._answer = b""
+        self._error = ""
+        self._thread = threading.Thread(target=self._send, args=(_base_url(),), daemon=True)
+
+    def start(self) -> None:
+        """Send it."""
+        self._thread.start()
+        _waiting.add(self)
+        if not bpy.app.timers.is_registered(_show_answers):
+            bpy.app.timers.register(_show_answers, first_interval=_POLL_S, persistent=True)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is something to show."""
+        return not self._thread.is_alive()
+
+    def _send(self, url: str) -> None:
+        import requests
+
+        from .gltf_render_server.client import RenderClient, RenderClientError
+
+        try:
+            self._answer = RenderClient(url).post(self._kept.scene, self._kept.fields).body
+        except (RenderClientError, requests.RequestException, OSError) as error:
+            self._error = str(error)
+
+    def show(self) -> None:
+        """Show what came."""
+        from .comparison import difference, side_by_side
+        from .image_view import show_image
+
+        if self._error:
+            controller.tell(f"Render Again: {self._error}")
+            return
+        stored = self._kept.answer.read_bytes() if self._kept.answer else None
+        show_image(_COMPARISON, side_by_side(stored, self._answer))
+        controller.tell("", note=f"Render Again: {difference(stored, self._answer)}")
+
+
+_waiting: set[_Repetition] = set()
+
+
+def stop_waiting() -> None:
+    """Forget what was sent again."""
+    _waiting.clear()
+    if bpy.app.timers.is_registered(_show_answers):
+        bpy.app.timers.unregister(_show_answers)
+
+
+def _show_answers() -> float | None:
+    """Run by Blender's timer while an answer is waited for."""
+    for repetition in [repetition for repetition in _waiting if repetition.is_done]:
+        _waiting.discard(repetition)
+        repetition.show()
+    return _POLL_S if _waiting else None
+
+
+def _base_url() -> str:
+    """Return the server's address with its token, as a client would be given it."""
+    token = preferences().token.strip()
+    return controller.state.url.replace("://", f"://blender:{token}@") if token else controller.state.url
+
+
+def _tried(operator: bpy.types.Operator, action: Any, done: str) -> _Result:
+    """Do it, and say in plain words what became of it."""
+    from .gltf_render_server.errors import RenderServerError
+
+    try:
+        action()
+    except (RenderServerError, OSError, RuntimeError) as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    operator.report({"INFO"}, done)
+    return {"FINISHED"}

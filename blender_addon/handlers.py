@@ -1,0 +1,56 @@
+"""What must happen when the session changes under a server: files, undo, saving."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from .control import controller
+from .launch import StartError
+from .preferences import preferences
+from .session import lists
+
+__all__ = ["start_with_blender", "switch"]
+
+
+@persistent
+def _remove_guests(*_: Any) -> None:
+    """Keep what clients have sent out of saved files, and out of what undo brings back."""
+    import sys
+
+    # only what has been loaded can have left anything
+    module = sys.modules.get(f"{__package__}.gltf_render_server.blender.sources")
+    if module is not None:
+        module.remove_guests()
+
+
+@persistent
+def _after_load(*_: Any) -> None:
+    """Fill what a new file leaves empty."""
+    controller.read_shelf()
+    lists().checked = False
+
+
+def start_with_blender() -> None:
+    """Start the server if the preferences say so; for a timer, as no window is there before."""
+    if preferences().start_with_blender and not bpy.app.background:
+        with suppress(StartError):  # the panel tells it
+            controller.start()
+
+
+def switch(*, on: bool) -> None:
+    """Add or remove the handlers."""
+    handlers = bpy.app.handlers
+    places = {
+        _remove_guests: (handlers.save_pre, handlers.undo_post, handlers.redo_post),
+        _after_load: (handlers.load_post,),
+    }
+    for function, places_of_it in places.items():
+        for place in places_of_it:
+            if on:
+                place.append(function)
+            elif function in place:
+                place.remove(function)

@@ -1,0 +1,70 @@
+"""A kept request in the open session: the client's objects, camera and light, as the server sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+
+from .gltf_render_server.blender import BlenderRenderer
+from .gltf_render_server.blender.sources import GUESTS, SessionSource, adopt_guests
+from .gltf_render_server.gltf import parse_scene
+from .gltf_render_server.protocol import ImageType, RenderFields, RenderRequest
+from .kept_requests import KeptRequest
+from .session import main_window
+from .window import current_settings
+
+__all__ = ["import_into_scene", "write_blend"]
+
+_FRAME = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect_x", "pixel_aspect_y")
+
+
+def import_into_scene(kept: KeptRequest) -> None:
+    """Make the client's objects part of the open scene, and its camera, image size and light the scene's own.
+
+    Raises
+    ------
+    RenderServerError
+        The request is one that the server would refuse.
+    """
+    scene = main_window().scene
+    with _arranged(kept) as arranged:
+        scene.world = arranged.world
+        for name in _FRAME:
+            setattr(scene.render, name, getattr(arranged.render, name))
+    scene.camera = next(item for item in bpy.data.collections[GUESTS].objects if item.type == "CAMERA")
+    adopt_guests(f"Request {kept.label}")
+
+
+def write_blend(kept: KeptRequest, path: str) -> None:
+    """Write what the server would render, the open scene with the client's objects, to a .blend.
+
+    Raises
+    ------
+    RenderServerError
+        The request is one that the server would refuse.
+    OSError, RuntimeError
+        The file cannot be written.
+    """
+    with _arranged(kept) as arranged:
+        bpy.data.libraries.write(path, {arranged}, path_remap="ABSOLUTE", compress=True)
+
+
+@contextmanager
+def _arranged(kept: KeptRequest) -> Iterator[bpy.types.Scene]:
+    renderer = BlenderRenderer(current_settings(), SessionSource(lambda: main_window().scene))
+    try:
+        with renderer.arranged(_request(kept, renderer.extensions)) as scene:
+            yield scene
+    finally:
+        renderer.close()
+
+
+def _request(kept: KeptRequest, extensions: frozenset[str]) -> RenderRequest:
+    """Read a kept request again; whatever it asked for, its objects are shown in their colours."""
+    form = {name: [value] for name, value in kept.fields.items()}
+    fields = RenderFields.from_form(form, max_pixels=current_settings().max_pixels)
+    scene = parse_scene(kept.scene, extensions=extensions)
+    scene.digest(materials=True)
+    return RenderRequest(ImageType.COLOR, fields.camera, None, scene)

@@ -1,0 +1,116 @@
+"""Starting a server: whether its address may be used, the scene that it is given, and its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import bpy
+
+from . import child_main
+from .background import BackgroundServer
+from .gltf_render_server.addresses import is_loopback
+from .options import child_environment
+from .preferences import ServerPreferences
+from .session import main_window
+
+__all__ = ["StartError", "blend_file", "check_address", "launch", "save_scene"]
+
+
+class StartError(Exception):
+    """The server cannot start, for a reason that is told to who asked for it."""
+
+
+def check_address(own: ServerPreferences) -> None:
+    """Refuse an address that may not or cannot be listened on, before anything is started.
+
+    Raises
+    ------
+    StartError
+    """
+    if not is_loopback(own.host):
+        if not bpy.app.online_access:
+            raise StartError(
+                f"Host {own.host} reaches beyond this computer, which Blender must permit: Preferences > "
+                "System > Network > Allow Online Access"
+            )
+        if not own.token.strip():
+            raise StartError(
+                f"Host {own.host} lets other computers in: set a token in the add-on's preferences"
+            )
+    try:
+        family = socket.getaddrinfo(own.host, own.port, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((own.host, own.port), family=family).close()
+    except OSError as error:
+        raise StartError(
+            f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; "
+            "choose another in the add-on's preferences"
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Return the system's words, to which some Pythons add the address."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
+
+def launch(options: Mapping[str, str]) -> BackgroundServer:
+    """Start the background server's process.
+
+    Raises
+    ------
+    StartError
+    """
+    command = [bpy.app.binary_path, "-b", "--factory-startup", "--offline-mode", "-P", child_main.__file__]
+    file = blend_file()
+    environment = child_environment(options)
+    environment[child_main.PATHS] = json.dumps(sys.path)
+    # a Blender with factory settings knows no extension, and removes the wheels of all that it finds
+    environment["BLENDER_USER_RESOURCES"] = os.fspath(file.with_name("resources"))
+    try:
+        return BackgroundServer(command, environment, file.with_suffix(".log"))
+    except OSError as error:
+        raise StartError(f"The background server could not be started: {error}") from error
+
+
+def blend_file() -> Path:
+    """Return the file by which a scene is handed over."""
+    return Path(bpy.app.tempdir) / "gltf_render_server" / "scene.blend"
+
+
+def save_scene() -> None:
+    """Save a copy of the open scene; the server opens it with the next request.
+
+    Raises
+    ------
+    StartError
+        It cannot be written.
+    """
+    file = blend_file()
+    new = file.with_stem("new")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with bpy.context.temp_override(window=main_window()), _without_thumbnail():
+            bpy.ops.wm.save_as_mainfile(filepath=os.fspath(new), copy=True, check_existing=False)
+        new.replace(file)
+    except (OSError, RuntimeError) as error:
+        raise StartError(f"The scene could not be handed to the server: {error}") from error
+
+
+@contextmanager
+def _without_thumbnail() -> Iterator[None]:
+    """Keep Blender from rendering a picture for the file, which takes longer than all the rest."""
+    preferences = bpy.context.preferences
+    kept, was_dirty = preferences.filepaths.file_preview_type, preferences.is_dirty
+    preferences.filepaths.file_preview_type = "NONE"
+    try:
+        yield
+    finally:
+        preferences.filepaths.file_preview_type = kept
+        preferences.is_dirty = was_dirty

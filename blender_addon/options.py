@@ -1,0 +1,54 @@
+"""The choices made in Blender, as the options of the server; written as its environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from .preferences import ServerPreferences
+from .properties import ServerProperties
+
+__all__ = ["PORT", "child_environment", "server_options"]
+
+_PREFIX = "GLTF_RENDER_SERVER_"
+_AS_SCENE = "SCENE"
+
+PORT = f"{_PREFIX}PORT"
+"""The variable that names the port."""
+
+
+def server_options(
+    properties: ServerProperties, preferences: ServerPreferences, blend_file: Path | None
+) -> dict[str, str]:
+    """Return the environment variables that say what is to be served, and how.
+
+    Parameters
+    ----------
+    properties : ServerProperties
+        Of the scene.
+    preferences : ServerPreferences
+    blend_file : Path or None
+        None: the open scene is rendered, on the device that the preferences of Cycles name.
+    """
+    options = {
+        "HOST": preferences.host.strip(),
+        "TOKEN": preferences.token.strip(),
+        "UP_AXIS": properties.up_axis.lower(),
+        "ENGINE": _chosen(properties.engine),
+        "QUALITY": _chosen(properties.quality),
+        "ENVIRONMENT": _chosen(properties.environment),
+    }
+    if blend_file is not None:
+        options |= {"DEVICE": properties.device.lower(), "BLEND_FILE": str(blend_file)}
+    return {PORT: str(preferences.port)} | {_PREFIX + name: value for name, value in options.items() if value}
+
+
+def child_environment(options: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with these options and no others."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    return {**inherited, **options}
+
+
+def _chosen(identifier: str) -> str:
+    return "" if identifier == _AS_SCENE else identifier.lower()

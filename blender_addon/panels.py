@@ -1,0 +1,239 @@
+"""What is shown: panels in the 3D view's sidebar and the render properties, a word in the status bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import bpy
+
+from .control import controller
+from .events import Answered
+from .preferences import preferences
+from .session import lists
+from .state import Phase, ServerState
+
+__all__ = ["PANELS", "KeptList", "draw_status"]
+
+_ICONS = {
+    Phase.STOPPED: "PAUSE",
+    Phase.STARTING: "TIME",
+    Phase.RUNNING: "PLAY",
+    Phase.STOPPING: "TIME",
+    Phase.FAILED: "ERROR",
+}
+_LINE_CHARACTERS = 34  # of a sidebar of usual width
+_MOST_LINES = 8
+
+
+class KeptList(bpy.types.UIList):
+    """The kept requests, the newest first."""
+
+    bl_idname = "GLTF_RENDER_SERVER_UL_kept"
+
+    def draw_item(
+        self,
+        context: Any,
+        layout: Any,
+        data: Any,
+        item: Any,
+        icon: Any,
+        active_data: Any,
+        active_property: Any,
+        index: Any = 0,
+        flt_flag: Any = 0,
+    ) -> None:
+        """Draw a line."""
+        layout.label(text=item.label, icon="ERROR" if item.failed else "IMAGE_DATA")
+
+
+def draw_status(header: Any, context: bpy.types.Context) -> None:
+    """Say in the status bar what the server does."""
+    state = controller.state
+    if state.phase is Phase.STOPPED:
+        return
+    text = state.message if state.phase is Phase.FAILED else _status_text(state)
+    if state.phase is not Phase.FAILED and state.message:
+        text += f": last failure: {state.message}"
+    header.layout.separator_spacer()
+    header.layout.label(text=f"glTF Render Server: {text[:160]}", icon=_status_icon(state))
+
+
+class _Server:
+    """The main panel."""
+
+    bl_label = "glTF Render Server"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the switch, the state and the address."""
+        layout, state = self.layout, controller.state
+        _draw_switch(layout, state)
+        layout.label(text=_status_text(state), icon=_status_icon(state))
+        if state.message:
+            _draw_text(layout.box(), state.message, icon="ERROR")
+        if state.url:
+            _draw_address(layout, state)
+
+
+class _Options:
+    bl_label = "Rendering"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw how the scene is rendered."""
+        layout, own = self.layout, context.scene.gltf_render_server
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        column.enabled = not controller.state.is_on
+        column.prop(own, "mode")
+        for name in ("engine", "quality", "environment", "up_axis"):
+            layout.prop(own, name)
+        column = layout.column()
+        column.enabled = own.mode == "BACKGROUND"
+        column.prop(own, "device")
+        if controller.state.is_on and controller.state.scene_time:
+            layout.operator("gltf_render_server.update", icon="FILE_REFRESH")
+            layout.label(text=f"The server has the scene of {controller.state.scene_time}")
+
+
+class _Requests:
+    bl_label = "Requests"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw what is rendered, what waits and what was answered."""
+        layout, state = self.layout, controller.state
+        for index, asked in enumerate(list(state.waiting.values())[:_MOST_LINES]):
+            size = f"{asked.width} x {asked.height}"
+            text = f"{asked.image_type} {size} for {asked.client}"
+            layout.label(text=text, icon="RENDER_STILL" if not index else "TIME")
+        if len(state.waiting) > _MOST_LINES:
+            layout.label(text=f"and {len(state.waiting) - _MOST_LINES} more")
+        _draw_answered(layout, state.answered)
+
+
+class _Kept:
+    bl_label = "Kept Requests"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the list of kept requests and what can be done with one."""
+        layout, session = self.layout, lists()
+        layout.prop(preferences(), "keep_requests")
+        layout.template_list(KeptList.bl_idname, "", session, "kept", session, "kept_index", rows=3)
+        column = layout.column(align=True)
+        column.operator("gltf_render_server.import_kept", icon="IMPORT")
+        column.operator("gltf_render_server.render_again", icon="RENDER_STILL")
+        if controller.state.note:
+            _draw_text(column.box(), controller.state.note, icon="INFO")
+        row = column.row(align=True)
+        row.operator("gltf_render_server.export_blend", icon="FILE_BLEND")
+        row.operator("gltf_render_server.export_folder", icon="FILE_FOLDER")
+        layout.operator("gltf_render_server.clear_kept", icon="TRASH")
+
+
+class _Check:
+    bl_label = "Scene Check"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw what would disturb serving."""
+        layout, session = self.layout, lists()
+        layout.operator("gltf_render_server.check", icon="VIEWZOOM")
+        if session.checked and not session.findings:
+            layout.label(text="Nothing would disturb serving", icon="CHECKMARK")
+        for index, finding in enumerate(session.findings):
+            _draw_finding(layout.box(), index, finding)
+
+
+def _panels() -> list[type]:
+    """Return each panel twice: in the sidebar and in the render properties."""
+    places = {
+        "VIEW3D_PT": {"bl_space_type": "VIEW_3D", "bl_region_type": "UI", "bl_category": "glTF Server"},
+        "RENDER_PT": {
+            "bl_space_type": "PROPERTIES",
+            "bl_region_type": "WINDOW",
+            "bl_context": "render",
+        },
+    }
+    found = []
+    for prefix, place in places.items():
+        parent = f"{prefix}_gltf_render_server"
+        for part in (_Server, _Options, _Requests, _Kept, _Check):
+            name = parent if part is _Server else f"{parent}{part.__name__.lower()}"
+            below = {"bl_parent_id": parent} if part is not _Server else {}
+            closed = {"bl_options": {"DEFAULT_CLOSED"}} if not below and prefix == "RENDER_PT" else {}
+            found.append(type(name, (part, bpy.types.Panel), {"bl_idname": name, **place, **below, **closed}))
+    return found
+
+
+PANELS = _panels()
+
+
+def _draw_switch(layout: Any, state: ServerState) -> None:
+    row = layout.row()
+    row.scale_y = 1.4
+    if state.is_on:
+        row.operator("gltf_render_server.stop", icon="SNAP_FACE")
+    else:
+        row.enabled = state.phase is not Phase.STOPPING
+        row.operator("gltf_render_server.start", icon="PLAY")
+
+
+def _draw_address(layout: Any, state: ServerState) -> None:
+    row = layout.row(align=True)
+    row.operator("gltf_render_server.copy_address", text=state.url.removeprefix("http://"), icon="COPYDOWN")
+    row.operator("gltf_render_server.open_address", text="", icon="URL")
+    layout.label(text=f"Up for {_clock(state.uptime_s)}")
+    if state.ready is not None:
+        layout.label(text=f"Blender {state.ready.blender}, {state.ready.engine} on {state.ready.device}")
+
+
+def _draw_answered(layout: Any, answered: Iterable[Answered]) -> None:
+    answered = list(answered)
+    if not answered:
+        layout.label(text="No request has been answered yet")
+    for line in answered:
+        column = layout.column(align=True)
+        size = f" {line.width} x {line.height}" if line.width else ""
+        icon = "ERROR" if line.message else "CHECKMARK"
+        column.label(text=f"{line.image_type or 'request'}{size}, {line.seconds:.2f} s", icon=icon)
+        column.label(text=f"{line.status} to {line.client}", icon="BLANK1")
+
+
+def _draw_finding(box: Any, index: int, finding: Any) -> None:
+    _draw_text(box, finding.text, icon="INFO")
+    row = box.row(align=True)
+    if finding.can_select:
+        row.operator("gltf_render_server.select_finding", icon="RESTRICT_SELECT_OFF").index = index
+    if finding.can_mend:
+        row.operator("gltf_render_server.mend_finding", icon="MODIFIER").index = index
+
+
+def _draw_text(layout: Any, text: str, icon: str) -> None:
+    """Draw a text in as many lines as it takes; Blender would cut it."""
+    column = layout.column(align=True)
+    for number, line in enumerate(_lines(text)):
+        column.label(text=line, icon="BLANK1" if number else icon)
+
+
+def _lines(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, _LINE_CHARACTERS)[:_MOST_LINES] or [""]
+
+
+def _status_text(state: ServerState) -> str:
+    if not state.is_busy:
+        return str(state.phase)
+    waiting = len(state.waiting) - 1
+    return f"Rendering, {waiting} waiting" if waiting else "Rendering"
+
+
+def _status_icon(state: ServerState) -> str:
+    if state.is_busy:
+        return "RENDER_STILL"
+    return "ERROR" if state.message else _ICONS[state.phase]
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

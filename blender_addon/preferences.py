@@ -1,0 +1,95 @@
+"""What belongs to this computer and not to a .blend: the address, the token, what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .kept_requests import Shelf
+
+__all__ = ["ServerPreferences", "preferences"]
+
+
+def _keep_changed(_self: object, context: bpy.types.Context) -> None:
+    from .control import controller
+
+    controller.shelf_changed()
+
+
+class ServerPreferences(bpy.types.AddonPreferences):
+    """Edit > Preferences > Add-ons > glTF Render Server."""
+
+    bl_idname = __package__ or ""
+
+    host: bpy.props.StringProperty(
+        name="Host",
+        description="Address to listen on. 127.0.0.1 lets in programs on this computer only; 0.0.0.0 lets in "
+        "every computer that can reach this one, and needs a token and Blender's permission to go online",
+        default="127.0.0.1",
+    )
+    port: bpy.props.IntProperty(
+        name="Port",
+        description="Port to listen on; 0 takes any free one",
+        default=8000,
+        min=0,
+        max=65535,
+    )
+    token: bpy.props.StringProperty(
+        name="Token",
+        description="What a client must send with each request: Authorization: Bearer TOKEN, or as the "
+        "password in http://anything:TOKEN@host:port. Empty: none is asked for",
+        subtype="PASSWORD",
+    )
+    start_with_blender: bpy.props.BoolProperty(
+        name="Start with Blender",
+        description="Start the server whenever Blender starts",
+    )
+    keep_requests: bpy.props.BoolProperty(
+        name="Keep Requests",
+        description="Store each request with its answer, to look at it later; the newest ones only",
+        update=_keep_changed,
+    )
+    keep_count: bpy.props.IntProperty(
+        name="Keep",
+        description="How many of the last requests are kept while Keep Requests is on",
+        default=20,
+        min=1,
+        max=10_000,
+        update=_keep_changed,
+    )
+    keep_folder: bpy.props.StringProperty(
+        name="Folder",
+        description="Where requests are kept. Empty: a folder of this add-on beside Blender's settings",
+        subtype="DIR_PATH",
+        update=_keep_changed,
+    )
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where requests are kept, and how many."""
+        return Shelf(self._keep_path, self.keep_count if self.keep_requests else 0)
+
+    @property
+    def _keep_path(self) -> Path:
+        if self.keep_folder:
+            return Path(bpy.path.abspath(self.keep_folder))
+        return Path(bpy.utils.extension_path_user(__package__ or "", path="requests"))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Lay out the preferences."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "host")
+        layout.prop(self, "port")
+        layout.prop(self, "token")
+        layout.prop(self, "start_with_blender")
+        layout.separator()
+        layout.prop(self, "keep_requests")
+        layout.prop(self, "keep_count")
+        layout.prop(self, "keep_folder")
+
+
+def preferences() -> ServerPreferences:
+    """Return the add-on's preferences."""
+    return bpy.context.preferences.addons[__package__ or ""].preferences

@@ -1,0 +1,16 @@
+"""The modules that the extension brings as wheels, and what to say where they are missing."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["advice"]
+
+
+def advice(error: ImportError) -> str:
+    """Say in plain words what an import has failed for."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    return (
+        f"This Blender's Python {version} lacks what the server needs: {error}. The extension brings it for "
+        "Python 3.11 and 3.13, on Linux for 3.14, too: install the zip of this platform"
+    )

@@ -1,0 +1,140 @@
+"""The server in this Blender: requests render in the open session, one between two redraws."""
+
+from __future__ import annotations
+
+import queue
+
+import bpy
+
+from .events import Ended, Event, Ready
+from .gltf_render_server.access import check_exposure
+from .gltf_render_server.app import create_app
+from .gltf_render_server.blender import BlenderRenderer
+from .gltf_render_server.blender.sources import SessionSource, remove_guests
+from .gltf_render_server.protocol import RenderRequest
+from .gltf_render_server.renderer import RenderedImage
+from .gltf_render_server.serving import HttpServer
+from .gltf_render_server.settings import ServerSettings
+from .journal import Journal, WatchedQueue
+from .kept_requests import Shelf
+from .options import server_options
+from .preferences import preferences
+from .session import main_window, scene_properties
+
+__all__ = ["SessionRenderer", "WindowServer", "current_settings"]
+
+_DRAIN_S = 1.0
+_DRAGGING = ("TRANSFORM_OT_", "MESH_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "VIEW3D_OT_")
+"""Operators that hold on to the scene's data until the user lets go; those of add-ons may run for ever."""
+_JOBS = ("RENDER", "OBJECT_BAKE", "COMPOSITE")
+
+
+class SessionRenderer:
+    """Renders with the settings that the panel shows when a request's turn comes."""
+
+    def __init__(self) -> None:
+        self._settings = current_settings()
+        self._renderer = _renderer(self._settings)
+        self.info = self._renderer.info
+        self.extensions = self._renderer.extensions
+
+    def render(self, request: RenderRequest) -> RenderedImage:
+        """See `Renderer.render`."""
+        with bpy.context.temp_override(window=main_window()):
+            return self.current().render(request)
+
+    def current(self) -> BlenderRenderer:
+        """Return a renderer with the settings of now."""
+        settings = current_settings()
+        if settings != self._settings:
+            self.close()
+            self._renderer, self._settings = _renderer(settings), settings
+        return self._renderer
+
+    def close(self) -> None:
+        """See `Renderer.close`."""
+        self._renderer.close()
+
+
+class WindowServer:
+    """A `Server` that needs this Blender's main thread, again and again.
+
+    Parameters
+    ----------
+    options : dict of str to str
+        See `server_options`.
+
+    Raises
+    ------
+    SettingsError
+        It cannot start like that.
+    """
+
+    tick_s = 0.03
+
+    def __init__(self, options: dict[str, str]) -> None:
+        settings = ServerSettings.from_environment(options)
+        check_exposure(settings)
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._renderer = SessionRenderer()
+        self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0))
+        self._queue = WatchedQueue(self._renderer, settings.max_queue, self._journal)
+        app = create_app(settings, self._queue)
+        self._journal.watch(app)
+        try:
+            self._server = HttpServer(app, settings)
+        except Exception:
+            self._renderer.close()
+            raise
+        self._server.start()
+        info = self._renderer.info
+        self._events.put(Ready(self._server.url, info.version, info.engine, info.device))
+
+    def work(self) -> None:
+        """See `Server.work`: render what waits, one request at a time, when nothing else is under way."""
+        if not _is_occupied():
+            self._queue.run_next()
+
+    def events(self) -> list[Event]:
+        """See `Server.events`."""
+        found = []
+        while not self._events.empty():
+            found.append(self._events.get())
+        return found
+
+    def keep_on(self, shelf: Shelf) -> None:
+        """See `Server.keep_on`."""
+        self._journal.shelf = shelf
+
+    def stop(self) -> None:
+        """See `Server.stop`; done at once, as nothing is being rendered now."""
+        self._queue.close()
+        self._server.drain(_DRAIN_S)
+        self._events.put(Ended(0, ""))
+
+    def kill(self, grace_s: float = 0.0) -> None:
+        """See `Server.kill`."""
+        del grace_s
+        self._queue.close()
+        self._server.close(_DRAIN_S)
+        self._renderer.close()
+        remove_guests()
+
+
+def current_settings() -> ServerSettings:
+    """Return the settings that the panel shows, for the open scene."""
+    return ServerSettings.from_environment(server_options(scene_properties(), preferences(), None))
+
+
+def _is_occupied() -> bool:
+    """Whether the user is dragging something, or Blender renders or bakes for the user."""
+    dragged = any(
+        operator.bl_idname.startswith(_DRAGGING)
+        for window in bpy.context.window_manager.windows
+        for operator in window.modal_operators
+    )
+    return dragged or any(map(bpy.app.is_job_running, _JOBS))
+
+
+def _renderer(settings: ServerSettings) -> BlenderRenderer:
+    return BlenderRenderer(settings, SessionSource(lambda: main_window().scene))

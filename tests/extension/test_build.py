@@ -1,0 +1,77 @@
+"""The zips: complete, valid, and enough for an installation without a network."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+
+from gltf_render_server import __version__
+
+NATIVE = {"blake3", "markupsafe", "msgspec", "openexr", "pillow", "pybase64"}
+BROUGHT = [
+    "OpenEXR",
+    "PIL",
+    "blake3",
+    "flask",
+    "msgspec",
+    "prometheus_client",
+    "psutil",
+    "pybase64",
+    "waitress",
+]
+PLATFORM_TAGS = {"linux-x64": "manylinux", "windows-x64": "win_amd64", "macos-arm64": "macosx"}
+
+
+@pytest.fixture(params=list(PLATFORM_TAGS))
+def built(request, zips):
+    """A platform, and its zip, which Blender's own validation has passed."""
+    return request.param, zips[request.param]
+
+
+def manifest(file):
+    with zipfile.ZipFile(file) as archive:
+        return tomllib.loads(archive.read("blender_manifest.toml").decode())
+
+
+def test_manifest(built):
+    name, file = built
+    found = manifest(file)
+    assert (found["id"], found["name"]) == ("gltf_render_server", "glTF Render Server")
+    assert found["version"] == __version__
+    assert found["platforms"] == [name]
+    assert set(found["permissions"]) == {"network", "files"}
+
+
+def test_wheels_are_for_each_python_of_the_platform(built):
+    name, file = built
+    wheels = [wheel.removeprefix("./wheels/") for wheel in manifest(file)["wheels"]]
+    assert all(PLATFORM_TAGS[name] in wheel or wheel.endswith("-none-any.whl") for wheel in wheels)
+    pythons = ["cp311", "cp313"] + (["cp314"] if name == "linux-x64" else [])
+    for package in NATIVE:
+        found = sorted(re.findall(rf"{package}-[^-]+-(cp\d+)-", " ".join(wheels)))
+        assert found == pythons, package
+
+
+def test_holds_nothing_that_is_not_needed(built):
+    with zipfile.ZipFile(built[1]) as archive:
+        names = archive.namelist()
+    assert "gltf_render_server/app.py" in names
+    waste = ("__pycache__", "wheels/numpy", "wheels/requests", "wheels/pebble")
+    assert not [name for name in names if any(part in name for part in waste)]
+
+
+def test_wheels_bring_all_that_the_server_imports(package_home):
+    """Blender puts them before every other place, so that none of this environment's is used."""
+    wheels = next((package_home.folder / "extensions" / ".local").rglob("site-packages"))
+    script = (
+        f"import sys; sys.path.insert(0, {str(wheels)!r})\n"
+        "import gltf_render_server.app, gltf_render_server.serving, gltf_render_server.pool\n"
+        "import importlib\n"
+        f"brought = map(importlib.import_module, {BROUGHT!r})\n"
+        f"print([m.__name__ for m in brought if not m.__file__.startswith({str(wheels)!r})])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
