@@ -51,15 +51,18 @@ def test_400_requests_of_8_clients_survive_10_kills(pool, requests, truth):
     thread = threading.Thread(target=lambda: answers.extend(crowd.answers(pool.url, asked, clients=8)))
     thread.start()
     chance = random.Random(2)
-    kills = 0
-    while kills < 10 and thread.is_alive():
-        time.sleep(chance.uniform(0.3, 1.3))
-        worker = chance.choice(pool.client.health()["workers"])
-        if worker["state"] != "starting" and worker["pid"]:
-            os.kill(worker["pid"], signal.SIGKILL)
-            kills += 1
+    killed = set()
+    while len(killed) < 10 and thread.is_alive():
+        goal = len(answers) + chance.randrange(10, 35)
+        while len(answers) < goal and thread.is_alive():
+            time.sleep(0.01)
+        workers = [item["pid"] for item in pool.client.health()["workers"] if item["state"] != "starting"]
+        if victims := sorted(set(workers) - killed):
+            victim = chance.choice(victims)
+            os.kill(victim, signal.SIGKILL)
+            killed.add(victim)
     thread.join(300)
-    assert kills == 10
+    assert len(killed) == 10
     assert len(answers) == 400
     assert all(answer == truth[request] for answer, request in zip(answers, asked, strict=True))
     wait_until(lambda: states(pool) == ["idle", "idle"])

@@ -81,12 +81,16 @@ class FileSource:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self.has_user_scene = settings.blend_file is not None
-        self.leftovers = (Path(bpy.app.tempdir),)
 
     @property
     def scene(self) -> bpy.types.Scene:
         """See `SceneSource.scene`."""
         return bpy.context.scene
+
+    @property
+    def leftovers(self) -> tuple[Path, ...]:
+        """See `SceneSource.leftovers`; another after each opening."""
+        return (Path(bpy.app.tempdir),)
 
     @property
     def device(self) -> str:

@@ -76,7 +76,7 @@ def serve():
     yield from phase("Running")
     yield 0.5
     screenshot("running")
-    window().scene.cycles.samples = 300
+    window().scene.cycles.samples = 1500
     press("update")
     answer = Answer(FORMS / "color.json")
     yield from until(lambda: controller().state.is_busy)
