@@ -34,7 +34,6 @@ class SceneSource(Protocol):
     """
 
     has_user_scene: bool
-    leftovers: tuple[Path, ...]
 
     @property
     def scene(self) -> bpy.types.Scene:
@@ -44,6 +43,11 @@ class SceneSource(Protocol):
     @property
     def device(self) -> str:
         """What Cycles renders on."""
+        ...
+
+    @property
+    def leftovers(self) -> tuple[Path, ...]:
+        """What is to be removed at the end."""
         ...
 
     def stamp(self) -> object:
