@@ -29,8 +29,6 @@ class SceneSource(Protocol):
     ----------
     has_user_scene : bool
         Whether the scene is the user's, with settings that are to be respected.
-    leftovers : tuple of Path
-        Folders to be removed with the renderer.
     """
 
     has_user_scene: bool
@@ -47,7 +45,7 @@ class SceneSource(Protocol):
 
     @property
     def leftovers(self) -> tuple[Path, ...]:
-        """What is to be removed at the end."""
+        """Folders to be removed with the renderer."""
         ...
 
     def stamp(self) -> object:
