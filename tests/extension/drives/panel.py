@@ -77,6 +77,7 @@ def serve():
     yield 0.5
     screenshot("running")
     window().scene.cycles.samples = 1500
+    window().scene.cycles.use_adaptive_sampling = False
     press("update")
     answer = Answer(FORMS / "color.json")
     yield from until(lambda: controller().state.is_busy)
