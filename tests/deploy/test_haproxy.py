@@ -8,9 +8,9 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import requests
-from balancer import address, balancing, free_port, kill, needs_haproxy, port, wait_for
+from balancer import address, balancing, kill, needs_haproxy, port
 from drake_like import DrakeScene, box, look_at, sphere, translation
-from servers import running
+from servers import free_port, running, wait_for
 
 from gltf_render_server.client import RenderClient, form_fields
 from gltf_render_server.protocol import Camera, DepthRange, ImageType

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import crowd
 import psutil
 import pytest
 import requests as requests_library
+from servers import free_port, wait_for
 
 from gltf_render_server.client import RenderClient, RenderClientError
 
@@ -42,8 +42,7 @@ class Gunicorn:
 
 @contextmanager
 def gunicorn(*options, application="gltf_render_server.wsgi:app", cwd=None, env=None):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", "--timeout", "0", *options, "--bind", address, application]
     process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **SETTINGS, **(env or {})})
     server = Gunicorn(process, f"http://{address}")
@@ -57,19 +56,10 @@ def gunicorn(*options, application="gltf_render_server.wsgi:app", cwd=None, env=
         process.wait(60)
 
 
-def wait_for_more(answers, count):
-    goal = len(answers) + count
-    while len(answers) < goal:
-        time.sleep(0.05)
-
-
 def assert_nothing_left(processes, folder):
     _, alive = psutil.wait_procs(processes, timeout=20)
     assert not alive
-    deadline_s = time.monotonic() + 10
-    while left := [*folder.iterdir(), *files_in_memory(processes)]:
-        assert time.monotonic() < deadline_s, left
-        time.sleep(0.1)
+    wait_for(lambda: not [*folder.iterdir(), *files_in_memory(processes)], 10)
 
 
 def files_in_memory(processes):
@@ -86,7 +76,8 @@ def test_8_clients_while_it_reloads_and_renews(requests, truth, tmp_path):
         thread = threading.Thread(target=lambda: answers.extend(crowd.answers(server.url, asked, 8)))
         thread.start()
         for _ in range(2):
-            wait_for_more(answers, 20)
+            goal = len(answers) + 20
+            wait_for(lambda goal=goal: len(answers) >= goal, 300)
             seen.update(server.processes())
             server.process.send_signal(signal.SIGHUP)
         thread.join(300)
@@ -109,8 +100,7 @@ def test_ending_under_load_gives_no_wrong_answer(requests, truth, tmp_path, numb
 
     with gunicorn("--workers", "2", env={"TMPDIR": str(tmp_path)}) as server, ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(ask, request) for request in asked]
-        while sum(answer.done() for answer in answers) < 10:
-            time.sleep(0.05)
+        wait_for(lambda: sum(answer.done() for answer in answers) >= 10, 300)
         processes = server.processes()
         server.process.send_signal(number)
         server.process.wait(60)

@@ -11,7 +11,7 @@ import crowd
 import psutil
 import pytest
 import requests as requests_library
-from servers import running
+from servers import running, wait_for
 
 from gltf_render_server.client import RenderClientError, form_fields
 from gltf_render_server.protocol import Camera, DepthRange, ImageType
@@ -26,19 +26,12 @@ SLOW = Camera(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
 @pytest.fixture(scope="module")
 def pool():
     with running(*QUICK, "--workers", "2") as server:
-        wait_until(lambda: states(server) == ["idle", "idle"])
+        wait_for(lambda: states(server) == ["idle", "idle"], 60)
         yield server
 
 
 def states(server):
     return [worker["state"] for worker in server.client.health()["workers"]]
-
-
-def wait_until(condition, timeout_s=60):
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
 
 
 def restarts(server):
@@ -65,12 +58,12 @@ def test_400_requests_of_8_clients_survive_10_kills(pool, requests, truth):
     assert len(killed) == 10
     assert len(answers) == 400
     assert all(answer == truth[request] for answer, request in zip(answers, asked, strict=True))
-    wait_until(lambda: restarts(pool) == 10 and states(pool) == ["idle", "idle"])
+    wait_for(lambda: restarts(pool) == 10 and states(pool) == ["idle", "idle"], 60)
     assert pool.process.poll() is None
 
 
 def test_a_scene_goes_to_the_worker_that_has_it(pool, requests):
-    wait_until(lambda: states(pool) == ["idle", "idle"])
+    wait_for(lambda: states(pool) == ["idle", "idle"], 60)
     [first, other] = [request for request in requests if dict(request[1])["image_type"] == "depth"][::2][:2]
     client = pool.client
     for scene, form in (first, other):
@@ -81,10 +74,10 @@ def test_a_scene_goes_to_the_worker_that_has_it(pool, requests):
 
 
 def test_an_idle_worker_that_dies_is_replaced_before_it_is_needed(pool):
-    wait_until(lambda: states(pool) == ["idle", "idle"])
+    wait_for(lambda: states(pool) == ["idle", "idle"], 60)
     before = restarts(pool)
     os.kill(pool.client.health()["workers"][0]["pid"], signal.SIGKILL)
-    wait_until(lambda: restarts(pool) == before + 1 and states(pool) == ["idle", "idle"])
+    wait_for(lambda: restarts(pool) == before + 1 and states(pool) == ["idle", "idle"], 60)
 
 
 def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
@@ -92,7 +85,7 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
     script.write_text(HANGS_ON_SLOW)
     options = (*QUICK, "--workers", "2", "--render-timeout", "6", "--bpy-settings-file", str(script))
     with running(*options) as server:
-        wait_until(lambda: states(server) == ["idle", "idle"])
+        wait_for(lambda: states(server) == ["idle", "idle"], 60)
         failures, waits = [], []
 
         def hang():
@@ -103,7 +96,7 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
 
         thread = threading.Thread(target=hang)
         thread.start()
-        wait_until(lambda: "rendering" in states(server))
+        wait_for(lambda: "rendering" in states(server), 60)
         small = form_fields(ImageType.LABEL, Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0))
         while thread.is_alive():
             started_s = time.monotonic()
@@ -114,7 +107,7 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
         assert error.status == 504
         assert "longer than 6 s" in str(error)
         assert max(waits) < 5, waits
-        wait_until(lambda: states(server) == ["idle", "idle"])
+        wait_for(lambda: states(server) == ["idle", "idle"], 60)
         assert restarts(server) == 2
 
 
@@ -172,7 +165,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
     env = {"TMPDIR": str(tmp_path)}
     options = ("--workers", "2", "--samples", "4096", "--noise-threshold", "0")
     with running(*options, env=env) as server:
-        wait_until(lambda: states(server) == ["idle", "idle"])
+        wait_for(lambda: states(server) == ["idle", "idle"], 60)
         children = psutil.Process(server.process.pid).children(recursive=True)
         workers = [worker["pid"] for worker in server.client.health()["workers"]]
         outcome = []
@@ -185,7 +178,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
 
         thread = threading.Thread(target=ask, args=(server.client,))
         thread.start()
-        wait_until(lambda: "rendering" in states(server))
+        wait_for(lambda: "rendering" in states(server), 60)
         time.sleep(1)
         server.process.send_signal(number)
         assert server.process.wait(30) == -number
@@ -193,7 +186,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
         assert outcome
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
-        wait_until(lambda: not files_of(workers, tmp_path), 10)
+        wait_for(lambda: not files_of(workers, tmp_path), 10)
 
 
 def files_of(pids, folder):

@@ -1,12 +1,11 @@
 """``--debug``: the server starts anew when its code changes."""
 
 import shutil
-import socket
 import time
 
 import pytest
 import requests
-from servers import ROOT, running
+from servers import ROOT, free_port, running
 
 pytest.importorskip("vtkmodules", reason="the extra 'vtk' is not installed")
 
@@ -21,8 +20,7 @@ def version(server):
 def test_debug_starts_anew_when_the_code_changes(tmp_path):
     package = tmp_path / "gltf_render_server"
     shutil.copytree(ROOT / "server" / "gltf_render_server", package)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     with running("--debug", "--backend", "vtk", "--port", port, env={"PYTHONPATH": str(tmp_path)}) as server:
         assert version(server) != "7.7.7"
         deadline_s = time.monotonic() + 60

@@ -7,15 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
 import pytest
 import requests
-from servers import ROOT, Server
+from servers import ROOT, Server, free_port, wait_for
 
 from gltf_render_server.client import RenderClient
 
@@ -93,18 +92,6 @@ def address(server: Server) -> str:
 
 def port(server: Server) -> str:
     return server.url.rpartition(":")[2]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.005)
 
 
 def _split(text: str) -> tuple[str, int]:
