@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .events import Ended, Event, from_line
+from .events import Ended, Event, from_line, take_all
 from .kept_requests import Shelf
 
 __all__ = ["BackgroundServer"]
@@ -58,10 +58,7 @@ class BackgroundServer:
 
     def events(self) -> list[Event]:
         """Return what has been told since the last call."""
-        found = []
-        while not self._events.empty():
-            found.append(self._events.get())
-        return found
+        return take_all(self._events)
 
     def work(self) -> None:
         """See `Server.work`: nothing, all is done elsewhere."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import queue
 from dataclasses import asdict, dataclass
 
-__all__ = ["Answered", "Asked", "Ended", "Event", "Failed", "Ready", "from_line", "to_line"]
+__all__ = ["Answered", "Asked", "Ended", "Event", "Failed", "Ready", "from_line", "take_all", "to_line"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,14 @@ _KINDS: dict[str, type] = {kind.__name__: kind for kind in (Ready, Failed, Asked
 
 _SEPARATOR = b"\x1e"
 """Begins each event, as in a JSON text sequence (RFC 7464): Blender, too, writes to its standard output."""
+
+
+def take_all(events: queue.SimpleQueue[Event]) -> list[Event]:
+    """Take what has been put into a queue since the last call."""
+    found = []
+    while not events.empty():
+        found.append(events.get())
+    return found
 
 
 def to_line(event: Event) -> bytes:

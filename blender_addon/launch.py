@@ -14,7 +14,7 @@ import bpy
 
 from . import child_main
 from .background import BackgroundServer
-from .gltf_render_server.addresses import is_loopback
+from .gltf_render_server.addresses import is_loopback, listen
 from .options import child_environment
 from .preferences import ServerPreferences
 from .session import main_window
@@ -44,8 +44,7 @@ def check_address(own: ServerPreferences) -> None:
                 f"Host {own.host} lets other computers in: set a token in the add-on's preferences"
             )
     try:
-        family = socket.getaddrinfo(own.host, own.port, type=socket.SOCK_STREAM)[0][0]
-        socket.create_server((own.host, own.port), family=family).close()
+        listen(own.host, own.port).close()
     except OSError as error:
         raise StartError(
             f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; "

@@ -6,7 +6,7 @@ import queue
 
 import bpy
 
-from .events import Ended, Event, Ready
+from .events import Ended, Event, Ready, take_all
 from .gltf_render_server.access import check_exposure
 from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
@@ -97,10 +97,7 @@ class WindowServer:
 
     def events(self) -> list[Event]:
         """See `Server.events`."""
-        found = []
-        while not self._events.empty():
-            found.append(self._events.get())
-        return found
+        return take_all(self._events)
 
     def keep_on(self, shelf: Shelf) -> None:
         """See `Server.keep_on`."""

@@ -88,7 +88,7 @@ def check_exposure(settings: ServerSettings) -> None:
 
 def _check_origin(origin: str | None, host: str) -> None:
     """Refuse a page of another site; a program sends no Origin."""
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and origin.partition("://")[2].lower() != host.lower():
         raise ForbiddenError(f"Origin: pages of {origin[:100]!r} may not use this server")
 
 

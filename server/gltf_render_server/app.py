@@ -103,8 +103,9 @@ def _register_pages(app: flask.Flask, service: RenderService) -> None:
     @app.get(_HEALTH)
     @app.get(f"{_HEALTH}/ready")
     def health() -> flask.Response:
-        response = flask.jsonify(_health(service))
-        response.status_code = HTTPStatus.OK if _is_ready(service) else HTTPStatus.SERVICE_UNAVAILABLE
+        told = _health(service)
+        response = flask.jsonify(told)
+        response.status_code = HTTPStatus.OK if told["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
         return response
 
     @app.get(f"{_HEALTH}/live")
@@ -132,24 +133,20 @@ def _register_render(app: flask.Flask, settings: ServerSettings, service: Render
             return _image_response(encoded, stages)
 
 
-def _is_ready(service: RenderService) -> bool:
-    return not service.is_closed and any(
-        worker.state in (WorkerState.IDLE, WorkerState.RENDERING) for worker in service.workers()
-    )
-
-
 def _health(service: RenderService) -> dict[str, Any]:
     info = service.info
     workers = service.workers()
+    states = {worker.state for worker in workers}
+    is_ready = not service.is_closed and bool(states & {WorkerState.IDLE, WorkerState.RENDERING})
     return {
-        "status": "stopping" if service.is_closed else "ok" if _is_ready(service) else "starting",
+        "status": "stopping" if service.is_closed else "ok" if is_ready else "starting",
         "live": True,
-        "ready": _is_ready(service),
+        "ready": is_ready,
         "version": __version__,
         f"{info.name.lower()}_version": info.version,
         "engine": info.engine,
         "device": info.device,
-        "rendering": any(worker.state is WorkerState.RENDERING for worker in workers),
+        "rendering": WorkerState.RENDERING in states,
         "queue_length": len(service),
         "workers": [asdict(worker) for worker in workers],
     }

@@ -13,6 +13,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
+from .addresses import listen
 from .app import error_body
 from .errors import SettingsError
 from .settings import ServerSettings
@@ -119,8 +120,7 @@ class HttpServer:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
+        return listen(host, port)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; "

@@ -40,7 +40,9 @@ def test_pages_of_the_server_itself_may_ask():
     place("localhost:8000", "http://localhost:8000")
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:9000", "", "file://"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:9000", "", "file://", "http://["]
+)
 def test_foreign_pages(origin):
     with pytest.raises(ForbiddenError, match="Origin"):
         place("localhost:8000", origin)

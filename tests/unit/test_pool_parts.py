@@ -1,5 +1,3 @@
-import os
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +7,6 @@ import pytest
 from gltf_render_server.errors import QueueFullError, RenderError, ShuttingDownError
 from gltf_render_server.pool.assignment import Memory, PoolJob, choose
 from gltf_render_server.pool.board import Board
-from gltf_render_server.pool.cores import CoreShares, shares
 from gltf_render_server.pool.gpus import gpu_ids, pinned
 from gltf_render_server.renderer import RenderedImage
 
@@ -198,39 +195,3 @@ def test_gpus_are_taken_in_turn(tmp_path, monkeypatch):
     monkeypatch.setattr("gltf_render_server.pool.gpus._NVIDIA", tmp_path)
     assert gpu_ids((), {}) == ("0", "1")
     assert [pinned(("0", "1"), worker)["CUDA_VISIBLE_DEVICES"] for worker in range(3)] == ["0", "1", "0"]
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 12])
-def test_cores_are_shared_equally(count):
-    parts = shares(list(range(10, 18)), count)
-    assert len(parts) == count
-    sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
-    assert min(sizes) >= 1
-    assert {core for part in parts for core in part} == set(range(10, 18))
-
-
-def test_no_cores_no_shares():
-    assert shares([], 3) == []
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot tie threads to cores")
-def test_who_renders_alone_has_all_cores():
-    mine = os.sched_getaffinity(0)
-    cores = CoreShares()
-    with subprocess.Popen(["sleep", "60"]) as one, subprocess.Popen(["sleep", "60"]) as other:
-        try:
-            with cores.of(one.pid):
-                assert os.sched_getaffinity(one.pid) == mine
-                with cores.of(other.pid):
-                    both = os.sched_getaffinity(one.pid), os.sched_getaffinity(other.pid)
-                    assert both[0] | both[1] == mine
-                    assert len(mine) == 1 or not both[0] & both[1]
-                assert os.sched_getaffinity(one.pid) == mine
-                one.kill()
-                one.wait()
-                with cores.of(other.pid):  # one is gone by now
-                    pass
-        finally:
-            one.kill()
-            other.kill()

@@ -179,8 +179,8 @@ class _Writer:
         copy["doubleSided"] = True  # Drake culls nothing
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
-        if alpha_mode(item) != (copy.get("alphaMode") or "OPAQUE"):
-            copy["alphaMode"] = alpha_mode(item)
+        if (mode := alpha_mode(item)) != "OPAQUE":
+            copy["alphaMode"] = mode
         if factor and is_of_drakes_primitive(self._json["asset"], item):
             copy["pbrMetallicRoughness"] = {**pbr, "baseColorFactor": linear(factor)}
         self._extensions.update(copy.get("extensions") or ())

@@ -12,7 +12,6 @@ from ..service import WorkerState, WorkerStatus
 from ..settings import ServerSettings
 from .assignment import Memory, PoolJob
 from .board import Board
-from .cores import CoreShares
 from .process import WorkerProcess
 from .worker import Greeting
 
@@ -37,22 +36,15 @@ class Place:
     environment : mapping of str to str
         For its processes; see `WorkerProcess`.
     board : Board
-    cores : CoreShares
     """
 
     def __init__(
-        self,
-        number: int,
-        settings: ServerSettings,
-        environment: Mapping[str, str],
-        board: Board,
-        cores: CoreShares,
+        self, number: int, settings: ServerSettings, environment: Mapping[str, str], board: Board
     ) -> None:
         self._number = number
         self._settings = settings
         self._environment = environment
         self._board = board
-        self._cores = cores
         self._process = self._new_process()
         self._successor: WorkerProcess | None = None
         self._memory = Memory()
@@ -116,8 +108,7 @@ class Place:
             self._board.finish(job)
             return
         try:
-            with self._cores.of(self._process.pid):
-                image = self._process.render(job.packed)
+            image = self._process.render(job.packed)
         except (WorkerLostError, RenderTimeoutError) as error:
             self._let_another_try(job, error)
             self._lose(error)

@@ -10,7 +10,6 @@ from ..service import WorkerStatus
 from ..settings import ServerSettings
 from .assignment import PoolJob
 from .board import Board
-from .cores import CoreShares
 from .gpus import gpu_ids, pinned
 from .place import Place
 
@@ -33,10 +32,8 @@ class RenderPool:
     def __init__(self, settings: ServerSettings) -> None:
         self._board = Board(settings.max_queue, settings.workers)
         gpus = gpu_ids(settings.gpus)
-        cores = CoreShares()
         self._places = [
-            Place(number, settings, pinned(gpus, number), self._board, cores)
-            for number in range(settings.workers)
+            Place(number, settings, pinned(gpus, number), self._board) for number in range(settings.workers)
         ]
         try:
             self._greeting = self._places[0].greeting()

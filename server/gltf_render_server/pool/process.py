@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import signal
 import threading
@@ -22,8 +21,6 @@ from . import worker
 from .worker import Greeting
 
 __all__ = ["WorkerProcess"]
-
-_logger = logging.getLogger(__name__)
 
 _EXIT_STATUS_OF_KILLED = (-9, -15)  # SIGKILL, SIGTERM; Windows does not know the first
 _LOOK_S = 0.25  # between two looks at the memory of a worker that renders
