@@ -176,14 +176,54 @@ def test_only_the_colours_of_drakes_primitives_are_converted(material, generator
     assert label_colours(scene) == [(128, 0, 255)], "labels are never converted"
 
 
-def test_materials_are_double_sided_and_translucent_ones_blend():
-    [material] = written(with_material({"pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 0.5]}}))[
-        "materials"
-    ]
-    assert material["doubleSided"] is True
-    assert material["alphaMode"] == "BLEND"
-    kept = {"alphaMode": "MASK", "pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 0.5]}}
-    assert written(with_material(kept))["materials"][0]["alphaMode"] == "MASK"
+GLASS = {"baseColorFactor": [1, 1, 1, 0.5], "metallicFactor": 0, "roughnessFactor": 1}
+
+
+@pytest.mark.parametrize("generator", ["VTK", "Drake glTF merger"])
+@pytest.mark.parametrize("texture", [{}, {"baseColorTexture": {"index": 0}}], ids=["plain", "textured"])
+def test_what_drake_means_to_be_seen_through_is(generator, texture):
+    pictures = {"textures": [{"source": 0}], "images": [{"uri": picture()}]} if texture else {}
+    material = {"pbrMetallicRoughness": {**GLASS, **texture}}
+    [written_material] = written(with_material(material, asset=by(generator), **pictures))["materials"]
+    assert written_material["doubleSided"] is True
+    assert written_material["alphaMode"] == "BLEND"
+
+
+@pytest.mark.parametrize(
+    ("generator", "material", "expected"),
+    [
+        (None, {"pbrMetallicRoughness": GLASS}, None),
+        ("Khronos glTF Blender I/O v4.5.48", {"pbrMetallicRoughness": GLASS}, None),
+        ("VTK", {"pbrMetallicRoughness": {**GLASS, "metallicFactor": 0.5}}, None),
+        ("VTK", {"pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 0.5]}}, None),
+        ("VTK", {"pbrMetallicRoughness": GLASS, "name": "merged"}, None),
+        ("VTK", {"pbrMetallicRoughness": GLASS, "alphaMode": "OPAQUE"}, "OPAQUE"),
+        (None, {"pbrMetallicRoughness": GLASS, "alphaMode": "BLEND"}, "BLEND"),
+        (None, {"pbrMetallicRoughness": GLASS, "alphaMode": "MASK"}, "MASK"),
+    ],
+)
+def test_anything_else_without_an_alpha_mode_is_opaque(generator, material, expected):
+    scene = with_material(material, asset=by(generator))
+    assert written(scene)["materials"][0].get("alphaMode") == expected
+
+
+def by(generator):
+    return {"version": "2.0"} if generator is None else {"version": "2.0", "generator": generator}
+
+
+@pytest.mark.parametrize(("generator", "is_smoothed"), [("VTK", True), ("Other", False), (None, False)])
+def test_only_what_drake_writes_without_normals_is_smoothed(generator, is_smoothed):
+    scene = with_material({}, asset=by(generator))
+    assert [primitive.is_smoothed for primitive in scene.primitives] == [is_smoothed]
+
+
+def test_what_is_shaded_otherwise_has_another_digest():
+    drakes, others = (with_material({}, asset=by(generator)) for generator in ("VTK", "Other"))
+    assert drakes.shapes == others.shapes
+    assert drakes.surfaces[0].mesh != others.surfaces[0].mesh
+    see_through = {"pbrMetallicRoughness": GLASS}
+    drakes, others = (with_material(see_through, asset=by(name)) for name in ("VTK", "Other"))
+    assert drakes.surfaces[0].material != others.surfaces[0].material
 
 
 def test_geometry_alone_brings_nothing_else():

@@ -107,7 +107,7 @@ class Importer:
             meshes = {index: _mesh_part(found, index, scene.primitives[index]) for index in primitives}
             lamps = {index: found["grs_light", index] for index in lights}
             for index, part in meshes.items():
-                if primitives[index] is not Detail.SHAPE and not scene.primitives[index].has_normals:
+                if primitives[index] is not Detail.SHAPE and scene.primitives[index].is_smoothed:
                     _smooth(part.data)
             _check_images(part.data for part in meshes.values())
             kept = {part.data for part in (*meshes.values(), *lamps.values())}
@@ -203,7 +203,7 @@ def _is_decoded(mesh: bpy.types.Mesh, primitive: Primitive) -> bool:
 
 
 def _smooth(mesh: bpy.types.Mesh) -> None:
-    """Shade round what is round: the client's primitives come without normals and with split vertices."""
+    """Shade round what is round: Drake's primitives come without normals and with split vertices."""
     welded = bmesh.new()
     try:
         welded.from_mesh(mesh)

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from . import schema
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
-from .materials import copy_material, is_of_drakes_primitive
+from .materials import alpha_mode, copy_material, is_of_drakes_primitive
 from .writer import Detail
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class _Digester:
             None if source.indices is None else self._accessor(source.indices),
             [self._attributes(target, detail) for target in source.targets or ()],
             primitive.weights,
+            primitive.is_smoothed and detail is not Detail.SHAPE,
             self._draco(source, detail) if primitive.is_compressed else None,
         )
 
@@ -149,7 +150,8 @@ class _Digester:
         item = self._json["materials"][index]
         content = copy_material(item, self._replace_texture)
         content.pop("name", None)
-        return [content, is_of_drakes_primitive(self._json["asset"], item)]
+        asset = self._json["asset"]
+        return [content, is_of_drakes_primitive(asset, item), alpha_mode(asset, item)]
 
     def _replace_texture(self, _: str, reference: dict[str, Any]) -> None:
         index = reference["index"]

@@ -18,6 +18,7 @@ from .checks import check_geometry, check_indices, is_compressed
 from .digests import Digest, Surface, light_digests, shape_digests, surface_digests
 from .extensions import INSTANCING, LIGHTS
 from .graph import Graph, check_reach, nearest_rigid, trs_matrices
+from .materials import DRAKE_GENERATORS
 from .repair import repair_draco, repair_json
 from .resources import check_images, check_views, decode_buffers, read_values
 
@@ -42,6 +43,9 @@ class Primitive:
         Its place in the document, ``$.meshes[mesh].primitives[number]``.
     material : int or None
     has_normals : bool
+    is_smoothed : bool
+        Whether it is shaded round where its faces meet at less than 30 degrees: Drake writes no normals.
+        Anything else that has none is shaded flat, as glTF asks.
     is_compressed : bool
         Whether only the importer can read its geometry.
     weights : tuple of float
@@ -52,6 +56,7 @@ class Primitive:
     number: int
     material: int | None
     has_normals: bool
+    is_smoothed: bool = False
     is_compressed: bool = False
     weights: tuple[float, ...] = ()
 
@@ -292,12 +297,14 @@ def _placements(
 
 
 def _surfaces(document: schema.Document, node: int, mesh: int) -> Iterator[Primitive]:
+    is_drakes = document.asset.generator in DRAKE_GENERATORS
     for number, primitive in enumerate(document.meshes[mesh].primitives):
         if primitive.mode >= _FIRST_SURFACE_MODE and "POSITION" in primitive.attributes:
             has_normals = "NORMAL" in primitive.attributes
             is_packed = is_compressed(document, primitive)
             weights = _weights(document, node, mesh, primitive)
-            yield Primitive(mesh, number, primitive.material, has_normals, is_packed, weights)
+            is_smoothed = is_drakes and not has_normals
+            yield Primitive(mesh, number, primitive.material, has_normals, is_smoothed, is_packed, weights)
 
 
 def _weights(

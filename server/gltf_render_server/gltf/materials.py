@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["alpha_mode", "copy_material", "holds_colour", "is_of_drakes_primitive", "linear"]
+__all__ = [
+    "DRAKE_GENERATORS",
+    "alpha_mode",
+    "copy_material",
+    "holds_colour",
+    "is_of_drakes_primitive",
+    "linear",
+]
 
-_DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
+DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
+"""What Drake calls itself: its own exporter, and that with glTF files merged in."""
+
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
 _COLOUR_TEXTURES = {
     "baseColorTexture",
@@ -21,10 +30,13 @@ _COLOUR_TEXTURES = {
 Json = dict[str, Any]
 
 
-def alpha_mode(material: Json) -> str:
+def alpha_mode(asset: Json, material: Json) -> str:
     """Return a material's alpha mode; Drake writes none for what is meant to be seen through."""
-    factor = (material.get("pbrMetallicRoughness") or {}).get("baseColorFactor")
-    return material.get("alphaMode") or ("BLEND" if factor and factor[3] < 1 else "OPAQUE")
+    mode = material.get("alphaMode")
+    if mode is not None or not _is_of_drakes_exporter(asset, material):
+        return mode or "OPAQUE"
+    factor = material["pbrMetallicRoughness"]["baseColorFactor"]
+    return "BLEND" if factor and factor[3] < 1 else "OPAQUE"
 
 
 def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -> Any:
@@ -59,17 +71,23 @@ def is_of_drakes_primitive(asset: Json, material: Json) -> bool:
     values unchanged into ``baseColorFactor``, which glTF defines as linear: taken as such, every colour comes
     out washed out. Materials of merged files are the work of other exporters, and are left alone.
     """
-    pbr = material.get("pbrMetallicRoughness") or {}
-    return (
-        asset.get("generator") in _DRAKE_GENERATORS
-        and set(material) == {"pbrMetallicRoughness"}
-        and set(pbr) == _DRAKE_PBR
-        and pbr["metallicFactor"] == 0
-        and pbr["roughnessFactor"] == 1
-    )
+    has_texture = "baseColorTexture" in (material.get("pbrMetallicRoughness") or {})
+    return not has_texture and _is_of_drakes_exporter(asset, material)
 
 
 def linear(rgba: Sequence[float]) -> list[float]:
     """Convert sRGB to linear light (IEC 61966-2-1); alpha stays."""
     channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
     return [*channels, rgba[3]]
+
+
+def _is_of_drakes_exporter(asset: Json, material: Json) -> bool:
+    """Tell whether Drake's own exporter wrote a material, of one colour or with a texture on it."""
+    pbr = material.get("pbrMetallicRoughness") or {}
+    return (
+        asset.get("generator") in DRAKE_GENERATORS
+        and set(material) == {"pbrMetallicRoughness"}
+        and set(pbr) - {"baseColorTexture"} == _DRAKE_PBR
+        and pbr["metallicFactor"] == 0
+        and pbr["roughnessFactor"] == 1
+    )

@@ -179,7 +179,7 @@ class _Writer:
         copy["doubleSided"] = True  # Drake culls nothing
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
-        if (mode := alpha_mode(item)) != "OPAQUE":
+        if (mode := alpha_mode(self._json["asset"], item)) != "OPAQUE":
             copy["alphaMode"] = mode
         if factor and is_of_drakes_primitive(self._json["asset"], item):
             copy["pbrMetallicRoughness"] = {**pbr, "baseColorFactor": linear(factor)}

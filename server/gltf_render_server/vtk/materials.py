@@ -85,7 +85,7 @@ def read_look(scene: Scene, material: int | None) -> Look:
     names = ("baseColorTexture", "metallicRoughnessTexture", "emissiveTexture")
     found = {name: pbr.get(name) or source.get(name) for name in names}
     references = {name: reference for name, reference in found.items() if reference}
-    mode = alpha_mode(source)
+    mode = alpha_mode(scene.json["asset"], source)
     first = next(iter(references.values()), {})
     return Look(
         base_colour=_base_colour(scene, source, pbr),

@@ -62,7 +62,7 @@ def readable(primitive: Primitive) -> Primitive:
 
 
 def read_surface(scene: Scene, primitive: Primitive, texcoord: int) -> SurfaceMesh:
-    """Read a primitive with one of its sets of texture coordinates; shade round what is round.
+    """Read a primitive with one of its sets of texture coordinates.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def read_surface(scene: Scene, primitive: Primitive, texcoord: int) -> SurfaceMe
         normals = read_attribute(scene, primitive, "NORMAL")[used]
     else:
         used, compact = corners.reshape(-1), np.arange(corners.size)
-        normals = _smooth_normals(points, corners)
+        normals = (_smooth_normals if primitive.is_smoothed else _flat_normals)(points, corners)
     own_corners = compact.astype(np.int32).reshape(-1, 3)
     return SurfaceMesh(points[used], normals, texcoords[used], colours[used], own_corners)
 
@@ -92,10 +92,18 @@ def _optional(
     return read_attribute(scene, primitive, name) if name in attributes else otherwise
 
 
+def _flat_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return a normal for each corner, (3 m, 3): that of its face."""
+    a, b, c = (points[corners[:, corner]].astype(float) for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-300)
+    return np.repeat(normals, 3, axis=0).astype(np.float32)
+
+
 def _smooth_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> NDArray[np.float32]:
     """Return a normal for each corner, (3 m, 3), smooth where faces meet at less than 30 degrees.
 
-    Drake's own primitives come without normals and with split vertices, which are welded first.
+    Drake's own primitives come with split vertices, which are welded first.
     """
     step = _WELD_DISTANCE * float(np.ptp(points, axis=0).max()) or 1.0
     _, first, welded = np.unique(np.round(points / step), axis=0, return_index=True, return_inverse=True)
