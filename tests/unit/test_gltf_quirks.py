@@ -182,7 +182,7 @@ GLASS = {"baseColorFactor": [1, 1, 1, 0.5], "metallicFactor": 0, "roughnessFacto
 @pytest.mark.parametrize("generator", ["VTK", "Drake glTF merger"])
 @pytest.mark.parametrize("texture", [{}, {"baseColorTexture": {"index": 0}}], ids=["plain", "textured"])
 def test_what_drake_means_to_be_seen_through_is(generator, texture):
-    pictures = {"textures": [{"source": 0}], "images": [{"uri": picture()}]} if texture else {}
+    pictures = {"textures": [{"source": 0}], "images": [{"uri": data_uri(picture("PNG"))}]} if texture else {}
     material = {"pbrMetallicRoughness": {**GLASS, **texture}}
     [written_material] = written(with_material(material, asset=by(generator), **pictures))["materials"]
     assert written_material["doubleSided"] is True
