@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..camera import BlenderCamera, blender_camera
 from ..errors import SettingsScriptError
+from ..gltf import Scene
 from ..protocol import Camera
 from ..settings import ServerSettings
 from . import compat, engines, lighting
@@ -113,6 +114,10 @@ class BaseScene:
             self.colour.world = self._environment
         else:
             self.colour.world = self._own_world
+
+    def is_metered(self, scene: Scene) -> bool:
+        """Whether the exposure of a picture is chosen for it: where all its light is the client's own."""
+        return bool(scene.lights) and not self._brings_light and self._settings.exposure is None
 
     def from_client(self, camera_to_world: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the transform from a client's world to Blender's; see `client_to_blender`."""

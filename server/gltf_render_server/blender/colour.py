@@ -13,7 +13,7 @@ from ..stopwatch import Stopwatch
 from .base import BaseScene
 from .importing import Importer
 from .parts import Surfaces
-from .passes import read_colour, rendered_colour
+from .passes import metered_colour, read_colour, rendered_colour
 from .scene import ClientScene, Layout
 
 __all__ = ["ColourStage"]
@@ -47,7 +47,8 @@ class ColourStage:
             Blender cannot render it.
         """
         camera = self.arrange(request, watch)
-        with rendered_colour(self._base.colour, camera, self._folder) as path:
+        rendered = metered_colour if self._base.is_metered(request.scene) else rendered_colour
+        with rendered(self._base.colour, camera, self._folder) as path:
             watch.lap("render")
             pixels = read_colour(path)
         watch.lap("read")

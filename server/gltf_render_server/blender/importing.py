@@ -1,10 +1,10 @@
-"""Blender's glTF importer: a document in, its meshes and lights out, and nothing else left behind."""
+"""Blender's glTF importer: a document in, its meshes out, and nothing else left behind."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -56,14 +56,13 @@ class Imported:
 
     Attributes
     ----------
-    meshes, lights : dict of int to Part
-        By index into ``scene.primitives`` and ``scene.lights``.
+    meshes : dict of int to Part
+        By index into ``scene.primitives``.
     shared : set of bpy.types.ID
         The materials and images that the meshes use; for `remove_unused`, once these are removed.
     """
 
     meshes: dict[int, Part[bpy.types.Mesh]]
-    lights: dict[int, Part[bpy.types.Light]]
     shared: set[bpy.types.ID]
 
 
@@ -81,7 +80,7 @@ class Importer:
         self._workshop = workshop
         self._file = folder / "scene.gltf"
 
-    def run(self, scene: Scene, primitives: Mapping[int, Detail], lights: Sequence[int] = ()) -> Imported:
+    def run(self, scene: Scene, primitives: Mapping[int, Detail]) -> Imported:
         """Import parts of a scene, and check what came of them.
 
         Parameters
@@ -89,15 +88,13 @@ class Importer:
         scene : Scene
         primitives : mapping of int to Detail
             Indices into ``scene.primitives``.
-        lights : sequence of int
-            Indices into ``scene.lights``.
 
         Raises
         ------
         SceneError
             Blender cannot import it; nothing of it is left.
         """
-        document = import_document(scene, primitives, lights=lights)
+        document = import_document(scene, primitives)
         before = set(bpy.data.user_map())
         kept: set[bpy.types.ID] = set()
         try:
@@ -105,15 +102,14 @@ class Importer:
             _share_images(set(bpy.data.images) - before)
             found = _parts(self._workshop)
             meshes = {index: _mesh_part(found, index, scene.primitives[index]) for index in primitives}
-            lamps = {index: found["grs_light", index] for index in lights}
             for index, part in meshes.items():
                 if primitives[index] is not Detail.SHAPE and scene.primitives[index].is_smoothed:
                     _smooth(part.data)
             _check_images(part.data for part in meshes.values())
-            kept = {part.data for part in (*meshes.values(), *lamps.values())}
+            kept = {part.data for part in meshes.values()}
         finally:
             shared = _clean_up(before, kept)
-        return Imported(meshes, lamps, shared)
+        return Imported(meshes, shared)
 
     def _import(self, document: bytes) -> None:
         try:
@@ -168,20 +164,17 @@ def _share_images(images: Iterable[Any]) -> None:
                 image.user_remap(first)
 
 
-def _parts(workshop: bpy.types.Scene) -> dict[tuple[str, int], Part[Any]]:
+def _parts(workshop: bpy.types.Scene) -> dict[int, Part[Any]]:
     return {
-        (key, item[key]): Part[Any](item.data, _FROM_Y_UP @ np.array(item.matrix_basis))
+        item["grs_primitive"]: Part[Any](item.data, _FROM_Y_UP @ np.array(item.matrix_basis))
         for item in workshop.objects
-        for key in ("grs_primitive", "grs_light")
-        if key in item
+        if "grs_primitive" in item
     }
 
 
-def _mesh_part(
-    found: Mapping[tuple[str, int], Part[Any]], index: int, primitive: Primitive
-) -> Part[bpy.types.Mesh]:
+def _mesh_part(found: Mapping[int, Part[Any]], index: int, primitive: Primitive) -> Part[bpy.types.Mesh]:
     """Return a primitive's part; the importer leaves out, or empty, what it cannot decode."""
-    part = found.get(("grs_primitive", index))
+    part = found.get(index)
     if part is None or not _is_decoded(part.data, primitive):
         where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
         raise SceneError("Blender cannot decode its geometry", where)

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import bpy
 import numpy as np
 
-from ..gltf import Detail, Digest, Scene, Surface, Triangles, read_triangles
+from ..gltf import Detail, Digest, Scene, Surface, Triangles, read_light, read_triangles
 from .importing import Importer, Part, remove_unused
+from .lamps import make_light
 
 __all__ = ["PartKey", "Parts", "Shapes", "Surfaces"]
 
@@ -103,19 +104,22 @@ class Surfaces:
         """See `Parts.load`."""
         keys = {scene.surfaces[index]: index for index in primitives}
         missing = {key: index for key, index in keys.items() if key not in self._meshes}
-        lights = {key: index for index, key in enumerate(scene.light_sources) if key not in self._lights}
-        if not missing and not lights:
-            return
+        if missing:
+            self._import(scene, missing)
+        for index, key in enumerate(scene.light_sources):
+            if key not in self._lights:
+                self._lights[key] = make_light(read_light(scene, index), scene.light_scale)
+
+    def _import(self, scene: Scene, missing: Mapping[Surface, int]) -> None:
         meshes = {key.mesh: part for key, part in self._meshes.items()}
         materials = {key.material: _material(part) for key, part in self._meshes.items()}
         details = _details(missing, meshes.keys(), materials.keys())
-        imported = self._importer.run(scene, details, list(lights.values()))
+        imported = self._importer.run(scene, details)
         for index, part in imported.meshes.items():
             meshes.setdefault(scene.surfaces[index].mesh, part)
             materials.setdefault(scene.surfaces[index].material, _material(part))
         for key in missing:
             self._meshes[key] = _with_material(meshes[key.mesh], materials[key.material])
-        self._lights |= {key: imported.lights[index] for key, index in lights.items()}
         bpy.data.batch_remove([part.data for part in imported.meshes.values()])
         self._shared = remove_unused(self._shared | imported.shared)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -15,9 +16,18 @@ from PIL import Image
 
 from ..camera import BlenderCamera
 from ..errors import RenderError
+from ..metering import metered_stops
 from . import compat
 
-__all__ = ["ExactPass", "read_colour", "read_exact", "rendered_colour", "rendered_exact", "set_frame"]
+__all__ = [
+    "ExactPass",
+    "metered_colour",
+    "read_colour",
+    "read_exact",
+    "rendered_colour",
+    "rendered_exact",
+    "set_frame",
+]
 
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
 
@@ -55,14 +65,33 @@ def rendered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path)
     RenderError
         It could not be rendered, or read in the block.
     """
-    image = scene.render.image_settings
-    compat.set_image_format(image, "PNG")
-    image.color_mode = "RGBA" if scene.render.film_transparent else "RGB"
-    image.color_depth = "8"
-    image.compression = 0
-    image.color_management = "FOLLOW_SCENE"
+    _write_png(scene)
     with _rendered(scene, camera, folder / "colour.png") as path:
         yield path
+
+
+@contextmanager
+def metered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
+    """Render as `rendered_colour`, exposed as `metered_stops` says on top of the scene's own exposure."""
+    image: Any = scene.render.image_settings
+    compat.set_image_format(image, "OPEN_EXR")
+    image.color_mode = "RGBA" if scene.render.film_transparent else "RGB"
+    image.color_depth = "32"
+    image.exr_codec = "NONE"
+    view, path = scene.view_settings, folder / "colour.png"
+    own_exposure = view.exposure
+    with _rendered(scene, camera, folder / "linear.exr") as linear:
+        stops = metered_stops(_read_linear(linear) * np.float32(2**own_exposure))
+        _write_png(scene)
+        try:
+            view.exposure = own_exposure + stops
+            next(item for item in bpy.data.images if item.type == "RENDER_RESULT").save_render(
+                str(path), scene=scene
+            )
+            yield path
+        finally:
+            view.exposure = own_exposure
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -84,8 +113,7 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
 
 def read_exact(path: Path) -> ExactPass:
     """Read what `rendered_exact` wrote."""
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
+    channels = _read_channels(path)
     depth = _channel(channels, "Depth.Z")
     return ExactPass(
         depth=np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth),
@@ -107,6 +135,21 @@ def set_frame(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
     render.use_file_extension = False
 
 
+def _write_png(scene: bpy.types.Scene) -> None:
+    image = scene.render.image_settings
+    compat.set_image_format(image, "PNG")
+    image.color_mode = "RGBA" if scene.render.film_transparent else "RGB"
+    image.color_depth = "8"
+    image.compression = 0
+    image.color_management = "FOLLOW_SCENE"
+
+
+def _read_linear(path: Path) -> NDArray[np.float32]:
+    """Return (resolution_y, resolution_x, 3) float32, scene-referred."""
+    channels = _read_channels(path)
+    return np.stack([channels[name] for name in "RGB"], -1)
+
+
 @contextmanager
 def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
     set_frame(scene.render, camera)
@@ -119,6 +162,11 @@ def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iter
         raise RenderError(f"Blender could not render: {str(error).strip()}") from error
     finally:
         path.unlink(missing_ok=True)
+
+
+def _read_channels(path: Path) -> dict[str, NDArray[np.float32]]:
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        return {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
 
 
 def _channel(channels: dict[str, NDArray[np.float32]], name: str) -> NDArray[np.float32]:

@@ -7,12 +7,14 @@ from .digests import Digest, Surface
 from .document import LightPlacement, Placements, Primitive, Scene, parse_scene
 from .geometry import Triangles, read_attribute, read_corners, read_triangles
 from .labels import label_colours, warn_of_unlabelled
+from .lights import Light, read_light
 from .resources import read_image
 from .writer import Detail, import_document
 
 __all__ = [
     "Detail",
     "Digest",
+    "Light",
     "LightPlacement",
     "Placements",
     "Primitive",
@@ -25,6 +27,7 @@ __all__ = [
     "read_attribute",
     "read_corners",
     "read_image",
+    "read_light",
     "read_triangles",
     "warn_of_unlabelled",
 ]

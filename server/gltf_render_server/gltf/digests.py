@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from blake3 import blake3
 
 from . import schema
-from .extensions import BASISU, DRACO, LIGHTS, WEBP
+from .extensions import BASISU, DRACO, WEBP
+from .lights import read_light
 from .materials import alpha_mode, copy_material, is_of_drakes_primitive
 from .writer import Detail
 
@@ -52,9 +54,9 @@ def surface_digests(scene: Scene) -> tuple[Surface, ...]:
 
 
 def light_digests(scene: Scene) -> tuple[Digest, ...]:
-    """Digest each of ``scene.lights``, wherever it stands."""
-    digester = _Digester(scene)
-    return tuple(digester.light(placement.light) for placement in scene.lights)
+    """Digest what is shown of each of ``scene.lights``, wherever it stands."""
+    scale = scene.light_scale
+    return tuple(_digest(astuple(read_light(scene, index)), scale) for index in range(len(scene.lights)))
 
 
 def _digest(*parts: object) -> Digest:
@@ -93,10 +95,6 @@ class _Digester:
             ("material", index, has_colours),
             lambda: _digest(has_colours, None if index is None else self._material_content(index)),
         )
-
-    def light(self, index: int) -> Digest:
-        source = self._json["extensions"][LIGHTS]["lights"][index]
-        return _digest({key: value for key, value in source.items() if key not in ("extras", "name")})
 
     def _once(self, key: Hashable, digest: Callable[[], Digest]) -> Digest:
         found = self._known.get(key)

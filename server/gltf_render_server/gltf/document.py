@@ -16,6 +16,7 @@ from ..errors import SceneError
 from . import schema
 from .checks import check_geometry, check_indices, is_compressed
 from .digests import Digest, Surface, light_digests, shape_digests, surface_digests
+from .exposure import light_scale
 from .extensions import INSTANCING, LIGHTS
 from .graph import Graph, check_reach, nearest_rigid, trs_matrices
 from .materials import DRAKE_GENERATORS
@@ -89,7 +90,7 @@ class LightPlacement:
     light : int
         Index into the document's lights.
     matrix : (4, 4) float64
-        Column vectors, light to world; it shines along -z.
+        Column vectors, light to world, rigid; it shines along -z.
     """
 
     light: int
@@ -147,6 +148,11 @@ class Scene:
     def light_sources(self) -> tuple[Digest, ...]:
         """For each of `lights`, what it sheds."""
         return light_digests(self)
+
+    @cached_property
+    def light_scale(self) -> float:
+        """What the intensities of `lights` are multiplied by."""
+        return light_scale(self)
 
 
 def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
@@ -373,7 +379,7 @@ def _lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tup
         light = _member(extension, "light")
         if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):
             _check_light(lights[light], f"$.extensions.{LIGHTS}.lights[{light}]")
-            placed.append(LightPlacement(light, graph.world[index]))
+            placed.append(LightPlacement(light, graph.rigid(index)))
         else:
             warnings.append(f"nodes[{index}]: its light is not there; dropped")
     return tuple(placed)

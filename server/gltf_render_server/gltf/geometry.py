@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import schema
-from .document import Primitive, Scene
 from .resources import read_accessor, read_values
+
+if TYPE_CHECKING:
+    from .document import Primitive, Scene
 
 __all__ = ["Triangles", "read_attribute", "read_corners", "read_triangles"]
 

@@ -35,6 +35,8 @@ class Graph:
 
     order: tuple[int, ...]
     world: Matrices
+    _nodes: Sequence[schema.Node]
+    _parents: Sequence[int | None]
 
     @classmethod
     def from_document(cls, document: schema.Document) -> Graph:
@@ -59,7 +61,20 @@ class Graph:
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
                     world[level] = world[above] @ local[level]
         check_reach(world[order], [f"$.nodes[{index}]" for index in order])
-        return cls(tuple(sorted(order)), world)
+        return cls(tuple(sorted(order)), world, document.nodes, parents)
+
+    def rigid(self, node: int) -> Matrices:
+        """Return where a node stands, (4, 4), turned by the rotations above it: no scale has a say.
+
+        Each transform is taken apart by itself, so that none is sheared by what stands above it.
+        """
+        matrix = np.eye(4)
+        above: int | None = node
+        while above is not None:
+            matrix[:3, :3] = _rotation(self._nodes[above]) @ matrix[:3, :3]
+            above = self._parents[above]
+        matrix[:3, 3] = self.world[node, :3, 3]
+        return matrix
 
 
 def check_reach(matrices: Matrices, places: Sequence[str]) -> None:
@@ -128,6 +143,20 @@ def trs_matrices(translation: Matrices, rotation: Matrices, scale: Matrices) -> 
     matrices[:, :3, 3] = translation
     matrices[:, 3, 3] = 1.0
     return matrices
+
+
+def _rotation(node: schema.Node) -> Matrices:
+    """Return the rotation of a node, or next to its matrix, (3, 3); a mirror leaves the z axis in place."""
+    if node.matrix is None:
+        quaternion = np.array([node.rotation or (0, 0, 0, 1)], float)
+        unit = np.array([[1.0, 1.0, 1.0]])
+        return trs_matrices(0 * unit, quaternion / np.linalg.norm(quaternion), unit)[0, :3, :3]
+    matrix = np.reshape(node.matrix, (4, 4)).T[:3, :3]
+    if np.linalg.det(matrix) < 0:
+        matrix = matrix * (-1.0, 1.0, 1.0)
+    left, _, right = np.linalg.svd(matrix)
+    left[:, -1] *= np.sign(np.linalg.det(left @ right))  # what is flat has two sides to choose from
+    return left @ right
 
 
 def _parents(nodes: Sequence[schema.Node]) -> list[int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import msgspec
 import pybase64
 
 from ..errors import SceneError
-from .extensions import BASISU, DRACO, LIGHTS, WEBP
+from .extensions import BASISU, DRACO, WEBP
 from .materials import alpha_mode, copy_material, holds_colour, is_of_drakes_primitive, linear
 
 if TYPE_CHECKING:
@@ -40,26 +40,23 @@ class Detail(Enum):
         return not attribute.startswith(_UNUSED_ATTRIBUTES)
 
 
-def import_document(scene: Scene, primitives: Mapping[int, Detail], *, lights: Sequence[int] = ()) -> bytes:
-    """Write a glTF document with one root node for each asked part, without a transform.
+def import_document(scene: Scene, primitives: Mapping[int, Detail]) -> bytes:
+    """Write a glTF document with one root node for each asked primitive, without a transform.
 
-    Node extras say which part it is: ``grs_primitive`` is the index into ``scene.primitives``, ``grs_light``
-    that into ``scene.lights``.
+    The node's extras say which one it is: ``grs_primitive`` is the index into ``scene.primitives``.
 
     Parameters
     ----------
     scene : Scene
     primitives : mapping of int to Detail
         Indices into ``scene.primitives``.
-    lights : sequence of int
-        Indices into ``scene.lights``.
 
     Raises
     ------
     SceneError
         A texture of an asked material has no image that can be read.
     """
-    return msgspec.json.encode(_Writer(scene).write(primitives, lights))
+    return msgspec.json.encode(_Writer(scene).write(primitives))
 
 
 class _Writer:
@@ -82,13 +79,9 @@ class _Writer:
             "samplers": lambda _, item: _kept(item, "magFilter", "minFilter", "wrapS", "wrapT"),
         }
 
-    def write(self, primitives: Mapping[int, Detail], lights: Sequence[int]) -> Json:
+    def write(self, primitives: Mapping[int, Detail]) -> Json:
         nodes = [self._node(index, detail) for index, detail in primitives.items()]
         document: Json = {"asset": {"version": "2.0"}, "scene": 0}
-        if lights:
-            nodes += [self._light_node(number) for number in lights]
-            source = self._json["extensions"][LIGHTS]["lights"]
-            document["extensions"] = {LIGHTS: {"lights": [_without_extras(light) for light in source]}}
         document |= {"scenes": [{"nodes": list(range(len(nodes)))}], "nodes": nodes, **self._out}
         document["extensionsUsed"] = sorted(self._extensions)
         required = set(self._scene.source.extensions_required)
@@ -120,11 +113,6 @@ class _Writer:
         meshes = self._out.setdefault("meshes", [])
         meshes.append(copy)
         return {"mesh": len(meshes) - 1, "extras": {"grs_primitive": index}}
-
-    def _light_node(self, number: int) -> Json:
-        self._extensions.add(LIGHTS)
-        light = {"light": self._scene.lights[number].light}
-        return {"extensions": {LIGHTS: light}, "extras": {"grs_light": number}}
 
     def _primitive(self, item: Json, detail: Detail, *, is_compressed: bool) -> Json:
         copy = _kept(item, "mode")
@@ -214,11 +202,6 @@ class _Writer:
         if item.get("bufferView") is not None:
             copy["bufferView"] = self._pick("bufferViews", item["bufferView"])
         return copy
-
-
-def _without_extras(item: object) -> Json:
-    """Copy an object of an extension; what is no object is referred to by nothing."""
-    return {name: value for name, value in item.items() if name != "extras"} if isinstance(item, dict) else {}
 
 
 def _kept(item: Json, *names: str) -> Json:

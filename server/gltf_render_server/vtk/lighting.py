@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkRenderingCore import vtkLight, vtkRenderer
 
-from ..gltf import Scene
-from ..gltf.extensions import LIGHTS
+from ..gltf import Light, Scene, read_light
 
 __all__ = ["UP", "Lighting", "light_scene"]
 
 UP = {"z": np.array([0.0, 0.0, 1.0]), "y": np.array([0.0, 1.0, 0.0])}
 """The axis that points up, in the client's world."""
 
-_LUMENS_PER_WATT = (
-    683.0  # at which Blender's importer takes photometric units for its own, which this matches
-)
 _SUN_SIDE = 0.75  # how much lower than overhead: the tangent of its angle from the zenith
 _SUN = 2.1
 _SKY, _GROUND = (0.55, 0.56, 0.58), (0.22, 0.215, 0.21)
@@ -65,9 +61,10 @@ def light_scene(
     if not scene.lights:
         renderer.AddLight(_sun(world_to_camera[:3, :3], up))
         return Lighting(upward, _SKY, _GROUND)
-    sources = scene.json["extensions"][LIGHTS]["lights"]
-    for placed in scene.lights:
-        renderer.AddLight(_own_light(sources[placed.light], world_to_camera @ placed.matrix))
+    for index, placed in enumerate(scene.lights):
+        renderer.AddLight(
+            _own_light(read_light(scene, index), scene.light_scale, world_to_camera @ placed.matrix)
+        )
     return Lighting(upward)
 
 
@@ -78,14 +75,12 @@ def _sun(world_to_camera: NDArray[np.float64], up: Vector) -> vtkLight:
     return _directional(source, (1.0, 0.97, 0.92), _SUN)
 
 
-def _own_light(source: dict[str, Any], to_camera: NDArray[np.float64]) -> vtkLight:
-    colour = source.get("color") or (1.0, 1.0, 1.0)
-    given = source.get("intensity")
-    intensity = (1.0 if given is None else given) / _LUMENS_PER_WATT
+def _own_light(source: Light, scale: float, to_camera: NDArray[np.float64]) -> vtkLight:
+    """Make one of the scene's lights; its intensity is in lux or candela, too: pi show white as white."""
     backward = to_camera[:3, 2]
-    if source["type"] == "directional":
-        return _directional(backward, colour, intensity)
-    light = _directional(backward, colour, intensity)
+    light = _directional(backward, source.colour, scale * source.intensity)
+    if source.type == "directional":
+        return light
     light.SetPositional(True)
     light.SetPosition(*to_camera[:3, 3])
     light.SetFocalPoint(*(to_camera[:3, 3] - backward))
@@ -105,9 +100,6 @@ def _directional(backward: Vector, colour: Sequence[float], intensity: float) ->
     return light
 
 
-def _cone_deg(source: dict[str, Any]) -> float:
+def _cone_deg(source: Light) -> float:
     """Return half of a spot's opening, degrees; from 90 on, VTK takes it for a point light."""
-    if source["type"] == "point":
-        return 180.0
-    outer = (source.get("spot") or {}).get("outerConeAngle")
-    return min(math.degrees(math.pi / 4 if outer is None else outer), 89.9)
+    return 180.0 if source.type == "point" else min(math.degrees(source.outer_rad), 89.9)
