@@ -117,7 +117,7 @@ def survives(data: bytes) -> bool:
     for detail in Detail:
         everything = dict.fromkeys(range(len(scene.primitives)), detail)
         try:
-            written = import_document(scene, everything, lights=range(len(scene.lights)))
+            written = import_document(scene, everything)
         except SceneError:
             assert detail is Detail.SURFACE
         else:

@@ -15,10 +15,10 @@ _FIRST_RESERVED_LABEL = 32764  # of Drake, such as "empty"
 DRACO = "KHR_draco_mesh_compression"
 
 
-def written(scene, *, materials=True, lights=True):
+def written(scene, *, materials=True):
     detail = Detail.SURFACE if materials else Detail.SHAPE
     primitives = dict.fromkeys(range(len(scene.primitives)), detail)
-    return json.loads(import_document(scene, primitives, lights=range(len(scene.lights)) if lights else ()))
+    return json.loads(import_document(scene, primitives))
 
 
 def draco_scene(*files):
@@ -227,7 +227,7 @@ def test_what_is_shaded_otherwise_has_another_digest():
 
 
 def test_geometry_alone_brings_nothing_else():
-    out = written(parsed(rich_document()), materials=False, lights=False)
+    out = written(parsed(rich_document()), materials=False)
     assert not {"materials", "textures", "images", "samplers", "skins", "animations", "cameras"} & out.keys()
     assert not {"extensions", "extensionsUsed", "extensionsRequired"} & out.keys()
     for mesh in out["meshes"]:
@@ -240,14 +240,10 @@ def test_pictures_bring_what_they_need():
     out = written(parsed(rich_document()))
     assert len(out["materials"]) == 2
     assert [image["name"] for image in out["images"]] == ["images[0]", "images[1]", "images[0]"], "by use"
-    assert out["extensionsUsed"] == ["EXT_texture_webp", "KHR_lights_punctual", "KHR_materials_clearcoat"]
+    assert out["extensionsUsed"] == ["EXT_texture_webp", "KHR_materials_clearcoat"]
     assert "extensionsRequired" not in out
     assert "WEIGHTS_0" not in out["meshes"][0]["primitives"][0]["attributes"]
-    assert [node["extras"] for node in out["nodes"]] == [
-        {"grs_primitive": 0},
-        {"grs_primitive": 1},
-        {"grs_light": 0},
-    ]
+    assert [node["extras"] for node in out["nodes"]] == [{"grs_primitive": 0}, {"grs_primitive": 1}]
     for texture in out["textures"]:
         assert texture["source"] < len(out["images"])
 
@@ -382,16 +378,15 @@ def test_no_extras_of_the_client_are_written():
 @pytest.mark.parametrize("materials", [True, False])
 def test_what_is_written_is_good_itself(materials):
     """Written documents hold no camera; with one they pass every check again, and say the same."""
-    out = written(parsed(rich_document()), materials=materials, lights=materials)
+    out = written(parsed(rich_document()), materials=materials)
     every_index = len(out["nodes"])
     out["cameras"] = [{"type": "perspective"}]
     out["nodes"].append({"camera": 0})
     out["scenes"][0]["nodes"].append(every_index)
     again = parsed(out)
     assert len(again.primitives) == len(again.placements) == 2
-    assert len(again.lights) == (1 if materials else 0)
     assert again.warnings == ()
-    repeated = written(again, materials=materials, lights=materials)
+    repeated = written(again, materials=materials)
     assert repeated["meshes"] == out["meshes"]
     assert repeated["accessors"] == out["accessors"]
     for kind in ("accessors", "bufferViews", "buffers", "materials", "textures", "images", "samplers"):

@@ -4,10 +4,10 @@ Nothing reaches a back end that was not checked here, and nothing of the documen
 """
 
 from .digests import Digest, Surface
-from .document import LightPlacement, Placements, Primitive, Scene, parse_scene
+from .document import Placements, Primitive, Scene, parse_scene
 from .geometry import Triangles, read_attribute, read_corners, read_triangles
 from .labels import label_colours, warn_of_unlabelled
-from .lights import Light, read_light
+from .lights import Light, LightPlacement, read_light
 from .resources import read_image
 from .writer import Detail, import_document
 

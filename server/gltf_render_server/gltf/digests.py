@@ -82,9 +82,16 @@ class _Digester:
             None if source.indices is None else self._accessor(source.indices),
             [self._attributes(target, detail) for target in source.targets or ()],
             primitive.weights,
+            self._skin(source, primitive),
             primitive.is_smoothed and detail is not Detail.SHAPE,
             self._draco(source, detail) if primitive.is_compressed else None,
         )
+
+    def _skin(self, source: schema.Primitive, primitive: Primitive) -> list[object] | None:
+        if not primitive.pose:
+            return None
+        names = sorted(name for name in source.attributes if name.startswith(("JOINTS_", "WEIGHTS_")))
+        return [primitive.pose, [(name, self._accessor(source.attributes[name])) for name in names]]
 
     def material(self, primitive: Primitive) -> Digest:
         """Digest a primitive's material; on a mesh with colours of its own it is another."""

@@ -17,13 +17,15 @@ from . import schema
 from .checks import check_geometry, check_indices, is_compressed
 from .digests import Digest, Surface, light_digests, shape_digests, surface_digests
 from .exposure import light_scale
-from .extensions import INSTANCING, LIGHTS
+from .extensions import INSTANCING
 from .graph import Graph, check_reach, nearest_rigid, trs_matrices
+from .lights import LightPlacement, place_lights
 from .materials import DRAKE_GENERATORS
 from .repair import repair_draco, repair_json
 from .resources import check_images, check_views, decode_buffers, read_values
+from .skins import Pose, check_weights, is_skinned, read_pose
 
-__all__ = ["LightPlacement", "Placements", "Primitive", "Scene", "parse_scene"]
+__all__ = ["Placements", "Primitive", "Scene", "parse_scene"]
 
 _FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
 _MOST_PLACEMENTS = 200_000
@@ -51,6 +53,8 @@ class Primitive:
         Whether only the importer can read its geometry.
     weights : tuple of float
         How much of each morph target is added to it.
+    pose : bytes
+        The matrices of its skin's joints, (n, 4, 4) float64; empty = it has none.
     """
 
     mesh: int
@@ -60,6 +64,7 @@ class Primitive:
     is_smoothed: bool = False
     is_compressed: bool = False
     weights: tuple[float, ...] = ()
+    pose: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -79,22 +84,6 @@ class Placements:
 
     def __len__(self) -> int:
         return len(self.primitive)
-
-
-@dataclass(frozen=True)
-class LightPlacement:
-    """A light in the world.
-
-    Attributes
-    ----------
-    light : int
-        Index into the document's lights.
-    matrix : (4, 4) float64
-        Column vectors, light to world, rigid; it shines along -z.
-    """
-
-    light: int
-    matrix: Matrix
 
 
 @dataclass(frozen=True)
@@ -187,7 +176,7 @@ def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
     check_geometry(document, buffers)
     check_images(document, buffers)
     primitives, placements = _placements(document, buffers, graph, warnings)
-    lights = _lights(document, graph, warnings)
+    lights = place_lights(document, graph, warnings)
     return Scene(json, document, buffers, camera_to_world, primitives, placements, lights, tuple(warnings))
 
 
@@ -285,32 +274,57 @@ def _placements(
     numbers: dict[Primitive, int] = {}
     placed: list[int] = []
     matrices: list[Matrix] = []
+    poses: dict[int, Pose] = {}
     for index in graph.order:
         node = document.nodes[index]
         if node.mesh is None:
             continue
-        if node.skin is not None:
-            warnings.append(f"nodes[{index}]: drawn without its skin, in its bind pose")
+        if node.skin is not None and node.skin not in poses:
+            poses[node.skin] = read_pose(document, buffers, graph, node.skin)
+        pose = None if node.skin is None else poses[node.skin]
         instances = _instances(document, buffers, index, graph.world[index])
-        for primitive in _surfaces(document, index, node.mesh):
+        for primitive in _surfaces(document, buffers, index, pose):
+            places = instances
+            if pose is not None and primitive.pose:
+                places = pose.origin[None]
+            elif pose is not None and primitive.is_compressed:
+                places = (pose.origin @ pose.joints[0])[None]
+                warnings.append(f"nodes[{index}]: its skin is compressed; drawn as its first joint holds it")
+            elif pose is not None:
+                warnings.append(f"nodes[{index}]: its mesh has no joints; drawn without its skin")
             number = numbers.setdefault(primitive, len(numbers))
-            if len(placed) + len(instances) > _MOST_PLACEMENTS:
+            if len(placed) + len(places) > _MOST_PLACEMENTS:
                 raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
-            placed += [number] * len(instances)
-            matrices.append(instances)
+            placed += [number] * len(places)
+            matrices.append(places)
     matrix = np.concatenate(matrices) if matrices else np.empty((0, 4, 4))
     return tuple(numbers), Placements(np.array(placed, np.intp), matrix)
 
 
-def _surfaces(document: schema.Document, node: int, mesh: int) -> Iterator[Primitive]:
+def _surfaces(
+    document: schema.Document, buffers: tuple[bytes, ...], node: int, pose: Pose | None
+) -> Iterator[Primitive]:
     is_drakes = document.asset.generator in DRAKE_GENERATORS
+    mesh = document.nodes[node].mesh or 0
     for number, primitive in enumerate(document.meshes[mesh].primitives):
-        if primitive.mode >= _FIRST_SURFACE_MODE and "POSITION" in primitive.attributes:
-            has_normals = "NORMAL" in primitive.attributes
-            is_packed = is_compressed(document, primitive)
-            weights = _weights(document, node, mesh, primitive)
-            is_smoothed = is_drakes and not has_normals
-            yield Primitive(mesh, number, primitive.material, has_normals, is_smoothed, is_packed, weights)
+        if primitive.mode < _FIRST_SURFACE_MODE or "POSITION" not in primitive.attributes:
+            continue
+        has_normals = "NORMAL" in primitive.attributes
+        is_packed = is_compressed(document, primitive)
+        is_posed = pose is not None and is_skinned(primitive) and not is_packed
+        if pose is not None and is_posed:
+            where = f"$.meshes[{mesh}].primitives[{number}].attributes"
+            check_weights(document, buffers, primitive, len(pose.joints), where)
+        yield Primitive(
+            mesh,
+            number,
+            primitive.material,
+            has_normals,
+            is_smoothed=is_drakes and not has_normals,
+            is_compressed=is_packed,
+            weights=_weights(document, node, mesh, primitive),
+            pose=pose.joints.tobytes() if pose is not None and is_posed else b"",
+        )
 
 
 def _weights(
@@ -366,30 +380,6 @@ def _instance_attribute(
     if values.shape[1] != width or values.dtype != np.float32 or not np.isfinite(values).all():
         raise SceneError(f"must be {width} finite floats each", where)
     return values.astype(float)
-
-
-def _lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tuple[LightPlacement, ...]:
-    lights = _member(_member(document.extensions, LIGHTS), "lights")
-    count = len(lights) if isinstance(lights, list) else 0
-    placed = []
-    for index in graph.order:
-        extension = _member(document.nodes[index].extensions, LIGHTS)
-        if extension is None:
-            continue
-        light = _member(extension, "light")
-        if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):
-            _check_light(lights[light], f"$.extensions.{LIGHTS}.lights[{light}]")
-            placed.append(LightPlacement(light, graph.rigid(index)))
-        else:
-            warnings.append(f"nodes[{index}]: its light is not there; dropped")
-    return tuple(placed)
-
-
-def _check_light(light: dict[str, Any], where: str) -> None:
-    try:
-        msgspec.convert(light, schema.Light)
-    except msgspec.ValidationError as error:
-        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
 
 
 def _member(value: object, name: str) -> Any:

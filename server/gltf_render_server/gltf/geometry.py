@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import schema
 from .resources import read_accessor, read_values
+from .skins import moved_normals, moved_points, read_weights
 
 if TYPE_CHECKING:
     from .document import Primitive, Scene
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Triangles", "read_attribute", "read_corners", "read_triangles"]
 
 _STRIP, _FAN = 5, 6
+_MOVED = {"POSITION": moved_points, "NORMAL": moved_normals}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Triangles:
 
 
 def read_triangles(scene: Scene, primitive: Primitive) -> Triangles:
-    """Read a primitive that is not compressed, with its morph targets added.
+    """Read a primitive that is not compressed, with its morph targets added and its skin posed.
 
     Parameters
     ----------
@@ -48,12 +50,18 @@ def read_triangles(scene: Scene, primitive: Primitive) -> Triangles:
 
 
 def read_attribute(scene: Scene, primitive: Primitive, name: str) -> NDArray[np.float32]:
-    """Read what each vertex has under a name, (n, k), with its morph targets added; KeyError if nothing."""
+    """Read what each vertex has under a name, (n, k); KeyError if nothing.
+
+    Morph targets are added, and a skin's joints have moved points and normals.
+    """
     source = _source(scene, primitive)
     values = _floats(scene, source.attributes[name])
     for weight, target in zip(primitive.weights, source.targets or (), strict=True):
         if weight and name in target:
             values += np.float32(weight) * _floats(scene, target[name])
+    if primitive.pose and name in _MOVED:
+        joints = np.frombuffer(primitive.pose).reshape(-1, 4, 4)
+        return _MOVED[name](values, joints, read_weights(scene.source, scene.buffers, source))
     return values
 
 

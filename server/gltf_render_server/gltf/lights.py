@@ -1,4 +1,4 @@
-"""Punctual lights: what a document says of them, with what it leaves out filled in.
+"""Punctual lights: where they stand, and what they shed, with what a document leaves out filled in.
 
 Source: KHR_lights_punctual.
 """
@@ -10,17 +10,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from ..errors import SceneError
 from . import schema
 from .extensions import LIGHTS
+from .graph import Graph
 
 if TYPE_CHECKING:
     from .document import Scene
 
-__all__ = ["Light", "read_light"]
+__all__ = ["Light", "LightPlacement", "place_lights", "read_light"]
 
 _BRIGHTEST = 1e15  # more would leave single precision no room
 _SMALLEST_CONE_RAD = 1e-3
+
+
+@dataclass(frozen=True)
+class LightPlacement:
+    """A light in the world.
+
+    Attributes
+    ----------
+    light : int
+        Index into the document's lights.
+    matrix : (4, 4) float64
+        Column vectors, light to world, rigid; it shines along -z.
+    """
+
+    light: int
+    matrix: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,30 @@ class Light:
     outer_rad: float
 
 
+def place_lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tuple[LightPlacement, ...]:
+    """Find the lights that the default scene shows; what is dropped is added to `warnings`.
+
+    Raises
+    ------
+    SceneError
+        One of them is no light.
+    """
+    lights = _member(_member(document.extensions, LIGHTS), "lights")
+    count = len(lights) if isinstance(lights, list) else 0
+    placed = []
+    for index in graph.order:
+        extension = _member(document.nodes[index].extensions, LIGHTS)
+        if extension is None:
+            continue
+        light = _member(extension, "light")
+        if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):
+            _check_light(lights[light], f"$.extensions.{LIGHTS}.lights[{light}]")
+            placed.append(LightPlacement(light, graph.rigid(index)))
+        else:
+            warnings.append(f"nodes[{index}]: its light is not there; dropped")
+    return tuple(placed)
+
+
 def read_light(scene: Scene, placement: int) -> Light:
     """Read what one of ``scene.lights`` sheds."""
     extensions: dict[str, Any] = scene.source.extensions or {}
@@ -59,3 +103,15 @@ def read_light(scene: Scene, placement: int) -> Light:
         min(spot.inner_cone_angle, 0.999 * outer),
         min(outer, math.pi / 2),
     )
+
+
+def _check_light(light: dict[str, Any], where: str) -> None:
+    try:
+        msgspec.convert(light, schema.Light)
+    except msgspec.ValidationError as error:
+        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
+
+
+def _member(value: object, name: str) -> Any:
+    """Return a member of what may be no object at all: extensions are not in the schema."""
+    return value.get(name) if isinstance(value, dict) else None

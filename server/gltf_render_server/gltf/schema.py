@@ -20,6 +20,7 @@ __all__ = [
     "Mesh",
     "Node",
     "Primitive",
+    "Skin",
     "Texture",
     "TextureInfo",
 ]
@@ -154,6 +155,11 @@ class Image(_Part):
     uri: str | None = None
     mime_type: str | None = None
     buffer_view: Index | None = None
+
+
+class Skin(_Part):
+    joints: Annotated[list[Index], Meta(min_length=1)]
+    inverse_bind_matrices: Index | None = None
 
 
 class Spot(_Part):

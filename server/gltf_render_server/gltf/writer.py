@@ -7,14 +7,17 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pybase64
+from numpy.typing import NDArray
 
 from ..errors import SceneError
 from .extensions import BASISU, DRACO, WEBP
+from .geometry import read_attribute
 from .materials import alpha_mode, copy_material, holds_colour, is_of_drakes_primitive, linear
 
 if TYPE_CHECKING:
-    from .document import Scene
+    from .document import Primitive, Scene
 
 __all__ = ["Detail", "import_document"]
 
@@ -98,34 +101,54 @@ class _Writer:
         number = self._numbers.get(key)
         if number is None:
             copy = self._copiers[kind](index, self._json[kind][index])
-            items = self._out.setdefault(kind, [])
-            items.append(copy)
-            number = self._numbers[key] = len(items) - 1
+            number = self._numbers[key] = self._append(kind, copy)
         return number
+
+    def _append(self, kind: str, item: Json) -> int:
+        items = self._out.setdefault(kind, [])
+        items.append(item)
+        return len(items) - 1
 
     def _node(self, index: int, detail: Detail) -> Json:
         primitive = self._scene.primitives[index]
         mesh = self._json["meshes"][primitive.mesh]
         item = mesh["primitives"][primitive.number]
-        copy: Json = {"primitives": [self._primitive(item, detail, is_compressed=primitive.is_compressed)]}
-        if primitive.weights:
+        copy: Json = {"primitives": [self._primitive(primitive, item, detail)]}
+        if primitive.weights and not primitive.pose:
             copy["weights"] = primitive.weights
-        meshes = self._out.setdefault("meshes", [])
-        meshes.append(copy)
-        return {"mesh": len(meshes) - 1, "extras": {"grs_primitive": index}}
+        return {"mesh": self._append("meshes", copy), "extras": {"grs_primitive": index}}
 
-    def _primitive(self, item: Json, detail: Detail, *, is_compressed: bool) -> Json:
+    def _primitive(self, primitive: Primitive, item: Json, detail: Detail) -> Json:
         copy = _kept(item, "mode")
         copy["attributes"] = self._attributes(item["attributes"], detail)
         if item.get("indices") is not None:
             copy["indices"] = self._pick("accessors", item["indices"])
-        if item.get("targets"):
+        if primitive.pose:
+            copy["attributes"] |= self._posed(primitive, copy["attributes"])
+            copy["attributes"].pop("TANGENT", None)
+        elif item.get("targets"):
             copy["targets"] = [self._attributes(target, detail) for target in item["targets"]]
         if detail is Detail.SURFACE and item.get("material") is not None:
             copy["material"] = self._pick("materials", item["material"])
-        if is_compressed:  # else the plain data beside it will do
+        if primitive.is_compressed:  # else the plain data beside it will do
             copy["extensions"] = {DRACO: self._draco(item["extensions"][DRACO], copy["attributes"])}
         return copy
+
+    def _posed(self, primitive: Primitive, attributes: Mapping[str, int]) -> dict[str, int]:
+        """Write points and normals as morph targets and joints have moved them."""
+        return {
+            name: self._array(read_attribute(self._scene, primitive, name))
+            for name in ("POSITION", "NORMAL")
+            if name in attributes
+        }
+
+    def _array(self, vectors: NDArray[np.float32]) -> int:
+        """Write an array, (n, 3), as an accessor of its own."""
+        data = vectors.astype("<f4").tobytes()
+        buffer = self._append("buffers", {"byteLength": len(data), "uri": _data_uri(data)})
+        view = self._append("bufferViews", {"buffer": buffer, "byteLength": len(data)})
+        accessor = {"bufferView": view, "componentType": 5126, "count": len(vectors), "type": "VEC3"}
+        return self._append("accessors", accessor)
 
     def _attributes(self, attributes: dict[str, int], detail: Detail) -> dict[str, int]:
         return {
@@ -155,8 +178,7 @@ class _Writer:
         return {**_kept(item, "byteOffset", "componentType"), "bufferView": view}
 
     def _buffer(self, index: int, item: Json) -> Json:
-        text = pybase64.b64encode_as_string(self._scene.buffers[index])
-        return {"byteLength": item["byteLength"], "uri": f"data:application/octet-stream;base64,{text}"}
+        return {"byteLength": item["byteLength"], "uri": _data_uri(self._scene.buffers[index])}
 
     def _buffer_view(self, _: int, item: Json) -> Json:
         copy = _kept(item, "byteOffset", "byteLength", "byteStride", "target")
@@ -202,6 +224,10 @@ class _Writer:
         if item.get("bufferView") is not None:
             copy["bufferView"] = self._pick("bufferViews", item["bufferView"])
         return copy
+
+
+def _data_uri(data: bytes) -> str:
+    return f"data:application/octet-stream;base64,{pybase64.b64encode_as_string(data)}"
 
 
 def _kept(item: Json, *names: str) -> Json:
