@@ -4,6 +4,7 @@ from drake_like import DrakeScene, box, column_major, look_at, translation
 from test_gltf_document import CAMERA, one_box, parsed
 
 from gltf_render_server.errors import SceneError
+from gltf_render_server.gltf.graph import thickened, trs_matrices
 
 
 def rotation_z(angle):
@@ -141,3 +142,55 @@ def test_a_root_that_is_listed_twice():
     document["scenes"][0]["nodes"] *= 2
     with pytest.raises(SceneError, match=r"nodes\[1\]: node 2 is no root, or listed twice"):
         parsed(document)
+
+
+def test_what_is_flattened_keeps_a_little_of_its_thickness():
+    turn = rotation_z(0.7)
+    flat = turn @ np.diag([2, 3, 0, 1.0]) @ rotation_z(0.4)
+    line, point = turn @ np.diag([2, 0, 0, 1.0]), np.diag([0, 0, 0, 1.0])
+    thin, mirrored = turn @ np.diag([1000, 1000, 0.001, 1]), np.diag([-1, 1, 1, 1.0])
+    long = np.diag([1, 1e-4, 1e-4, 1.0])
+    found = thickened(np.array([flat, line, point, thin, mirrored, long]))
+    np.testing.assert_allclose(found[:2], [flat, line], atol=2e-5)
+    assert np.linalg.matrix_rank(found[0, :3, :3], tol=1e-6) == 3
+    np.testing.assert_array_equal(found[2:], [point, thin, mirrored, long])
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"scale": [1, 2, 30]},
+        {"scale": [-1, 1, 1]},
+        {"scale": [1, 1, -1]},
+        {"scale": [2, 2, 0]},
+        {"scale": [0, 0, 0]},
+        {"matrix": column_major(np.diag([5, 1, 3, 1.0]))},
+        {"matrix": column_major(np.diag([-5, 1, 3, 1.0]))},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_above", [False, True], ids=["its own", "above"])
+def test_no_scale_has_a_say_in_lights(node, is_above):
+    """Neither its own nor one above it: a light shines where the rotations alone turn it."""
+    turn = [0.5, 0.1, -0.3, 0.8]
+    document = one_box()
+    lamp = {"extensions": {"KHR_lights_punctual": {"light": 0}}, "rotation": turn}
+    document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "spot"}]}}
+    if is_above:
+        document["nodes"] += [lamp, {**node, "children": [3]}]
+        document["scenes"][0]["nodes"].append(4)
+    else:
+        lamp = {**lamp, **node} if "scale" in node else {**lamp, **turned(node, turn)}
+        document["nodes"].append(lamp)
+        document["scenes"][0]["nodes"].append(3)
+    [light] = parsed(document).lights
+    expected = trs_matrices(np.zeros((1, 3)), np.array([turn]) / np.linalg.norm(turn), np.ones((1, 3)))[0]
+    np.testing.assert_allclose(light.matrix[:, 2], expected[:, 2], atol=1e-9)
+    np.testing.assert_allclose(light.matrix[:3, :3] @ light.matrix[:3, :3].T, np.eye(3), atol=1e-9)
+
+
+def turned(node, rotation):
+    """The same in one matrix."""
+    scale = np.reshape(node["matrix"], (4, 4)).T
+    turn = trs_matrices(np.zeros((1, 3)), np.array([rotation]) / np.linalg.norm(rotation), np.ones((1, 3)))[0]
+    return {"matrix": column_major(turn @ scale), "rotation": None}

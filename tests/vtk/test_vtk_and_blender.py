@@ -43,8 +43,8 @@ def test_depth_and_labels_of_random_scenes(renderer, blender):
     "light",
     [
         SUN,
-        {"type": "point", "intensity": 2000.0, "color": [1.0, 0.5, 0.2]},
-        {"type": "spot", "intensity": 2000.0, "spot": {"innerConeAngle": 0.3, "outerConeAngle": 0.6}},
+        {"type": "point", "intensity": 9.0, "color": [1.0, 0.5, 0.2]},
+        {"type": "spot", "intensity": 9.0, "spot": {"innerConeAngle": 0.3, "outerConeAngle": 0.6}},
     ],
     ids=["sun", "point", "spot"],
 )

@@ -18,7 +18,7 @@ from .checks import check_geometry, check_indices, is_compressed
 from .digests import Digest, Surface, light_digests, shape_digests, surface_digests
 from .exposure import light_scale
 from .extensions import INSTANCING
-from .graph import Graph, check_reach, nearest_rigid, trs_matrices
+from .graph import Graph, check_reach, nearest_rigid, thickened, trs_matrices
 from .lights import LightPlacement, place_lights
 from .materials import DRAKE_GENERATORS
 from .repair import repair_draco, repair_json
@@ -298,7 +298,7 @@ def _placements(
             placed += [number] * len(places)
             matrices.append(places)
     matrix = np.concatenate(matrices) if matrices else np.empty((0, 4, 4))
-    return tuple(numbers), Placements(np.array(placed, np.intp), matrix)
+    return tuple(numbers), Placements(np.array(placed, np.intp), thickened(matrix))
 
 
 def _surfaces(

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 
-__all__ = ["FARTHEST_M", "Graph", "check_reach", "nearest_rigid", "trs_matrices"]
+__all__ = ["FARTHEST_M", "Graph", "check_reach", "nearest_rigid", "thickened", "trs_matrices"]
 
 FARTHEST_M = 1e9
 """What stands, or reaches, farther than that is refused; single precision holds nothing useful beyond."""
 
 _SMALLEST_SINGULAR_VALUE = 1e-9
+_FLATTEST = 5e-7  # of the largest side; below, single precision finds no inverse
+_THINNEST = 5e-6
 
 Matrices = NDArray[np.float64]
 
@@ -117,6 +119,26 @@ def nearest_rigid(matrix: Matrices, where: str) -> Matrices:
     rigid[:3, :3] = rotation
     rigid[:3, 3] = matrix[:3, 3]
     return rigid
+
+
+def thickened(matrices: Matrices) -> Matrices:
+    """Give what a scale of 0 flattens a thickness of some millionths of its size; leave the rest as it is.
+
+    Renderers invert matrices, and the two sides of what is quite flat hide each other from the light.
+
+    Parameters
+    ----------
+    matrices : (n, 4, 4) float64
+    """
+    turns = matrices[:, :3, :3]
+    bound = np.abs(turns).max((1, 2), initial=0.0) ** 3
+    flat = np.flatnonzero(np.abs(np.linalg.det(turns)) <= 9 * _FLATTEST * bound)  # or thin in two directions
+    left, sizes, right = np.linalg.svd(turns[flat])
+    is_flat = sizes[:, 2] < _FLATTEST * sizes[:, 0]
+    thick = np.maximum(sizes, _THINNEST * sizes[:, :1])
+    out = matrices.copy()
+    out[flat[is_flat], :3, :3] = (left * thick[:, None, :] @ right)[is_flat]
+    return out
 
 
 def trs_matrices(translation: Matrices, rotation: Matrices, scale: Matrices) -> Matrices:

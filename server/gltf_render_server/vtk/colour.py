@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
 from ..gltf import Scene, Surface
+from ..metering import metered_stops
 from ..protocol import Camera, RenderRequest
 from ..settings import UpAxis
 from ..stopwatch import Stopwatch
@@ -44,12 +46,24 @@ _FINISH = """
   vec3 glow = aside * albedo * (1.0 - metallic) + mirrored * F0;
   vec3 seen = isUnlit > 0.5 ? albedo : color + ao * glow + emission;
   if (opacity < cutoff) discard;
-  seen = clamp(seen, 0.0, 1.0);
-  vec3 bright = 1.055 * pow(seen, vec3(1.0 / 2.4)) - 0.055;
-  gl_FragData[0] = vec4(mix(12.92 * seen, bright, step(vec3(0.0031308), seen)), cutoff > 0.0 ? 1.0 : opacity);
+  vec3 shown = clamp(seen * brightness, 0.0, 1.0);
+  vec3 bright = 1.055 * pow(shown, vec3(1.0 / 2.4)) - 0.055;
+  vec3 encoded = mix(12.92 * shown, bright, step(vec3(0.0031308), shown));
+  gl_FragData[0] = vec4(encoded, cutoff > 0.0 ? 1.0 : opacity);
 """
 """Adds light from all around, bright above and darker below; cuts out; and encodes as sRGB (IEC 61966-2-1)
 what VTK has encoded by a power of 2.2."""
+
+_METER = """
+  if (isMetered > 0.5) {
+    float stops = 255.0 / 64.0 * (32.0 + log2(max(max(seen.r, max(seen.g, seen.b)), 1e-9)));
+    gl_FragData[0] = vec4(floor(stops) / 255.0, fract(stops), 0.0, 1.0);
+  }
+"""
+"""Instead, writes how bright it is before all that, from 2^-32 to 2^32, in two channels; blue tells the
+background."""
+
+_METERED_PX = 128  # the longest side
 
 
 class ColourStage:
@@ -91,7 +105,12 @@ class ColourStage:
         for batch in self._batches:
             batch.place(matrices)
             batch.light(lighting)
+            batch.expose(1.0)
         watch.lap("import" if is_new else "update")
+        if scene.lights:
+            brightness = 2 ** metered_stops(self._metered(camera))
+            for batch in self._batches:
+                batch.expose(brightness)
         picture = np.empty((camera.height, camera.width, 3), np.uint8)
         for tile in tiles(camera, LARGEST_TILE_PX):
             self._draw(tile.camera)
@@ -108,6 +127,22 @@ class ColourStage:
     def _draw(self, camera: Camera) -> None:
         aim(self._renderer, camera, camera.near, camera.far)
         self._canvas.draw(self._renderer, camera.width, camera.height, samples=_SAMPLES)
+
+    def _metered(self, camera: Camera) -> NDArray[np.float32]:
+        """Return how bright surfaces are, (n, 1) float32, from a smaller picture."""
+        scale = min(1.0, _METERED_PX / max(camera.width, camera.height))
+        sizes = {name: max(1, round(scale * getattr(camera, name))) for name in ("width", "height")}
+        lens = {
+            name: scale * getattr(camera, name) for name in ("focal_x", "focal_y", "center_x", "center_y")
+        }
+        for batch in self._batches:
+            batch.expose(1.0, is_metered=True)
+        small = replace(camera, **sizes, **lens)
+        aim(self._renderer, small, small.near, small.far)
+        self._canvas.draw(self._renderer, small.width, small.height)
+        whole, part, blue = np.moveaxis(self._canvas.pixels()[..., :3].astype(np.float32), 2, 0)
+        stops = (whole + part / 255)[blue == 0] * (64 / 255) - 32
+        return np.exp2(stops)[:, None]
 
     def _load(self, scene: Scene) -> bool:
         """Make what is placed, unless it is what was shown last; return whether."""
@@ -171,6 +206,12 @@ class _Batch:
         uniforms.SetUniform3f("skyLight", lighting.sky)
         uniforms.SetUniform3f("groundLight", lighting.ground)
 
+    def expose(self, brightness: float, *, is_metered: bool = False) -> None:
+        """Multiply what is seen, or show how bright it is."""
+        uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
+        uniforms.SetUniformf("brightness", brightness)
+        uniforms.SetUniformf("isMetered", float(is_metered))
+
 
 def _attach(
     polydata: vtkPolyData,
@@ -211,7 +252,7 @@ def _make_actor(polydata: vtkPolyData, look: Look) -> vtkActor:
     _dress(actor, look)
     shader = actor.GetShaderProperty()
     shader.AddFragmentShaderReplacement("//VTK::Normal::Impl", False, _FACE_THE_VIEWER, False)
-    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH, False)
+    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH + _METER, False)
     uniforms = shader.GetFragmentCustomUniforms()
     # VTK knows the emission of a texture only
     emission = (0.0, 0.0, 0.0) if "emissiveTexture" in look.textures else look.emission
