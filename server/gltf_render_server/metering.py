@@ -12,7 +12,7 @@ _DARKEST, _BRIGHTEST = 0.2, 0.7
 
 _GLARE_PERCENT = 1.0  # of the lit pixels, which do not count with more than those below: lamps, reflections
 _STEPS_PER_STOP = 8
-_LEAST = 1e-12
+_LEAST = 1e-6  # less is what a denoiser makes of nothing
 
 
 def metered_stops(linear: NDArray[np.float32]) -> float:
