@@ -102,7 +102,7 @@ class ServerSettings:
     environment : str or None
         Name of an HDRI that Blender ships, path of an .exr or .hdr, or "none".
     exposure : float or None
-        In stops.
+        In stops; None = 0, and metered where the client's scene alone brings light.
     view_transform : str or None
         A view transform of Blender's colour management.
     depth_format : {"tiff32f", "png16"}
@@ -257,7 +257,11 @@ class ServerSettings:
         "NAME|FILE|none",
     )
     exposure: float | None = option(
-        "picture", None, number(float, -10, 10), "stops brighter or darker [default: 0]", "EV"
+        "picture",
+        None,
+        number(float, -10, 10),
+        "stops brighter or darker [default: 0; metered where the scene alone brings light]",
+        "EV",
     )
     view_transform: str | None = option(
         "picture", None, str, "a view transform of Blender's, such as AgX or Standard", "NAME"

@@ -118,7 +118,8 @@ def test_an_explicit_exposure_is_not_metered(studio):
     )
     assert metered > 100
     assert 25 < as_it_is < 45
-    assert ((brighter / 255) ** 2.2) / ((as_it_is / 255) ** 2.2) == pytest.approx(2, rel=0.15)
+    linear = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in (as_it_is, brighter)]
+    assert linear[1] / linear[0] == pytest.approx(2, rel=0.15)
 
 
 def test_only_light_of_the_client_s_own_is_metered(studio, table, tmp_path):
