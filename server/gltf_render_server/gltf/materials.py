@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["alpha_mode", "copy_material", "holds_colour", "is_of_drakes_primitive", "linear"]
+__all__ = [
+    "alpha_mode",
+    "copy_material",
+    "holds_colour",
+    "is_of_drake",
+    "is_of_drakes_primitive",
+    "linear",
+    "texture_references",
+]
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
@@ -52,6 +60,11 @@ def holds_colour(texture: str) -> bool:
     return texture in _COLOUR_TEXTURES
 
 
+def is_of_drake(generator: str | None) -> bool:
+    """Whether Drake's own exporter or its client wrote a document."""
+    return generator in _DRAKE_GENERATORS
+
+
 def is_of_drakes_primitive(asset: Json, material: Json) -> bool:
     """Tell whether Drake's own exporter wrote a material, for a primitive of one plain colour.
 
@@ -73,3 +86,17 @@ def linear(rgba: Sequence[float]) -> list[float]:
     """Convert sRGB to linear light (IEC 61966-2-1); alpha stays."""
     channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
     return [*channels, rgba[3]]
+
+
+def texture_references(value: object) -> Iterator[tuple[Json, str]]:
+    """Yield (holder, key) of every texture reference in a material, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from texture_references(item)
+    if not isinstance(value, dict):
+        return
+    for key, item in list(value.items()):
+        if isinstance(item, dict) and key.endswith("Texture"):
+            yield value, key
+        if key != "extras":
+            yield from texture_references(item)
