@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import SceneError
+from ..limits import ask_time
 from . import schema
 from .extensions import DRACO
 from .graph import FARTHEST_M
-from .limits import ask_time
 from .resources import read_accessor
 
 if TYPE_CHECKING:

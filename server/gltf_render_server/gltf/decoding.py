@@ -9,6 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SceneError
 from . import schema
@@ -18,6 +19,7 @@ __all__ = ["convert", "decode"]
 _DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
 _MOST_VALUES = 4_000_000  # a scene of 200,000 nodes with matrices; each value takes about 100 bytes
 _CHUNK_BYTES = 2**18  # stays in the processor's cache
+_MOST_URIS = 10_000  # that are looked for
 _KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
 _OPEN = ("extensions", "materials", "textures", "cameras", "skins")
 
@@ -70,14 +72,34 @@ def convert(json: Json) -> schema.Document:
 
 def _check_size(data: bytes) -> None:
     """Bound what decoding will make of it, by what separates and opens values; strings may add a little."""
+    count = sum(_separators(part) for part in _without_uris(data))
+    if count > _MOST_VALUES:
+        raise SceneError(f"has more than {_MOST_VALUES} values; send simpler nodes, or no extras")
+
+
+def _without_uris(data: bytes) -> Iterator[NDArray[np.uint8]]:
+    """Yield what stands between the ``data:`` URIs, which are nearly all of a large scene."""
     array = np.frombuffer(data, np.uint8)
+    end = 0
+    for _ in range(_MOST_URIS):
+        begin, end = end, data.find(b'"data:', end)
+        if end < 0:
+            yield array[begin:]
+            return
+        yield array[begin:end]
+        end = data.find(b'"', end + 1)
+        if end < 0:
+            return
+    yield array[end:]
+
+
+def _separators(array: NDArray[np.uint8]) -> int:
     count = 0
     for begin in range(0, len(array), _CHUNK_BYTES):
         chunk = array[begin : begin + _CHUNK_BYTES]
         # with bit 32 set, [ is { as well
         count += np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{"))
-    if count > _MOST_VALUES:
-        raise SceneError(f"has more than {_MOST_VALUES} values; send simpler nodes, or no extras")
+    return count
 
 
 def _open_parts(json: Json) -> Iterator[Any]:

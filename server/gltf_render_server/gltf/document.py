@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..limits import Limits, ask_time
 from . import schema
 from .checks import check_geometry, check_indices, is_compressed
 from .decoding import convert, decode
@@ -21,7 +22,6 @@ from .extensions import INSTANCING, LIGHTS, VISIBILITY
 from .graph import Graph, nearest_rigid
 from .images import check_images, shown_images
 from .instancing import instance_matrices
-from .limits import Limits, ask_time
 from .materials import is_of_drake
 from .repair import repair_draco, repair_json
 from .resources import check_views, decode_buffers, views_of_accessors

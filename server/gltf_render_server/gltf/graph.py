@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..limits import ask_time
 from . import schema
 from .extensions import VISIBILITY
-from .limits import ask_time
 
 __all__ = ["FARTHEST_M", "Graph", "check_reach", "nearest_rigid", "trs_matrices"]
 

@@ -15,9 +15,9 @@ from PIL import (
 )
 
 from ..errors import SceneError
+from ..limits import Limits, ask_time
 from . import schema
 from .extensions import BASISU, WEBP
-from .limits import Limits, ask_time
 from .materials import texture_references
 from .resources import image_place, read_image
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..errors import SceneError
+from ..limits import Limits, ask_time
 from . import schema
 from .checks import check_types, is_compressed
 from .extensions import DRACO, LIGHTS
 from .graph import Graph
 from .instancing import instance_accessors, instance_count
-from .limits import Limits, ask_time
 
 __all__ = ["Drawn", "find_drawn"]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from ..errors import CheckTimeoutError, TooLargeError
+from .errors import CheckTimeoutError, TooLargeError
 
 __all__ = ["Limits", "ask_time", "time_limit"]
 
