@@ -21,6 +21,7 @@ from .access import Access
 from .encode import EncodedImage, encode_image
 from .errors import RenderServerError, RequestError, TooLargeError, UnauthorizedError, UnavailableError
 from .gltf import parse_scene
+from .limits import time_limit
 from .metrics import Metrics
 from .protocol import ImageType, RenderFields, RenderRequest, check_digest
 from .service import RenderService, WorkerState
@@ -167,10 +168,11 @@ def _read_request(
     data = _whole_scene(_scene_bytes(http, settings), fields.scene_sha256)
     stages.describe(fields, len(data))
     check_digest(data, fields.scene_sha256)
-    scene = parse_scene(data, extensions=extensions)
-    for warning in scene.warnings:
-        _logger.warning("scene: %s", _printable(warning))
-    scene.digest(materials=fields.image_type is ImageType.COLOR)
+    with time_limit(settings.check_timeout):
+        scene = parse_scene(data, extensions=extensions, limits=settings.limits)
+        for warning in scene.warnings:
+            _logger.warning("scene: %s", _printable(warning))
+        scene.digest(materials=fields.image_type is ImageType.COLOR)
     return RenderRequest(fields.image_type, fields.camera, fields.depth_range, scene)
 
 

@@ -9,6 +9,7 @@
     │   ├── UnauthorizedError            401   the token is missing or another one
     │   └── ForbiddenError               403   it comes from a foreign web page
     ├── UnavailableError                 503   the request is fine, but not now
+    │   ├── CheckTimeoutError            503   the scene's check took too long
     │   ├── QueueFullError               503
     │   └── ShuttingDownError            503
     ├── SettingsError                    500   an option or a .blend is wrong
@@ -25,6 +26,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 __all__ = [
+    "CheckTimeoutError",
     "ForbiddenError",
     "QueueFullError",
     "RenderError",
@@ -103,6 +105,10 @@ class UnavailableError(RenderServerError):
     """The request may be fine, but the server cannot take it now."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class CheckTimeoutError(UnavailableError):
+    """Checking the scene took longer than it may; on a server that has less to do, it may not."""
 
 
 class QueueFullError(UnavailableError):

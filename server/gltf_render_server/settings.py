@@ -15,6 +15,7 @@ from typing import Literal
 
 from .encode import DepthFormat
 from .errors import SettingsError
+from .limits import Limits
 from .options import (
     choice,
     existing_file,
@@ -86,6 +87,10 @@ class ServerSettings:
         The largest image, width * height.
     max_scene_mb : float
         The largest scene, 10**6 bytes.
+    max_vertices, max_triangles, max_objects, max_texture_mb : int or float
+        What a scene may cost; see `limits.Limits`.
+    check_timeout : float
+        Seconds that the check of a scene may take.
     blend_file : Path or None
         A scene that the client's objects join.
     bpy_settings_file : Path or None
@@ -198,6 +203,42 @@ class ServerSettings:
     )
     max_scene_mb: float = option(
         "limits", 256.0, number(float, 0.001, 2000), "largest scene, in megabytes", "MB"
+    )
+    max_vertices: int = option(
+        "limits",
+        Limits.max_vertices,
+        number(int, 3, _MANY),
+        "most vertices of all different meshes together; a million take about 300 MB while they are rendered",
+        "N",
+    )
+    max_triangles: int = option(
+        "limits",
+        Limits.max_triangles,
+        number(int, 1, 10**12),
+        "most triangles, those of a mesh counted each time that it is drawn",
+        "N",
+    )
+    max_objects: int = option(
+        "limits",
+        Limits.max_objects,
+        number(int, 1, _MANY),
+        "most objects, instances and lights; a thousand take about half a second and 40 MB",
+        "N",
+    )
+    max_texture_mb: float = option(
+        "limits",
+        Limits.max_texture_bytes / 1e6,
+        number(float, 1, 1e6),
+        "largest images of a scene together, decoded, in megabytes: 4 bytes a pixel, 16 where it is deeper "
+        "than 8 bits",
+        "MB",
+    )
+    check_timeout: float = option(
+        "limits",
+        20.0,
+        number(float, 0.1, 1e6),
+        "how long a scene may be checked before it is rendered; more gets 503",
+        "SECONDS",
     )
     blend_file: Path | None = option(
         "scene",
@@ -320,6 +361,13 @@ class ServerSettings:
     def max_scene_bytes(self) -> int:
         """`max_scene_mb` in bytes."""
         return round(self.max_scene_mb * 1e6)
+
+    @property
+    def limits(self) -> Limits:
+        """What a scene may cost."""
+        return Limits(
+            self.max_vertices, self.max_triangles, self.max_objects, round(self.max_texture_mb * 1e6)
+        )
 
     @property
     def logging_level(self) -> int:

@@ -107,7 +107,7 @@ def test_what_a_mesh_holds_counts(is_shape):
     before = parsed(document)
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     if is_shape:
-        moved = np.full((8, 3), 0.25, "<f4")
+        moved = np.arange(24, dtype="<f4").reshape(8, 3)
         attributes["POSITION"] = add_accessor(document, moved, "VEC3")
     else:
         attributes["TEXCOORD_0"] = add_accessor(document, np.ones((8, 2), "<f4"), "VEC2")
@@ -157,6 +157,7 @@ def test_what_cannot_be_read_is_not_the_same_as_nothing():
     document["textures"][0] = {}
     empty = parsed(document).surfaces[0].material
     document["textures"][0] = {"extensions": {"KHR_texture_basisu": {"source": 0}}}
+    document["extensionsRequired"] = ["KHR_texture_basisu"]
     assert parsed(document).surfaces[0].material != empty
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import time
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from drake_like import DrakeScene, add_accessor, box, look_at, translation
 from PIL import Image
 
-from gltf_render_server.errors import SceneError
+from gltf_render_server.errors import SceneError, TooLargeError
 from gltf_render_server.gltf import parse_scene
 
 EXTENSIONS = frozenset(
@@ -150,28 +151,76 @@ def test_null_is_the_same_as_absent():
     assert len(parsed(document).primitives) == 1
 
 
+def with_image(image: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A document whose box shows an image."""
+    document = one_box() | {"images": [image], "textures": [{"source": 0}], **more}
+    document["materials"][0] = {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}
+    return document
+
+
+def shown(scene: Any) -> bool:
+    return "baseColorTexture" in scene.json["materials"][0]["pbrMetallicRoughness"]
+
+
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
 def test_good_images(file_format):
-    parsed(one_box() | {"images": [{"uri": data_uri(picture(file_format))}]})
+    scene = parsed(with_image({"uri": data_uri(picture(file_format))}))
+    assert shown(scene)
+    assert not scene.warnings
+
+
+BROKEN = [
+    (picture("PNG")[:-20], "cut short"),
+    (picture("JPEG", (64, 64))[:-20], "cut short|no PNG"),
+    (picture("PNG")[:16] + struct.pack(">II", 30000, 30000) + picture("PNG")[24:], "more pixels|no PNG"),
+]
+
+
+@pytest.mark.parametrize(("data", "says"), BROKEN)
+def test_bad_images(data, says):
+    with pytest.raises(SceneError, match=rf"\$\.images\[0\].*({says})"):
+        parsed(with_image({"uri": data_uri(data)}))
+
+
+KTX2 = b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(60)
+AVIF = b"\0\0\0\x20ftypavif" + bytes(60)
+
+
+@pytest.mark.parametrize("data", [KTX2, AVIF, b"DDS " + bytes(60), picture("GIF"), b""])
+def test_an_image_of_another_format_is_not_shown_and_that_is_told(data):
+    scene = parsed(with_image({"uri": data_uri(data)}))
+    assert not shown(scene)
+    assert scene.warnings == (
+        "materials[0]: its baseColorTexture has no image that can be read here; dropped",
+    )
+
+
+@pytest.mark.parametrize("texture", [{}, {"extensions": {"EXT_texture_avif": {"source": 0}}}])
+def test_a_texture_without_a_readable_source_is_not_shown(texture):
+    scene = parsed(with_image({"uri": data_uri(AVIF)}, textures=[texture]))
+    assert not shown(scene)
+    assert len(scene.warnings) == 1
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (picture("PNG")[:-20], "cut short"),
-        (picture("JPEG", (64, 64))[:-20], "cut short|no PNG"),
-        (picture("GIF"), "no PNG, JPEG or WebP"),
-        (b"", "no PNG"),
-        (picture("PNG")[:16] + struct.pack(">II", 30000, 30000) + picture("PNG")[24:], "more pixels|no PNG"),
-    ],
+    "extension", ["EXT_texture_avif", "EXT_texture_webp", "KHR_texture_basisu", "MSFT_texture_dds"]
 )
-def test_bad_images(data, says):
-    with pytest.raises(SceneError, match=rf"\$\.images\[0\].*({says})"):
-        parsed(one_box() | {"images": [{"uri": data_uri(data)}]})
+def test_the_image_beside_one_that_cannot_be_read_is_shown(extension):
+    images = [{"uri": data_uri(picture("PNG"))}, {"uri": data_uri(AVIF)}]
+    document = with_image(images[0], images=images)
+    document["textures"] = [{"source": 0, "extensions": {extension: {"source": 1}}}]
+    scene = parsed(document)
+    assert shown(scene)
+    assert not scene.warnings
+    document["textures"][0] = {"source": 1, "extensions": {"EXT_texture_webp": {"source": 0}}}
+    assert shown(parsed(document)), "and the other way round"
 
 
-def test_an_image_that_nobody_can_read_here_is_passed():
-    parsed(one_box() | {"images": [{"uri": data_uri(b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(60))}]})
+@pytest.mark.parametrize(
+    "image", [*({"uri": data_uri(data)} for data, _ in BROKEN), {}, {"uri": "a.png"}, {"bufferView": 0}]
+)
+def test_what_nothing_shows_is_not_looked_at(image):
+    parsed(with_image(image, textures=[{}]) | {"materials": [{}, {"normalTexture": {"index": 0}}]})
 
 
 def test_a_strided_view():
@@ -188,7 +237,7 @@ def test_a_strided_view():
 
 def test_quantized_positions():
     document = one_box()
-    data = np.zeros((8, 4), "<i2").tobytes()
+    data = np.arange(32, dtype="<i2").tobytes()
     view = add_view(document, data, byteStride=8)
     document["accessors"][0] = {"bufferView": view, "componentType": 5122, "count": 8, "type": "VEC3"}
     document["extensionsRequired"] = ["KHR_mesh_quantization"]
@@ -286,7 +335,7 @@ def test_instances_that_cost_their_sender_nothing_are_bounded():
     accessor_index = len(document["accessors"]) - 1
     document["nodes"][0]["extensions"]["EXT_mesh_gpu_instancing"]["attributes"]["SCALE"] = accessor_index
     document["meshes"][0]["primitives"] *= 1000
-    with pytest.raises(SceneError, match="more than 200000 objects"):
+    with pytest.raises(TooLargeError, match=r"draws 150000000 objects.*--max-objects"):
         parsed(document)
 
 
@@ -313,23 +362,46 @@ def test_sparse_positions_replace_those_of_the_view():
 
 def test_elements_without_any_data_are_bounded():
     document = one_box()
-    document["accessors"].append({"componentType": 5126, "count": 10**9, "type": "MAT4"})
+    document["accessors"].append({"componentType": 5126, "count": 10**9, "type": "VEC3"})
+    parsed(document)  # nothing uses it
+    document["accessors"][0].update(count=10**7)
+    del document["accessors"][0]["bufferView"]
+    document["accessors"][0]["sparse"] = rich_document()["accessors"][0]["sparse"] | {
+        name: {"bufferView": 0, "componentType": 5123} for name in ("indices", "values")
+    }
     with pytest.raises(SceneError, match="without any data"):
         parsed(document)
 
 
-def test_a_picture_that_a_texture_shows_must_be_readable():
-    ktx2 = {"uri": data_uri(b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(60))}
-    with pytest.raises(SceneError, match=r"\$\.images\[0\]: is no PNG"):
-        parsed(one_box() | {"images": [ktx2], "textures": [{"source": 0}]})
-
-
-def test_pictures_are_bounded_together():
+def with_images(data: bytes, count: int) -> dict[str, Any]:
+    """A document whose box shows many images of one buffer view."""
     document = one_box()
-    view = add_view(document, picture("PNG", (9000, 9000)))
-    document["images"] = [{"bufferView": view, "mimeType": "image/png"}] * 20
-    with pytest.raises(SceneError, match=r"\$\.images\[13\]: the images have more than"):
-        parsed(document)
+    view = add_view(document, data)
+    primitive = document["meshes"][0]["primitives"][0]
+    document["images"] = [{"bufferView": view, "mimeType": "image/png"}] * count
+    document["textures"] = [{"source": index} for index in range(count)]
+    document["materials"] = [{"normalTexture": {"index": index}} for index in range(count)]
+    document["meshes"][0]["primitives"] = [{**primitive, "material": index} for index in range(count)]
+    return document
+
+
+def test_images_are_bounded_by_what_they_take_when_decoded():
+    deep = bytearray(picture("PNG", (9000, 9000)))
+    parsed(with_images(bytes(deep), 6))
+    with pytest.raises(TooLargeError, match=r"2268 MB .*--max-texture-mb"):
+        parsed(with_images(bytes(deep), 7))
+    deep[24] = 16  # bits for each channel: Blender holds them as floats
+    deep[29:33] = struct.pack(">I", zlib.crc32(deep[12:29]))
+    parsed(with_images(bytes(deep), 1))
+    with pytest.raises(TooLargeError, match=r"2592 MB .*--max-texture-mb"):
+        parsed(with_images(bytes(deep), 2))
+
+
+def test_the_file_of_an_image_counts_for_each_material():
+    png = picture("PNG")
+    parsed(with_images(png[:-12] + bytes(10**6) + png[-12:], 1_000))
+    with pytest.raises(TooLargeError, match="--max-texture-mb"):
+        parsed(with_images(png[:-12] + bytes(10**6) + png[-12:], 2_100))
 
 
 @pytest.mark.parametrize("light", [{}, {"light": 1}, {"light": "0"}, {"light": 2}, 5])

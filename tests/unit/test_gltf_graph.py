@@ -102,11 +102,48 @@ def test_a_node_of_two_parents():
         parsed(document)
 
 
-def test_a_circle_that_the_scene_does_not_reach():
+def test_a_circle():
     document = one_box()
     document["nodes"] += [{"children": [4]}, {"children": [3]}]
+    parsed(document)  # the scene does not reach it
+    document["scenes"][0]["nodes"].append(3)
     with pytest.raises(SceneError, match="its own ancestor"):
         parsed(document)
+
+
+def test_a_root_below_a_node_that_is_not_shown():
+    document = one_box()
+    document["nodes"].append({"children": [2], "translation": [5, 5, 5]})
+    np.testing.assert_allclose(parsed(document).camera_to_world, CAMERA, atol=1e-12)
+
+
+def test_without_scenes_every_root_is_shown():
+    document = one_box()
+    expected = parsed(document).placements.matrix
+    del document["scenes"], document["scene"]
+    np.testing.assert_array_equal(parsed(document).placements.matrix, expected)
+
+
+@pytest.mark.parametrize("hidden", [0, 2])
+def test_hidden_nodes_and_those_below_them_are_not_drawn_but_the_camera_sees(hidden):
+    document = one_box()
+    document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "point"}]}}
+    document["nodes"][0]["extensions"] = {"KHR_lights_punctual": {"light": 0}}
+    assert len(parsed(document).placements) == len(parsed(document).lights) == 1
+    extensions = document["nodes"][hidden].setdefault("extensions", {})
+    extensions["KHR_node_visibility"] = {"visible": False}
+    document["extensionsRequired"] = ["KHR_node_visibility"]
+    scene = parsed(document)
+    assert len(scene.placements) == len(scene.lights) == 0
+    np.testing.assert_allclose(scene.camera_to_world, CAMERA, atol=1e-12)
+    extensions["KHR_node_visibility"] = {"visible": True}
+    assert len(parsed(document).placements) == 1
+
+
+def test_the_last_row_may_be_rounded():
+    document = one_box()
+    document["nodes"][0]["matrix"] = [*column_major(np.eye(4))[:15], 0.99999994]
+    assert parsed(document).placements.matrix[0].tolist() == np.eye(4).tolist()
 
 
 def test_the_camera_below_a_scale_that_is_not_uniform_stays_rigid():
@@ -140,7 +177,7 @@ def test_a_chain_that_grows_beyond_all_bounds():
 def test_a_root_that_is_listed_twice():
     document = one_box()
     document["scenes"][0]["nodes"] *= 2
-    with pytest.raises(SceneError, match=r"nodes\[1\]: node 2 is no root, or listed twice"):
+    with pytest.raises(SceneError, match=r"scenes\[0\].nodes: a node is listed twice"):
         parsed(document)
 
 

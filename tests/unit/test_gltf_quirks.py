@@ -273,6 +273,7 @@ def with_texture(texture, **more):
 
 
 BASISU = {"KHR_texture_basisu": {"source": 77}}
+REQUIRED = {"extensionsUsed": ["KHR_texture_basisu"], "extensionsRequired": ["KHR_texture_basisu"]}
 
 
 def test_a_rotation_that_is_in_the_matrix_already():
@@ -284,14 +285,13 @@ def test_a_rotation_that_is_in_the_matrix_already():
 
 
 def test_basisu_gives_way_to_a_plain_source():
-    required = {"extensionsUsed": ["KHR_texture_basisu"], "extensionsRequired": ["KHR_texture_basisu"]}
-    out = written(with_texture({"source": 0, "extensions": BASISU}, **required))
+    out = written(with_texture({"source": 0, "extensions": BASISU}, **REQUIRED))
     assert out["textures"] == [{"source": 0}]
     assert "extensionsRequired" not in out
 
 
 def test_basisu_alone_is_refused_only_where_textures_are_needed():
-    scene = with_texture({"extensions": BASISU})
+    scene = with_texture({"extensions": BASISU}, **REQUIRED)
     assert "textures" not in written(scene, materials=False)
     with pytest.raises(SceneError, match=r"\$\.textures\[0\].*KHR_texture_basisu"):
         written(scene)
@@ -349,7 +349,7 @@ def test_a_null_extension_of_a_texture():
 
 
 def test_a_null_source_is_no_plain_source():
-    scene = with_texture({"source": None, "extensions": BASISU})
+    scene = with_texture({"source": None, "extensions": BASISU}, **REQUIRED)
     with pytest.raises(SceneError, match="KHR_texture_basisu"):
         written(scene)
 

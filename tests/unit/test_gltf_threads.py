@@ -9,13 +9,13 @@ import pytest
 FIRST_SCENES = """
 import sys, threading
 from drake_like import DrakeScene, box, look_at, translation
-from gltf_render_server.gltf.document import _convert
+from gltf_render_server.gltf.decoding import convert
 document = DrakeScene([box((1, 1, 1), translation(0, 0, 0), 3)], look_at((3, 2, 2), (0, 0, 0))).document()
 sys.setswitchinterval(1e-6)
 start = threading.Barrier(8)
 def first():
     start.wait()
-    _convert(document)
+    convert(document)
 threads = [threading.Thread(target=first) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

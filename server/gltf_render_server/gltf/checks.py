@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import SceneError
+from ..limits import ask_time
 from . import schema
 from .extensions import DRACO
 from .graph import FARTHEST_M
 from .resources import read_accessor
 
-__all__ = ["check_geometry", "check_indices", "is_compressed"]
+if TYPE_CHECKING:
+    from .surfaces import Drawn
+
+__all__ = ["check_geometry", "check_indices", "check_types", "is_compressed"]
 
 _FLOAT = 5126
-_TRIANGLES = 4  # modes above are strips and fans, below are lines and points
 _UNSIGNED = {5121, 5123, 5125}
 _QUANTIZED = {5120, 5121, 5122, 5123}
 
@@ -46,32 +50,32 @@ def check_indices(document: schema.Document) -> None:
             raise SceneError(f"there is no {what} {index}", where)
 
 
-def check_geometry(document: schema.Document, buffers: Sequence[bytes]) -> None:
-    """Check positions and vertex indices; `resources.check_views` must have passed.
+def check_geometry(document: schema.Document, buffers: Sequence[bytes], drawn: Drawn) -> None:
+    """Check the positions and vertex indices of what is drawn; `resources.check_views` must have passed.
+
+    A primitive without any extent is left out: it has no triangle that can be seen.
 
     Raises
     ------
     SceneError
-        A position is not finite or absurdly far, an index names a vertex that is not there, or an
-        accessor has the wrong type for its use.
+        A position is not finite or absurdly far, or an index names a vertex that is not there.
     """
-    checked: set[tuple[tuple[int, ...], int | None]] = set()
-    for number, mesh in enumerate(document.meshes):
-        for place, primitive in enumerate(mesh.primitives):
-            where = f"$.meshes[{number}].primitives[{place}]"
-            position = primitive.attributes.get("POSITION")
-            if position is None:
-                continue
-            _check_types(document, primitive, position, where)
-            points = (position, *_morphed_positions(primitive))
-            if (points, primitive.indices) in checked or is_compressed(document, primitive):
-                continue
-            checked.add((points, primitive.indices))
-            for accessor in points:
-                _check_positions(document, buffers, accessor, where)
-            if primitive.indices is not None:
-                vertices = document.accessors[position].count
-                _check_vertex_indices(document, buffers, primitive.indices, vertices, where)
+    flat: dict[int, bool] = {}
+    largest: dict[int, int] = {}
+    for number, place, primitive in drawn.primitives(document):
+        if is_compressed(document, primitive):
+            continue
+        ask_time()
+        where = f"$.meshes[{number}].primitives[{place}]"
+        position = primitive.attributes["POSITION"]
+        for accessor in (position, *_morphed_positions(primitive)):
+            if accessor not in flat:
+                flat[accessor] = _check_positions(document, buffers, accessor, where)
+        if primitive.indices is not None:
+            vertices = document.accessors[position].count
+            _check_vertex_indices(document, buffers, primitive.indices, vertices, largest, where)
+        if flat[position] and not primitive.targets:
+            drawn.leave_out(number, place, "all its positions are equal")
 
 
 def is_compressed(document: schema.Document, primitive: schema.Primitive) -> bool:
@@ -146,28 +150,26 @@ def _picture_references(document: schema.Document) -> Iterator[Reference]:
                 yield info.index, textures, "texture", f"$.materials[{number}]"
 
 
-def _check_types(document: schema.Document, primitive: schema.Primitive, position: int, where: str) -> None:
-    accessor = document.accessors[position]
-    if accessor.type != "VEC3" or accessor.component_type not in {_FLOAT, *_QUANTIZED}:
+def check_types(document: schema.Document, primitive: schema.Primitive, where: str) -> None:
+    """Check that the accessors of a primitive with positions are of the types for their use.
+
+    Raises
+    ------
+    SceneError
+        One is not.
+    """
+    position = document.accessors[primitive.attributes["POSITION"]]
+    if position.type != "VEC3" or position.component_type not in {_FLOAT, *_QUANTIZED}:
         raise SceneError("positions must be VEC3 of floats", f"{where}.attributes.POSITION")
-    has_data = accessor.buffer_view is not None or accessor.sparse is not None
-    if not has_data and not is_compressed(document, primitive):
-        raise SceneError("the positions have no data", f"{where}.attributes.POSITION")
     for attributes in (primitive.attributes, *(primitive.targets or ())):
         for name, other in attributes.items():
             _check_attribute(
-                document.accessors[other], name, accessor.count, f"{where}.attributes.{name[:40]}"
+                document.accessors[other], name, position.count, f"{where}.attributes.{name[:40]}"
             )
-    corners = accessor.count
     if primitive.indices is not None:
         indices = document.accessors[primitive.indices]
-        corners = indices.count
         if indices.type != "SCALAR" or indices.component_type not in _UNSIGNED:
             raise SceneError("indices must be unsigned scalars", f"{where}.indices")
-    if primitive.mode >= _TRIANGLES and corners < 3:
-        raise SceneError(f"{corners} corners make no triangle", where)
-    if primitive.mode == _TRIANGLES and corners % 3:
-        raise SceneError(f"{corners} corners are no whole number of triangles", where)
 
 
 def _morphed_positions(primitive: schema.Primitive) -> list[int]:
@@ -175,6 +177,8 @@ def _morphed_positions(primitive: schema.Primitive) -> list[int]:
 
 
 def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: str) -> None:
+    if name.startswith("_"):
+        return  # an application's own, which nothing reads
     if accessor.count != count:
         raise SceneError(f"has {accessor.count} elements for {count} vertices", where)
     types = _ATTRIBUTE_TYPES.get(name.partition("_")[0])
@@ -182,7 +186,8 @@ def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: st
         raise SceneError(f"must be {' or '.join(types)}; it is {accessor.type}", where)
 
 
-def _check_positions(document: schema.Document, buffers: Sequence[bytes], position: int, where: str) -> None:
+def _check_positions(document: schema.Document, buffers: Sequence[bytes], position: int, where: str) -> bool:
+    """Check positions, and tell whether all are equal."""
     points = read_accessor(document, buffers, position)
     # min and max let a NaN through, and touch the data once each
     low, high = points.min(initial=0), points.max(initial=0)
@@ -190,11 +195,19 @@ def _check_positions(document: schema.Document, buffers: Sequence[bytes], positi
         raise SceneError(
             f"a position is not finite, or beyond {FARTHEST_M:g}", f"{where}.attributes.POSITION"
         )
+    few = points[:: max(1, len(points) // 100)]
+    return bool((few == points[0]).all()) and bool((points == points[0]).all())
 
 
 def _check_vertex_indices(
-    document: schema.Document, buffers: Sequence[bytes], indices: int, vertices: int, where: str
+    document: schema.Document,
+    buffers: Sequence[bytes],
+    indices: int,
+    vertices: int,
+    largest: dict[int, int],
+    where: str,
 ) -> None:
-    largest = int(np.max(read_accessor(document, buffers, indices)))
-    if largest >= vertices:
-        raise SceneError(f"names vertex {largest} of {vertices}", f"{where}.indices")
+    if indices not in largest:
+        largest[indices] = int(np.max(read_accessor(document, buffers, indices)))
+    if largest[indices] >= vertices:
+        raise SceneError(f"names vertex {largest[indices]} of {vertices}", f"{where}.indices")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from blake3 import blake3
 
+from ..limits import ask_time
 from . import schema
 from .extensions import BASISU, DRACO, WEBP
 from .lights import read_light
@@ -74,6 +75,7 @@ class _Digester:
         self._known: dict[Hashable, Digest] = {}
 
     def geometry(self, primitive: Primitive, detail: Detail) -> Digest:
+        ask_time()
         mesh = self._source.meshes[primitive.mesh]
         source = mesh.primitives[primitive.number]
         return _digest(

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..limits import Limits, ask_time
 from . import schema
 from .checks import check_geometry, check_indices, is_compressed
+from .decoding import convert, decode
 from .digests import Digest, Surface, light_digests, shape_digests, surface_digests
 from .exposure import light_scale
-from .extensions import INSTANCING
-from .graph import Graph, check_reach, nearest_rigid, thickened, trs_matrices
+from .extensions import INSTANCING, VISIBILITY
+from .graph import Graph, nearest_rigid, thickened
+from .images import check_images, shown_images
+from .instancing import instance_matrices
 from .lights import LightPlacement, place_lights
-from .materials import DRAKE_GENERATORS
+from .materials import is_of_drake
 from .repair import repair_draco, repair_json
-from .resources import check_images, check_views, decode_buffers, read_values
+from .resources import check_views, decode_buffers, views_of_accessors
 from .skins import Pose, check_weights, is_skinned, read_pose
+from .surfaces import Drawn, find_drawn
 
 __all__ = ["Placements", "Primitive", "Scene", "parse_scene"]
 
-_FIRST_SURFACE_MODE = 4  # points and lines come before it, and draw nothing
-_MOST_PLACEMENTS = 200_000
-_DEEPEST = 100  # levels of JSON; glTF itself needs ten, extras a few more
-_OWN_WORK = frozenset({INSTANCING})
+_DEFAULT_LIMITS = Limits()
+_OWN_WORK = frozenset({INSTANCING, VISIBILITY})
 """Extensions that are dealt with here, whatever the importer knows."""
 
 Matrix = NDArray[np.float64]
@@ -144,7 +146,7 @@ class Scene:
         return light_scale(self)
 
 
-def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
+def parse_scene(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Scene:
     """Read a glTF 2.0 JSON document and check all that a back end relies on.
 
     Parameters
@@ -153,81 +155,50 @@ def parse_scene(data: bytes, *, extensions: frozenset[str]) -> Scene:
         Resources are embedded as ``data:`` URIs; nothing else is ever opened.
     extensions : frozenset of str
         The extensions that the back end's importer knows.
+    limits : Limits
+        What it may cost; checked before the work is begun.
 
     Raises
     ------
     SceneError
-        Anything is wrong; the message says what and where.
+        Anything is wrong with what is drawn; the message says what and where.
+    TooLargeError
+        It is above a limit.
+    CheckTimeoutError
+        Within `time_limit`, the time is over.
     """
-    json = _decode(data)
+    json = decode(data)
     warnings = repair_json(json)
-    document = _convert(json)
+    document = convert(json)
     _check_version(document.asset)
     _check_required(document, extensions | _OWN_WORK)
     if not document.cameras:
-        raise _no_camera()
+        raise _no_camera(document)
     check_indices(document)
     graph = Graph.from_document(document)
     camera_to_world = _camera_to_world(document, graph)
-    buffers = decode_buffers(document.buffers)
+    drawn = find_drawn(document, graph, extensions, limits)
+    materials = drawn.materials(document)
+    buffers = _checked_buffers(document, drawn, shown_images(json, document, materials))
     _drop_text_of_buffers(json, document)
-    check_views(document)
     repair_draco(document, buffers)
-    check_geometry(document, buffers)
-    check_images(document, buffers)
-    primitives, placements = _placements(document, buffers, graph, warnings)
+    check_geometry(document, buffers, drawn)
+    warnings += drawn.warnings
+    warnings += check_images(json, document, buffers, materials, limits)
+    primitives, placements = _placements(document, buffers, graph, drawn, warnings)
     lights = place_lights(document, graph, warnings)
     return Scene(json, document, buffers, camera_to_world, primitives, placements, lights, tuple(warnings))
 
 
-def _decode(data: bytes) -> dict[str, Any]:
-    if data.startswith(b"glTF"):
-        raise SceneError("is a binary .glb; send the JSON form with embedded resources")
-    try:
-        json = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SceneError(f"is not JSON: {str(error)[:200]}") from None
-    if not isinstance(json, dict):
-        raise SceneError(f"must be a JSON object; it is a {type(json).__name__}")
-    _check_depth(
-        {name: json.get(name) for name in ("materials", "extensions")}
-    )  # what the schema leaves open
-    return json
-
-
-def _check_depth(json: object) -> None:
-    """Bound what recursive functions here and in the importer will meet."""
-    level = [json]
-    for _ in range(_DEEPEST):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, (dict, list))
-        ]
-        if not level:
-            return
-    raise SceneError("is nested too deeply")
-
-
-def _prepare_schema() -> None:
-    """Let msgspec look at the schema's classes, on one thread.
-
-    It does so at their first use, and crashes where two threads use them first at the same time (0.22).
-    """
-    for kind in (schema.Document, schema.Light):
-        msgspec.json.Decoder(kind)
-
-
-_prepare_schema()
-
-
-def _convert(json: dict[str, Any]) -> schema.Document:
-    try:
-        return msgspec.convert(json, schema.Document)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        raise SceneError(message[:200], where.strip("`")[:200] or "$") from None
+def _checked_buffers(document: schema.Document, drawn: Drawn, images: set[int]) -> tuple[bytes, ...]:
+    """Decode the buffers that anything which is drawn reads; all of them where Draco's streams are sought."""
+    accessors = drawn.accessors(document)
+    views = views_of_accessors(document, accessors)
+    views |= {view for index in images if (view := document.images[index].buffer_view) is not None}
+    if any(is_compressed(document, primitive) for _, _, primitive in drawn.primitives(document)):
+        views |= set(range(len(document.buffer_views)))
+    check_views(document, views, accessors)
+    return decode_buffers(document, views)
 
 
 def _drop_text_of_buffers(json: dict[str, Any], document: schema.Document) -> None:
@@ -257,58 +228,87 @@ def _camera_to_world(document: schema.Document, graph: Graph) -> Matrix:
     for index in graph.order:
         if document.nodes[index].camera == 0:
             return nearest_rigid(graph.world[index], f"$.nodes[{index}]")
-    raise _no_camera()
+    raise _no_camera(document)
 
 
-def _no_camera() -> SceneError:
+def _no_camera(document: schema.Document) -> SceneError:
+    if is_of_drake(document.asset.generator):
+        return SceneError(
+            "there is no camera. Drake sends none for a scene without any primitive or OBJ: add a tiny "
+            "primitive with a perception role, such as a box of 1 mm",
+            "$.cameras",
+        )
+    what = "no node of the scene that is shown holds it" if document.cameras else "there is none"
     return SceneError(
-        "there is no camera. Drake sends none for a scene without any primitive or OBJ: add a tiny primitive "
-        "with a perception role, such as a box of 1 mm",
+        f"the scene is seen from cameras[0], but {what}; add a camera, and to the scene a node whose "
+        "camera is 0",
         "$.cameras",
     )
 
 
 def _placements(
-    document: schema.Document, buffers: tuple[bytes, ...], graph: Graph, warnings: list[str]
+    document: schema.Document,
+    buffers: tuple[bytes, ...],
+    graph: Graph,
+    drawn: Drawn,
+    warnings: list[str],
 ) -> tuple[tuple[Primitive, ...], Placements]:
     numbers: dict[Primitive, int] = {}
     placed: list[int] = []
     matrices: list[Matrix] = []
     poses: dict[int, Pose] = {}
-    for index in graph.order:
+    plain: dict[int, list[Primitive]] = {}  # of meshes whose nodes neither morph nor bend them
+    for index in drawn.nodes:
+        ask_time()
         node = document.nodes[index]
-        if node.mesh is None:
+        mesh = node.mesh or 0
+        if not drawn.surfaces[mesh]:  # all were left out since
             continue
         if node.skin is not None and node.skin not in poses:
             poses[node.skin] = read_pose(document, buffers, graph, node.skin)
         pose = None if node.skin is None else poses[node.skin]
-        instances = _instances(document, buffers, index, graph.world[index])
-        for primitive in _surfaces(document, buffers, index, pose):
-            places = instances
-            if pose is not None and primitive.pose:
-                places = pose.origin[None]
-            elif pose is not None and primitive.is_compressed:
-                places = (pose.origin @ pose.joints[0])[None]
-                warnings.append(f"nodes[{index}]: its skin is compressed; drawn as its first joint holds it")
-            elif pose is not None:
-                warnings.append(f"nodes[{index}]: its mesh has no joints; drawn without its skin")
-            number = numbers.setdefault(primitive, len(numbers))
-            if len(placed) + len(places) > _MOST_PLACEMENTS:
-                raise SceneError(f"draws more than {_MOST_PLACEMENTS} objects", "$.nodes")
-            placed += [number] * len(places)
+        is_plain = pose is None and not node.weights
+        if not is_plain or mesh not in plain:
+            surfaces = list(_surfaces(document, buffers, index, drawn.surfaces[mesh], pose))
+        else:
+            surfaces = plain[mesh]
+        if is_plain:
+            plain[mesh] = surfaces
+        instances = instance_matrices(document, buffers, index, graph.world[index])
+        for primitive in surfaces:
+            places = (
+                instances if pose is None else _skinned_place(primitive, pose, instances, index, warnings)
+            )
+            placed += [numbers.setdefault(primitive, len(numbers))] * len(places)
             matrices.append(places)
     matrix = np.concatenate(matrices) if matrices else np.empty((0, 4, 4))
     return tuple(numbers), Placements(np.array(placed, np.intp), thickened(matrix))
 
 
+def _skinned_place(
+    primitive: Primitive, pose: Pose, instances: Matrix, node: int, warnings: list[str]
+) -> Matrix:
+    """Return where a primitive of a node with a skin stands, (n, 4, 4): its node's transform has no say."""
+    if primitive.pose:
+        return pose.origin[None]
+    if primitive.is_compressed:
+        warnings.append(f"nodes[{node}]: its skin is compressed; drawn as its first joint holds it")
+        return (pose.origin @ pose.joints[0])[None]
+    warnings.append(f"nodes[{node}]: its mesh has no joints; drawn without its skin")
+    return instances
+
+
 def _surfaces(
-    document: schema.Document, buffers: tuple[bytes, ...], node: int, pose: Pose | None
+    document: schema.Document,
+    buffers: tuple[bytes, ...],
+    node: int,
+    numbers: Sequence[int],
+    pose: Pose | None,
 ) -> Iterator[Primitive]:
-    is_drakes = document.asset.generator in DRAKE_GENERATORS
+    is_drakes = is_of_drake(document.asset.generator)
     mesh = document.nodes[node].mesh or 0
-    for number, primitive in enumerate(document.meshes[mesh].primitives):
-        if primitive.mode < _FIRST_SURFACE_MODE or "POSITION" not in primitive.attributes:
-            continue
+    for number in numbers:
+        primitive = document.meshes[mesh].primitives[number]
         has_normals = "NORMAL" in primitive.attributes
         is_packed = is_compressed(document, primitive)
         is_posed = pose is not None and is_skinned(primitive) and not is_packed
@@ -338,50 +338,3 @@ def _weights(
         where = f"$.nodes[{node}].weights" if own else f"$.meshes[{mesh}].weights"
         raise SceneError(f"{len(weights)} weights for {count} morph targets", where)
     return tuple(weights[:count])
-
-
-def _instances(document: schema.Document, buffers: tuple[bytes, ...], index: int, world: Matrix) -> Matrix:
-    """Return the world matrices of a node's mesh: one, or as many as EXT_mesh_gpu_instancing says."""
-    extension = _member(document.nodes[index].extensions, INSTANCING)
-    if extension is None:
-        return world[None]
-    where = f"$.nodes[{index}].extensions.{INSTANCING}"
-    attributes = _member(extension, "attributes")
-    if not isinstance(attributes, dict) or not attributes:
-        raise SceneError("has no attributes", where)
-    columns = {
-        name: _instance_attribute(document, buffers, attributes[name], width, f"{where}.attributes.{name}")
-        for name, width in (("TRANSLATION", 3), ("ROTATION", 4), ("SCALE", 3))
-        if name in attributes
-    }
-    counts = {len(column) for column in columns.values()}
-    if len(counts) != 1:
-        raise SceneError("its attributes have different counts, or none is known", where)
-    count = counts.pop()
-    if count > _MOST_PLACEMENTS:
-        raise SceneError(f"draws more than {_MOST_PLACEMENTS} instances", where)
-    rotation = columns.get("ROTATION", np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)))
-    local = trs_matrices(
-        columns.get("TRANSLATION", np.zeros((count, 3))),
-        rotation / np.linalg.norm(rotation, axis=1, keepdims=True).clip(1e-9),
-        columns.get("SCALE", np.ones((count, 3))),
-    )
-    matrices = world @ local
-    check_reach(matrices, [where] * count)
-    return matrices
-
-
-def _instance_attribute(
-    document: schema.Document, buffers: tuple[bytes, ...], accessor: object, width: int, where: str
-) -> Matrix:
-    if type(accessor) is not int or not 0 <= accessor < len(document.accessors):
-        raise SceneError(f"there is no accessor {str(accessor)[:20]}", where)
-    values = read_values(document, buffers, accessor)
-    if values.shape[1] != width or values.dtype != np.float32 or not np.isfinite(values).all():
-        raise SceneError(f"must be {width} finite floats each", where)
-    return values.astype(float)
-
-
-def _member(value: object, name: str) -> Any:
-    """Return a member of what may be no object at all: extensions are not in the schema."""
-    return value.get(name) if isinstance(value, dict) else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..limits import ask_time
 from . import schema
+from .extensions import VISIBILITY
 
 __all__ = ["FARTHEST_M", "Graph", "check_reach", "nearest_rigid", "thickened", "trs_matrices"]
 
@@ -19,6 +21,8 @@ FARTHEST_M = 1e9
 _SMALLEST_SINGULAR_VALUE = 1e-9
 _FLATTEST = 5e-7  # of the largest side; below, single precision finds no inverse
 _THINNEST = 5e-6
+_ROUNDING = 1e-5  # of matrices in single precision
+_MOST_NODES = 500_000
 
 Matrices = NDArray[np.float64]
 
@@ -33,12 +37,16 @@ class Graph:
         Indices of the nodes, in the document's order.
     world : (number of nodes, 4, 4) float64
         Column vectors, node to world; meaningful for the nodes in `order`.
+    hidden : frozenset of int
+        Those of `order` that KHR_node_visibility hides, by themselves or by a node above them.
     """
 
     order: tuple[int, ...]
     world: Matrices
+    hidden: frozenset[int]
     _nodes: Sequence[schema.Node]
-    _parents: Sequence[int | None]
+    _parents: Mapping[int, int]
+    _turns: dict[int, Matrices] = field(default_factory=dict)
 
     @classmethod
     def from_document(cls, document: schema.Document) -> Graph:
@@ -47,36 +55,57 @@ class Graph:
         Raises
         ------
         SceneError
-            The nodes are no forest, or a transform is none.
+            The nodes that it reaches are no forest, or a transform is none.
         """
-        parents = _parents(document.nodes)
-        local = _local_matrices(document.nodes)
-        level = _roots(document, parents)
-        world = local.copy()
-        order: list[int] = []
+        nodes = document.nodes
+        if len(nodes) > _MOST_NODES:
+            raise SceneError(f"has more than {_MOST_NODES} nodes", "$.nodes")
+        level = _roots(document)
+        reached: dict[int, None] = {}  # ordered
+        steps: list[tuple[list[int], list[int]]] = []
+        hidden = {index for index in level if _is_hidden(nodes[index])}
         while level:
-            order += level
-            children = [(child, node) for node in level for child in document.nodes[node].children or ()]
-            level = [child for child, _ in children]
+            ask_time()
+            reached |= dict.fromkeys(level)
+            children = [(child, node) for node in level for child in nodes[node].children or ()]
+            level, above = [child for child, _ in children], [node for _, node in children]
+            _check_new(level, above, reached)
+            hidden |= {child for child, node in children if node in hidden or _is_hidden(nodes[child])}
+            steps.append((level, above))
+        world = np.tile(np.eye(4), (len(nodes), 1, 1))
+        order = list(reached)
+        world[order] = _local_matrices(nodes, order)
+        for level, above in steps:
+            ask_time()
             if level:
-                above = [node for _, node in children]
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
-                    world[level] = world[above] @ local[level]
+                    world[level] = world[above] @ world[level]
         check_reach(world[order], [f"$.nodes[{index}]" for index in order])
-        return cls(tuple(sorted(order)), world, document.nodes, parents)
+        parents = {child: node for level, above in steps for child, node in zip(level, above, strict=True)}
+        return cls(tuple(sorted(order)), world, frozenset(hidden), nodes, parents)
 
     def rigid(self, node: int) -> Matrices:
-        """Return where a node stands, (4, 4), turned by the rotations above it: no scale has a say.
+        """Return where a node of `order` stands, (4, 4), turned by the rotations above it.
 
-        Each transform is taken apart by itself, so that none is sheared by what stands above it.
+        No scale has a say: each transform is taken apart by itself, so that none above it shears it.
         """
         matrix = np.eye(4)
-        above: int | None = node
-        while above is not None:
-            matrix[:3, :3] = _rotation(self._nodes[above]) @ matrix[:3, :3]
-            above = self._parents[above]
+        matrix[:3, :3] = self._turn(node)
         matrix[:3, 3] = self.world[node, :3, 3]
         return matrix
+
+    def _turn(self, node: int) -> Matrices:
+        """Compose the rotations from the root to a node, (3, 3); those above it are kept."""
+        path: list[int] = []
+        above: int | None = node
+        while above is not None and above not in self._turns:
+            path.append(above)
+            above = self._parents.get(above)
+        turn = np.eye(3) if above is None else self._turns[above]
+        for below in reversed(path):
+            ask_time()
+            turn = self._turns[below] = turn @ _rotation(self._nodes[below])
+        return turn
 
 
 def check_reach(matrices: Matrices, places: Sequence[str]) -> None:
@@ -181,62 +210,57 @@ def _rotation(node: schema.Node) -> Matrices:
     return left @ right
 
 
-def _parents(nodes: Sequence[schema.Node]) -> list[int | None]:
-    parents: list[int | None] = [None] * len(nodes)
-    for index, node in enumerate(nodes):
-        for child in node.children or ():
-            if parents[child] is not None or child == index:
-                raise SceneError(f"node {child} has two parents or is its own", f"$.nodes[{index}].children")
-            parents[child] = index
-    _check_acyclic(nodes, parents)
-    return parents
-
-
-def _check_acyclic(nodes: Sequence[schema.Node], parents: Sequence[int | None]) -> None:
-    """With one parent each, what no root reaches goes round in a circle."""
-    pending = [index for index, parent in enumerate(parents) if parent is None]
-    reached = set(pending)
-    while pending:
-        children = nodes[pending.pop()].children or ()
-        reached.update(children)
-        pending.extend(children)
-    if len(reached) < len(nodes):
-        first = min(set(range(len(nodes))) - reached)
-        raise SceneError("the node is its own ancestor", f"$.nodes[{first}]")
-
-
-def _roots(document: schema.Document, parents: Sequence[int | None]) -> list[int]:
-    number = document.scene or 0
+def _roots(document: schema.Document) -> list[int]:
+    """Return the nodes of the default scene; without scenes, those that nothing stands above."""
     if not document.scenes:
-        raise SceneError("the document has no scene", "$.scenes")
-    roots: dict[int, None] = {}  # ordered
-    for place, root in enumerate(document.scenes[number].nodes or ()):
-        if parents[root] is not None or root in roots:
-            raise SceneError(f"node {root} is no root, or listed twice", f"$.scenes[{number}].nodes[{place}]")
-        roots[root] = None
-    return list(roots)
+        below = {child for node in document.nodes for child in node.children or ()}
+        return [index for index in range(len(document.nodes)) if index not in below]
+    number = document.scene or 0
+    roots = document.scenes[number].nodes or []
+    if len(set(roots)) < len(roots):
+        raise SceneError("a node is listed twice", f"$.scenes[{number}].nodes")
+    return roots
 
 
-def _local_matrices(nodes: Sequence[schema.Node]) -> Matrices:
-    translation = np.array([node.translation or (0, 0, 0) for node in nodes], float).reshape(-1, 3)
-    rotation = np.array([node.rotation or (0, 0, 0, 1) for node in nodes], float).reshape(-1, 4)
-    scale = np.array([node.scale or (1, 1, 1) for node in nodes], float).reshape(-1, 3)
+def _check_new(level: Sequence[int], above: Sequence[int], reached: Container[int]) -> None:
+    """Check that a walk meets no node again: it would have two parents, or be its own ancestor."""
+    met: set[int] = set()
+    for child, node in zip(level, above, strict=True):
+        if child in reached or child in met:
+            raise SceneError(
+                f"node {child} has two parents, or is its own ancestor", f"$.nodes[{node}].children"
+            )
+        met.add(child)
+
+
+def _is_hidden(node: schema.Node) -> bool:
+    visibility = (node.extensions or {}).get(VISIBILITY)
+    return isinstance(visibility, dict) and visibility.get("visible") is False
+
+
+def _local_matrices(nodes: Sequence[schema.Node], order: Sequence[int]) -> Matrices:
+    used = [nodes[index] for index in order]
+    translation = np.array([node.translation or (0, 0, 0) for node in used], float).reshape(-1, 3)
+    rotation = np.array([node.rotation or (0, 0, 0, 1) for node in used], float).reshape(-1, 4)
+    scale = np.array([node.scale or (1, 1, 1) for node in used], float).reshape(-1, 3)
     with np.errstate(over="ignore"):
         norm = np.linalg.norm(rotation, axis=1, keepdims=True)
-    for index in np.flatnonzero(~((norm[:, 0] > 1e-6) & np.isfinite(norm[:, 0]))):
-        raise SceneError("is no rotation", f"$.nodes[{index}].rotation")
+    for place in np.flatnonzero(~((norm[:, 0] > 1e-6) & np.isfinite(norm[:, 0]))):
+        raise SceneError("is no rotation", f"$.nodes[{order[place]}].rotation")
     local = trs_matrices(translation, rotation / norm, scale)
-    given = [index for index, node in enumerate(nodes) if node.matrix is not None]
+    given = [place for place, node in enumerate(used) if node.matrix is not None]
     if given:
-        columns = np.array([nodes[index].matrix for index in given], float).reshape(-1, 4, 4)
-        _check_affine(columns, given, nodes)
+        columns = np.array([used[place].matrix for place in given], float).reshape(-1, 4, 4)
+        _check_affine(columns, [order[place] for place in given], nodes)
+        columns[:, :, 3] = (0, 0, 0, 1)  # whatever rounding has made of it
         local[given] = columns.transpose(0, 2, 1)
     return local
 
 
 def _check_affine(columns: Matrices, given: Sequence[int], nodes: Sequence[schema.Node]) -> None:
     last_rows = columns[:, :, 3]
-    for place in np.flatnonzero(~(np.abs(last_rows - (0, 0, 0, 1)) < 1e-9).all(1)).tolist():
+    is_affine = (np.abs(last_rows - (0, 0, 0, 1)) < _ROUNDING).all(1)
+    for place in np.flatnonzero(~is_affine).tolist():
         raise SceneError("its last row must be 0 0 0 1", f"$.nodes[{given[place]}].matrix")
     for index in given:
         node = nodes[index]

@@ -78,7 +78,7 @@ def place_lights(document: schema.Document, graph: Graph, warnings: list[str]) -
     placed = []
     for index in graph.order:
         extension = _member(document.nodes[index].extensions, LIGHTS)
-        if extension is None:
+        if extension is None or index in graph.hidden:
             continue
         light = _member(extension, "light")
         if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 __all__ = [
-    "DRAKE_GENERATORS",
     "alpha_mode",
     "copy_material",
     "holds_colour",
+    "is_of_drake",
     "is_of_drakes_primitive",
     "linear",
+    "texture_references",
 ]
 
-DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
-"""What Drake calls itself: its own exporter, and that with glTF files merged in."""
+_DRAKE_GENERATORS = ("VTK", "Drake glTF merger")  # Drake's own exporter, and that with glTF files merged in
 
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
 _COLOUR_TEXTURES = {
@@ -64,6 +64,11 @@ def holds_colour(texture: str) -> bool:
     return texture in _COLOUR_TEXTURES
 
 
+def is_of_drake(generator: str | None) -> bool:
+    """Whether Drake's own exporter or its client wrote a document."""
+    return generator in _DRAKE_GENERATORS
+
+
 def is_of_drakes_primitive(asset: Json, material: Json) -> bool:
     """Tell whether Drake's own exporter wrote a material, for a primitive of one plain colour.
 
@@ -81,11 +86,25 @@ def linear(rgba: Sequence[float]) -> list[float]:
     return [*channels, rgba[3]]
 
 
+def texture_references(value: object) -> Iterator[tuple[Json, str]]:
+    """Yield (holder, key) of every texture reference in a material, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from texture_references(item)
+    if not isinstance(value, dict):
+        return
+    for key, item in list(value.items()):
+        if isinstance(item, dict) and key.endswith("Texture"):
+            yield value, key
+        if key != "extras":
+            yield from texture_references(item)
+
+
 def _is_of_drakes_exporter(asset: Json, material: Json) -> bool:
     """Tell whether Drake's own exporter wrote a material, of one colour or with a texture on it."""
     pbr = material.get("pbrMetallicRoughness") or {}
     return (
-        asset.get("generator") in DRAKE_GENERATORS
+        is_of_drake(asset.get("generator"))
         and set(material) == {"pbrMetallicRoughness"}
         and set(pbr) - {"baseColorTexture"} == _DRAKE_PBR
         and pbr["metallicFactor"] == 0

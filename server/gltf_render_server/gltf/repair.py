@@ -13,12 +13,24 @@ from ..errors import SceneError
 from . import schema
 from .checks import is_compressed
 from .extensions import BASISU, DRACO, WEBP
+from .materials import texture_references
 from .resources import is_draco_view
 
 __all__ = ["repair_draco", "repair_json"]
 
 _OWN_TEXTURES = frozenset({"emissiveTexture", "normalTexture", "occlusionTexture"})
 _OWN_PBR_TEXTURES = frozenset({"baseColorTexture", "metallicRoughnessTexture"})
+
+_FACTORS = {"baseColorFactor", "metallicFactor", "roughnessFactor", "emissiveFactor"}
+_ROUNDING = 1e-3  # less than a level of 255
+_ALPHA_MODES = ("OPAQUE", "MASK", "BLEND")
+_WRAPS = (33071, 33648, 10497)
+_SAMPLER_VALUES = {
+    "magFilter": (9728, 9729),
+    "minFilter": (9728, 9729, 9984, 9985, 9986, 9987),
+    "wrapS": _WRAPS,
+    "wrapT": _WRAPS,
+}
 
 Json = dict[str, Any]
 
@@ -42,6 +54,11 @@ def repair_json(document: Json) -> list[str]:
     warnings: list[str] = []
     _use_plain_textures(document, warnings)
     _drop_dangling_textures(document, warnings)
+    for index, material in enumerate(_list(document, "materials")):
+        warnings += [f"materials[{index}]: {said}" for said in _clamp_factors(material)]
+    for sampler in _list(document, "samplers"):
+        for key in [key for key, value in sampler.items() if value not in _SAMPLER_VALUES.get(key, ())]:
+            del sampler[key]
     return warnings
 
 
@@ -114,16 +131,16 @@ def _check_draco(primitive: schema.Primitive, where: str) -> None:
 
 
 def _mesh_owners(document: schema.Document) -> dict[int, int]:
-    """For each mesh the root node that holds it first."""
+    """For each mesh of the default scene the root node that holds it first."""
     owner: dict[int, int] = {}
-    for scene in document.scenes:
-        for root in scene.nodes or ():
-            pending = [root]
-            while pending:
-                node = document.nodes[pending.pop()]
-                if node.mesh is not None:
-                    owner.setdefault(node.mesh, root)
-                pending.extend(node.children or ())
+    scenes = document.scenes[document.scene or 0 :][:1]
+    for root in scenes[0].nodes or () if scenes else ():
+        pending = [root]
+        while pending:
+            node = document.nodes[pending.pop()]
+            if node.mesh is not None:
+                owner.setdefault(node.mesh, root)
+            pending.extend(node.children or ())
     return owner
 
 
@@ -140,15 +157,17 @@ def _drop_composed_rotations(document: Json) -> None:
 def _use_plain_textures(document: Json, warnings: list[str]) -> None:
     """Drop what points at images in formats that need an extension, where that can be done.
 
-    KHR_texture_basisu is never of use: no importer here reads KTX2. A texture that has nothing else keeps
-    it, and is refused only where textures are needed.
+    KHR_texture_basisu is never of use: no importer here reads KTX2. Where a document requires it, a texture
+    that has nothing else keeps it, and is refused only where textures are needed.
     """
+    required = document.get("extensionsRequired")
+    is_required = isinstance(required, list) and BASISU in required
     images = _list(document, "images")
     for index, texture in enumerate(_list(document, "textures")):
         extensions = texture.get("extensions")
         if not isinstance(extensions, dict):
             continue
-        if texture.get("source") is not None:
+        if texture.get("source") is not None or not is_required:
             extensions.pop(BASISU, None)
         webp = extensions.get(WEBP)
         source = webp.get("source") if isinstance(webp, dict) else None
@@ -168,7 +187,7 @@ def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
     count = len(_list(document, "textures"))
     for index, material in enumerate(_list(document, "materials")):
         pbr = material.get("pbrMetallicRoughness")
-        for holder, key in _texture_references(material):
+        for holder, key in texture_references(material):
             is_own = (holder is material and key in _OWN_TEXTURES) or (
                 holder is pbr and key in _OWN_PBR_TEXTURES
             )
@@ -177,18 +196,23 @@ def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
                 warnings.append(f"materials[{index}]: its {key[:60]} points at no texture; dropped")
 
 
-def _texture_references(value: object) -> Iterator[tuple[Json, str]]:
-    """Yield (holder, key) of every texture reference in a material, at any depth."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _texture_references(item)
-    if not isinstance(value, dict):
-        return
-    for key, item in list(value.items()):
-        if isinstance(item, dict) and key.endswith("Texture"):
-            yield value, key
-        if key != "extras":
-            yield from _texture_references(item)
+def _clamp_factors(material: Json) -> Iterator[str]:
+    """Bring factors between 0 and 1, and drop an alpha mode that glTF does not have."""
+    pbr = material.get("pbrMetallicRoughness")
+    for holder in (material, pbr if isinstance(pbr, dict) else {}):
+        for key in _FACTORS & holder.keys():
+            value = holder[key]
+            values = value if isinstance(value, list) else [value]
+            if not all(type(number) in (int, float) for number in values):
+                continue  # the schema's to refuse
+            clamped = [min(max(number, 0), 1) for number in values]
+            if clamped != values:
+                holder[key] = clamped if isinstance(value, list) else clamped[0]
+                if max(abs(a - b) for a, b in zip(clamped, values, strict=True)) > _ROUNDING:
+                    yield f"its {key} is brought between 0 and 1"
+    if isinstance(mode := material.get("alphaMode"), str) and mode not in _ALPHA_MODES:
+        del material["alphaMode"]
+        yield f"there is no alphaMode {mode[:20]}; dropped"
 
 
 def _is_index(value: object, count: int) -> bool:

@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pybase64
 from numpy.typing import NDArray
-from PIL import (
-    Image,
-    JpegImagePlugin,  # noqa: F401  these three are else loaded with the first image
-    PngImagePlugin,  # noqa: F401
-    UnidentifiedImageError,
-    WebPImagePlugin,  # noqa: F401
-)
 
 from ..errors import SceneError
 from . import schema
-from .extensions import WEBP
 
 __all__ = [
-    "check_images",
     "check_views",
     "decode_buffers",
+    "image_place",
     "is_draco_view",
     "read_accessor",
     "read_image",
     "read_values",
+    "views_of_accessors",
 ]
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, at no cost to who sends it
-_LARGEST_IMAGES_PX = 2**30  # all together: many images may share one view; Pillow bounds each
-_KTX2 = b"\xabKTX 20\xbb"
-_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
+_MOST_OVERLAP = 16  # views of each byte; where vertices are interleaved, each attribute may have its own
+_FREE_OVERLAP = 16 * 2**20
 
 Numbers = NDArray[np.integer] | NDArray[np.float32]
 
 
-def decode_buffers(buffers: Sequence[schema.Buffer]) -> tuple[bytes, ...]:
-    """Decode every buffer.
+def decode_buffers(document: schema.Document, views: Iterable[int]) -> tuple[bytes, ...]:
+    """Decode the buffers that are used, once each; others are empty.
+
+    Parameters
+    ----------
+    document : Document
+    views : iterable of int
+        The buffer views that are used.
 
     Raises
     ------
     SceneError
-        A buffer refers to anything but a base64 ``data:`` URI, or is shorter than it says.
+        A buffer refers to anything but a ``data:`` URI, or is shorter than it says.
     """
+    used = {document.buffer_views[view].buffer for view in views}
     decoded = []
-    for index, buffer in enumerate(buffers):
+    for index, buffer in enumerate(document.buffers):
         where = f"$.buffers[{index}]"
-        data = _decode_uri(buffer.uri, f"{where}.uri")
-        if len(data) < buffer.byte_length:
+        data = _decode_uri(buffer.uri, f"{where}.uri", may_be_text=True) if index in used else b""
+        if index in used and len(data) < buffer.byte_length:
             raise SceneError(
                 f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}", where
             )
@@ -60,27 +59,51 @@ def decode_buffers(buffers: Sequence[schema.Buffer]) -> tuple[bytes, ...]:
     return tuple(decoded)
 
 
-def check_views(document: schema.Document) -> None:
+def views_of_accessors(document: schema.Document, accessors: Iterable[int]) -> set[int]:
+    """Return the buffer views that accessors read."""
+    views: set[int] = set()
+    for index in accessors:
+        accessor = document.accessors[index]
+        if accessor.buffer_view is not None:
+            views.add(accessor.buffer_view)
+        if accessor.sparse is not None:
+            views |= {accessor.sparse.indices.buffer_view, accessor.sparse.values.buffer_view}
+    return views
+
+
+def check_views(document: schema.Document, views: Iterable[int], accessors: Iterable[int]) -> None:
     """Check that buffer views lie inside their buffers, and accessors inside their views.
+
+    Nothing is read for it. What no accessor and no view uses is not looked at.
 
     Raises
     ------
     SceneError
-        One does not.
+        One does not, or the views read the same bytes many times over.
     """
-    for index, view in enumerate(document.buffer_views):
+    total = 0
+    for index in sorted(views):
+        view = document.buffer_views[index]
+        total += view.byte_length
         if view.byte_offset + view.byte_length > document.buffers[view.buffer].byte_length:
             raise SceneError("reaches beyond the end of its buffer", f"$.bufferViews[{index}]")
+    used = {document.buffer_views[view].buffer for view in views}
+    if total > _MOST_OVERLAP * sum(document.buffers[index].byte_length for index in used) + _FREE_OVERLAP:
+        raise SceneError("share the same bytes too often", "$.bufferViews")
     implied = 0
-    for index, accessor in enumerate(document.accessors):
+    for index in sorted(accessors):
+        accessor = document.accessors[index]
+        where = f"$.accessors[{index}]"
+        if accessor.component_type not in _COMPONENTS or accessor.type not in _WIDTHS:
+            raise SceneError(f"there is no {accessor.type[:20]} of {accessor.component_type}", where)
         if accessor.buffer_view is None:
             implied += accessor.count * _item_bytes(accessor)
             if implied > _LARGEST_IMPLIED_BYTES:
-                raise SceneError("too many elements without any data", f"$.accessors[{index}]")
+                raise SceneError("too many elements without any data", where)
         else:
-            _check_extent(document, accessor, f"$.accessors[{index}]")
+            _check_extent(document, accessor, where)
         if accessor.sparse is not None:
-            _check_sparse(document, accessor, accessor.sparse, f"$.accessors[{index}].sparse")
+            _check_sparse(document, accessor, accessor.sparse, f"{where}.sparse")
 
 
 def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: int) -> Numbers:
@@ -123,29 +146,6 @@ def is_draco_view(document: schema.Document, buffers: Sequence[bytes], index: in
     return buffers[view.buffer].startswith(b"DRACO", view.byte_offset)
 
 
-def check_images(document: schema.Document, buffers: Sequence[bytes]) -> None:
-    """Check that every image is a whole PNG, JPEG or WebP of a reasonable size; their headers tell.
-
-    KTX2 images are passed where no texture shows them: the importer is never given one.
-
-    Raises
-    ------
-    SceneError
-        An image is none, is cut short or too large, or refers to anything but a ``data:`` URI.
-    """
-    shown = _shown_images(document)
-    pixels = 0
-    for index, image in enumerate(document.images):
-        where = f"$.images[{index}]"
-        if image.uri is not None and image.buffer_view is not None:
-            raise SceneError("has both uri and bufferView", where)
-        data = read_image(document, buffers, index)
-        if index in shown or not data.startswith(_KTX2):
-            pixels += _image_pixels(data, where)
-        if pixels > _LARGEST_IMAGES_PX:
-            raise SceneError(f"the images have more than {_LARGEST_IMAGES_PX} pixels together", where)
-
-
 def read_image(document: schema.Document, buffers: Sequence[bytes], index: int) -> bytes:
     """Return an image as it is embedded, a file of its format.
 
@@ -163,16 +163,25 @@ def read_image(document: schema.Document, buffers: Sequence[bytes], index: int) 
     return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
 
 
-def _shown_images(document: schema.Document) -> set[int | None]:
-    """Return the images that the importer is given, by what textures say."""
-    shown: set[int | None] = {texture.source for texture in document.textures}
-    for texture in document.textures:
-        if webp := (texture.extensions or {}).get(WEBP):
-            shown.add(webp["source"])
-    return shown
+def image_place(document: schema.Document, index: int) -> tuple[object, int]:
+    """Tell where an image is embedded, equal for images that share a place, and its length in bytes.
+
+    Raises
+    ------
+    SceneError
+        It is nowhere, or in two places.
+    """
+    image, where = document.images[index], f"$.images[{index}]"
+    if image.uri is not None and image.buffer_view is not None:
+        raise SceneError("has both uri and bufferView", where)
+    if image.uri is not None:
+        return image.uri, len(image.uri) * 3 // 4
+    if image.buffer_view is None:
+        raise SceneError("has neither uri nor bufferView", where)
+    return image.buffer_view, document.buffer_views[image.buffer_view].byte_length
 
 
-def _decode_uri(uri: str | None, where: str) -> bytes:
+def _decode_uri(uri: str | None, where: str, *, may_be_text: bool = False) -> bytes:
     if uri is None:
         raise SceneError("is missing; only data: URIs are accepted", where)
     # to the letter as Blender's importer reads it: what it does not take for data, it takes for a path
@@ -180,6 +189,8 @@ def _decode_uri(uri: str | None, where: str) -> bytes:
     if not head.startswith("data:") or not comma:
         raise SceneError("only data: URIs are accepted, no files or addresses", where)
     if not head.endswith(";base64"):
+        if may_be_text:  # buffers are written anew for the importer
+            return urllib.parse.unquote_to_bytes(text)
         raise SceneError("only data: URIs in base64 are accepted", where)
     try:
         return pybase64.b64decode(text, validate=True)
@@ -234,17 +245,3 @@ def _with_sparse(
     replaced = array.copy()
     replaced[positions] = read(sparse.values, array.dtype, array.shape[1])
     return replaced
-
-
-def _image_pixels(data: bytes, where: str) -> int:
-    try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
-            width, height = image.size
-            file_format = image.format or ""
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise SceneError("has more pixels than can be meant", where) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise SceneError("is no PNG, JPEG or WebP image", where) from None
-    if data.rfind(_ENDS.get(file_format, b"")) < 0:
-        raise SceneError(f"this {file_format} image is cut short", where)
-    return width * height

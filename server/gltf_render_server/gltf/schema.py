@@ -1,5 +1,7 @@
 """The parts of glTF 2.0 that are looked at, as types; members that are not named here are ignored.
 
+Values that only matter where they are used, such as an accessor's type, are checked there.
+
 Source: the glTF 2.0 specification, section 5 (properties reference).
 """
 
@@ -31,8 +33,6 @@ Offset = Annotated[int, Meta(ge=0)]
 Vector3 = Annotated[list[float], Meta(min_length=3, max_length=3)]
 Vector4 = Annotated[list[float], Meta(min_length=4, max_length=4)]
 Matrix = Annotated[list[float], Meta(min_length=16, max_length=16)]
-MorphWeight = Annotated[float, Meta(ge=-10, le=10)]  # Blender's limits
-ColourChannel = Annotated[float, Meta(ge=0, le=1)]
 Extensions = dict[str, Any]
 
 
@@ -59,7 +59,7 @@ class Node(_Part):
     translation: Vector3 | None = None
     rotation: Vector4 | None = None
     scale: Vector3 | None = None
-    weights: list[MorphWeight] | None = None
+    weights: list[float] | None = None
     extensions: Extensions | None = None
 
 
@@ -67,14 +67,14 @@ class Primitive(_Part):
     attributes: dict[str, Index]
     indices: Index | None = None
     material: Index | None = None
-    mode: Annotated[int, Meta(ge=0, le=6)] = 4
+    mode: int = 4
     targets: list[dict[str, Index]] | None = None
     extensions: Extensions | None = None
 
 
 class Mesh(_Part):
     primitives: Annotated[list[Primitive], Meta(min_length=1)]
-    weights: list[MorphWeight] | None = None
+    weights: list[float] | None = None
 
 
 class SparseIndices(_Part):
@@ -95,9 +95,9 @@ class Sparse(_Part):
 
 
 class Accessor(_Part):
-    component_type: Literal[5120, 5121, 5122, 5123, 5125, 5126]
+    component_type: int
     count: Count
-    type: Literal["SCALAR", "VEC2", "VEC3", "VEC4", "MAT2", "MAT3", "MAT4"]
+    type: str
     buffer_view: Index | None = None
     byte_offset: Offset = 0
     normalized: bool = False
@@ -109,6 +109,7 @@ class BufferView(_Part):
     byte_length: Count
     byte_offset: Offset = 0
     byte_stride: Annotated[int, Meta(ge=4, le=252)] | None = None
+    target: int | None = None
 
 
 class Buffer(_Part):
@@ -118,18 +119,18 @@ class Buffer(_Part):
 
 class TextureInfo(_Part):
     index: Index
-    tex_coord: Annotated[int, Meta(ge=0, le=15)] = 0
+    tex_coord: Index = 0
     scale: float | None = None
     strength: float | None = None
     extensions: Extensions | None = None
 
 
 class MetallicRoughness(_Part):
-    base_color_factor: Annotated[list[ColourChannel], Meta(min_length=4, max_length=4)] | None = None
+    base_color_factor: Annotated[list[float], Meta(min_length=4, max_length=4)] | None = None
     base_color_texture: TextureInfo | None = None
     metallic_roughness_texture: TextureInfo | None = None
-    metallic_factor: ColourChannel | None = None
-    roughness_factor: ColourChannel | None = None
+    metallic_factor: float | None = None
+    roughness_factor: float | None = None
 
 
 class Material(_Part):
@@ -138,9 +139,9 @@ class Material(_Part):
     normal_texture: TextureInfo | None = None
     occlusion_texture: TextureInfo | None = None
     emissive_texture: TextureInfo | None = None
-    emissive_factor: Annotated[list[ColourChannel], Meta(min_length=3, max_length=3)] | None = None
-    alpha_mode: Literal["OPAQUE", "MASK", "BLEND"] | None = None
-    alpha_cutoff: Annotated[float, Meta(ge=0)] | None = None
+    emissive_factor: Annotated[list[float], Meta(min_length=3, max_length=3)] | None = None
+    alpha_mode: str | None = None
+    alpha_cutoff: float | None = None
     extensions: Extensions | None = None
 
 
@@ -179,10 +180,10 @@ class Light(_Part):
 
 
 class Sampler(_Part):
-    mag_filter: Literal[9728, 9729] | None = None
-    min_filter: Literal[9728, 9729, 9984, 9985, 9986, 9987] | None = None
-    wrap_s: Literal[33071, 33648, 10497] | None = None
-    wrap_t: Literal[33071, 33648, 10497] | None = None
+    mag_filter: int | None = None
+    min_filter: int | None = None
+    wrap_s: int | None = None
+    wrap_t: int | None = None
 
 
 class Document(_Part):

@@ -1,0 +1,175 @@
+"""Bytes -> JSON, of which only what the schema names is kept, and JSON -> types."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+from . import schema
+
+__all__ = ["convert", "decode"]
+
+_DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
+_MOST_VALUES = 4_000_000  # a scene of 200,000 nodes with matrices; each value takes about 100 bytes
+_CHUNK_BYTES = 2**18  # stays in the processor's cache
+_MOST_URIS = 10_000  # that are looked for
+_KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
+_OPEN = ("extensions", "materials", "textures", "cameras", "skins")
+
+Json = dict[str, Any]
+
+
+def decode(data: bytes) -> Json:
+    """Decode a document without extras and other members that the schema does not name.
+
+    Raises
+    ------
+    SceneError
+        It is no JSON object, is nested too deeply, or has too many values.
+    """
+    if data.startswith(b"glTF"):
+        raise SceneError("is a binary .glb; send the JSON form with embedded resources")
+    _check_size(data)
+    try:
+        kept = _DECODER.decode(data.removeprefix(b"\xef\xbb\xbf"))
+        json = msgspec.to_builtins(kept)
+    except msgspec.ValidationError as error:
+        raise _schema_error(error) from None
+    except RecursionError:
+        raise _too_deep() from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SceneError(f"is not JSON: {str(error)[:200]}") from None
+    _check_depth(list(_open_parts(json)))
+    return json
+
+
+def convert(json: Json) -> schema.Document:
+    """Convert a decoded document to types; whole numbers that are written as 8.0 become 8 in it, too.
+
+    Raises
+    ------
+    SceneError
+        It is not as the schema says.
+    """
+    try:
+        return msgspec.convert(json, schema.Document)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error):
+            raise _schema_error(error) from None
+    _write_whole_numbers(json)
+    try:
+        return msgspec.convert(json, schema.Document)
+    except msgspec.ValidationError as error:
+        raise _schema_error(error) from None
+
+
+def _check_size(data: bytes) -> None:
+    """Bound what decoding will make of it, by what separates and opens values; strings may add a little."""
+    count = sum(_separators(part) for part in _without_uris(data))
+    if count > _MOST_VALUES:
+        raise SceneError(f"has more than {_MOST_VALUES} values; send simpler nodes, or no extras")
+
+
+def _without_uris(data: bytes) -> Iterator[NDArray[np.uint8]]:
+    """Yield what stands between the ``data:`` URIs, which are nearly all of a large scene."""
+    array = np.frombuffer(data, np.uint8)
+    end = 0
+    for _ in range(_MOST_URIS):
+        begin, end = end, data.find(b'"data:', end)
+        if end < 0:
+            yield array[begin:]
+            return
+        yield array[begin:end]
+        end = data.find(b'"', end + 1)
+        if end < 0:
+            return
+    yield array[end:]
+
+
+def _separators(array: NDArray[np.uint8]) -> int:
+    count = 0
+    for begin in range(0, len(array), _CHUNK_BYTES):
+        chunk = array[begin : begin + _CHUNK_BYTES]
+        # with bit 32 set, [ is { as well
+        count += np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{"))
+    return count
+
+
+def _open_parts(json: Json) -> Iterator[Any]:
+    """Yield what the schema leaves open."""
+    yield from (json.get(name) for name in _OPEN)
+    yield from (node.get("extensions") for node in json.get("nodes") or ())
+    for mesh in json.get("meshes") or ():
+        yield from (primitive.get("extensions") for primitive in mesh.get("primitives") or ())
+
+
+def _check_depth(level: list[Any]) -> None:
+    """Bound what recursive functions here and in the importer will meet."""
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> SceneError:
+    return SceneError("is nested too deeply")
+
+
+def _schema_error(error: msgspec.ValidationError) -> SceneError:
+    message, _, where = str(error).partition(" - at ")
+    return SceneError(message[:200], where.strip("`")[:200] or "$")
+
+
+def _write_whole_numbers(json: Json) -> None:
+    """Write 8.0 as 8, everywhere: in JSON they are the same."""
+    pending: list[Any] = [json]
+    while pending:
+        item = pending.pop()
+        for key, value in item.items() if isinstance(item, dict) else enumerate(item):
+            if isinstance(value, (dict, list)):
+                pending.append(value)
+            elif type(value) is float and value.is_integer():
+                item[key] = int(value)
+
+
+def _loose(kind: Any) -> Any:
+    """Return a type that takes any value, but keeps of an object only the members that the schema names."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _loose(arguments[0])
+    if origin in (Union, types.UnionType):
+        [inner] = [argument for argument in arguments if argument is not types.NoneType]
+        return Union[_loose(inner), None]  # noqa: UP007  inner is known only now
+    if origin is list and (item := _loose(arguments[0])) is not Any:
+        return list[item] | None
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return dict[str, Any] if kind in _KEPT_WHOLE else _loose_struct(kind)
+    return Any
+
+
+@cache
+def _loose_struct(kind: type[msgspec.Struct]) -> Any:
+    fields = [
+        (field.name, Union[_loose(field.type), msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007
+        for field in msgspec.structs.fields(kind)
+    ]
+    return msgspec.defstruct(f"Loose{kind.__name__}", fields, rename="camel")
+
+
+# msgspec looks at classes at their first use, and crashes where two threads do so at the same time (0.22)
+for _kind in (schema.Document, schema.Light):
+    msgspec.json.Decoder(_kind)
+_DECODER = msgspec.json.Decoder(_loose_struct(schema.Document))

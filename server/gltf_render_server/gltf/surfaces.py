@@ -1,0 +1,186 @@
+"""Which primitives the default scene draws, and what that costs; nothing of their data is read for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..errors import SceneError
+from ..limits import Limits, ask_time
+from . import schema
+from .checks import check_types, is_compressed
+from .extensions import DRACO, LIGHTS
+from .graph import Graph
+from .instancing import instance_accessors, instance_count
+
+__all__ = ["Drawn", "find_drawn"]
+
+_FIRST_SURFACE_MODE, _TRIANGLES, _LAST_SURFACE_MODE = 4, 4, 6  # points and lines come before
+_MOST_SHARING = 20  # times the limit of vertices, where primitives share their vertices
+
+
+@dataclass
+class Drawn:
+    """The primitives that are drawn, by what they are and where they are used.
+
+    Attributes
+    ----------
+    surfaces : dict of int to list of int
+        For each mesh that is drawn, the numbers of its primitives that are.
+    nodes : list of int
+        The nodes that draw them, in the document's order.
+    warnings : list of str
+        What was left out.
+    """
+
+    surfaces: dict[int, list[int]] = field(default_factory=dict)
+    nodes: list[int] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def leave_out(self, mesh: int, number: int, why: str) -> None:
+        """Draw the scene without one of its primitives, and say so."""
+        if number in self.surfaces.get(mesh, ()):
+            self.surfaces[mesh].remove(number)
+        self.warnings.append(f"meshes[{mesh}].primitives[{number}]: {why}; left out")
+
+    def primitives(self, document: schema.Document) -> Iterable[tuple[int, int, schema.Primitive]]:
+        """Yield the place of each primitive, and itself."""
+        for mesh, numbers in self.surfaces.items():
+            for number in tuple(numbers):
+                yield mesh, number, document.meshes[mesh].primitives[number]
+
+    def materials(self, document: schema.Document) -> set[int]:
+        """Return the materials that the primitives show."""
+        shown = {primitive.material for _, _, primitive in self.primitives(document)}
+        return {material for material in shown if material is not None}
+
+    def accessors(self, document: schema.Document) -> set[int]:
+        """Return what the primitives, instances and skins read."""
+        used: set[int] = set()
+        for _, _, primitive in self.primitives(document):
+            for attributes in (primitive.attributes, *(primitive.targets or ())):
+                used.update(index for name, index in attributes.items() if not name.startswith("_"))
+            if primitive.indices is not None:
+                used.add(primitive.indices)
+        for node in self.nodes:
+            used.update((instance_accessors(document, node) or {}).values())
+            skin = document.nodes[node].skin
+            matrices = None if skin is None else document.skins[skin].get("inverseBindMatrices")
+            if type(matrices) is int and 0 <= matrices < len(document.accessors):
+                used.add(matrices)
+        return used
+
+
+def find_drawn(document: schema.Document, graph: Graph, extensions: frozenset[str], limits: Limits) -> Drawn:
+    """Find what is drawn, and refuse what costs too much.
+
+    Parameters
+    ----------
+    document : Document
+        Its indices must have been checked.
+    graph : Graph
+    extensions : frozenset of str
+        Those that the back end's importer knows.
+    limits : Limits
+
+    Raises
+    ------
+    SceneError
+        A primitive cannot be what it says.
+    TooLargeError
+        The scene is above a limit.
+    """
+    drawn = Drawn()
+    for index in graph.order:
+        mesh = document.nodes[index].mesh
+        if mesh is None or index in graph.hidden:
+            continue
+        if mesh not in drawn.surfaces:
+            _find_surfaces(document, mesh, extensions, drawn)
+        if drawn.surfaces[mesh]:
+            drawn.nodes.append(index)
+    _check_meshes(document, drawn, limits)
+    _check_placements(document, graph, drawn, limits)
+    return drawn
+
+
+def _find_surfaces(document: schema.Document, mesh: int, extensions: frozenset[str], drawn: Drawn) -> None:
+    numbers = drawn.surfaces[mesh] = []
+    for number, primitive in enumerate(document.meshes[mesh].primitives):
+        if "POSITION" not in primitive.attributes or 0 <= primitive.mode < _FIRST_SURFACE_MODE:
+            continue
+        ask_time()
+        where = f"$.meshes[{mesh}].primitives[{number}]"
+        if why := _why_nothing(document, primitive):
+            drawn.leave_out(mesh, number, why)
+            continue
+        check_types(document, primitive, where)
+        if is_compressed(document, primitive) and DRACO not in extensions:
+            raise SceneError(
+                f"its geometry needs {DRACO}, which cannot be read here; export it again without", where
+            )
+        numbers.append(number)
+
+
+def _why_nothing(document: schema.Document, primitive: schema.Primitive) -> str:
+    """Return why a primitive draws nothing, by what it says of itself."""
+    position = document.accessors[primitive.attributes["POSITION"]]
+    corners = _corners(document, primitive)
+    if not _FIRST_SURFACE_MODE <= primitive.mode <= _LAST_SURFACE_MODE:
+        return f"there is no mode {primitive.mode}"
+    if corners < 3:
+        return f"{corners} corners make no triangle"
+    if primitive.mode == _TRIANGLES and corners % 3:
+        return f"{corners} corners are no whole number of triangles"
+    has_data = position.buffer_view is not None or position.sparse is not None or primitive.targets
+    if not has_data and not is_compressed(document, primitive):
+        return "the positions have no data"
+    return ""
+
+
+def _corners(document: schema.Document, primitive: schema.Primitive) -> int:
+    index = primitive.attributes["POSITION"] if primitive.indices is None else primitive.indices
+    return document.accessors[index].count
+
+
+def _triangles(document: schema.Document, primitive: schema.Primitive) -> int:
+    corners = _corners(document, primitive)
+    return corners // 3 if primitive.mode == _TRIANGLES else corners - 2
+
+
+def _check_meshes(document: schema.Document, drawn: Drawn, limits: Limits) -> None:
+    """Count what must be held once: the vertices that a primitive uses of those that it may share."""
+    vertices = read = 0
+    shapes = _shapes(document, drawn)
+    for mesh, _, primitive in drawn.primitives(document):
+        given = document.accessors[primitive.attributes["POSITION"]].count
+        copies = shapes[mesh] + len(primitive.targets or ())
+        vertices += copies * min(given, _corners(document, primitive))
+        vertices += _triangles(document, primitive) // 2  # few vertices may have many, and they take as much
+        read += copies * given
+    limits.check_vertices(max(vertices, read // _MOST_SHARING))
+
+
+def _shapes(document: schema.Document, drawn: Drawn) -> Counter[int]:
+    """Count for each mesh in how many shapes it is drawn: each skin, and a node's own weights, make one."""
+    nodes = [document.nodes[index] for index in drawn.nodes]
+    shapes = {(node.mesh or 0, node.skin, tuple(node.weights or ())) for node in nodes}
+    return Counter(mesh for mesh, _, _ in shapes)
+
+
+def _check_placements(document: schema.Document, graph: Graph, drawn: Drawn, limits: Limits) -> None:
+    """Count what is drawn, each time that it is drawn."""
+    triangles_of = {
+        mesh: sum(_triangles(document, document.meshes[mesh].primitives[number]) for number in numbers)
+        for mesh, numbers in drawn.surfaces.items()
+    }
+    objects = sum(LIGHTS in (document.nodes[index].extensions or {}) for index in graph.order)
+    triangles = 0
+    for node in drawn.nodes:
+        mesh = document.nodes[node].mesh or 0
+        count = instance_count(document, node)
+        objects += count * len(drawn.surfaces[mesh])
+        triangles += count * triangles_of[mesh]
+    limits.check_objects(objects)
+    limits.check_triangles(triangles)
