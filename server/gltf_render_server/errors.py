@@ -10,6 +10,8 @@
     │   └── ForbiddenError               403   it comes from a foreign web page
     ├── UnavailableError                 503   the request is fine, but not now
     │   ├── QueueFullError               503
+    │   ├── NoRoomError                  503   the memory for files is full
+    │   ├── NoWorkerError                503   no process that renders lasts, or can be started
     │   └── ShuttingDownError            503
     ├── SettingsError                    500   an option or a .blend is wrong
     │   └── SettingsScriptError          500   the user's settings script fails
@@ -26,6 +28,8 @@ from http import HTTPStatus
 
 __all__ = [
     "ForbiddenError",
+    "NoRoomError",
+    "NoWorkerError",
     "QueueFullError",
     "RenderError",
     "RenderServerError",
@@ -107,6 +111,14 @@ class UnavailableError(RenderServerError):
 
 class QueueFullError(UnavailableError):
     """As many requests wait as may wait."""
+
+
+class NoRoomError(UnavailableError):
+    """The file system in memory, which pictures pass through, is full."""
+
+
+class NoWorkerError(UnavailableError):
+    """No process that renders can be started, or each is killed before it has rendered."""
 
 
 class ShuttingDownError(UnavailableError):

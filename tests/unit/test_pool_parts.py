@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gltf_render_server.errors import QueueFullError, RenderError, ShuttingDownError
+from gltf_render_server.errors import NoWorkerError, QueueFullError, ShuttingDownError
 from gltf_render_server.pool.assignment import Memory, PoolJob, choose
 from gltf_render_server.pool.board import Board
 from gltf_render_server.pool.gpus import gpu_ids, pinned
@@ -150,18 +150,30 @@ def test_the_running_are_refused_and_a_late_picture_is_thrown_away():
         item.result()
 
 
-def test_waiting_jobs_fail_only_when_no_worker_is_left():
+def test_all_that_wait_can_be_answered_with_an_error():
     board = Board(max_waiting=4, workers=2)
     running, waiting = job("a"), job("b")
     board.put(running)
     board.take(Memory(), stays)
     board.put(waiting)
-    board.fail_if_deserted(RenderError("the .blend is gone"))
-    assert len(board) == 1
-    board.finish(running)
-    board.fail_if_deserted(RenderError("the .blend is gone"))
-    with pytest.raises(RenderError, match="gone"):
+    board.fail_waiting(NoWorkerError("the .blend is gone"))
+    assert len(board) == 0
+    with pytest.raises(NoWorkerError, match="gone"):
         waiting.result()
+    assert not running.future.done()
+
+
+def test_a_worker_that_fails_while_it_waits_is_given_nothing():
+    board = Board(max_waiting=4, workers=1)
+
+    def fails():
+        raise OSError("too many open files")
+
+    with pytest.raises(OSError, match="too many"):
+        board.take(Memory(), fails)
+    item = job("a")
+    board.put(item)
+    assert board.take(Memory(), stays) is item
 
 
 def test_many_threads_lose_nothing(threads):

@@ -32,7 +32,7 @@ class PoolJob(Job):
     view : bytes or None
         For depth and labels, equal where one render answers both; see `ExactStage`.
     crashes, kills : int
-        How many workers were lost over it, and how many were killed by somebody else while they had it.
+        How many workers its render has ended, and how many were lost otherwise after it had begun.
     overtaken : int
         How many younger ones were preferred to it.
     """
