@@ -1,4 +1,4 @@
-"""The pool's processes, with a quick back end in them, while they are killed, crash, hang and cannot start."""
+"""The pool's processes, of a quick back end, while they are killed, crash, hang and cannot start."""
 
 import os
 import random
@@ -125,7 +125,7 @@ def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
         wait_for(lambda: states(pool) == ["rendering"], 30)
         time.sleep(0.5)
         os.kill(pids(pool)[0], signal.SIGKILL)
-        with pytest.raises(NoWorkerError, match="were killed; try again later"):
+        with pytest.raises(NoWorkerError, match="1 workers .*; try again later"):
             answer.result(60)
 
 

@@ -53,6 +53,7 @@ class WorkerProcess:
         self._folder = folder
         self._greeting: Greeting | None = None
         self._is_closed = False
+        self._sender: threading.Thread | None = None
         self._system_kills = _kills_by_system()
         self._deadline_s = time.monotonic() + settings.start_timeout
         self.has_begun = False
@@ -139,7 +140,8 @@ class WorkerProcess:
         self.has_begun = False
         self._system_kills = _kills_by_system()
         # on a thread, because a process that hangs reads nothing
-        threading.Thread(target=self._send, args=(packed,), name="worker-send", daemon=True).start()
+        self._sender = threading.Thread(target=self._send, args=(packed,), name="worker-send", daemon=True)
+        self._sender.start()
         outcome = self._outcome(started_s)
         self.rendered += 1
         if isinstance(outcome, RenderedImage):
@@ -162,6 +164,8 @@ class WorkerProcess:
     def close(self) -> None:
         """End the process now, and give back all that it had."""
         self.kill()
+        if self._sender is not None:
+            self._sender.join(_REAP_S)
         self._connection.close()
         with suppress(ValueError):
             self._process.join(_REAP_S)
