@@ -60,7 +60,7 @@ def _serve(settings: ServerSettings, tell: Callable[[Event], None]) -> None:
     except RenderServerError:
         renderer.close()
         raise
-    watch = ShutdownWatch(queue, server.drain, renderer.close)
+    watch = ShutdownWatch(queue, server.drain, queue.shut_down)
     threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
     server.start()
     info = renderer.info

@@ -32,7 +32,6 @@ _LEFT_OUT = {
     "certifi",
     "charset-normalizer",
     "idna",
-    "pebble",
     "requests",
     "typing-extensions",
     "urllib3",

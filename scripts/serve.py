@@ -36,6 +36,9 @@ def main() -> None:
             f"Blender's Python lacks the module {error.name}. Install what the server needs into\n"
             f"  {folder}\nwith\n  {sys.argv[0]} -b -P {__file__} -- {_INSTALL}"
         )
+    os.environ.setdefault(
+        "GLTF_RENDER_SERVER_WORKERS", "0"
+    )  # a worker would be a Python without this Blender
     run(arguments)
 
 

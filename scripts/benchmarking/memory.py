@@ -1,4 +1,4 @@
-"""How much memory a server on this machine takes: the resident sets of what listens on its port."""
+"""How much memory a server on this machine takes: what listens on its port, and the workers beside that."""
 
 from __future__ import annotations
 
@@ -46,12 +46,18 @@ class MemoryWatch:
             The process has ended.
         """
         try:
-            rss = sum(process.memory_info().rss for process in self._processes)
+            rss = sum(process.memory_info().rss for process in self._family())
         except psutil.Error as error:
             raise BenchmarkError(
                 f"{self._server.url}: its process is gone: {error}; its log may tell why"
             ) from error
         return Reading(self._server.name, requests, rss / 1e6)
+
+
+    def _family(self) -> set[psutil.Process]:
+        """Return what listens, and what renders for it."""
+        children = [child for process in self._processes for child in process.children(recursive=True)]
+        return {*self._processes, *children}
 
 
 def _listening(server: Server) -> list[int]:
@@ -71,7 +77,7 @@ def _listening(server: Server) -> list[int]:
 
 
 def _pids(port: int) -> list[int]:
-    """Return the listening processes: one, or a server's workers with their parent."""
+    """Return the listening processes: one, or a WSGI server's workers with their parent."""
     pids = set()
     for process in psutil.process_iter():
         try:

@@ -73,7 +73,7 @@ def _advice(name: str, error: ImportError) -> str:
     if missing == "bpy":
         return (
             f"{error}; the bpy package exists for Python 3.11 and 3.13. With another Python, run the server "
-            "inside Blender: blender -b -P scripts/serve.py"
+            "inside Blender, without workers: blender -b -P scripts/serve.py"
         )
     if name == "vtk" and missing == "vtkmodules":
         return f'{error}; pip install "gltf-render-server[vtk]" brings it'

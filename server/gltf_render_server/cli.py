@@ -63,23 +63,28 @@ def serve(settings: ServerSettings) -> None:
 def _serve_alone(settings: ServerSettings) -> None:
     renderer = make_renderer(settings)
     queue = RenderQueue(renderer, settings.max_queue)
-    watch = _answer(queue, settings, renderer.close)
+    try:
+        watch = _answer(queue, settings, queue.shut_down)
+    except SettingsError:
+        renderer.close()
+        raise
     queue.run()
     watch.wait()
 
 
 def _serve_with_workers(settings: ServerSettings) -> None:
     pool = RenderPool(settings)
-    _answer(pool, settings, pool.shut_down).wait()
+    try:
+        watch = _answer(pool, settings, pool.shut_down)
+    except SettingsError:
+        pool.shut_down()
+        raise
+    watch.wait()
 
 
 def _answer(service: RenderService, settings: ServerSettings, clean_up: Callable[[], None]) -> ShutdownWatch:
     """Answer from now on, and until a signal comes."""
-    try:
-        server = HttpServer(create_app(settings, service), settings)
-    except SettingsError:
-        clean_up()
-        raise
+    server = HttpServer(create_app(settings, service), settings)
     watch = ShutdownWatch(service, server.drain, clean_up)
     server.start()
     if settings.debug:

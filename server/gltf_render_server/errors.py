@@ -11,6 +11,8 @@
     ├── UnavailableError                 503   the request is fine, but not now
     │   ├── CheckTimeoutError            503   the scene's check took too long
     │   ├── QueueFullError               503
+    │   ├── NoRoomError                  503   the memory for files is full
+    │   ├── NoWorkerError                503   no process that renders lasts, or can be started
     │   └── ShuttingDownError            503
     ├── SettingsError                    500   an option or a .blend is wrong
     │   └── SettingsScriptError          500   the user's settings script fails
@@ -28,6 +30,8 @@ from http import HTTPStatus
 __all__ = [
     "CheckTimeoutError",
     "ForbiddenError",
+    "NoRoomError",
+    "NoWorkerError",
     "QueueFullError",
     "RenderError",
     "RenderServerError",
@@ -113,6 +117,14 @@ class CheckTimeoutError(UnavailableError):
 
 class QueueFullError(UnavailableError):
     """As many requests wait as may wait."""
+
+
+class NoRoomError(UnavailableError):
+    """The file system in memory, which pictures pass through, is full."""
+
+
+class NoWorkerError(UnavailableError):
+    """No process that renders can be started, or each is killed before it has rendered."""
 
 
 class ShuttingDownError(UnavailableError):

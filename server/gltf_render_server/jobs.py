@@ -23,6 +23,8 @@ from .service import WorkerState, WorkerStatus
 
 __all__ = ["Admission", "Job", "RenderQueue"]
 
+_CLOSE_S = 1.0  # for a renderer to be closed
+
 
 @dataclass(eq=False)
 class Job:
@@ -110,6 +112,7 @@ class RenderQueue:
         self._waiting: deque[_QueuedJob] = deque()
         self._running: _QueuedJob | None = None
         self._rendered = 0
+        self._is_over = threading.Event()
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -154,9 +157,13 @@ class RenderQueue:
         return job.result()
 
     def run(self) -> None:
-        """Render what is submitted until `close`, on the thread that owns the renderer."""
-        while (job := self._next()) is not None:
-            self._finish(job)
+        """Render what is submitted until `close`, on the thread that owns the renderer; then close that."""
+        try:
+            while (job := self._next()) is not None:
+                self._finish(job)
+        finally:
+            self._renderer.close()
+            self._is_over.set()
 
     def run_next(self) -> bool:
         """Render one request if any waits, on the thread that owns the renderer; tell whether one did.
@@ -190,6 +197,11 @@ class RenderQueue:
         """Wait until no render is in progress; false if that took longer than `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None, timeout_s)
+
+    def shut_down(self) -> None:
+        """Let the thread in `run` close the renderer; where a render holds it, that is left undone."""
+        self.close()
+        self._is_over.wait(_CLOSE_S)
 
     def _next(self) -> _QueuedJob | None:
         with self._changed:

@@ -11,7 +11,14 @@ from pathlib import Path
 __all__ = ["ScratchFolder"]
 
 _MEMORY = "/dev/shm"  # noqa: S108  the folder made in it is private
-_REMOVE_AT_END = 'trap "" HUP INT TERM; read -r _; rm -rf -- "$@"'
+_REMOVE_AT_END = """
+trap "" HUP INT TERM
+read -r _
+for _ in 1 2 3 4 5 6 7 8 9 10; do  # a process that ends with this one may still write
+    rm -rf -- "$@" && exit
+    sleep 1
+done
+"""
 
 
 class ScratchFolder:
@@ -31,10 +38,13 @@ class ScratchFolder:
     """
 
     def __init__(self, *others: Path) -> None:
-        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-        self.path = Path(tempfile.mkdtemp(prefix=f"gltf-render-server-{os.getpid()}-", dir=memory))
+        self.path = Path(tempfile.mkdtemp(prefix=f"gltf-render-server-{os.getpid()}-", dir=_in_memory()))
         self._folders = (self.path, *others)
         self._remover = _start_remover(self._folders)
+
+    def lacks(self, size_bytes: int) -> bool:
+        """Tell whether a file of that size does not fit."""
+        return shutil.disk_usage(self.path).free < size_bytes
 
     def remove(self) -> None:
         """Remove the folders now."""
@@ -42,6 +52,13 @@ class ScratchFolder:
             shutil.rmtree(folder, ignore_errors=True)
         if self._remover is not None:
             self._remover.communicate()
+
+
+def _in_memory() -> str | None:
+    """Return a folder in memory; None = the temporary folder is one, or there is none."""
+    if tempfile.gettempdir().startswith(f"{_MEMORY}/") or not os.access(_MEMORY, os.W_OK):
+        return None
+    return _MEMORY
 
 
 def _start_remover(folders: tuple[Path, ...]) -> subprocess.Popen[bytes] | None:

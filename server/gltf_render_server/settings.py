@@ -72,11 +72,13 @@ class ServerSettings:
     allowed_hosts : tuple of str
         Names that a Host header may have, beside the machine's own; "*" = any.
     workers : int
-        Processes that render; 0 = the server's own.
+        Processes that render; 0 = the server's own process renders.
     gpus : tuple of str
         Ids of the GPUs that the workers take in turn.
     render_timeout : float or None
         Seconds after which a worker's render is cut.
+    start_timeout : float
+        Seconds after which a worker's start is cut.
     worker_max_requests : int or None
         How many requests a worker's process renders at most.
     worker_max_rss : float or None
@@ -152,10 +154,10 @@ class ServerSettings:
     )
     workers: int = option(
         "workers",
-        0,
+        1,
         number(int, 0, 1024),
         "processes that render beside this one, each replaced when it crashes; 0 = this process renders "
-        "itself [default: 0]",
+        "itself [default: 1, or 0 inside Blender]",
         "N",
     )
     gpus: tuple[str, ...] = option(
@@ -171,6 +173,13 @@ class ServerSettings:
         None,
         number(float, 0.1, 1e6),
         "a render that takes longer is cut and tried once more by another worker [default: none]",
+        "SECONDS",
+    )
+    start_timeout: float = option(
+        "workers",
+        300.0,
+        number(float, 1, 1e6),
+        "a worker that takes longer to start is ended, and another started",
         "SECONDS",
     )
     worker_max_requests: int | None = option(

@@ -40,7 +40,7 @@ class ShutdownWatch:
     drain : callable of float
         Sends what was answered; gets a limit in seconds.
     clean_up : callable
-        Removes what would outlive the process.
+        Ends what would outlive the process; called on a thread that owns nothing of it.
     """
 
     def __init__(

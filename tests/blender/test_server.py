@@ -167,7 +167,10 @@ def test_help_needs_no_blender():
 
 
 def test_missing_blender_is_told():
-    script = "import sys; sys.modules['bpy'] = None; from gltf_render_server.cli import main; main([])"
+    script = (
+        "import sys; sys.modules['bpy'] = None; "
+        "from gltf_render_server.cli import main; main(['--workers', '0'])"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "blender -b -P scripts/serve.py" in done.stderr

@@ -59,7 +59,7 @@ def test_holds_nothing_that_is_not_needed(built):
     with zipfile.ZipFile(built[1]) as archive:
         names = archive.namelist()
     assert "gltf_render_server/app.py" in names
-    waste = ("__pycache__", "wheels/numpy", "wheels/requests", "wheels/pebble")
+    waste = ("__pycache__", "wheels/numpy", "wheels/requests")
     assert not [name for name in names if any(part in name for part in waste)]
 
 

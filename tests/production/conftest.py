@@ -13,5 +13,5 @@ def requests():
 @pytest.fixture(scope="session")
 def truth(requests):
     """What an embedded server answers, one request after the other."""
-    with running(*QUICK) as server:
+    with running(*QUICK, "--workers", "0") as server:
         return crowd.truth(server.url, requests)

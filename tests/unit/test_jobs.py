@@ -19,6 +19,7 @@ class Gated:
         self.started = threading.Event()
         self.threads = set()
         self.seen = []
+        self.closed_by = []
 
     def render(self, request):
         self.threads.add(threading.get_ident())
@@ -28,6 +29,9 @@ class Gated:
         if isinstance(request, BaseException):
             raise request
         return IMAGE
+
+    def close(self):
+        self.closed_by.append(threading.get_ident())
 
 
 @pytest.fixture
@@ -110,6 +114,24 @@ def test_the_running_request_can_be_given_up(queue, renderer, pool):
     queue.give_up_running()
     with pytest.raises(ShuttingDownError, match="given up"):
         running.result(10)
+
+
+def test_the_thread_that_owns_the_renderer_closes_it(queue, renderer, pool):
+    renderer.gate.set()
+    assert queue.submit(0)
+    queue.shut_down()
+    assert renderer.closed_by == list(renderer.threads)
+    assert renderer.closed_by != [threading.get_ident()]
+
+
+def test_a_renderer_that_is_held_by_a_render_is_not_waited_for(queue, renderer, pool):
+    running = pool.submit(queue.submit, 0)
+    assert renderer.started.wait(10)
+    queue.shut_down()
+    assert not renderer.closed_by
+    renderer.gate.set()
+    assert running.result(10)
+    wait_for(lambda: renderer.closed_by)
 
 
 def test_nothing_is_rendered_for_a_client_that_went_away(queue, renderer, pool):

@@ -4,17 +4,25 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gltf_render_server.errors import QueueFullError, RenderError, ShuttingDownError
+from gltf_render_server.errors import NoWorkerError, QueueFullError, ShuttingDownError
 from gltf_render_server.pool.assignment import Memory, PoolJob, choose
 from gltf_render_server.pool.board import Board
 from gltf_render_server.pool.gpus import gpu_ids, pinned
+from gltf_render_server.recent import view_bytes
 from gltf_render_server.renderer import RenderedImage
 
 IMAGE = RenderedImage(np.zeros((1, 1), np.float32))
 
 
-def job(*parts, is_colour=False, view=None):
-    return PoolJob(lambda: False, packed=b"", is_colour=is_colour, parts=frozenset(parts), view=view)
+def job(*parts, is_colour=False, view=None, view_bytes=0):
+    return PoolJob(
+        lambda: False,
+        packed=b"",
+        is_colour=is_colour,
+        parts=frozenset(parts),
+        view=view,
+        view_bytes=view_bytes,
+    )
 
 
 def memory(*jobs):
@@ -44,6 +52,14 @@ def test_labels_go_where_their_depth_was_rendered():
     holder, other = memory(job("a", view=b"1"), job("a", view=b"2")), memory(job("a", view=b"3"))
     assert choose([job("a", view=b"1")], [other, holder]) == (0, 1)
     assert holder.share(job("a", view=b"4")) == 1
+
+
+def test_a_worker_is_known_to_keep_as_many_views_as_fit():
+    full_hd = view_bytes(1920, 1080, 100)
+    jobs = [job("a", view=bytes([number]), view_bytes=full_hd) for number in range(8)]
+    assert [memory(*jobs).share(item) for item in jobs] == [1.0] * 3 + [2.0] * 5
+    small = [job("a", view=bytes([number]), view_bytes=view_bytes(160, 120, 100)) for number in range(20)]
+    assert [memory(*small).share(item) for item in small] == [1.0] * 4 + [2.0] * 16
 
 
 def test_what_a_busy_worker_has_waits_for_it_while_there_is_something_else():
@@ -150,18 +166,30 @@ def test_the_running_are_refused_and_a_late_picture_is_thrown_away():
         item.result()
 
 
-def test_waiting_jobs_fail_only_when_no_worker_is_left():
+def test_all_that_wait_can_be_answered_with_an_error():
     board = Board(max_waiting=4, workers=2)
     running, waiting = job("a"), job("b")
     board.put(running)
     board.take(Memory(), stays)
     board.put(waiting)
-    board.fail_if_deserted(RenderError("the .blend is gone"))
-    assert len(board) == 1
-    board.finish(running)
-    board.fail_if_deserted(RenderError("the .blend is gone"))
-    with pytest.raises(RenderError, match="gone"):
+    board.fail_waiting(NoWorkerError("the .blend is gone"))
+    assert len(board) == 0
+    with pytest.raises(NoWorkerError, match="gone"):
         waiting.result()
+    assert not running.future.done()
+
+
+def test_a_worker_that_fails_while_it_waits_is_given_nothing():
+    board = Board(max_waiting=4, workers=1)
+
+    def fails():
+        raise OSError("too many open files")
+
+    with pytest.raises(OSError, match="too many"):
+        board.take(Memory(), fails)
+    item = job("a")
+    board.put(item)
+    assert board.take(Memory(), stays) is item
 
 
 def test_many_threads_lose_nothing(threads):

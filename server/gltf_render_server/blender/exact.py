@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..protocol import Camera, RenderRequest
+from ..recent import RecentViews, view_bytes
 from ..stopwatch import Stopwatch
 from .base import BaseScene
 from .importing import Importer
@@ -18,9 +18,6 @@ from .passes import ExactPass, read_exact, rendered_exact
 from .scene import ClientScene, Layout
 
 __all__ = ["ExactStage"]
-
-_MOST_RECENT = 16  # a rig of cameras, each asked for depth and then for labels
-_MOST_RECENT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class ExactStage:
         self._base = base
         self._folder = folder
         self._parts = Shapes(importer, base.flat)
-        self._recent = _RecentPasses()
+        self._recent: RecentViews[ExactPass] = RecentViews()
         self.scene = ClientScene(base.exact, self._parts)
 
     def passes(self, request: RenderRequest, numbers: Sequence[int | None], watch: Stopwatch) -> ExactPass:
@@ -86,29 +83,6 @@ class ExactStage:
         with rendered_exact(self._base.exact, camera, self._folder) as path:
             watch.lap("render")
             result = read_exact(path)
-        self._recent.keep(view, result)
+        size_bytes = view_bytes(camera.resolution_x, camera.resolution_y, len(matrices))
+        self._recent.keep(view, result, size_bytes)
         return result
-
-
-class _RecentPasses:
-    """Keeps the last one, and as many more as fit."""
-
-    def __init__(self) -> None:
-        self._passes: OrderedDict[_View, ExactPass] = OrderedDict()
-
-    def find(self, view: _View) -> ExactPass | None:
-        return self._passes.get(view)
-
-    def keep(self, view: _View, result: ExactPass) -> None:
-        self._passes[view] = result
-        while len(self._passes) > 1 and self._is_too_much():
-            self._passes.popitem(last=False)
-
-    def _is_too_much(self) -> bool:
-        size = sum(map(_bytes, self._passes.items()))
-        return len(self._passes) > _MOST_RECENT or size > _MOST_RECENT_BYTES
-
-
-def _bytes(item: tuple[_View, ExactPass]) -> int:
-    view, result = item
-    return len(view.poses) + result.depth.nbytes + result.object_index.nbytes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,9 +160,17 @@ def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iter
             bpy.ops.render.render(write_still=True, scene=scene.name)
         yield path
     except (RuntimeError, OSError) as error:
-        raise RenderError(f"Blender could not render: {str(error).strip()}") from error
+        reason = str(error).strip().replace(str(path), path.name)
+        raise RenderError(f"Blender could not render: {reason}") from error
     finally:
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file with all that it takes: one that it could not write, Blender keeps open."""
+    with suppress(FileNotFoundError):
+        os.truncate(path, 0)
+        path.unlink()
 
 
 def _read_channels(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
 
-from ..errors import RenderError, SettingsScriptError
+from ..errors import NoRoomError, RenderError, SettingsScriptError
 from ..gltf import label_colours, warn_of_unlabelled
 from ..labels import NO_LABEL, LabelTable
 from ..protocol import ImageType, RenderRequest
@@ -27,6 +28,8 @@ from .sources import FileSource, SceneSource
 __all__ = ["BlenderRenderer"]
 
 _logger = logging.getLogger(__name__)
+
+_PIXEL_BYTES = 32  # in a file, at most: seven channels of float32
 
 
 class BlenderRenderer:
@@ -72,10 +75,12 @@ class BlenderRenderer:
         ------
         SettingsError
             The user's settings script failed, or the .blend is gone.
+        NoRoomError
+            There is no room for the files that it takes.
         """
         is_colour = request.image_type is ImageType.COLOR
         watch = Stopwatch()
-        with self._staged(is_colour=is_colour) as (colour, exact):
+        with self._told_when_full(request), self._staged(is_colour=is_colour) as (colour, exact):
             if is_colour:
                 pixels = colour.picture(request, watch)
             else:
@@ -101,6 +106,18 @@ class BlenderRenderer:
     def close(self) -> None:
         """Remove the files of this renderer and of Blender's session."""
         self._scratch.remove()
+
+    @contextmanager
+    def _told_when_full(self, request: RenderRequest) -> Iterator[None]:
+        """Tell a failure for want of room, which passes, from one that the request would meet again."""
+        try:
+            yield
+        except (RenderError, OSError) as error:
+            size_bytes = request.camera.width * request.camera.height * _PIXEL_BYTES
+            if getattr(error, "errno", None) == errno.ENOSPC or self._scratch.lacks(size_bytes):
+                _logger.error("there is no room for a render's files in %s: %s", self._scratch.path, error)
+                raise NoRoomError("the server has no room for a render's files; try again later") from error
+            raise
 
     @contextmanager
     def _staged(self, *, is_colour: bool) -> Iterator[tuple[ColourStage, ExactStage]]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import pickle
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from blake3 import blake3
 
+from ..camera import blender_camera
 from ..jobs import Job
 from ..protocol import ImageType, RenderRequest
+from ..recent import RecentViews, view_bytes
 
 __all__ = ["Memory", "PoolJob", "choose"]
 
 _MOST_OVERTAKINGS = 4
-_RECENT_VIEWS = 16  # as many as a renderer keeps
 
 
 @dataclass(eq=False)
@@ -31,8 +31,10 @@ class PoolJob(Job):
         Digests of all that its picture shows.
     view : bytes or None
         For depth and labels, equal where one render answers both; see `ExactStage`.
+    view_bytes : int
+        What a worker takes to keep that render.
     crashes, kills : int
-        How many workers were lost over it, and how many were killed by somebody else while they had it.
+        How many workers its render has ended, and how many were lost otherwise after it had begun.
     overtaken : int
         How many younger ones were preferred to it.
     """
@@ -41,6 +43,7 @@ class PoolJob(Job):
     is_colour: bool = field(kw_only=True)
     parts: frozenset[object] = field(kw_only=True)
     view: bytes | None = None
+    view_bytes: int = 0
     crashes: int = 0
     kills: int = 0
     overtaken: int = 0
@@ -54,7 +57,14 @@ class PoolJob(Job):
             parts = frozenset((*scene.surfaces, *scene.light_sources))
             return cls(is_abandoned, packed=packed, is_colour=True, parts=parts)
         parts = frozenset(scene.shapes)
-        return cls(is_abandoned, packed=packed, is_colour=False, parts=parts, view=_view(request))
+        return cls(
+            is_abandoned,
+            packed=packed,
+            is_colour=False,
+            parts=parts,
+            view=_view(request),
+            view_bytes=_view_bytes(request),
+        )
 
 
 class Memory:
@@ -62,7 +72,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._parts: dict[bool, frozenset[object]] = {}
-        self._views: deque[bytes] = deque(maxlen=_RECENT_VIEWS)
+        self._views: RecentViews[None] = RecentViews()
 
     def learn(self, job: PoolJob) -> None:
         """Note what the worker has after `job`."""
@@ -70,7 +80,7 @@ class Memory:
             return
         self._parts[job.is_colour] = job.parts
         if job.view is not None:
-            self._views.append(job.view)
+            self._views.keep(job.view, None, job.view_bytes)
 
     def share(self, job: PoolJob) -> float:
         """Return how much of what `job` needs is there, from 0 to 1; 2 if it has been rendered already."""
@@ -114,3 +124,8 @@ def _view(request: RenderRequest) -> bytes:
     for part in (*scene.shapes, scene.placements.primitive, scene.placements.matrix, scene.camera_to_world):
         digest.update(bytes(part))
     return digest.digest()
+
+
+def _view_bytes(request: RenderRequest) -> int:
+    camera = blender_camera(request.camera)
+    return view_bytes(camera.resolution_x, camera.resolution_y, len(request.scene.placements.matrix))

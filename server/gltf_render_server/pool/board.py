@@ -79,12 +79,14 @@ class Board:
         """
         seat = _Seat(memory)
         with self._changed:
-            self._idle.append(seat)
-            self._assign()
-            while seat.job is None and not self.is_closed and stays():
-                self._changed.wait(_LOOK_S)
-            if seat.job is None:
-                self._idle.remove(seat)
+            try:
+                self._idle.append(seat)
+                self._assign()
+                while seat.job is None and not self.is_closed and stays():
+                    self._changed.wait(_LOOK_S)
+            finally:
+                if seat in self._idle:  # or it would be given a job for nobody
+                    self._idle.remove(seat)
             return seat.job
 
     def finish(self, job: PoolJob) -> None:
@@ -93,11 +95,9 @@ class Board:
             self._running.pop(job, None)
             self._changed.notify_all()
 
-    def fail_if_deserted(self, error: Exception) -> None:
-        """Answer all that wait with an error, if there is no worker left that could render."""
+    def fail_waiting(self, error: Exception) -> None:
+        """Answer all that wait with an error."""
         with self._changed:
-            if self._idle or self._running:
-                return
             failed, self._waiting = self._waiting, []
         for job in failed:
             job.settle(error)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
-from ..errors import RenderServerError, RenderTimeoutError, WorkerLostError
+from ..errors import NoWorkerError, RenderTimeoutError, WorkerLostError
+from ..renderer import RenderedImage
 from ..service import WorkerState, WorkerStatus
 from ..settings import ServerSettings
 from .assignment import Memory, PoolJob
@@ -20,13 +24,16 @@ __all__ = ["Place"]
 _logger = logging.getLogger(__name__)
 
 _MOST_CRASHES = 2
-_MOST_KILLS = 5  # one that takes all of a machine's memory is killed by the system every time
+_MOST_KILLS = 30  # by somebody else: where the kernel has no memory left, that counts as a crash
+_MOST_FAILED_STARTS = 3  # before nobody has to wait for the next one
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
 
 class Place:
     """Renders the board's jobs with one process after another.
+
+    Its thread owns the processes: it alone starts, uses and closes them, and no exception ends it.
 
     Parameters
     ----------
@@ -35,27 +42,45 @@ class Place:
     settings : ServerSettings
     environment : mapping of str to str
         For its processes; see `WorkerProcess`.
+    folder : Path
+        Where its processes have theirs.
     board : Board
+    on_start, on_failure : callable
+        Told of each process that has started, and of each that could not through no one else's doing.
     """
 
     def __init__(
-        self, number: int, settings: ServerSettings, environment: Mapping[str, str], board: Board
+        self,
+        number: int,
+        settings: ServerSettings,
+        environment: Mapping[str, str],
+        folder: Path,
+        board: Board,
+        on_start: Callable[[Greeting], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._number = number
         self._settings = settings
         self._environment = environment
+        self._folders = (folder / f"worker-{number}-{count}" for count in itertools.count())
         self._board = board
-        self._process = self._new_process()
-        self._successor: WorkerProcess | None = None
+        self._on_start = on_start
+        self._on_failure = on_failure
+        self._process: WorkerProcess | None = None
+        self._next: WorkerProcess | None = None  # is starting
         self._memory = Memory()
-        self._state = WorkerState.STARTING
+        self._job: PoolJob | None = None
         self._restarts = 0
+        self._failed_starts = 0
+        self._earliest_start_s = 0.0
         self._ended = threading.Event()
+        self._lock = threading.Lock()  # between a start and the end
         self._thread = threading.Thread(target=self._run, name=f"worker {number}", daemon=True)
 
-    def greeting(self) -> Greeting:
-        """Wait until the first process is ready; see `WorkerProcess.greeting`."""
-        return self._process.greeting()
+    @property
+    def cannot_start(self) -> bool:
+        """Whether it has no process, and several in a row could not start."""
+        return self._process is None and self._failed_starts >= _MOST_FAILED_STARTS
 
     def start(self) -> None:
         """Take jobs from the board, on a thread of its own, until the board is closed."""
@@ -63,106 +88,166 @@ class Place:
 
     def status(self) -> WorkerStatus:
         """Tell how it is."""
-        process = self._process
+        process = self._process or self._next
+        if process is None:
+            return WorkerStatus(self._number, None, self._state(), 0, self._restarts, 0)
         return WorkerStatus(
-            self._number, process.pid, self._state, process.rendered, self._restarts, process.rss_bytes
+            self._number, process.pid, self._state(), process.rendered, self._restarts, process.rss_bytes
         )
 
     def end(self) -> None:
-        """End its processes now, whatever they do."""
-        self._ended.set()
-        self._state = WorkerState.STOPPED
-        for process in (self._process, self._successor):
+        """Let no process start any more, and end what renders or starts; returns at once."""
+        with self._lock:
+            self._ended.set()
+            busy = (self._next, self._process if self._job else None)
+        for process in busy:
             if process is not None:
-                process.close()
+                process.kill()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait after `end` until there is no process any more, and at the limit kill what is left."""
+        self._thread.join(timeout_s)
+        for process in (self._process, self._next):
+            if process is not None:
+                process.kill()
+
+    def _state(self) -> WorkerState:
+        process = self._process
+        if not self._thread.is_alive():
+            return WorkerState.STOPPED
+        if process is None or not process.is_alive:
+            return WorkerState.STARTING
+        return WorkerState.IDLE if self._job is None else WorkerState.RENDERING
 
     def _run(self) -> None:
-        self._wait_for_process()
-        while not self._board.is_closed:
-            job = self._board.take(self._memory, self._stays)
-            if job is not None:
-                self._state = WorkerState.RENDERING
-                self._render(job)
-                self._state = WorkerState.IDLE
-            self._tend()
+        while not (self._board.is_closed or self._ended.is_set()):
+            try:
+                if self._has_process():
+                    self._take()
+            except Exception as error:  # noqa: BLE001  whatever it is, the next process may do better
+                self._lose(error)
+                self._ended.wait(_FIRST_PAUSE_S)
+        for process in (self._process, self._next):
+            if process is not None:
+                process.retire()
+        self._process = self._next = None
 
-    def _stays(self) -> bool:
-        """Whether the process is alive, and no other is ready to take its place."""
-        return self._process.is_alive and not (self._successor and self._successor.is_started)
-
-    def _tend(self) -> None:
-        """See to it that there is a process that is not worn."""
-        if self._board.is_closed:
-            return
-        if not self._process.is_alive:
+    def _has_process(self) -> bool:
+        """See to it that there is a process that is not worn; tell whether there is one at all."""
+        process = self._process
+        if process is not None and not process.is_alive:
             self._lose("it ended while it was idle")
-        elif self._successor is None and self._process.is_worn:
-            self._successor = self._new_process()  # starts while this one goes on
-        elif not self._stays():
-            _logger.info("worker %d is replaced after %d requests", self._number, self._process.rendered)
-            self._replace()
+        try:
+            if self._process is None or (
+                self._process.is_worn and time.monotonic() >= self._earliest_start_s
+            ):
+                self._start_next()
+            if self._next is not None and (self._process is None or self._next.has_news):
+                self._promote(self._next)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next process may do better
+            self._fail_start(error)
+        return self._process is not None
 
-    def _render(self, job: PoolJob) -> None:
+    def _take(self) -> None:
+        """Render one job, unless something else is to be done before there is one."""
+        job = self._board.take(self._memory, self._stays)
+        if job is None:
+            return
         queue_ms = job.waited_ms
         if job.give_up_if_abandoned():
             self._board.finish(job)
             return
+        self._job = job
         try:
-            image = self._process.render(job.packed)
-        except (WorkerLostError, RenderTimeoutError) as error:
-            self._let_another_try(job, error)
+            self._render(job, queue_ms)
+        finally:
+            self._job = None
+
+    def _stays(self) -> bool:
+        """Whether the process is alive, and nothing is to be done about the next one."""
+        process, successor = self._process, self._next
+        return process is not None and process.is_alive and not (successor and successor.has_news)
+
+    def _render(self, job: PoolJob, queue_ms: float) -> None:
+        process = self._process
+        assert process is not None  # noqa: S101  for the type checker
+        try:
+            outcome = process.render(job.packed)
+        except Exception as error:  # noqa: BLE001  whatever it is, the process can be used no more
             self._lose(error)
+            self._let_another_try(job, error, has_begun=process.has_begun)
             return
-        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
-            job.settle(error)
-        else:
+        if isinstance(outcome, RenderedImage):
             self._memory.learn(job)
-            job.settle(replace(image, stages_ms={"queue": queue_ms, **image.stages_ms}))
+            outcome = replace(outcome, stages_ms={"queue": queue_ms, **outcome.stages_ms})
+        job.settle(outcome)
         self._board.finish(job)
 
-    def _let_another_try(self, job: PoolJob, error: RenderServerError) -> None:
-        """Give back a job over which a worker was lost, unless it is to blame."""
-        if isinstance(error, WorkerLostError) and error.is_foreign:
-            job.kills += 1
-        else:
-            job.crashes += 1
+    def _let_another_try(self, job: PoolJob, error: Exception, *, has_begun: bool) -> None:
+        """Give back a job over which a process was lost, unless that happens too often."""
+        if has_begun:
+            is_own = isinstance(error, RenderTimeoutError | WorkerLostError) and not _is_foreign(error)
+            job.crashes += is_own
+            job.kills += not is_own
         if job.crashes < _MOST_CRASHES and job.kills < _MOST_KILLS:
             self._board.put_back(job)
+            return
+        if job.crashes >= _MOST_CRASHES:
+            job.settle(type(error)(f"{error}; this request has cost {job.crashes} workers, and is given up"))
         else:
-            lost = job.crashes + job.kills
-            job.settle(type(error)(f"{error}; this request has cost {lost} workers, and is given up"))
-            self._board.finish(job)
+            job.settle(
+                NoWorkerError(f"{job.kills} workers were killed while they rendered it; try again later")
+            )
+        self._board.finish(job)
+
+    def _start_next(self) -> None:
+        with self._lock:
+            if self._next is None and not self._ended.is_set():
+                self._next = WorkerProcess(self._settings, self._environment, next(self._folders))
+
+    def _promote(self, started: WorkerProcess) -> None:
+        """Wait until a process has started, and let it take the place."""
+        greeting = started.greeting()
+        worn, self._process, self._next = self._process, started, None
+        self._memory = Memory()
+        self._failed_starts = 0
+        self._on_start(greeting)
+        if worn is not None:
+            _logger.info("worker %d is replaced after %d requests", self._number, worn.rendered)
+            worn.retire()
 
     def _lose(self, cause: object) -> None:
+        """Give up the process."""
         if self._ended.is_set():
             return
-        _logger.error("worker %d is replaced: %s", self._number, cause)
+        lost, self._process = self._process, None
         self._restarts += 1
-        self._replace()
+        _logger.error("worker %d is replaced: %s", self._number, cause)
+        _close(lost)
 
-    def _replace(self) -> None:
-        self._state = WorkerState.STARTING
-        self._process.close()
-        self._process, self._successor = self._successor or self._new_process(), None
-        self._wait_for_process()
+    def _fail_start(self, error: Exception) -> None:
+        """Give up the process that was to be the next, and wait where another would hardly do better."""
+        if self._ended.is_set():
+            return
+        failed, self._next = self._next, None
+        _logger.error("worker %d cannot start: %s", self._number, error)
+        _close(failed)
+        if _is_foreign(error):
+            return
+        self._failed_starts += 1
+        pause_s = min(_FIRST_PAUSE_S * 2 ** (self._failed_starts - 1), _LONGEST_PAUSE_S)
+        self._earliest_start_s = time.monotonic() + pause_s
+        self._on_failure(error)
 
-    def _wait_for_process(self) -> None:
-        """Wait until there is a process that can render; until then its place is nobody's."""
-        self._memory = Memory()
-        pause_s = _FIRST_PAUSE_S
-        while not self._ended.is_set():
-            try:
-                self._process.greeting()
-            except Exception as error:  # noqa: BLE001  whatever it is, the clients learn it
-                _logger.error("worker %d cannot start: %s", self._number, error)
-                self._board.fail_if_deserted(error)
-            else:
-                self._state = WorkerState.IDLE
-                return
-            self._process.close()
-            self._ended.wait(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            self._process = self._new_process()
 
-    def _new_process(self) -> WorkerProcess:
-        return WorkerProcess(self._settings, self._environment)
+def _is_foreign(error: Exception) -> bool:
+    """Tell whether the process was killed by somebody else."""
+    return isinstance(error, WorkerLostError) and error.is_foreign
+
+
+def _close(process: WorkerProcess | None) -> None:
+    try:
+        if process is not None:
+            process.close()
+    except Exception as error:  # noqa: BLE001  the place goes on without it
+        _logger.error("a worker's process could not be ended: %s", error)

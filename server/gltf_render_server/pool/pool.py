@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 
+from ..errors import NoWorkerError
 from ..protocol import RenderRequest
 from ..renderer import RenderedImage, RendererInfo
+from ..scratch import ScratchFolder
 from ..service import WorkerStatus
 from ..settings import ServerSettings
 from .assignment import PoolJob
 from .board import Board
 from .gpus import gpu_ids, pinned
 from .place import Place
+from .worker import Greeting
 
 __all__ = ["RenderPool"]
+
+_END_S = 4.0  # for idle workers to end by themselves
 
 
 class RenderPool:
@@ -31,17 +39,28 @@ class RenderPool:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._board = Board(settings.max_queue, settings.workers)
+        self._scratch = ScratchFolder()
+        self._first_start: Future[Greeting] = Future()
         gpus = gpu_ids(settings.gpus)
         self._places = [
-            Place(number, settings, pinned(gpus, number), self._board) for number in range(settings.workers)
+            Place(
+                number,
+                settings,
+                pinned(gpus, number),
+                self._scratch.path,
+                self._board,
+                self._note_start,
+                self._note_failure,
+            )
+            for number in range(settings.workers)
         ]
+        for place in self._places:
+            place.start()
         try:
-            self._greeting = self._places[0].greeting()
+            self._greeting = self._first_start.result()
         except BaseException:
             self.shut_down()
             raise
-        for place in self._places:
-            place.start()
 
     @property
     def info(self) -> RendererInfo:
@@ -75,6 +94,8 @@ class RenderPool:
         ------
         WorkerLostError, RenderTimeoutError
             Two workers were lost over it.
+        NoWorkerError
+            No worker can be started, or somebody kills each of them.
         """
         job = PoolJob.of(request, is_abandoned)
         self._board.put(job)
@@ -93,7 +114,24 @@ class RenderPool:
         self._board.refuse_running()
 
     def shut_down(self) -> None:
-        """End all processes now, whatever they do."""
+        """End all processes, and leave nothing behind. What renders or starts ends at once."""
         self._board.close()
         for place in self._places:
             place.end()
+        deadline_s = time.monotonic() + _END_S
+        for place in self._places:
+            place.wait(max(0.0, deadline_s - time.monotonic()))
+        self._scratch.remove()
+
+    def _note_start(self, greeting: Greeting) -> None:
+        with suppress(InvalidStateError):  # it is not the first
+            self._first_start.set_result(greeting)
+
+    def _note_failure(self, error: Exception) -> None:
+        """Let nobody wait while no worker can be started; the first of all starts must not fail."""
+        with suppress(InvalidStateError):
+            self._first_start.set_exception(error)
+        if all(place.cannot_start for place in self._places):
+            self._board.fail_waiting(
+                NoWorkerError("no worker can be started, as the server's log tells; try again later")
+            )

@@ -3,81 +3,100 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
-from pebble import ProcessExpired, ProcessPool
 
 from ..errors import RenderTimeoutError, WorkerLostError
 from ..renderer import RenderedImage
 from ..settings import ServerSettings
 from . import worker
-from .worker import Greeting
+from .worker import Begun, Greeting, Message
 
 __all__ = ["WorkerProcess"]
 
 _EXIT_STATUS_OF_KILLED = (-9, -15)  # SIGKILL, SIGTERM; Windows does not know the first
-_LOOK_S = 0.25  # between two looks at the memory of a worker that renders
+_LOOK_S = 0.25  # between two looks at a worker that is waited for
+_END_S = 2.0  # for a process to end by itself
+_REAP_S = 5.0  # for one that was killed to be gone
+_KERNEL_COUNTS = Path("/proc/vmstat")
 
 
 class WorkerProcess:
     """A process of its own with a renderer; it does not outlive a crash.
 
-    A pool of one, so that a request can be given to the process that has its scene, and so that a process
-    that is killed while it holds the pool's locks takes nothing but this pool with it.
+    It is one end of a connection: the process's death ends the connection, and so whatever waits on it. One
+    thread owns it; any thread may `kill` it and ask how it is.
 
     Parameters
     ----------
     settings : ServerSettings
     environment : mapping of str to str
         What is different in the worker's environment.
+    folder : Path
+        Not there yet: made for the files of this process, and removed with it.
+
+    Raises
+    ------
+    OSError
+        The system has no room for another process now.
     """
 
-    def __init__(self, settings: ServerSettings, environment: Mapping[str, str]) -> None:
-        self._timeout_s = settings.render_timeout
-        self._max_rss_bytes = None if settings.worker_max_rss is None else settings.worker_max_rss * 1e6
-        self._max_requests = settings.worker_max_requests
-        self._pool = ProcessPool(max_workers=1, context=multiprocessing.get_context("spawn"))
-        self._starting: Future[Greeting] = self._pool.schedule(worker.start, (settings, dict(environment)))
-        self._process: psutil.Process | None = None
+    def __init__(self, settings: ServerSettings, environment: Mapping[str, str], folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._greeting: Greeting | None = None
+        self._is_closed = False
+        self._sender: threading.Thread | None = None
+        self._system_kills = _kills_by_system()
+        self._deadline_s = time.monotonic() + settings.start_timeout
+        self.has_begun = False
         self.rendered = 0
+        folder.mkdir()
+        context = multiprocessing.get_context("spawn")
+        self._connection, others = context.Pipe()
+        try:
+            arguments = (others, settings, {**environment, "TMPDIR": str(folder)})
+            self._process = context.Process(target=worker.run, args=arguments, daemon=True)
+            self._process.start()
+        except BaseException:
+            self._connection.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            others.close()
+        self.pid = self._process.pid
 
     @property
-    def is_started(self) -> bool:
-        """Whether `greeting` answers at once."""
-        return self._starting.done()
+    def has_news(self) -> bool:
+        """Whether `greeting` answers or fails at once."""
+        return self._connection.poll() or time.monotonic() > self._deadline_s
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process that was started is still there."""
-        with suppress(psutil.NoSuchProcess):
-            return self._process is not None and self._process.status() != psutil.STATUS_ZOMBIE
+        """Whether the process is still there."""
+        with suppress(ValueError):  # closed meanwhile
+            return not self._is_closed and self._process.exitcode is None
         return False
-
-    @property
-    def pid(self) -> int | None:
-        """The process's id, once it is started."""
-        return None if self._process is None else self._process.pid
 
     @property
     def rss_bytes(self) -> int:
         """Its resident memory; 0 = not known."""
-        with suppress(psutil.Error):
-            if self._process is not None:
-                return self._process.memory_info().rss
+        with suppress(psutil.Error, OSError):  # the second when this process is short of descriptors
+            return psutil.Process(self.pid).memory_info().rss
         return 0
 
     @property
     def is_worn(self) -> bool:
         """Whether another process should take its place at the next opportunity."""
-        has_done_its_share = self._max_requests is not None and self.rendered >= self._max_requests
-        return has_done_its_share or self._is_too_large()
+        most = self._settings.worker_max_requests
+        return (most is not None and self.rendered >= most) or self._is_too_large()
 
     def greeting(self) -> Greeting:
         """Wait until the renderer is there.
@@ -87,89 +106,133 @@ class WorkerProcess:
         SettingsError
             It cannot start like that.
         WorkerLostError
-            The process ended before.
+            The process ended before, or took too long.
         """
-        try:
-            greeting = self._starting.result()
-        except (ProcessExpired, BrokenProcessPool) as error:
-            raise WorkerLostError(f"a worker ended while it started{_cause(error)}") from error
-        with suppress(psutil.NoSuchProcess):  # the next request tells
-            self._process = psutil.Process(greeting.pid)
-        return greeting
+        if self._greeting is None:
+            try:
+                said = self._next(self._deadline_s)
+            except TimeoutError:
+                limit_s = self._settings.start_timeout
+                raise WorkerLostError(
+                    f"a worker took longer than {limit_s:g} s to start (option --start-timeout)"
+                ) from None
+            if isinstance(said, BaseException):
+                raise said
+            assert isinstance(said, Greeting)  # noqa: S101  the worker's first word
+            self._greeting = said
+        return self._greeting
 
-    def render(self, packed: bytes) -> RenderedImage:
+    def render(self, packed: bytes) -> RenderedImage | BaseException:
         """Render a pickled request in the process.
 
         Returns
         -------
-        RenderedImage
-            With the stage ``transfer``, what it took to send and to receive.
+        RenderedImage or BaseException
+            The picture, with the stage ``transfer``, what it took to send and to receive; or whatever the
+            renderer raised.
 
         Raises
         ------
         WorkerLostError, RenderTimeoutError
-            The process is gone.
-        RenderServerError
-            Whatever the renderer raised.
+            The process has to be closed. `has_begun` tells whether it had begun with this request.
         """
         started_s = time.monotonic()
-        try:
-            future = self._pool.schedule(worker.render, (packed,))
-        except RuntimeError as error:  # it died since the last request
-            raise WorkerLostError("the worker ended before it could render", is_foreign=True) from error
-        self._watch(future, started_s)
-        try:
-            image = future.result()
-        except (ProcessExpired, BrokenProcessPool) as error:
-            raise WorkerLostError(
-                f"the worker that rendered it ended{_cause(error)}", is_foreign=_was_killed(error)
-            ) from error
+        self.has_begun = False
+        self._system_kills = _kills_by_system()
+        # on a thread, because a process that hangs reads nothing
+        self._sender = threading.Thread(target=self._send, args=(packed,), name="worker-send", daemon=True)
+        self._sender.start()
+        outcome = self._outcome(started_s)
         self.rendered += 1
-        elapsed_ms = (time.monotonic() - started_s) * 1000
-        image.stages_ms["transfer"] = max(0.0, elapsed_ms - sum(image.stages_ms.values()))
-        return image
+        if isinstance(outcome, RenderedImage):
+            elapsed_ms = (time.monotonic() - started_s) * 1000
+            outcome.stages_ms["transfer"] = max(0.0, elapsed_ms - sum(outcome.stages_ms.values()))
+        return outcome
+
+    def kill(self) -> None:
+        """End the process now, whatever it does; returns at once."""
+        with suppress(ValueError, OSError):  # closed, or gone
+            self._process.kill()
+
+    def retire(self) -> None:
+        """Let an idle process close its renderer and end; close it."""
+        self._connection.close()
+        with suppress(ValueError):
+            self._process.join(_END_S)
+        self.close()
 
     def close(self) -> None:
-        """End the process now, whatever it does."""
-        with suppress(psutil.NoSuchProcess):
-            if self._process is not None:
-                self._process.kill()
-        self._pool.stop()
-        # in its own time: the pool's threads take a moment, and a process that still starts gets a moment
-        threading.Thread(target=self._pool.join, name="worker-end").start()
+        """End the process now, and give back all that it had."""
+        self.kill()
+        if self._sender is not None:
+            self._sender.join(_REAP_S)
+        self._connection.close()
+        with suppress(ValueError):
+            self._process.join(_REAP_S)
+            self._is_closed = True
+            self._process.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _watch(self, future: Future[RenderedImage], started_s: float) -> None:
-        """Wait for the picture, and end the process when it takes too much of anything."""
-        deadline_s = float("inf") if self._timeout_s is None else started_s + self._timeout_s
-        while not future.done():
-            wait([future], min(_LOOK_S, max(0.0, deadline_s - time.monotonic())))
-            if future.done():
-                return
-            if time.monotonic() >= deadline_s:
-                self.close()
-                raise RenderTimeoutError(
-                    f"the render took longer than {self._timeout_s:g} s (option --render-timeout)"
-                )
-            if self._is_too_large():
-                rss_mb = self.rss_bytes / 1e6
-                self.close()
-                raise WorkerLostError(f"the render took {rss_mb:.0f} MB of memory (option --worker-max-rss)")
+    def _send(self, packed: bytes) -> None:
+        with suppress(OSError):  # the process is gone, as who waits for the outcome learns
+            self._connection.send_bytes(packed)
+
+    def _outcome(self, started_s: float) -> RenderedImage | BaseException:
+        limit_s = self._settings.render_timeout
+        deadline_s = float("inf") if limit_s is None else started_s + limit_s
+        try:
+            while isinstance(said := self._next(deadline_s), Begun):
+                self.has_begun = True
+        except TimeoutError:
+            raise RenderTimeoutError(
+                f"the render took longer than {limit_s:g} s (option --render-timeout)"
+            ) from None
+        assert not isinstance(said, Greeting)  # noqa: S101  said once
+        return said
+
+    def _next(self, deadline_s: float) -> Message:
+        """Wait for what the worker says next, and see that it does not take too much of anything."""
+        try:
+            while not self._connection.poll(max(0.0, min(_LOOK_S, deadline_s - time.monotonic()))):
+                if time.monotonic() >= deadline_s:
+                    raise TimeoutError
+                if self._is_too_large():
+                    raise WorkerLostError(
+                        f"the render took {self.rss_bytes / 1e6:.0f} MB of memory (option --worker-max-rss)"
+                    )
+            return self._connection.recv()
+        except TimeoutError:
+            raise
+        except (EOFError, OSError):
+            raise self._loss() from None
+
+    def _loss(self) -> WorkerLostError:
+        """Tell why the connection ended."""
+        self._process.join(_END_S)
+        code = self._process.exitcode
+        doing = "rendered" if self._greeting else "started"
+        was_killed = code in _EXIT_STATUS_OF_KILLED
+        if was_killed and self._system_kills not in (None, _kills_by_system() or self._system_kills):
+            return WorkerLostError(f"the system killed a worker while it {doing}: it had no memory left")
+        return WorkerLostError(f"a worker ended while it {doing}{_cause(code)}", is_foreign=was_killed)
 
     def _is_too_large(self) -> bool:
-        return self._max_rss_bytes is not None and self.rss_bytes > self._max_rss_bytes
+        most_mb = self._settings.worker_max_rss
+        return most_mb is not None and self.rss_bytes > most_mb * 1e6
 
 
-def _cause(error: Exception) -> str:
-    code = getattr(error, "exitcode", None)
-    if not isinstance(code, int):
+def _cause(code: int | None) -> str:
+    if code is None:
         return ""
     with suppress(ValueError):
         return f": killed by {signal.Signals(-code).name}"
     return f" with the exit status {code}"
 
 
-def _was_killed(error: Exception) -> bool:
-    """Tell whether it was an operator's or the system's doing: no crash ends a process by these."""
-    if isinstance(error, BrokenProcessPool):
-        return True  # before it had begun with the request
-    return getattr(error, "exitcode", None) in _EXIT_STATUS_OF_KILLED
+def _kills_by_system() -> int | None:
+    """Count how often the kernel has ended a process to get its memory back; None = not known."""
+    with suppress(OSError):
+        for line in _KERNEL_COUNTS.read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None

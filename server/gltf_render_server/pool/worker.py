@@ -1,95 +1,119 @@
-"""What runs in a worker's process: one renderer, on its main thread."""
+"""What runs in a worker's process: one renderer, on its main thread, which also closes it."""
 
 from __future__ import annotations
 
-import atexit
 import logging
 import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import signal
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 
 from ..backends import make_renderer
-from ..errors import WorkerLostError
+from ..errors import RenderError, RenderServerError
 from ..protocol import RenderRequest
 from ..renderer import RenderedImage, Renderer, RendererInfo
-from ..scratch import ScratchFolder
 from ..settings import ServerSettings
 
-__all__ = ["Greeting", "render", "start"]
+__all__ = ["Begun", "Greeting", "Message", "run"]
 
-_renderer: Renderer | None = None
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Greeting:
     """What a worker says when it is ready."""
 
-    pid: int
     info: RendererInfo
     extensions: frozenset[str]
 
 
-def start(settings: ServerSettings, environment: Mapping[str, str]) -> Greeting:
-    """Make the process's renderer.
+@dataclass(frozen=True)
+class Begun:
+    """What a worker says when it has the whole of a request and begins with it."""
+
+
+Message = Greeting | Begun | RenderedImage | BaseException
+"""What a worker sends: `Greeting` once, then for each request `Begun` and its outcome."""
+
+
+def run(connection: Connection, settings: ServerSettings, environment: Mapping[str, str]) -> None:
+    """Render what comes over `connection` until it is closed; then end the process.
 
     Parameters
     ----------
+    connection : Connection
+        Brings pickled requests, and takes a `Message` at a time.
     settings : ServerSettings
     environment : mapping of str to str
         Set before the back end is loaded, as what pins a GPU must be.
-
-    Raises
-    ------
-    SettingsError
-        The back end cannot start like that.
     """
-    global _renderer
     _end_with_the_server()
-    scratch = ScratchFolder()  # Blender makes a folder while it is loaded, and may be killed then
-    os.environ.update(environment, TMPDIR=str(scratch.path))
+    os.environ.update(environment)
+    tempfile.tempdir = None  # read TMPDIR again
     logging.basicConfig(
         level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    _renderer = make_renderer(settings)
-    atexit.register(_end, _renderer, scratch)
-    return Greeting(os.getpid(), _renderer.info, _renderer.extensions)
+    try:
+        _serve(connection, settings)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the server has ended the connection
+    except BaseException as error:  # nothing is above this
+        _logger.error("the worker failed", exc_info=error)
+    finally:
+        logging.shutdown()
+        os._exit(0)  # without Blender's own clean-up, which now and then waits for ever
 
 
-def render(packed: bytes) -> RenderedImage:
-    """Render a pickled request with the process's renderer; see `Renderer.render`.
+def _serve(connection: Connection, settings: ServerSettings) -> None:
+    try:
+        renderer = make_renderer(settings)
+    except Exception as error:  # noqa: BLE001  raised again in the server
+        connection.send(_sendable(error))
+        return
+    try:
+        connection.send(Greeting(renderer.info, renderer.extensions))
+        while True:
+            packed = connection.recv_bytes()
+            connection.send(Begun())
+            connection.send(_outcome(renderer, packed))
+    finally:
+        renderer.close()
 
-    Raises
-    ------
-    WorkerLostError
-        This is not the process that was started.
-    """
-    if _renderer is None:
-        raise WorkerLostError("the worker has ended by itself")
-    request: RenderRequest = pickle.loads(packed)  # noqa: S301  the server's own
-    return _renderer.render(request)
+
+def _outcome(renderer: Renderer, packed: bytes) -> RenderedImage | BaseException:
+    try:
+        request: RenderRequest = pickle.loads(packed)  # noqa: S301  the server's own
+        return renderer.render(request)
+    except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
+        return _sendable(error)
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """Log what only this process can tell of an error, and return one that survives the way."""
+    if not isinstance(error, RenderServerError):
+        _logger.error("the back end failed", exc_info=error)
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  made here
+    except Exception:  # noqa: BLE001  a back end's own error may do anything
+        return RenderError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _end_with_the_server() -> None:
     """Leave no process behind, however the server ends and whatever Blender is doing then."""
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is the server's to handle
+    for name in ("SIGHUP", "SIGINT"):  # a terminal sends these to all its processes; they are the server's
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     server = multiprocessing.parent_process()
     if server is not None:
         threading.Thread(target=_wait_for, args=(server.sentinel,), name="server-watch", daemon=True).start()
 
 
 def _wait_for(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(0)
-
-
-def _end(renderer: Renderer, scratch: ScratchFolder) -> None:
-    """End without Blender's own clean-up, which now and then waits for ever."""
-    renderer.close()
-    scratch.remove()
+    wait([sentinel])
     os._exit(0)

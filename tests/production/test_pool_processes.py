@@ -1,0 +1,278 @@
+"""The pool's processes, of a quick back end, while they are killed, crash, hang and cannot start."""
+
+import os
+import random
+import resource
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import drill
+import psutil
+import pytest
+from servers import wait_for
+
+from gltf_render_server.errors import NoWorkerError, RenderError, RenderTimeoutError, WorkerLostError
+from gltf_render_server.pool import RenderPool
+from gltf_render_server.settings import ServerSettings
+
+KILLS = 48
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    drill.install(packages)
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.setenv(drill.NOTES, str(folder))
+    return folder
+
+
+@pytest.fixture
+def ask(table):
+    scene = table.to_bytes()
+
+    def ask(pool, width=8):
+        assert pool.submit(drill.request(width, scene)).pixels[0, 0, 0] == width % 256
+
+    return ask
+
+
+@contextmanager
+def a_pool(workers=1, **settings):
+    """A pool of the quick back end that must leave nothing behind."""
+    before = set(threading.enumerate())
+    pool = RenderPool(ServerSettings(backend="drill", workers=workers, max_queue=1000, **settings))
+    seen = {item.pid for item in psutil.Process().children(recursive=True)}
+    try:
+        yield pool
+    finally:
+        seen |= {item.pid for item in psutil.Process().children(recursive=True)}
+        pool.shut_down()
+    wait_for(lambda: not children(), 10)
+    assert not list(Path("/dev/shm").glob(f"gltf-render-server-{os.getpid()}-*"))
+    wait_for(lambda: not set(threading.enumerate()) - before, 10)
+
+
+def children():
+    """All processes of the pool, but for the one with which Python counts its semaphores."""
+    processes = psutil.Process().children(recursive=True)
+    commands = {}
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            commands[process] = " ".join(process.cmdline())
+    return [process for process, command in commands.items() if "resource_tracker" not in command]
+
+
+def pids(pool):
+    return [worker.pid for worker in pool.workers() if worker.pid]
+
+
+def states(pool):
+    return [worker.state for worker in pool.workers()]
+
+
+def test_400_requests_of_6_clients_and_48_kills_of_rendering_and_starting_workers(notes, ask):
+    """One is killed every few renders, so the kills are as dense on any machine."""
+    chance = random.Random(3)
+    widths = [drill.SLOW if chance.random() < 0.2 else chance.randrange(4, 200) for _ in range(400)]
+    done = []
+    killed = {"starting": 0, "rendering": 0}
+    with a_pool(2) as pool, ThreadPoolExecutor(6) as clients:
+
+        def client(width):
+            ask(pool, width)
+            done.append(width)
+
+        answers = [clients.submit(client, width) for width in widths]
+        while sum(killed.values()) < KILLS:
+            assert not all(answer.done() for answer in answers), killed
+            goal = len(done) + chance.randrange(0, 6)  # 0: the one that replaces it is hit while it starts
+            wait_for(lambda goal=goal: len(done) >= goal or all(a.done() for a in answers), 60)
+            busy = [worker for worker in pool.workers() if worker.pid and worker.state in killed]
+            if busy:
+                victim = chance.choice(busy)
+                time.sleep(chance.choice((0, 0.05, 0.2, 0.4)))
+                with suppress(ProcessLookupError):
+                    os.kill(victim.pid, signal.SIGKILL)
+                    killed[victim.state] += 1
+        for answer in answers:
+            answer.result(60)
+    assert sorted(done) == sorted(widths)
+    assert min(killed.values()) >= 5, killed
+
+
+def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
+    monkeypatch.setattr("gltf_render_server.pool.place._MOST_KILLS", 1)
+    with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
+        [pid] = pids(pool)
+        os.kill(pid, signal.SIGSTOP)  # takes a request that it does not begin
+        answer = clients.submit(ask, pool)
+        wait_for(lambda: states(pool) == ["rendering"], 30)
+        for _ in range(4):
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda pid=pid: pids(pool) not in ([], [pid]), 30)
+            [pid] = pids(pool)  # starts, with the request waiting for it
+        answer.result(60)
+        answer = clients.submit(ask, pool, drill.HANG)
+        wait_for(lambda: states(pool) == ["rendering"], 30)
+        time.sleep(0.5)
+        os.kill(pids(pool)[0], signal.SIGKILL)
+        with pytest.raises(NoWorkerError, match=r"1 workers .*; try again later"):
+            answer.result(60)
+
+
+def test_a_crash_is_tried_again_once_and_costs_nobody_else(notes, ask):
+    with a_pool(1) as pool:
+        with pytest.raises(WorkerLostError, match=r"SIGABRT.*cost 2 workers"):
+            ask(pool, drill.CRASH)
+        ask(pool)
+        assert pool.workers()[0].restarts == 2
+
+
+def test_what_the_back_end_raises_comes_back_and_the_worker_stays(notes, ask):
+    with a_pool(1) as pool:
+        with pytest.raises(RenderError, match="a bad request"):
+            ask(pool, drill.BAD)
+        with pytest.raises(RenderError, match="StrangeError"):
+            ask(pool, drill.STRANGE)
+        ask(pool)
+        assert pool.workers()[0].restarts == 0
+
+
+def test_a_hang_is_cut_even_where_the_worker_takes_no_request(notes, ask):
+    with a_pool(1, render_timeout=1.0) as pool, ThreadPoolExecutor(1) as clients:
+        with pytest.raises(RenderTimeoutError, match=r"longer than 1 s.*cost 2 workers"):
+            ask(pool, drill.HANG)
+        wait_for(lambda: states(pool) == ["idle"], 30)
+        os.kill(pids(pool)[0], signal.SIGSTOP)
+        clients.submit(ask, pool).result(60)
+
+
+def test_a_hang_during_a_start_is_cut(notes, ask):
+    with a_pool(1, start_timeout=4.0) as pool, ThreadPoolExecutor(1) as clients:
+        (notes / "hang-start").touch()
+        os.kill(pids(pool)[0], signal.SIGKILL)
+        answer = clients.submit(ask, pool)
+        wait_for(lambda: states(pool) == ["starting"] and pids(pool), 30)
+        time.sleep(2)  # it hangs by now
+        (notes / "hang-start").unlink()
+        answer.result(60)
+
+
+def test_a_worker_that_goes_on_outlives_successors_that_cannot_start(notes, ask):
+    with a_pool(1, worker_max_requests=3) as pool:
+        [first] = pids(pool)
+        (notes / "fail-start").touch()
+        deadline_s = time.monotonic() + 6
+        while time.monotonic() < deadline_s:
+            ask(pool)
+            assert pids(pool) == [first]
+        (notes / "fail-start").unlink()
+        wait_for(lambda: ask(pool) or pids(pool) != [first], 30)
+        assert pool.workers()[0].restarts == 0
+        wait_for(lambda: (notes / f"closed-{first}-True").exists(), 10)
+
+
+def test_one_that_cannot_start_fails_nobody_while_another_may(notes, ask):
+    """Both have to fail several times in a row before a request is told to come back."""
+    with a_pool(2) as pool, ThreadPoolExecutor(1) as clients:
+        wait_for(lambda: states(pool) == ["idle"] * 2, 30)
+        (notes / "fail-start").touch()
+        for pid in pids(pool):
+            os.kill(pid, signal.SIGKILL)
+        answer = clients.submit(ask, pool)
+        wait_for(lambda: states(pool) == ["starting"] * 2, 30)
+        with pytest.raises(NoWorkerError, match="try again later"):
+            answer.result(60)
+        answer = clients.submit(ask, pool)
+        (notes / "fail-start").unlink()
+        answer.result(60)
+
+
+def test_a_request_waits_through_one_failed_start(notes, ask):
+    with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
+        (notes / "fail-start").touch()
+        [first] = pids(pool)
+        os.kill(first, signal.SIGKILL)
+        answer = clients.submit(ask, pool)
+        wait_for(lambda: pids(pool) not in ([], [first]), 30)
+        wait_for(lambda: not pids(pool), 30)
+        (notes / "fail-start").unlink()
+        answer.result(60)
+
+
+def test_short_of_descriptors_a_place_lives_and_recovers(notes, ask):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
+        clients.submit(ask, pool).result(60)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+        taken = []
+        try:
+            with suppress(OSError):
+                while len(taken) < 256:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            clients.submit(ask, pool).result(60)  # what there is goes on
+            os.kill(pids(pool)[0], signal.SIGKILL)
+            wait_for(lambda: states(pool) == ["starting"] and not pids(pool), 30)
+            with pytest.raises(NoWorkerError):
+                clients.submit(ask, pool).result(60)
+            assert states(pool) == ["starting"]
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        clients.submit(ask, pool).result(60)
+        assert states(pool) == ["idle"]
+
+
+def test_the_end_waits_for_nobody_and_starts_nothing(notes, ask):
+    with a_pool(2) as pool, ThreadPoolExecutor(1) as clients:
+        answer = clients.submit(ask, pool, drill.HANG)
+        wait_for(lambda: "rendering" in states(pool), 30)
+        idle = [worker.pid for worker in pool.workers() if worker.state == "idle"]
+        started_s = time.monotonic()
+        pool.close()
+        pool.give_up_running()
+        pool.shut_down()
+        assert time.monotonic() - started_s < 5
+        assert states(pool) == ["stopped"] * 2
+        assert not pids(pool)
+        assert all((notes / f"closed-{pid}-True").exists() for pid in idle)
+        with pytest.raises(Exception, match="shutting down"):
+            answer.result(10)
+
+
+def test_workers_end_with_a_server_that_is_killed(notes, tmp_path):
+    script = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from gltf_render_server.pool import RenderPool\n"
+        "from gltf_render_server.settings import ServerSettings\n"
+        "if __name__ == '__main__':\n"
+        "    pool = RenderPool(ServerSettings(backend='drill', workers=2))\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(3600)\n"
+    )
+    (tmp_path / "server.py").write_text(script)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    server = psutil.Popen(
+        [sys.executable, str(tmp_path / "server.py"), str(tmp_path / "packages")],
+        stdout=-1,
+        env=env,
+        text=True,
+    )
+    with server.stdout:
+        assert server.stdout.readline() == "ready\n"
+        processes = server.children(recursive=True)
+        server.kill()
+        server.wait(10)
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+    wait_for(lambda: not list(Path("/dev/shm").glob(f"gltf-render-server-{server.pid}-*")), 15)

@@ -1,0 +1,79 @@
+"""A back end for tests of the pool: quick to start, and it does what the image's width says."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gltf_render_server.errors import RenderError
+from gltf_render_server.gltf import parse_scene
+from gltf_render_server.protocol import Camera, ImageType, RenderRequest
+from gltf_render_server.renderer import RenderedImage, RendererInfo
+
+CRASH, SLOW, HANG, BAD, STRANGE = 901, 902, 903, 904, 905
+NOTES = "DRILL_NOTES"
+"""The environment's name for a folder: where `fail-start` or `hang-start` is, workers do so as they start."""
+
+
+class StrangeError(Exception):
+    def __init__(self, one, two):
+        super().__init__(one, two, threading.Lock())
+
+
+class DrillRenderer:
+    """See `gltf_render_server.renderer.Renderer`."""
+
+    extensions = frozenset[str]()
+    info = RendererInfo("Drill", "1", "none", "CPU")
+
+    def __init__(self, _settings):
+        self._notes = Path(os.environ[NOTES])
+        self._thread = threading.get_ident()
+        if (self._notes / "hang-start").exists():
+            time.sleep(3600)
+        if (self._notes / "fail-start").exists():
+            raise RenderError("the drill says no")
+
+    def render(self, request):
+        width = request.camera.width
+        if width == CRASH:
+            os.abort()
+        if width == BAD:
+            raise RenderError("a bad request")
+        if width == STRANGE:
+            raise StrangeError("one", "two")
+        time.sleep({SLOW: 0.3, HANG: 3600}.get(width, 0.01))
+        with (self._notes / "rendered").open("a") as file:
+            file.write(f"{width}\n")
+        return RenderedImage(
+            np.full((request.camera.height, width, 3), width % 256, np.uint8), {"render": 1.0}
+        )
+
+    def close(self):
+        is_owner = threading.get_ident() == self._thread
+        (self._notes / f"closed-{os.getpid()}-{is_owner}").touch()
+
+
+def install(folder: Path) -> None:
+    """Make it known to whatever has `folder` in its path, as an installer does."""
+    metadata = folder / "drill-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: drill\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[gltf_render_server.renderers]\ndrill = drill:DrillRenderer\n"
+    )
+
+
+def request(width: int, scene: bytes) -> RenderRequest:
+    """Ask for a colour image of that width."""
+    camera = Camera(width, 4, 100.0, 100.0, width / 2, 2.0, 0.1, 10.0)
+    parsed = parse_scene(scene, extensions=frozenset())
+    parsed.digest(materials=True)
+    return RenderRequest(ImageType.COLOR, camera, None, parsed)
+
+
+__all__ = ["BAD", "CRASH", "HANG", "NOTES", "SLOW", "STRANGE", "DrillRenderer", "install", "request"]
