@@ -31,12 +31,13 @@ from .stages import Stages
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["body_error", "create_app", "head_error"]
+__all__ = ["body_error", "create_app", "head_answer"]
 
 _logger = logging.getLogger(__name__)
 
 _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
+_CHECK = "gltf_render_server.head"
 _HEALTH = "/healthz"
 _OPEN_TO_ALL = (f"{_HEALTH}/live", f"{_HEALTH}/ready")  # they tell nothing but yes or no
 _CHECKS_AT_ONCE = 4  # they share one interpreter: more at once are no faster, and keep /healthz waiting
@@ -86,17 +87,29 @@ def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
     return app
 
 
-def head_error(app: flask.Flask, environ: WSGIEnvironment) -> Exception | None:
-    """Say why a request is refused whatever its body is; None where its body is wanted.
+def head_answer(
+    app: flask.Flask, environ: WSGIEnvironment, unavailable: Exception | None = None
+) -> flask.Response | None:
+    """Answer a request that is refused whatever its body is; None where its body is wanted.
 
-    For servers that can answer before they have received the body. It is judged in the same way, once more,
-    when it reaches the application.
+    For servers that can answer before they have received the body. The same is judged once more when the
+    request reaches the application.
+
+    Parameters
+    ----------
+    app : flask.Flask
+    environ : WSGIEnvironment
+        Its input is not read.
+    unavailable : Exception, optional
+        Why nothing is taken now, however good it is.
     """
     with app.request_context(environ):
         try:
-            app.preprocess_request()
-        except Exception as error:  # noqa: BLE001  the caller answers with it
-            return error
+            app.extensions[_CHECK](flask.request)
+            if unavailable is not None:
+                raise unavailable
+        except Exception as error:  # noqa: BLE001  it is the answer
+            return app.finalize_request(app.handle_user_exception(error))
     return None
 
 
@@ -117,13 +130,18 @@ def _guard(app: flask.Flask, settings: ServerSettings, metrics: Metrics) -> None
             raise http.routing_exception
         _check_length(http, settings)
 
-    @app.before_request
-    def check_request() -> None:
+    def check_and_count(http: flask.Request) -> None:
         try:
-            check_head(flask.request)
+            check_head(http)
         except Exception as error:
             metrics.count_refusal(status_of(error))
             raise
+
+    app.extensions[_CHECK] = check_and_count
+
+    @app.before_request
+    def check_request() -> None:
+        check_and_count(flask.request)
 
 
 def _check_length(http: flask.Request, settings: ServerSettings) -> None:

@@ -76,21 +76,22 @@ class Connection(HTTPChannel):
     A client sends its body before it reads the answer, and a connection that is closed while data comes in is
     reset, answer and all. So a refused one takes the rest, keeps nothing of it, and closes when the client
     does, or when that has been enough.
+
+    Attributes
+    ----------
+    client : object
+        Whose it is: an address, or for IPv6 the network that one customer has.
     """
 
     error_task_class = RefusalTask
 
     def __init__(self, server: ConnectionServer, *arguments: Any, **options: Any) -> None:
         super().__init__(server, *arguments, **options)
+        self.client = _client(self.addr[0])
         self.parser_class = partial(IncomingRequest, connection=self)
         self._is_refused = False
         self._lingers_until_s: float | None = None
         self._discarded_bytes = 0
-
-    @property
-    def client(self) -> object:
-        """Whose it is: an address, or for IPv6 the network that one customer has."""
-        return _client(self.addr[0])
 
     @property
     def is_at_work(self) -> bool:

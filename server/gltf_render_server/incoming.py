@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import flask
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
-from .app import body_error, head_error
+from .app import body_error, head_answer
 from .errors import RequestError
 from .responses import error_body, error_response
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["IncomingRequest", "RefusalTask"]
 
-_PIECE_BYTES = 4 * 1024  # waitress takes chunks apart in a time that is quadratic in the bytes at once
+_PIECE_BYTES = 1024  # waitress takes chunks apart in a time that is quadratic in the bytes at once
 _CHUNK_LINE_BYTES = 4 * 1024
-_FRAMING_BYTES = 64 * 1024  # about the chunks themselves, before they must be smaller than what is in them
+_FRAMING_BYTES = 16 * 1024  # about the chunks themselves, before they must be smaller than what is in them
 
 _HEAD_S = 10.0
 _BODY_S = 60.0
@@ -34,8 +35,8 @@ _SLOWEST_BODY = 100_000.0  # bytes a second, beyond the time above
 class _Refusal:
     """An answer that needs no application, in the form that waitress takes errors."""
 
-    def __init__(self, error: Exception) -> None:
-        self._response = error_response(error)
+    def __init__(self, response: flask.Response) -> None:
+        self._response = response
 
     def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         return self._response.status, list(self._response.headers), self._response.get_data()
@@ -102,8 +103,7 @@ class IncomingRequest(HTTPRequestParser):
         """Answer with an error, whatever is still to come."""
         if not self.headers_finished:
             self.parse_header(b"GET / HTTP/1.0\r\n")
-        self.error = _Refusal(error)
-        self.completed = True
+        self._answer(error_response(error))
 
     @property
     def is_overdue(self) -> bool:
@@ -117,6 +117,10 @@ class IncomingRequest(HTTPRequestParser):
     def is_render(self) -> bool:
         """Whether it is one of those that take long."""
         return self.error is None and (self.command, self.path) == ("POST", "/render")
+
+    def _answer(self, response: flask.Response) -> None:
+        self.error = _Refusal(response)
+        self.completed = True
 
     def _take(self, data: bytes) -> int:
         if self.body_rcv is None:
@@ -132,11 +136,10 @@ class IncomingRequest(HTTPRequestParser):
         if self.chunked:
             environ["HTTP_TRANSFER_ENCODING"] = "chunked"
         server = self._connection.server
-        error = head_error(server.app, environ)
-        if error is None and self.is_render and server.places.is_full:
-            error = server.places.error()
-        if error is not None:
-            self.refuse(error)
+        unavailable = server.places.error() if self.is_render and server.places.is_full else None
+        response = head_answer(server.app, environ, unavailable)
+        if response is not None:
+            self._answer(response)
 
     def _take_chunks(self, data: bytes) -> int:
         consumed = 0

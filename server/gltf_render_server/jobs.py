@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +23,8 @@ from .renderer import RenderedImage, Renderer, RendererInfo
 from .service import WorkerState, WorkerStatus
 
 __all__ = ["Admission", "Job", "RenderQueue"]
+
+_LOOK_S = 0.5  # between two looks at whether the client still waits
 
 
 @dataclass(eq=False)
@@ -56,8 +59,18 @@ class Job:
         """Answer that the server ends."""
         self.settle(ShuttingDownError("the server is shutting down; the render was given up"))
 
-    def result(self) -> RenderedImage:
-        """Wait for the answer; see `RenderService.submit`."""
+    def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedImage:
+        """Wait for the answer; see `RenderService.submit`.
+
+        Parameters
+        ----------
+        withdraw : callable, optional
+            Called when nobody waits for the answer any more: frees the job's place among those that wait,
+            and tells whether it still was there.
+        """
+        while not wait_for([self.future], _LOOK_S).done:
+            if self.is_abandoned() and withdraw():
+                self.give_up_if_abandoned()
         return self.future.result()
 
 
@@ -151,7 +164,7 @@ class RenderQueue:
             self._admission.check(len(self._waiting), int(self.is_rendering))
             self._waiting.append(job)
             self._changed.notify_all()
-        return job.result()
+        return job.result(lambda: self._withdraw(job))
 
     def run(self) -> None:
         """Render what is submitted until `close`, on the thread that owns the renderer."""
@@ -190,6 +203,13 @@ class RenderQueue:
         """Wait until no render is in progress; false if that took longer than `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None, timeout_s)
+
+    def _withdraw(self, job: _QueuedJob) -> bool:
+        with self._changed:
+            is_waiting = job in self._waiting
+            if is_waiting:
+                self._waiting.remove(job)
+            return is_waiting
 
     def _next(self) -> _QueuedJob | None:
         with self._changed:
