@@ -267,7 +267,8 @@ def _form(http: flask.Request) -> dict[str, list[str]]:
     except ValueError as error:
         raise RequestError(f"form: not a complete multipart/form-data body: {error}") from None
     except RequestEntityTooLarge:
-        raise _form_too_large() from None
+        is_chunked = http.content_length is None
+        raise (body_error(flask.current_app) if is_chunked else _form_too_large()) from None
     if sum(len(value) for values in form.values() for value in values) > _FORM_BYTES:
         raise _form_too_large()
     return form

@@ -22,6 +22,7 @@ from ipaddress import IPv6Address, ip_network
 from typing import Any
 
 import flask
+from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
@@ -275,10 +276,22 @@ class ConnectionServer(TcpWSGIServer):
             self._accepts_after_s = time.time() + _NO_DESCRIPTOR_PAUSE_S
             return None
 
-    def close_all(self, timeout_s: float) -> None:
-        """End the threads; the loop must have ended."""
+    def end_loop(self) -> None:
+        """Let `run` return, on whatever thread that is; from any other."""
+        self.trigger.pull_trigger(self._close_connections)
+
+    def end_threads(self, timeout_s: float) -> None:
+        """End the threads that answer, after the loop."""
         for dispatcher in (self.task_dispatcher, self.quick_dispatcher):
             dispatcher.shutdown(timeout=timeout_s)
+        self.trigger.close()  # last: all of them pull it
+
+    def _close_connections(self) -> None:
+        """Leave the loop nothing to wait for; runs on its own thread."""
+        for connection in list(self.active_channels.values()):
+            connection.close()
+        self.trigger.del_channel()
+        wasyncore.dispatcher.close(self)
 
     def _make_room(self) -> None:
         """Close what nothing comes of, so that there is always room for who is next.

@@ -60,15 +60,9 @@ class HttpServer:
 
     def close(self, timeout_s: float) -> None:
         """Close every connection and the port, and end the threads, in a process that goes on without."""
-        self._server.trigger.pull_trigger(self._close_connections)
+        self._server.end_loop()
         self._thread.join(timeout_s)
-        self._server.close_all(timeout_s)
-
-    def _close_connections(self) -> None:
-        """Leave the loop nothing to wait for; runs on its own thread."""
-        for channel in list(self._server.active_channels.values()):
-            channel.close()
-        self._server.close()
+        self._server.end_threads(timeout_s)
 
     def _has_unsent(self) -> bool:
         channels = list(self._server.active_channels.values())
