@@ -88,7 +88,9 @@ def test_refused_before_any_of_the_body_is_sent(server, way, status, request_lin
 
 def test_a_length_beyond_the_limit_is_refused_before_the_body(server):
     with attacks.connect(server.url) as connection:
-        connection.sendall(attacks.head(server.url, TOKEN, "Content-Length: 4200000000", "Expect: 100-continue"))
+        connection.sendall(
+            attacks.head(server.url, TOKEN, "Content-Length: 4200000000", "Expect: 100-continue")
+        )
         answer = answers(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"--max-scene-mb" in answer
@@ -116,9 +118,8 @@ def test_a_client_that_sends_all_before_it_reads_sees_the_answer(server, token, 
         data = iter(pieces) if chunked else data
 
 
-def test_what_follows_a_refused_body_is_no_request(server, renderer, scene):
+def test_what_follows_a_refused_body_is_no_request(server):
     """Nobody can hide a request in a body that was refused."""
-    prepared = multipart(FIELDS, scene.to_bytes())
     hidden = b"GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with attacks.connect(server.url) as connection:
         connection.sendall(attacks.head(server.url, "Content-Length: 500000") + hidden)
@@ -126,7 +127,6 @@ def test_what_follows_a_refused_body_is_no_request(server, renderer, scene):
         connection.sendall(hidden)
         answer = answers(connection, 2)
     assert answer.count(b"HTTP/1.1") == 1
-    assert prepared and not renderer.requests
 
 
 def test_requests_on_one_connection(server, scene):
@@ -200,13 +200,16 @@ def test_neighbours_in_an_ipv6_network_are_one_client():
     ("limit", "first_words"),
     [
         ("_HEAD_S", b"POST /render HTTP/1.1\r\nHost: localhost\r\nX-Slow: a"),
-        ("_BODY_S", b"POST /render?token=secret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nabc"),
+        (
+            "_BODY_S",
+            b"POST /render?token=secret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nabc",
+        ),
     ],
 )
 def test_what_takes_too_long_to_arrive(server, monkeypatch, limit, first_words):
     monkeypatch.setattr(incoming, limit, 0.5)
     with attacks.connect(server.url) as connection:
-        connection.sendall(first_words)
+        connection.sendall(first_words.encode())
         answer = answers(connection)
     assert answer.startswith(b"HTTP/1.")
     assert b" 408 " in answer[:20]
@@ -323,9 +326,7 @@ def test_clients_that_hang_up_free_the_queue(server, renderer, scene):
     assert len(renderer.requests) == 1
 
 
-def test_a_thousand_warnings_are_a_few_lines(client, scene, caplog):
-    document = scene.document()
-    document["extensionsUsed"] = [f"EXT_unknown_{number}" + "x" * 5000 for number in range(1000)]
+def test_a_thousand_warnings_are_a_few_lines(caplog):
     app_module._log_warnings([f"warning {number}" + "y\n" * 5000 for number in range(1000)])
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == app_module._MOST_WARNINGS + 1
