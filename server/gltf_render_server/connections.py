@@ -34,6 +34,9 @@ from .incoming import IncomingRequest, RefusalTask
 
 __all__ = ["Connection", "ConnectionServer"]
 
+_logger = logging.getLogger(__name__)
+_logger.setLevel(logging.WARNING)  # below, waitress tells of clients that hang up, with the paths they chose
+
 _RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
 _HEAD_BYTES = 32 * 1024
 _CHUNKED_BYTES = 16 * 1024  # taking chunks apart is slow, and the others wait
@@ -85,6 +88,7 @@ class Connection(HTTPChannel):
     """
 
     error_task_class = RefusalTask
+    logger = _logger
 
     def __init__(self, server: ConnectionServer, *arguments: Any, **options: Any) -> None:
         super().__init__(server, *arguments, **options)
@@ -198,6 +202,7 @@ class ConnectionServer(TcpWSGIServer):
     """
 
     channel_class = Connection
+    logger = _logger
 
     def __init__(self, app: flask.Flask, listening: socket.socket, renders: int, connections: int) -> None:
         self.app = app

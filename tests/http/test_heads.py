@@ -209,7 +209,7 @@ def test_neighbours_in_an_ipv6_network_are_one_client():
 def test_what_takes_too_long_to_arrive(server, monkeypatch, limit, first_words):
     monkeypatch.setattr(incoming, limit, 0.5)
     with attacks.connect(server.url) as connection:
-        connection.sendall(first_words.encode())
+        connection.sendall(first_words)
         answer = answers(connection)
     assert answer.startswith(b"HTTP/1.")
     assert b" 408 " in answer[:20]
