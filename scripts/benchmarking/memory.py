@@ -53,7 +53,6 @@ class MemoryWatch:
             ) from error
         return Reading(self._server.name, requests, rss / 1e6)
 
-
     def _family(self) -> set[psutil.Process]:
         """Return what listens, and what renders for it."""
         children = [child for process in self._processes for child in process.children(recursive=True)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import socket
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from .addresses import is_loopback, parse_address
 from .errors import ForbiddenError, SettingsError, UnauthorizedError
@@ -16,6 +16,8 @@ from .settings import ServerSettings
 __all__ = ["Access", "check_exposure"]
 
 _ANY_HOST = "*"
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.~-]+)?)\]|([\w.~-]*))(?::[0-9]*)?", re.ASCII)
+"""A Host header, RFC 9110: an address in brackets or a name, and a port; nothing like ``user@host``."""
 
 
 class Access:
@@ -66,10 +68,8 @@ class Access:
             return
         name = _host_name(host)
         if name not in self._hosts and not _is_address(name):
-            raise ForbiddenError(
-                f"Host: this server does not answer as {host[:100]!r}; if it should, start it with "
-                f"--allowed-hosts {name[:100]}"
-            )
+            advice = f"; if it should, start it with --allowed-hosts {name[:100]}" if name else ""
+            raise ForbiddenError(f"Host: this server does not answer as {host[:100]!r}{advice}")
 
 
 def check_exposure(settings: ServerSettings) -> None:
@@ -114,10 +114,8 @@ def _password(credentials: bytes) -> bytes:
 
 
 def _host_name(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else ""
 
 
 def _is_address(name: str) -> bool:

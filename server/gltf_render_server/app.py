@@ -1,42 +1,50 @@
-"""The Flask application: thin routes, and the one place where an error becomes a response."""
+"""The Flask application: thin routes, what is refused by its head alone, and the one handler of errors."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import flask
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from . import __version__
 from .access import Access
 from .encode import EncodedImage, encode_image
-from .errors import RenderServerError, RequestError, TooLargeError, UnauthorizedError, UnavailableError
+from .errors import RequestError, TooLargeError
 from .gltf import parse_scene
 from .limits import time_limit
 from .metrics import Metrics
 from .protocol import ImageType, RenderFields, RenderRequest, check_digest
+from .responses import error_response, message_of, printable, status_of
 from .service import RenderService, WorkerState
 from .settings import ServerSettings
 from .stages import Stages
 
-__all__ = ["create_app", "error_body"]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+__all__ = ["body_error", "create_app", "head_answer"]
 
 _logger = logging.getLogger(__name__)
 
 _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
-_MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
-_RETRY_AFTER_S = 1
+_CHECK = "gltf_render_server.head"
 _HEALTH = "/healthz"
+_OPEN_TO_ALL = (f"{_HEALTH}/live", f"{_HEALTH}/ready")  # they tell nothing but yes or no
+_CHECKS_AT_ONCE = 4  # they share one interpreter: more at once are no faster, and keep /healthz waiting
+_LOOK_S = 0.5  # between two looks at whether a client still waits
+_MOST_WARNINGS = 5
+_WARNING_CHARACTERS = 300
 
 
 class _StrictParser(FormDataParser):
@@ -72,82 +80,167 @@ def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
     app = _Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_scene_bytes + _FORM_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = _PARSER_BYTES
-    _guard(app, Access(settings))
-    _register_pages(app, service)
-    _register_render(app, settings, service)
-    app.register_error_handler(Exception, _error_response)
+    metrics = Metrics(service)
+    _guard(app, settings, metrics)
+    _register_pages(app, service, metrics)
+    _register_render(app, settings, service, metrics)
+    app.register_error_handler(Exception, _answer_error)
     return app
 
 
-def error_body(status: int, message: str) -> bytes:
-    """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes."""
-    if len(message) > _MESSAGE_CHARACTERS:
-        message = message[:_MESSAGE_CHARACTERS] + "…"
-    body = {"error": True, "message": message, "code": int(status)}
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")[:8191]
+def head_answer(
+    app: flask.Flask, environ: WSGIEnvironment, unavailable: Exception | None = None
+) -> flask.Response | None:
+    """Answer a request that is refused whatever its body is; None where its body is wanted.
+
+    For servers that can answer before they have received the body. The same is judged once more when the
+    request reaches the application.
+
+    Parameters
+    ----------
+    app : flask.Flask
+    environ : WSGIEnvironment
+        Its input is not read.
+    unavailable : Exception, optional
+        Why nothing is taken now, however good it is.
+    """
+    with app.request_context(environ):
+        try:
+            app.extensions[_CHECK](flask.request)
+            if unavailable is not None:
+                raise unavailable
+        except Exception as error:  # noqa: BLE001  it is the answer
+            return app.finalize_request(app.handle_user_exception(error))
+    return None
 
 
-def _guard(app: flask.Flask, access: Access) -> None:
-    @app.before_request
-    def check_access() -> None:
-        headers = dict(flask.request.headers)
+def body_error(app: flask.Flask) -> TooLargeError:
+    """Say that a body is too large, for servers that see it coming."""
+    return _scene_too_large(app.config["MAX_CONTENT_LENGTH"] - _FORM_BYTES)
+
+
+def _guard(app: flask.Flask, settings: ServerSettings, metrics: Metrics) -> None:
+    access = Access(settings)
+
+    def check_head(http: flask.Request) -> None:
+        headers = dict(http.headers)
         access.check_place(headers)
-        if not flask.request.path.startswith(_HEALTH):
-            access.check_token(headers, flask.request.args)
+        if http.path not in _OPEN_TO_ALL:
+            access.check_token(headers, http.args)
+        if http.routing_exception is not None:
+            raise http.routing_exception
+        _check_length(http, settings)
+
+    def check_and_count(http: flask.Request) -> None:
+        try:
+            check_head(http)
+        except Exception as error:
+            metrics.count_refusal(status_of(error))
+            raise
+
+    app.extensions[_CHECK] = check_and_count
+
+    @app.before_request
+    def check_request() -> None:
+        check_and_count(flask.request)
 
 
-def _register_pages(app: flask.Flask, service: RenderService) -> None:
+def _check_length(http: flask.Request, settings: ServerSettings) -> None:
+    """Refuse a body that is too large by its own account, and all but a little where none belongs."""
+    length = http.content_length or 0
+    if http.endpoint == "render":
+        if length > settings.max_scene_bytes + _FORM_BYTES:
+            raise _scene_too_large(settings.max_scene_bytes)
+    elif length > _FORM_BYTES or "Transfer-Encoding" in http.headers:
+        raise TooLargeError(f"{printable(http.path, 100)}: only POST /render takes a body")
+
+
+def _register_pages(app: flask.Flask, service: RenderService, metrics: Metrics) -> None:
     @app.get("/")
     def index() -> str:
         return _INDEX.format(version=__version__, info=service.info)
 
     @app.get(_HEALTH)
-    @app.get(f"{_HEALTH}/ready")
     def health() -> flask.Response:
-        told = _health(service)
-        response = flask.jsonify(told)
-        response.status_code = HTTPStatus.OK if told["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
-        return response
+        return _by_readiness(_health(service))
+
+    @app.get(f"{_HEALTH}/ready")
+    def ready() -> flask.Response:
+        return _by_readiness(_readiness(service))
 
     @app.get(f"{_HEALTH}/live")
     def live() -> flask.Response:
         return flask.jsonify(live=True)
 
-
-def _register_render(app: flask.Flask, settings: ServerSettings, service: RenderService) -> None:
-    metrics = Metrics(service)
-
     @app.get("/metrics")
     def show_metrics() -> flask.Response:
         return flask.Response(metrics.exposition(), content_type=metrics.content_type)
 
+
+def _register_render(
+    app: flask.Flask, settings: ServerSettings, service: RenderService, metrics: Metrics
+) -> None:
+    checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
+
     @app.post("/render")
     def render() -> flask.Response:
         stages = Stages()
+        is_abandoned = _abandonment(flask.request)
         with _accounted(stages, metrics):
             with stages.timed("check"):
-                request = _read_request(flask.request, settings, service.extensions, stages)
-            image = service.submit(request, is_abandoned=_is_abandoned(flask.request))
+                extensions = service.extensions  # waits where the service is still starting
+                with _turn(checks, is_abandoned):
+                    request = _read_request(flask.request, settings, extensions, stages)
+            image = service.submit(request, is_abandoned=is_abandoned)
             stages.milliseconds.update(image.stages_ms)
             with stages.timed("encode"):
                 encoded = encode_image(image.pixels, request, settings.depth_format)
             return _image_response(encoded, stages)
 
 
-def _health(service: RenderService) -> dict[str, Any]:
-    info = service.info
-    workers = service.workers()
-    states = {worker.state for worker in workers}
+@contextmanager
+def _turn(places: threading.Semaphore, is_abandoned: Callable[[], bool]) -> Iterator[None]:
+    """Wait for one of the places; what nobody waits for any more is not begun."""
+    while not places.acquire(timeout=_LOOK_S):
+        _check_presence(is_abandoned)
+    try:
+        _check_presence(is_abandoned)
+        yield
+    finally:
+        places.release()
+
+
+def _check_presence(is_abandoned: Callable[[], bool]) -> None:
+    if is_abandoned():
+        raise RequestError("the client went away before its request was read")
+
+
+def _by_readiness(told: dict[str, Any]) -> flask.Response:
+    response = flask.jsonify(told)
+    response.status_code = HTTPStatus.OK if told["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
+    return response
+
+
+def _readiness(service: RenderService) -> dict[str, Any]:
+    states = {worker.state for worker in service.workers()}
     is_ready = not service.is_closed and bool(states & {WorkerState.IDLE, WorkerState.RENDERING})
     return {
         "status": "stopping" if service.is_closed else "ok" if is_ready else "starting",
         "live": True,
         "ready": is_ready,
+    }
+
+
+def _health(service: RenderService) -> dict[str, Any]:
+    info = service.info
+    workers = service.workers()
+    return {
+        **_readiness(service),
         "version": __version__,
         f"{info.name.lower()}_version": info.version,
         "engine": info.engine,
         "device": info.device,
-        "rendering": WorkerState.RENDERING in states,
+        "rendering": any(worker.state is WorkerState.RENDERING for worker in workers),
         "queue_length": len(service),
         "workers": [asdict(worker) for worker in workers],
     }
@@ -156,24 +249,39 @@ def _health(service: RenderService) -> dict[str, Any]:
 def _read_request(
     http: flask.Request, settings: ServerSettings, extensions: frozenset[str], stages: Stages
 ) -> RenderRequest:
-    if http.mimetype != "multipart/form-data":
-        raise RequestError(f"Content-Type: must be multipart/form-data; got {http.mimetype[:80] or 'none'!r}")
-    try:
-        form = dict(http.form.lists())
-    except ValueError as error:
-        raise RequestError(f"form: not a complete multipart/form-data body: {error}") from None
-    if sum(len(value) for values in form.values() for value in values) > _FORM_BYTES:
-        raise TooLargeError(_form_too_large())
+    form = _form(http)
     fields = RenderFields.from_form(form, max_pixels=settings.max_pixels)
     data = _whole_scene(_scene_bytes(http, settings), fields.scene_sha256)
     stages.describe(fields, len(data))
     check_digest(data, fields.scene_sha256)
     with time_limit(settings.check_timeout):
         scene = parse_scene(data, extensions=extensions, limits=settings.limits)
-        for warning in scene.warnings:
-            _logger.warning("scene: %s", _printable(warning))
+        _log_warnings(scene.warnings)
         scene.digest(materials=fields.image_type is ImageType.COLOR)
     return RenderRequest(fields.image_type, fields.camera, fields.depth_range, scene)
+
+
+def _form(http: flask.Request) -> dict[str, list[str]]:
+    if http.mimetype != "multipart/form-data":
+        raise RequestError(f"Content-Type: must be multipart/form-data; got {http.mimetype[:80] or 'none'!r}")
+    try:
+        form = dict(http.form.lists())
+    except ValueError as error:
+        raise RequestError(f"form: not a complete multipart/form-data body: {error}") from None
+    except RequestEntityTooLarge:
+        is_chunked = http.content_length is None
+        raise (body_error(flask.current_app) if is_chunked else _form_too_large()) from None
+    if sum(len(value) for values in form.values() for value in values) > _FORM_BYTES:
+        raise _form_too_large()
+    return form
+
+
+def _log_warnings(warnings: Sequence[str]) -> None:
+    """Log the first few: a scene of a thousand faults is no reason to fill a disk."""
+    for warning in warnings[:_MOST_WARNINGS]:
+        _logger.warning("scene: %s", printable(warning, _WARNING_CHARACTERS))
+    if len(warnings) > _MOST_WARNINGS:
+        _logger.warning("scene: %d more warnings", len(warnings) - _MOST_WARNINGS)
 
 
 def _scene_bytes(http: flask.Request, settings: ServerSettings) -> bytes:
@@ -206,7 +314,13 @@ def _scene_too_large(limit: int) -> TooLargeError:
     )
 
 
-def _is_abandoned(http: flask.Request) -> Any:
+def _form_too_large() -> TooLargeError:
+    return TooLargeError(
+        f"form: too many parts, or more than the limit of {_FORM_BYTES} bytes in its fields and headers"
+    )
+
+
+def _abandonment(http: flask.Request) -> Callable[[], bool]:
     """Return waitress's test for a client that hung up; other servers do not tell."""
     return http.environ.get("waitress.client_disconnected", lambda: False)
 
@@ -224,61 +338,18 @@ def _accounted(stages: Stages, metrics: Metrics) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        stages.answer(_status(error), _message(error))
+        stages.answer(status_of(error), message_of(error))
         raise
     finally:
         metrics.count(stages)
         _logger.info("%s", stages)
 
 
-def _error_response(error: Exception) -> flask.Response:
-    status = _status(error)
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        _logger.error("%s %s", flask.request.method, flask.request.path, exc_info=error)
-    response = flask.Response(error_body(status, _message(error)), status, mimetype="application/json")
-    if isinstance(error, UnavailableError):
-        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
-    if isinstance(error, UnauthorizedError):
-        response.headers["WWW-Authenticate"] = 'Basic realm="glTF Render Server", charset="UTF-8"'
-    if isinstance(error, HTTPException):
-        response.headers.extend(
-            (name, value) for name, value in error.get_headers() if name != "Content-Type"
-        )
-    return response
-
-
-def _status(error: Exception) -> int:
-    if isinstance(error, RenderServerError):
-        return int(error.status)
-    if isinstance(error, HTTPException):
-        return error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    return HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, RenderServerError):
-        return _printable(str(error))
-    if isinstance(error, RequestEntityTooLarge):
-        return _too_large_message()
-    if isinstance(error, HTTPException):
-        return f"{error.name}: {error.description}"
-    return "the server failed; its log tells more"
-
-
-def _printable(text: str) -> str:
-    """Keep what a client sent from writing lines of its own into the log."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
-def _too_large_message() -> str:
-    limit = flask.current_app.config["MAX_CONTENT_LENGTH"]
-    if (flask.request.content_length or 0) > limit:
-        return str(_scene_too_large(limit - _FORM_BYTES))
-    return _form_too_large()
-
-
-def _form_too_large() -> str:
-    return f"form: too many parts, or more than the limit of {_FORM_BYTES} bytes in its fields and headers"
+def _answer_error(error: Exception) -> flask.Response:
+    if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
+        where = printable(f"{flask.request.method} {flask.request.path}", 100)
+        _logger.error("%s", where, exc_info=error)
+    return error_response(error)
 
 
 _INDEX = """<!doctype html>

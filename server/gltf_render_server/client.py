@@ -140,7 +140,10 @@ class RenderClient:
 def form_fields(
     image_type: ImageType, camera: Camera, depth_range: DepthRange | None = None
 ) -> dict[str, str]:
-    """Make the form of a request, its scene excepted, with the six decimals that Drake sends."""
+    """Make the form of a request, its scene excepted; every number arrives as it is.
+
+    Drake itself sends six decimals.
+    """
     numbers = {
         "near": camera.near,
         "far": camera.far,
@@ -154,7 +157,7 @@ def form_fields(
     if depth_range is not None:
         numbers |= {"min_depth": depth_range.min_depth, "max_depth": depth_range.max_depth}
     sizes = {"width": str(camera.width), "height": str(camera.height)}
-    numeric = {name: f"{value:.6f}" for name, value in numbers.items()}
+    numeric = {name: repr(float(value)) for name, value in numbers.items()}
     return {"image_type": str(image_type), **sizes, **numeric, "submit": "Render"}
 
 

@@ -6,6 +6,7 @@
     ├── RequestError                     400   a form field or the request as a whole
     │   ├── SceneError                   400   the glTF document; says where in it
     │   ├── TooLargeError                413   more bytes or pixels than the server allows
+    │   ├── RequestTimeoutError          408   the request did not arrive in time
     │   ├── UnauthorizedError            401   the token is missing or another one
     │   └── ForbiddenError               403   it comes from a foreign web page
     ├── UnavailableError                 503   the request is fine, but not now
@@ -20,7 +21,7 @@
         ├── WorkerLostError              500   its process crashed, or grew too large
         └── RenderTimeoutError           504   it took too long
 
-An error is raised where its cause is known and turned into a response in one place, ``app``.
+An error is raised where its cause is known and turned into a response in one place, ``responses``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "RenderServerError",
     "RenderTimeoutError",
     "RequestError",
+    "RequestTimeoutError",
     "SceneError",
     "SettingsError",
     "SettingsScriptError",
@@ -91,6 +93,12 @@ class TooLargeError(RequestError):
     """The request asks for more than the server allows."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class RequestTimeoutError(RequestError):
+    """The request did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
 
 
 class UnauthorizedError(RequestError):

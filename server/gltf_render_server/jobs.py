@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import wait as wait_for
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,7 @@ from .service import WorkerState, WorkerStatus
 __all__ = ["Admission", "Job", "RenderQueue"]
 
 _CLOSE_S = 1.0  # for a renderer to be closed
+_LOOK_S = 0.5  # between two looks at whether the client still waits
 
 
 @dataclass(eq=False)
@@ -58,8 +60,18 @@ class Job:
         """Answer that the server ends."""
         self.settle(ShuttingDownError("the server is shutting down; the render was given up"))
 
-    def result(self) -> RenderedImage:
-        """Wait for the answer; see `RenderService.submit`."""
+    def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedImage:
+        """Wait for the answer; see `RenderService.submit`.
+
+        Parameters
+        ----------
+        withdraw : callable, optional
+            Called when nobody waits for the answer any more: frees the job's place among those that wait,
+            and tells whether it still was there.
+        """
+        while not wait_for([self.future], _LOOK_S).done:
+            if self.is_abandoned() and withdraw():
+                self.give_up_if_abandoned()
         return self.future.result()
 
 
@@ -154,7 +166,7 @@ class RenderQueue:
             self._admission.check(len(self._waiting), int(self.is_rendering))
             self._waiting.append(job)
             self._changed.notify_all()
-        return job.result()
+        return job.result(lambda: self._withdraw(job))
 
     def run(self) -> None:
         """Render what is submitted until `close`, on the thread that owns the renderer; then close that."""
@@ -202,6 +214,13 @@ class RenderQueue:
         """Let the thread in `run` close the renderer; where a render holds it, that is left undone."""
         self.close()
         self._is_over.wait(_CLOSE_S)
+
+    def _withdraw(self, job: _QueuedJob) -> bool:
+        with self._changed:
+            is_waiting = job in self._waiting
+            if is_waiting:
+                self._waiting.remove(job)
+            return is_waiting
 
     def _next(self) -> _QueuedJob | None:
         with self._changed:

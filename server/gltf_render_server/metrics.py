@@ -42,6 +42,12 @@ class Metrics:
             ("type", "status"),
             registry=counted,
         )
+        self._refusals = Counter(
+            f"{_PREFIX}_refusals",
+            "Requests of any kind that were refused before their body was read.",
+            ("status",),
+            registry=counted,
+        )
         self._stages = Histogram(
             f"{_PREFIX}_stage_seconds",
             "Time in each stage of a request.",
@@ -58,6 +64,10 @@ class Metrics:
         self._requests.labels(stages.image_type, stages.status).inc()
         for stage, milliseconds in stages.milliseconds.items():
             self._stages.labels(stages.image_type, stage).observe(milliseconds / 1000)
+
+    def count_refusal(self, status: int) -> None:
+        """Count a request that its head alone was enough to refuse."""
+        self._refusals.labels(status).inc()
 
     def exposition(self) -> bytes:
         """Return all of it in Prometheus' text format."""

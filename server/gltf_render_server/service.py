@@ -84,7 +84,8 @@ class RenderService(Protocol):
         ----------
         request : RenderRequest
         is_abandoned : callable
-            Asked when the request's turn comes; true if nobody waits for the answer any more.
+            Asked now and then while the request waits, and when its turn comes; true if nobody waits for the
+            answer any more.
 
         Returns
         -------

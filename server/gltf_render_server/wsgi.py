@@ -1,7 +1,7 @@
 """The application for WSGI servers: ``gunicorn --timeout 0 --workers 8 gltf_render_server.wsgi:app``.
 
-Each of the WSGI server's processes has a Blender beside it, started with the first request: after any fork.
-Settings come from the environment.
+Each of the WSGI server's processes has a Blender beside it, started with it: after any fork, before the first
+request. Settings come from the environment.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ import flask
 from .app import create_app
 from .pool import RenderPool
 from .settings import ServerSettings
+from .starting import StartingService
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["Application", "app"]
 
+_FORK_S = 0.5  # a server that loads the application before it forks does so within this time
+
 
 class Application:
-    """A WSGI application that makes its server in the process that calls it.
+    """A WSGI application that makes its server in the process that answers.
 
     Parameters
     ----------
@@ -45,6 +48,31 @@ class Application:
         """Answer a request."""
         return self._of_this_process()(environ, start_response)
 
+    def start(self) -> None:
+        """Begin to start this process's Blender, if that has not begun; returns at once."""
+        self._of_this_process()
+
+    def start_after_any_fork(self) -> None:
+        """Start in the process that loads the application, unless it forks: then in those that it forks.
+
+        gunicorn loads it in its workers, or with ``--preload`` in the process that forks them.
+        """
+        timer = threading.Timer(_FORK_S, self.start)
+        timer.daemon = True
+
+        def stay_out() -> None:
+            timer.cancel()
+            if timer.is_alive():
+                timer.join()
+
+        os.register_at_fork(before=stay_out, after_in_child=self._start_in_child)
+        timer.start()
+
+    def _start_in_child(self) -> None:
+        self._lock = threading.Lock()
+        if self._app is None:  # else the parent answers requests, and forks for reasons of its own
+            self.start()
+
     def _of_this_process(self) -> flask.Flask:
         with self._lock:
             if self._app is None or self._pid != os.getpid():
@@ -52,9 +80,9 @@ class Application:
             return self._app
 
     def _make(self) -> flask.Flask:
-        pool = RenderPool(self._settings)
-        atexit.register(pool.shut_down)
-        return create_app(self._settings, pool)
+        service = StartingService(self._settings.backend, lambda: RenderPool(self._settings))
+        atexit.register(service.shut_down)
+        return create_app(self._settings, service)
 
 
 def _application() -> Application:
@@ -63,7 +91,10 @@ def _application() -> Application:
         logging.basicConfig(
             level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
-    return Application(settings)
+    application = Application(settings)
+    if hasattr(os, "register_at_fork"):
+        application.start_after_any_fork()
+    return application
 
 
 app = _application()

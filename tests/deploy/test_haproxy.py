@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import quote
 
+import attacks
 import numpy as np
 import pytest
 import requests
@@ -207,3 +208,20 @@ def test_an_empty_token_is_none(pair):
 def test_metrics(balancer):
     assert "haproxy_server_status" in requests.get(f"{balancer.metrics_url}/metrics", timeout=10).text
     assert RenderClient(balancer.url).health()["servers"] == 2
+
+
+def test_an_address_can_be_held_to_some_connections(pair):
+    servers = [address(server) for server in pair]
+    with balancing(servers, RENDER_MAXCONN_PER_ADDRESS="3") as balancer:
+        with attacks.crowd_of(3, balancer.url), pytest.raises(requests.ConnectionError):
+            requests.get(f"{balancer.url}/healthz", timeout=5)
+        wait_for(lambda: is_up(balancer))
+        with attacks.crowd_of(2, balancer.url):
+            assert is_up(balancer)
+
+
+def is_up(balancer):
+    try:
+        return requests.get(f"{balancer.url}/healthz", timeout=5).ok
+    except requests.ConnectionError:
+        return False

@@ -169,15 +169,15 @@ def test_foreign_pages_and_hosts_are_refused(client, scene):
 def test_a_token_guards_all_but_health(renderer, scene):
     settings = ServerSettings(token="secret")
     client = create_app(settings, RenderQueue(renderer, 1)).test_client()
-    for path in ("/", "/metrics", "/render"):
+    for path in ("/", "/metrics", "/render", "/healthz", "/nothing"):
         response = client.get(path)
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"].startswith("Basic")
         assert response.json["code"] == 401
     assert client.get("/", headers={"Authorization": "Bearer secret"}).status_code == 200
     assert client.get("/?token=secret").status_code == 200
-    for path in ("/healthz", "/healthz/live", "/healthz/ready"):
-        assert client.get(path).status_code == 200
+    assert client.get("/healthz/live").json == {"live": True}
+    assert client.get("/healthz/ready").json == {"status": "ok", "live": True, "ready": True}
 
 
 def test_metrics(client, scene):

@@ -128,6 +128,56 @@ def test_preloading_starts_no_blender_before_the_fork(requests, truth):
         assert {len(worker.children()) > 0 for worker in workers if worker.name() != "sh"} == {True}
 
 
+@pytest.mark.parametrize("options", [(), ("--preload",), ("--threads", "2")])
+def test_the_blender_starts_with_the_worker_and_health_tells(options):
+    with gunicorn("--workers", "1", *options) as server:  # is up once it has been asked whether it lives
+        started_s = time.monotonic()
+        health = requests_library.get(f"{server.url}/healthz", timeout=10)
+        ready = requests_library.get(f"{server.url}/healthz/ready", timeout=10)
+        assert time.monotonic() - started_s < 1
+        assert (health.status_code, health.json()["status"]) == (503, "starting")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        wait_for(lambda: psutil.Process(server.process.pid).children()[0].children() != [], 30)
+        wait_for(lambda: requests_library.get(f"{server.url}/healthz/ready", timeout=10).ok, 60)
+        assert requests_library.get(f"{server.url}/healthz", timeout=10).json()["blender_version"]
+
+
+def test_a_request_waits_for_the_blender(requests, truth):
+    with gunicorn("--workers", "1") as server:
+        assert list(crowd.answers(server.url, requests[:1])) == [truth[requests[0]]]
+
+
+def test_a_blender_that_cannot_start_is_told(tmp_path):
+    blend = tmp_path / "broken.blend"
+    blend.write_bytes(b"no blend")
+    with gunicorn("--threads", "2", env={"GLTF_RENDER_SERVER_BLEND_FILE": str(blend)}) as server:
+        camera = {"image_type": "color"}
+        with pytest.raises(RenderClientError, match=r"broken\.blend: Blender cannot open it") as caught:
+            RenderClient(server.url, timeout_s=60).post(b"{}", camera)
+        assert str(tmp_path) not in str(caught.value)
+        assert caught.value.status == 500
+        assert requests_library.get(f"{server.url}/healthz/live", timeout=10).ok
+        assert requests_library.get(f"{server.url}/healthz", timeout=10).status_code == 503
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("token", "status"), [("other", 401), ("secret", 413)])
+def test_a_large_body_is_refused_before_it_is_read(chunked, token, status):
+    env = {"GLTF_RENDER_SERVER_TOKEN": "secret", "GLTF_RENDER_SERVER_MAX_SCENE_MB": "20"}
+    with gunicorn("--workers", "1", env=env) as server:
+        worker = psutil.Process(server.process.pid).children()[0]
+        before_bytes, pieces = worker.memory_info().rss, [bytes(10**6)] * 100
+        response = requests_library.post(
+            f"{server.url}/render?token={token}",
+            data=iter(pieces) if chunked else b"".join(pieces),
+            headers={"Content-Type": "multipart/form-data; boundary=x"},
+            timeout=60,
+        )
+        assert response.status_code == status
+        assert response.json()["code"] == status
+        assert worker.memory_info().rss < before_bytes + 60e6
+
+
 def test_wrong_settings_stop_it(tmp_path):
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "gltf_render_server.wsgi:app"]
     env = {**os.environ, "GLTF_RENDER_SERVER_SAMPLES": "many"}

@@ -21,7 +21,13 @@ def test_hosts_that_no_name_server_can_redirect(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example:8000", "", "localhost.evil.example", "127.0.0.1.evil.example", "[::", "::1]"]
+    "host",
+    [
+        *("evil.example:8000", "", "localhost.evil.example", "127.0.0.1.evil.example", "[::", "::1]"),
+        *("evil.example@127.0.0.1", "evil.example@localhost:8000", "127.0.0.1:80@evil.example"),
+        *("evil.example/@127.0.0.1", "127.0.0.1/evil.example", "evil.example#@127.0.0.1", "127.0.0.1?x"),
+        *("127.0.0.1, evil.example", "127.0.0.1:x", "[::1]evil.example", "[::1]:8:9", "127.0.0.1\\evil", " "),
+    ],
 )
 def test_foreign_hosts(host):
     with pytest.raises(ForbiddenError, match="Host"):

@@ -146,6 +146,35 @@ def test_nothing_is_rendered_for_a_client_that_went_away(queue, renderer, pool):
     assert renderer.seen == [0]
 
 
+def test_a_client_that_went_away_frees_its_place_while_it_waits(queue, renderer, pool):
+    running = pool.submit(queue.submit, 0)
+    assert renderer.started.wait(10)
+    hung_up = threading.Event()
+    leaving = [pool.submit(queue.submit, n, is_abandoned=hung_up.is_set) for n in (1, 2)]
+    wait_for(lambda: len(queue) == 2)
+    with pytest.raises(QueueFullError):
+        queue.submit(3)
+    hung_up.set()
+    for gone in leaving:
+        with pytest.raises(RequestError, match="went away"):
+            gone.result(2)
+    assert len(queue) == 0
+    staying = pool.submit(queue.submit, 3)
+    renderer.gate.set()
+    assert running.result(10)
+    assert staying.result(10)
+    assert renderer.seen == [0, 3]
+
+
+def test_a_render_in_progress_goes_on_without_its_client(queue, renderer, pool):
+    alone = pool.submit(queue.submit, 0, is_abandoned=lambda: renderer.started.is_set())
+    assert renderer.started.wait(10)
+    threading.Event().wait(0.7)
+    assert not alone.done()
+    renderer.gate.set()
+    assert alone.result(10)
+
+
 def test_one_at_a_time_on_a_thread_that_has_more_to_do(renderer, pool):
     queue = RenderQueue(renderer, max_waiting=2)
     renderer.gate.set()

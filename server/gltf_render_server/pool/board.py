@@ -59,6 +59,14 @@ class Board:
             self._waiting.append(job)
             self._assign()
 
+    def withdraw(self, job: PoolJob) -> bool:
+        """Take a job back that nobody waits for; false if it is not among those that wait."""
+        with self._changed:
+            is_waiting = job in self._waiting
+            if is_waiting:
+                self._waiting.remove(job)
+            return is_waiting
+
     def put_back(self, job: PoolJob) -> None:
         """Let a job whose worker was lost be the next."""
         with self._changed:

@@ -99,7 +99,7 @@ class RenderPool:
         """
         job = PoolJob.of(request, is_abandoned)
         self._board.put(job)
-        return job.result()
+        return job.result(lambda: self._board.withdraw(job))
 
     def close(self) -> None:
         """Take nothing more and give up what waits. What is being rendered goes on."""

@@ -1,0 +1,160 @@
+"""A request while it comes in: judged by its head, cut at the limit, refused without its body.
+
+waitress by itself takes the whole body before anybody sees the head.
+"""
+# waitress's types are known in parts only
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import flask
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask, WSGITask
+
+from .app import body_error, head_answer
+from .errors import RequestError
+from .responses import error_body, error_response
+
+if TYPE_CHECKING:
+    from .connections import Connection
+
+__all__ = ["IncomingRequest", "RefusalTask"]
+
+_PIECE_BYTES = 1024  # waitress takes chunks apart in a time that is quadratic in the bytes at once
+_CHUNK_LINE_BYTES = 4 * 1024
+_FRAMING_BYTES = 16 * 1024  # about the chunks themselves, before they must be smaller than what is in them
+
+_HEAD_S = 10.0
+_BODY_S = 60.0
+_SLOWEST_BODY = 100_000.0  # bytes a second, beyond the time above
+
+
+class _Refusal:
+    """An answer that needs no application, in the form that waitress takes errors."""
+
+    def __init__(self, response: flask.Response) -> None:
+        self._response = response
+
+    def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        return self._response.status, list(self._response.headers), self._response.get_data()
+
+
+class _WaitressRefusal:
+    """Says what waitress itself refuses in the form in which the application says it."""
+
+    def __init__(self, error: Any) -> None:
+        self._error = error
+
+    def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        error = self._error
+        body = error_body(error.code, f"{error.reason}: {error.body}")
+        return f"{error.code} {error.reason}", [("Content-Type", "application/json")], body
+
+
+class RefusalTask(ErrorTask):
+    """Answers a request that is not given to the application."""
+
+    def execute(self) -> None:
+        """Answer."""
+        request: Any = self.request
+        if not isinstance(request.error, _Refusal):
+            request.error = _WaitressRefusal(request.error)
+        super().execute()
+
+
+class IncomingRequest(HTTPRequestParser):
+    """A request while it comes in.
+
+    Parameters
+    ----------
+    adjustments : waitress.adjustments.Adjustments
+    connection : Connection
+
+    Attributes
+    ----------
+    started_s : float
+        When its first byte came, by `time.time`, as waitress does.
+    has_place : bool
+        Whether it has one of the places for renders.
+    """
+
+    error: Any
+
+    def __init__(self, adjustments: Any, connection: Connection) -> None:
+        super().__init__(adjustments)
+        self._connection = connection
+        self.started_s = time.time()
+        self.has_place = False
+
+    def received(self, data: bytes) -> int:
+        """Take bytes; return how many were this request's."""
+        consumed = self._take(data)
+        if self.error is None:
+            return consumed
+        self.completed = True
+        self.expect_continue = False
+        self._connection.refuse()
+        return len(data)  # what follows is the rest of a body that is not wanted
+
+    def refuse(self, error: Exception) -> None:
+        """Answer with an error, whatever is still to come."""
+        if not self.headers_finished:
+            self.parse_header(b"GET / HTTP/1.0\r\n")
+        self._answer(error_response(error))
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it has taken too long to come in."""
+        age_s = time.time() - self.started_s
+        if not self.headers_finished:
+            return age_s > _HEAD_S
+        return age_s > _BODY_S + self.body_bytes_received / _SLOWEST_BODY
+
+    @property
+    def is_render(self) -> bool:
+        """Whether it is one of those that take long."""
+        return self.error is None and (self.command, self.path) == ("POST", "/render")
+
+    def _answer(self, response: flask.Response) -> None:
+        self.error = _Refusal(response)
+        self.completed = True
+
+    def _take(self, data: bytes) -> int:
+        if self.body_rcv is None:
+            consumed = super().received(data)
+            if self.body_rcv is not None:
+                self._judge()
+            return consumed
+        return self._take_chunks(data) if self.chunked else super().received(data)
+
+    def _judge(self) -> None:
+        """Refuse by the head, where that can be."""
+        environ = WSGITask(self._connection, self).get_environment()
+        if self.chunked:
+            environ["HTTP_TRANSFER_ENCODING"] = "chunked"
+        server = self._connection.server
+        unavailable = server.places.error() if self.is_render and server.places.is_full else None
+        response = head_answer(server.app, environ, unavailable)
+        if response is not None:
+            self._answer(response)
+
+    def _take_chunks(self, data: bytes) -> int:
+        consumed = 0
+        while consumed < len(data) and not self.completed:
+            consumed += super().received(data[consumed : consumed + _PIECE_BYTES])
+            self._check_chunks()
+        return consumed
+
+    def _check_chunks(self) -> None:
+        """Cut at the limit, and refuse chunks that are all about themselves."""
+        receiver: Any = self.body_rcv
+        framing = self.body_bytes_received - len(receiver)
+        if self.body_bytes_received >= self.adj.max_request_body_size:
+            self.refuse(body_error(self._connection.server.app))
+        elif max(len(receiver.control_line), len(receiver.trailer)) > _CHUNK_LINE_BYTES:
+            self.refuse(RequestError("Transfer-Encoding: the line of a chunk is too long"))
+        elif framing > max(_FRAMING_BYTES, len(receiver)):
+            self.refuse(RequestError("Transfer-Encoding: the chunks are too small; send larger ones"))

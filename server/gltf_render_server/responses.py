@@ -1,0 +1,89 @@
+"""What a client gets to see of an error: JSON of bounded length, without what is the server's own affair."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from http import HTTPStatus
+from pathlib import Path
+
+import flask
+from werkzeug.exceptions import HTTPException
+
+from .errors import RenderServerError, UnauthorizedError, UnavailableError
+
+__all__ = ["error_body", "error_response", "message_of", "printable", "status_of"]
+
+_MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
+_RETRY_AFTER_S = 1
+
+_OWN_FOLDERS = (Path(__file__), Path(sys.prefix), Path(tempfile.gettempdir()), Path.cwd(), Path.home())
+_ROOTS = {
+    *("bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "nix", "opt", "private", "proc"),
+    *("root", "run", "sbin", "snap", "srv", "sys", "tmp", "usr", "var"),
+    *("Applications", "Library", "System", "Users", "Volumes"),
+    *(path.parts[1] for path in _OWN_FOLDERS if len(path.parts) > 1),
+}
+_ROOT = rf"(?:(?<![\w.:/\\])/(?:{'|'.join(map(re.escape, sorted(_ROOTS)))})/|\b[A-Za-z]:\\)"
+_SECRETS = (
+    (re.compile(rf"""(['"]){_ROOT}(?:[^'"\n]*[/\\])?([^'"/\\\n]*)\1"""), r"\1…/\2\1"),
+    (re.compile(rf"""{_ROOT}(?:[^\s'"<>:;,()]*[/\\])?([^\s'"<>:;,()/\\]*)"""), r"…/\1"),
+    (re.compile(r"gltf-render-server-\d+-\w+"), "scratch"),
+    (re.compile(r"\b(pid|process)(?:\s*[=:#]\s*|\s+(?:id\s+)?)\d+", re.IGNORECASE), r"\1"),
+)
+"""Folders of this machine, and process ids, with what takes their place. The roots are a fixed list: whether
+a path exists here is nobody's business either."""
+
+
+def error_response(error: Exception) -> flask.Response:
+    """Make the answer that an error becomes."""
+    status = status_of(error)
+    body = error_body(status, _without_secrets(message_of(error)))
+    response = flask.Response(body, status, mimetype="application/json")
+    if isinstance(error, UnavailableError):
+        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if isinstance(error, UnauthorizedError):
+        response.headers["WWW-Authenticate"] = 'Basic realm="glTF Render Server", charset="UTF-8"'
+    if isinstance(error, HTTPException):
+        response.headers.extend(
+            (name, value) for name, value in error.get_headers() if name != "Content-Type"
+        )
+    return response
+
+
+def error_body(status: int, message: str) -> bytes:
+    """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes."""
+    body = {"error": True, "message": printable(message), "code": int(status)}
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")[:8191]
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an error."""
+    if isinstance(error, RenderServerError):
+        return int(error.status)
+    if isinstance(error, HTTPException):
+        return error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def message_of(error: Exception) -> str:
+    """Tell what went wrong, for the log: it may name the server's folders."""
+    if isinstance(error, RenderServerError):
+        return printable(str(error))
+    if isinstance(error, HTTPException):
+        return printable(f"{error.name}: {error.description}")
+    return "the server failed; its log tells more"
+
+
+def printable(text: str, characters: int = _MESSAGE_CHARACTERS) -> str:
+    """Keep what a client sent from writing lines of its own into the log, and from filling it."""
+    shown = text if len(text) <= characters else text[:characters] + "…"
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown)
+
+
+def _without_secrets(text: str) -> str:
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
