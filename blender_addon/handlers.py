@@ -22,7 +22,7 @@ def _remove_guests(*_: Any) -> None:
     import sys
 
     # only what has been loaded can have left anything
-    module = sys.modules.get(f"{__package__}.gltf_render_server.blender.sources")
+    module = sys.modules.get(f"{__package__}.gltf_render_server.blender.guests")
     if module is not None:
         module.remove_guests()
 

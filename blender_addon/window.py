@@ -10,7 +10,8 @@ from .events import Ended, Event, Ready, take_all
 from .gltf_render_server.access import check_exposure
 from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
-from .gltf_render_server.blender.sources import SessionSource, remove_guests
+from .gltf_render_server.blender.guests import remove_guests
+from .gltf_render_server.blender.sources import SessionSource
 from .gltf_render_server.protocol import RenderRequest
 from .gltf_render_server.renderer import RenderedImage
 from .gltf_render_server.serving import HttpServer
