@@ -281,7 +281,7 @@ def test_a_name_of_the_users_is_no_guest(session):
 
 def test_another_sessions_marks_mean_nothing(session):
     session()
-    mark = next(key for key in meshes()[0].keys() if key.startswith("gltf_render_server"))
+    mark = next(key for key in dict(meshes()[0].items()) if key.startswith("gltf_render_server"))
     own()[mark] = f"0123456789abcdef {own().session_uid} 0.1"
     remove_guests()
     assert "Own" in bpy.data.objects

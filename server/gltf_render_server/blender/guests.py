@@ -1,10 +1,11 @@
 """The client's objects in somebody's session: shown between two requests, taken away, or made the user's own.
 
-A guest is known by its identity, a mark that names its own ``session_uid``: so a copy, which has the same mark
-and another identity, is the user's. Blender keeps that number over undo, and gives another when a file is loaded.
+A guest is known by its identity, a mark that names its own ``session_uid``: so a copy, which has the same
+mark and another identity, is the user's. Blender keeps that number over undo, and gives another when a file
+is loaded.
 
-What of the user's refers to a guest (a camera, a parent, a constraint's target) never loses it: such a guest is
-kept until its like of the next request, the camera or the n-th mesh, takes its place.
+What of the user's refers to a guest (a camera, a parent, a constraint's target) never loses it: such a guest
+is kept until its like of the next request, the camera or the n-th mesh, takes its place.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def withdraw() -> None:
 def adopt_guests(name: str) -> bpy.types.Collection:
     """Make the guests that are shown the user's own, in a collection of that name, which is rendered."""
     shown = {child for scene in bpy.data.scenes for child in scene.collection.children}
-    group = next(item for item in _guests() if _role(item) == _GROUP and item in shown)
-    data = (item for item in _guests() if _role(item) == _DATA)
+    group: Any = next(item for item in _guests() if _role(item) == _GROUP and item in shown)
+    data = [item for item in _guests() if _role(item) == _DATA]
     for item in [group, *group.children_recursive, *group.all_objects, *data]:
         del item[_MARK]
     group.name = name
@@ -129,7 +130,8 @@ def _new_group(shown: Iterable[Any]) -> bpy.types.Collection:
     group = bpy.data.collections.new(_NAME)
     group.hide_render = True
     for item in shown:
-        (group.children if isinstance(item, bpy.types.Collection) else group.objects).link(item)
+        holder: Any = group.children if isinstance(item, bpy.types.Collection) else group.objects
+        holder.link(item)
     return group
 
 
@@ -154,12 +156,13 @@ def _give_back_what_they_hold(guests: set[Any]) -> None:
     """Move what the user has put, or copied, into the guests' collections to the scene's own."""
     own = bpy.context.scene.collection
     for group in [item for item in guests if isinstance(item, bpy.types.Collection)]:
-        for held, home in ((group.objects, own.objects), (group.children, own.children)):
+        holdings: Any = ((group.objects, own.objects), (group.children, own.children))
+        for held, home in holdings:
             for item in [item for item in held if item not in guests]:
                 if item.name not in home:
                     home.link(item)
                 held.unlink(item)
-                item.pop(_MARK, None)
+                item.pop(_MARK, None)  # which came with the copy
 
 
 def _remove_unreferenced() -> None:
@@ -168,13 +171,13 @@ def _remove_unreferenced() -> None:
         for layer in scene.view_layers:
             len(layer.layer_collection.children)
     guests = set(_guests())
-    users = bpy.data.user_map(subset=guests)
+    users = bpy.data.user_map(subset=list(guests))
     wanted = {item for item in guests if item.use_fake_user or _has_foreign(users.get(item, ()), guests)}
-    wanted |= guests.intersection(_looked_through())
     for item in wanted:
         if _role(item) == _DATA:
             del item[_MARK]  # the user has made use of it
-    bpy.data.batch_remove(guests - _needed(wanted, users))
+    wanted |= guests.intersection((*_looked_through(), *_touched()))
+    bpy.data.batch_remove(list(guests - _needed(wanted, users)))
 
 
 def _needed(wanted: set[Any], users: dict[Any, set[Any]]) -> set[Any]:
@@ -201,6 +204,16 @@ def _looked_through() -> Iterator[Any]:
         for space in (area.spaces.active for area in screen.areas if area.type == "VIEW_3D"):
             if space.use_local_camera:
                 yield space.camera
+
+
+def _touched() -> Iterator[Any]:
+    """Yield what has a property under the pointer: Blender crashes where a slider's owner goes."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions:
+                with bpy.context.temp_override(window=window, area=area, region=region):
+                    if bpy.context.property:
+                        yield bpy.context.property[0]
 
 
 def _collections() -> list[Any]:

@@ -169,7 +169,7 @@ class SessionSource:
         self._copy = self._find_scene().copy()
 
     def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
-        """See `SceneSource.introduce`; what of the user's refers to the last guests gets these in their place."""
+        """See `SceneSource.introduce`; the user's references to the last guests go to these."""
         self._group = guests.introduce(shown)
 
     def settle(self, *, is_shown: bool) -> None:
