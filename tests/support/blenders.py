@@ -43,7 +43,7 @@ class Home:
     folder: Path
     blender: str | None
 
-    def drive(self, name: str, out: Path, **more: str) -> dict[str, Any]:
+    def drive(self, name: str, out: Path, *, limit_s: float = 170, **more: str) -> dict[str, Any]:
         """Run one of the drives to its end.
 
         Parameters
@@ -52,6 +52,8 @@ class Home:
             Of a file in tests/extension/drives.
         out : Path
             A folder for what it writes.
+        limit_s : float
+            How long it may take.
         **more : str
             Environment variables.
 
@@ -68,7 +70,7 @@ class Home:
         if self.blender:
             command = [self.blender, "-b", "--factory-startup", "--python-expr", _IN_A_WINDOW]
             environment |= _window_environment(environment, script, out)
-        log = run(command, environment)
+        log = run(command, environment, limit_s)
         assert result.exists(), f"the drive did not get to its end:\n{log}"
         report = json.loads(result.read_text())
         assert "error" not in report, f"{report['error']}\n{log}"
