@@ -211,7 +211,8 @@ def ask(kind=None, status=200, **changes):
 
 
 def mode_now():
-    return window().scene.gltf_render_server.mode
+    """Say where the server is; a file that is opened says what it likes."""
+    return "BACKGROUND" if controller().state.scene_time else "WINDOW"
 
 
 def request():
@@ -422,6 +423,8 @@ def select_and_export():
 
 def render_again():
     yield from ask("depth")
+    if not HAS_WINDOW:  # to show the picture in
+        return
     lists = bpy.context.window_manager.gltf_render_server
     lists.kept_index = 0
     kept, controller().state.note = sorted(KEPT.iterdir()), ""
