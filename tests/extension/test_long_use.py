@@ -10,6 +10,8 @@ import pytest
 SECONDS = float(os.environ.get("ADDON_USE_S", "45"))
 SEED = os.environ.get("ADDON_USE_SEED", "1")
 
+pytestmark = pytest.mark.timeout(SECONDS + 300)
+
 
 def check(home, forms, tmp_path):
     report = home.drive(

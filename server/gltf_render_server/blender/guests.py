@@ -176,7 +176,7 @@ def _remove_unreferenced() -> None:
     for item in wanted:
         if _role(item) == _DATA:
             del item[_MARK]  # the user has made use of it
-    wanted |= guests.intersection((*_looked_through(), *_touched()))
+    wanted |= guests.intersection(_looked_through())
     bpy.data.batch_remove(list(guests - _needed(wanted, users)))
 
 
@@ -204,16 +204,6 @@ def _looked_through() -> Iterator[Any]:
         for space in (area.spaces.active for area in screen.areas if area.type == "VIEW_3D"):
             if space.use_local_camera:
                 yield space.camera
-
-
-def _touched() -> Iterator[Any]:
-    """Yield what has a property under the pointer: Blender crashes where a slider's owner goes."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            for region in area.regions:
-                with bpy.context.temp_override(window=window, area=area, region=region):
-                    if bpy.context.property:
-                        yield bpy.context.property[0]
 
 
 def _collections() -> list[Any]:

@@ -1,8 +1,10 @@
 """Disturb the server: with a brush in hand, a slider held, a file browser open, and with what fails in it."""
 
+import itertools
 import os
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
@@ -89,14 +91,30 @@ def hold_a_slider():
         held = bpy.context.property
     report["held"] = held and [held[0].name, held[1]]
     del item, held, other
-    yield from ask("depth")
-    for step in range(30, 60, 5):
-        yield from move(x + step, y)
+    with moving(x, y):
+        yield from ask("depth")
     window().event_simulate("LEFTMOUSE", "RELEASE", x=x + 60, y=y)
     yield from move(x - 200, y)
     yield from ask("depth")
     report["cameras"] = len([item for item in bpy.data.objects if item.type == "CAMERA"])
     sidebar().active_panel_category = "glTF Server"
+
+
+@contextmanager
+def moving(x, y):
+    """Move the pointer with each tick, after a render and before Blender draws again."""
+    server, steps = controller()._server, itertools.cycle(range(20, 60))
+    work = server.work
+
+    def work_and_move():
+        work()
+        window().event_simulate("MOUSEMOVE", "NOTHING", x=x + next(steps), y=y)
+
+    server.work = work_and_move
+    try:
+        yield
+    finally:
+        server.work = work
 
 
 def fail_all_the_time():
