@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .scene_check import can_mend, find_trouble, mend, objects_of
+from .scene_check import can_mend, find_trouble, mend, objects_of, where_linked
 from .session import lists
 
 __all__ = ["CheckScene", "MendFinding", "SelectFinding"]
@@ -76,9 +76,17 @@ class MendFinding(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> _Result:
         """Mend it."""
         finding = lists().findings[self.index]
+        kind, target = finding.kind, finding.target
+        result, reason = {"FINISHED"}, ""
         try:
-            mend(context.scene, finding.kind, finding.target)
+            if library := where_linked(context.scene, kind, target):
+                reason = f"{target or context.scene.name} comes from {library}: mend it in that file"
+            else:
+                mend(context.scene, kind, target)
         except KeyError:
-            self.report({"WARNING"}, f"{finding.target} is gone")
+            reason = f"{target} is gone"
         bpy.ops.gltf_render_server.check()
-        return {"FINISHED"}
+        if reason:
+            self.report({"WARNING"}, reason)
+            result = {"CANCELLED"}
+        return result

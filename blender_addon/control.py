@@ -10,8 +10,6 @@ from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
-import bpy
-
 from .events import Answered, Ended, Event
 from .kept_requests import Shelf
 from .launch import StartError, blend_file, check_address, launch, save_scene
@@ -19,6 +17,7 @@ from .options import PORT, server_options
 from .preferences import preferences
 from .session import lists, redraw, redraw_panels, scene_properties
 from .state import Phase, ServerState
+from .timers import Timer, attempted
 from .wheels import advice
 
 __all__ = ["Controller", "Server", "controller"]
@@ -71,6 +70,7 @@ class Controller:
         self._stopping_s = 0.0
         self._starts_again = False
         self._shown_s = -1
+        self._timer = Timer(lambda: self.tick(), "look after the server", self.tell)
 
     def start(self) -> None:
         """Start the server where the scene says.
@@ -95,10 +95,14 @@ class Controller:
     def stop(self) -> None:
         """Ask the server to end; it answers who waits first."""
         self._starts_again = False
-        if self._server is not None:
+        if self._server is None:
+            self.state.stopped()
+        else:
             self.state.phase = Phase.STOPPING
             self._stopping_s = time.monotonic()
-            self._server.stop()
+            self._timer.start()
+            with attempted("stop the server", self.tell):  # it is ended all the same when its time is up
+                self._server.stop()
         redraw()
 
     def update(self) -> None:
@@ -120,8 +124,9 @@ class Controller:
 
     def tell(self, failure: str, note: str = "") -> None:
         """Show a failure, or a note, in the panel and in the status bar."""
-        self.state.message, self.state.note = failure, note
-        redraw()
+        if (failure, note) != (self.state.message, self.state.note):
+            self.state.message, self.state.note = failure, note
+            redraw()
 
     def shelf_changed(self) -> None:
         """Tell the server where requests are kept, and read again what is there."""
@@ -130,24 +135,34 @@ class Controller:
         self.read_shelf()
 
     def read_shelf(self) -> None:
-        """List what is kept."""
-        kept = lists().kept
-        kept.clear()
-        for request in preferences().shelf.newest(_MOST_LISTED):
-            entry = kept.add()
+        """List what is kept; the request that was selected stays so, or none is."""
+        session = lists()
+        requests = preferences().shelf.newest(_MOST_LISTED)
+        selected = session.kept[session.kept_index].folder if session.has_kept_selection else ""
+        first = -1 if session.kept else 0  # a list that was empty shows its first
+        folders = [str(request.folder) for request in requests]
+        session.kept.clear()
+        for request in requests:
+            entry = session.kept.add()
             entry.folder, entry.label = str(request.folder), request.label
             entry.failed = bool(request.message)
+        session.kept_index = folders.index(selected) if selected in folders else first
 
     def tick(self) -> float | None:
         """Do what there is to do on the main thread; return after how many seconds to do more, if ever."""
         if self._server is None:
             return None
-        self._server.work()
-        events = self._server.events()
+        events: list[Event] = []
+        with attempted("render what waits", self.tell):
+            self._server.work()
+        with attempted("hear from the server", self.tell):
+            events += self._server.events()
         for event in events:
-            self._apply(event)
+            with attempted("note what the server tells", self.tell):
+                self._apply(event)
         if any(isinstance(event, Answered) and event.kept for event in events):
-            self.read_shelf()
+            with attempted("list the kept requests", self.tell):
+                self.read_shelf()
         if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
             self._end(0.0)
             self._stopped()
@@ -159,8 +174,7 @@ class Controller:
         self._end(2.0)
         self.state.stopped()
         shutil.rmtree(blend_file().parent, ignore_errors=True)  # it may never have been made
-        if bpy.app.timers.is_registered(_tick):
-            bpy.app.timers.unregister(_tick)
+        self._timer.stop()
 
     def _start(self) -> None:
         properties, own = scene_properties(), preferences()
@@ -174,8 +188,7 @@ class Controller:
             self._server = _start_in_window(self._options)
         self._server.keep_on(own.shelf)
         self.state.starting(_now() if is_background else "")
-        if not bpy.app.timers.is_registered(_tick):
-            bpy.app.timers.register(_tick, persistent=True)
+        self._timer.start()
 
     def _apply(self, event: Event) -> None:
         if isinstance(event, Ended):
@@ -224,9 +237,11 @@ class Controller:
     def _end(self, grace_s: float) -> None:
         if self._server is not None:
             server, self._server = self._server, None
-            if grace_s:
-                server.stop()
-            server.kill(grace_s)
+            with attempted("stop the server", self.tell):
+                if grace_s:
+                    server.stop()
+            with attempted("end the server", self.tell):
+                server.kill(grace_s)
 
     def _show(self, *, is_news: bool) -> None:
         if is_news:
@@ -237,11 +252,6 @@ class Controller:
 
 
 controller = Controller()
-
-
-def _tick() -> float | None:
-    """Run by Blender's timer while there is a server; Blender knows a timer by its function's identity."""
-    return controller.tick()
 
 
 def _now() -> str:

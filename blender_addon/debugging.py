@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from .control import controller
-from .kept_requests import KeptRequest, read_kept
+from .kept_requests import NOT_KEPT, KeptRequest, KeptRequestError, export, read_kept
 from .preferences import preferences
 from .session import lists
+from .timers import Timer
 
 __all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain", "stop_waiting"]
 
@@ -24,17 +26,25 @@ _POLL_S = 0.1
 
 
 class _OfKept:
-    """An operator for the selected request."""
+    """An operator for the request that is selected when the button is pressed, whatever comes meanwhile."""
+
+    folder: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Whether a request is selected."""
-        return 0 <= lists().kept_index < len(lists().kept)
+        return lists().has_kept_selection
 
     @property
     def kept(self) -> KeptRequest:
-        """The selected request."""
-        return read_kept(Path(lists().kept[lists().kept_index].folder))
+        """The request; see `read_kept`."""
+        self.choose()
+        return read_kept(Path(self.folder))
+
+    def choose(self) -> None:
+        """Remember which request is selected, once."""
+        if not self.folder:
+            self.folder = lists().kept[lists().kept_index].folder
 
 
 class ImportKept(_OfKept, bpy.types.Operator):
@@ -64,9 +74,8 @@ class RenderAgain(_OfKept, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> _Result:
         """Send the request; what comes is shown when it comes."""
-        _Repetition(self.kept).start()
-        self.report({"INFO"}, "Rendering again; the answer will be shown beside the stored one")
-        return {"FINISHED"}
+        done = "Rendering again; the answer will be shown beside the stored one"
+        return _tried(self, lambda: _Repetition(self.kept).start(), done)
 
 
 class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -77,6 +86,11 @@ class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore
     filename_ext = ".blend"
 
     filter_glob: bpy.props.StringProperty(default="*.blend", options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
+        """Ask where."""
+        self.choose()
+        return ExportHelper.invoke(self, context, event)
 
     def execute(self, context: bpy.types.Context) -> _Result:
         """Write the file."""
@@ -95,14 +109,13 @@ class ExportFolder(_OfKept, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
         """Ask where."""
+        self.choose()
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> _Result:
         """Copy the folder."""
-        source = self.kept.folder
-        target = Path(self.directory) / source.name
-        return _tried(self, lambda: shutil.copytree(source, target), f"Wrote {target}")
+        return _tried(self, lambda: f"Wrote {export(self.kept, Path(self.directory))}")
 
 
 class ClearKept(bpy.types.Operator):
@@ -122,16 +135,22 @@ class ClearKept(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> _Result:
         """Delete them."""
-        preferences().shelf.clear()
+        left = preferences().shelf.clear()
         controller.read_shelf()
+        if left:
+            self.report({"WARNING"}, f"{left} stay: their folders hold other files, or cannot be changed")
         return {"FINISHED"}
 
 
 class _Repetition:
-    """A request that is sent again from a thread, and waited for by a timer."""
+    """A request that is sent again from a thread, and waited for by a timer.
+
+    All of it is read at once: while it is rendered, its folder may go.
+    """
 
     def __init__(self, kept: KeptRequest) -> None:
-        self._kept = kept
+        self._scene, self._fields = kept.scene, kept.fields
+        self._stored = kept.answer.read_bytes() if kept.answer else None
         self._answer = b""
         self._error = ""
         self._thread = threading.Thread(target=self._send, args=(_base_url(),), daemon=True)
@@ -140,8 +159,7 @@ class _Repetition:
         """Send it."""
         self._thread.start()
         _waiting.add(self)
-        if not bpy.app.timers.is_registered(_show_answers):
-            bpy.app.timers.register(_show_answers, first_interval=_POLL_S, persistent=True)
+        answers_timer.start(_POLL_S)
 
     @property
     def is_done(self) -> bool:
@@ -154,7 +172,10 @@ class _Repetition:
         from .gltf_render_server.client import RenderClient, RenderClientError
 
         try:
-            self._answer = RenderClient(url).post(self._kept.scene, self._kept.fields).body
+            client = RenderClient(url)
+            request = client.prepare(self._scene, self._fields)
+            request.headers[NOT_KEPT] = "1"
+            self._answer = client.send(request).body
         except (RenderClientError, requests.RequestException, OSError) as error:
             self._error = str(error)
 
@@ -166,9 +187,8 @@ class _Repetition:
         if self._error:
             controller.tell(f"Render Again: {self._error}")
             return
-        stored = self._kept.answer.read_bytes() if self._kept.answer else None
-        show_image(_COMPARISON, side_by_side(stored, self._answer))
-        controller.tell("", note=f"Render Again: {difference(stored, self._answer)}")
+        show_image(_COMPARISON, side_by_side(self._stored, self._answer))
+        controller.tell("", note=f"Render Again: {difference(self._stored, self._answer)}")
 
 
 _waiting: set[_Repetition] = set()
@@ -177,30 +197,35 @@ _waiting: set[_Repetition] = set()
 def stop_waiting() -> None:
     """Forget what was sent again."""
     _waiting.clear()
-    if bpy.app.timers.is_registered(_show_answers):
-        bpy.app.timers.unregister(_show_answers)
+    answers_timer.stop()
 
 
 def _show_answers() -> float | None:
-    """Run by Blender's timer while an answer is waited for."""
     for repetition in [repetition for repetition in _waiting if repetition.is_done]:
         _waiting.discard(repetition)
         repetition.show()
     return _POLL_S if _waiting else None
 
 
+answers_timer = Timer(_show_answers, "show the answer of Render Again", controller.tell)
+
+
 def _base_url() -> str:
     """Return the server's address with its token, as a client would be given it."""
-    token = preferences().token.strip()
+    token = quote(preferences().token.strip(), safe="")
     return controller.state.url.replace("://", f"://blender:{token}@") if token else controller.state.url
 
 
-def _tried(operator: bpy.types.Operator, action: Any, done: str) -> _Result:
+def _tried(operator: bpy.types.Operator, action: Callable[[], str | None], done: str = "") -> _Result:
     """Do it, and say in plain words what became of it."""
     from .gltf_render_server.errors import RenderServerError
 
     try:
-        action()
+        done = action() or done
+    except KeptRequestError as error:
+        controller.read_shelf()
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
     except (RenderServerError, OSError, RuntimeError) as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}

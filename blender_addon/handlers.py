@@ -12,6 +12,7 @@ from .control import controller
 from .launch import StartError
 from .preferences import preferences
 from .session import lists
+from .timers import Timer, attempted
 
 __all__ = ["start_with_blender", "switch"]
 
@@ -22,23 +23,28 @@ def _remove_guests(*_: Any) -> None:
     import sys
 
     # only what has been loaded can have left anything
-    module = sys.modules.get(f"{__package__}.gltf_render_server.blender.sources")
+    module = sys.modules.get(f"{__package__}.gltf_render_server.blender.guests")
     if module is not None:
-        module.remove_guests()
+        with attempted("remove the client's objects", controller.tell):
+            module.remove_guests()
 
 
 @persistent
 def _after_load(*_: Any) -> None:
     """Fill what a new file leaves empty."""
-    controller.read_shelf()
+    with attempted("list the kept requests", controller.tell):
+        controller.read_shelf()
     lists().checked = False
 
 
-def start_with_blender() -> None:
-    """Start the server if the preferences say so; for a timer, as no window is there before."""
+def _start_with_blender() -> None:
     if preferences().start_with_blender and not bpy.app.background:
         with suppress(StartError):  # the panel tells it
             controller.start()
+
+
+start_with_blender = Timer(_start_with_blender, "start the server", controller.tell)
+"""Starts the server if the preferences say so; no window is there before."""
 
 
 def switch(*, on: bool) -> None:

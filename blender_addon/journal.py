@@ -16,7 +16,7 @@ from .events import Answered, Asked, Event
 from .gltf_render_server.jobs import RenderQueue
 from .gltf_render_server.protocol import ImageType, RenderRequest
 from .gltf_render_server.renderer import RenderedImage, Renderer
-from .kept_requests import Shelf
+from .kept_requests import NOT_KEPT, Shelf
 
 __all__ = ["Journal", "WatchedQueue"]
 
@@ -81,7 +81,7 @@ class Journal:
     def _keep(self, response: flask.Response, fields: dict[str, str], about: dict[str, object]) -> str:
         """Keep the request; its answer goes out even if the disk is full."""
         upload = flask.request.files.get("scene")
-        if not self.shelf.most or upload is None:
+        if not self.shelf.most or upload is None or NOT_KEPT in flask.request.headers:
             return ""
         upload.stream.seek(0)
         scene = upload.stream.read()

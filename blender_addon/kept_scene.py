@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import bpy
 
 from .gltf_render_server.blender import BlenderRenderer
-from .gltf_render_server.blender.sources import GUESTS, SessionSource, adopt_guests
+from .gltf_render_server.blender.guests import adopt_guests
+from .gltf_render_server.blender.sources import SessionSource
 from .gltf_render_server.gltf import parse_scene
 from .gltf_render_server.protocol import ImageType, RenderFields, RenderRequest
 from .kept_requests import KeptRequest
@@ -33,8 +34,8 @@ def import_into_scene(kept: KeptRequest) -> None:
         scene.world = arranged.world
         for name in _FRAME:
             setattr(scene.render, name, getattr(arranged.render, name))
-    scene.camera = next(item for item in bpy.data.collections[GUESTS].objects if item.type == "CAMERA")
-    adopt_guests(f"Request {kept.label}")
+    group = adopt_guests(f"Request {kept.label}")
+    scene.camera = next(item for item in group.objects if item.type == "CAMERA")
 
 
 def write_blend(kept: KeptRequest, path: str) -> None:

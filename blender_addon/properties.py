@@ -118,4 +118,10 @@ class SessionLists(bpy.types.PropertyGroup):
     )
     findings: bpy.props.CollectionProperty(type=Finding)
     checked: bpy.props.BoolProperty()
+
+    @property
+    def has_kept_selection(self) -> bool:
+        """Whether a kept request is selected."""
+        return 0 <= self.kept_index < len(self.kept)
+
     redraw: bpy.props.IntProperty(update=_redraw)

@@ -43,15 +43,14 @@ def register() -> None:
     bpy.types.WindowManager.gltf_render_server = bpy.props.PointerProperty(type=properties.SessionLists)
     _status_bar().append(panels.draw_status)
     handlers.switch(on=True)
-    bpy.app.timers.register(handlers.start_with_blender, first_interval=0.5, persistent=True)
+    handlers.start_with_blender.start(0.5)
 
 
 def unregister() -> None:
     """Switch the add-on off, and leave nothing of it behind."""
     debugging.stop_waiting()
     controller.shutdown()
-    if bpy.app.timers.is_registered(handlers.start_with_blender):
-        bpy.app.timers.unregister(handlers.start_with_blender)
+    handlers.start_with_blender.stop()
     handlers.switch(on=False)
     _status_bar().remove(panels.draw_status)
     del bpy.types.WindowManager.gltf_render_server

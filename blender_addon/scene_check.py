@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 
-__all__ = ["Trouble", "can_mend", "find_trouble", "mend", "objects_of"]
+__all__ = ["Trouble", "can_mend", "find_trouble", "mend", "objects_of", "where_linked"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,23 @@ def can_mend(kind: str) -> bool:
 def mend(scene: bpy.types.Scene, kind: str, target: str) -> None:
     """Mend a trouble of this kind."""
     _MENDS[kind](scene, target)
+
+
+def where_linked(scene: bpy.types.Scene, kind: str, target: str) -> str:
+    """Return the file in which alone a trouble can be mended, as it is linked from there; else nothing.
+
+    Raises
+    ------
+    KeyError
+        What it is about is gone.
+    """
+    owners: list[Any] = [bpy.data.texts[target]] if kind == "script" else [scene]
+    if target in scene.objects:
+        item = scene.objects[target]
+        shaders = [material for material in _materials(item) if _uses_node(material, "HOLDOUT")]
+        owners = [item, *(shaders if kind == "holdout" else ())]
+    libraries = [owner.library for owner in owners if owner.library is not None]
+    return libraries[0].filepath if libraries else ""
 
 
 def objects_of(scene: bpy.types.Scene, kind: str, target: str) -> list[bpy.types.Object]:

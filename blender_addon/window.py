@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+from contextlib import ExitStack
+from typing import Any
 
 import bpy
 
@@ -10,7 +12,8 @@ from .events import Ended, Event, Ready, take_all
 from .gltf_render_server.access import check_exposure
 from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
-from .gltf_render_server.blender.sources import SessionSource, remove_guests
+from .gltf_render_server.blender.guests import remove_guests
+from .gltf_render_server.blender.sources import SessionSource
 from .gltf_render_server.protocol import RenderRequest
 from .gltf_render_server.renderer import RenderedImage
 from .gltf_render_server.serving import HttpServer
@@ -24,8 +27,6 @@ from .session import main_window, scene_properties
 __all__ = ["SessionRenderer", "WindowServer", "current_settings"]
 
 _DRAIN_S = 1.0
-_DRAGGING = ("TRANSFORM_OT_", "MESH_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "VIEW3D_OT_")
-"""Operators that hold on to the scene's data until the user lets go; those of add-ons may run for ever."""
 _JOBS = ("RENDER", "OBJECT_BAKE", "COMPOSITE")
 
 
@@ -112,10 +113,11 @@ class WindowServer:
     def kill(self, grace_s: float = 0.0) -> None:
         """See `Server.kill`."""
         del grace_s
-        self._queue.close()
-        self._server.close(_DRAIN_S)
-        self._renderer.close()
-        remove_guests()
+        with ExitStack() as every_one:  # whatever becomes of the others; the last comes first
+            every_one.callback(remove_guests)
+            every_one.callback(self._renderer.close)
+            every_one.callback(self._server.close, _DRAIN_S)
+            every_one.callback(self._queue.close)
 
 
 def current_settings() -> ServerSettings:
@@ -124,13 +126,26 @@ def current_settings() -> ServerSettings:
 
 
 def _is_occupied() -> bool:
-    """Whether the user is dragging something, or Blender renders or bakes for the user."""
-    dragged = any(
-        operator.bl_idname.startswith(_DRAGGING)
-        for window in bpy.context.window_manager.windows
-        for operator in window.modal_operators
-    )
-    return dragged or any(map(bpy.app.is_job_running, _JOBS))
+    """Whether the user drags, paints or chooses something, or Blender renders or bakes for the user."""
+    windows = bpy.context.window_manager.windows
+    modal = {operator.bl_idname for window in windows for operator in window.modal_operators}
+    return any(map(_holds_data, modal - _choosing_files())) or any(map(bpy.app.is_job_running, _JOBS))
+
+
+def _holds_data(name: str) -> bool:
+    """Whether a modal operator may hold on to the scene's data until the user lets go.
+
+    All of Blender's own may, and none of them goes on by itself; some of add-ons run for ever.
+    """
+    of_python = bpy.types.Operator.bl_rna_get_subclass_py(name)
+    return of_python is None or of_python.__module__.startswith("bl_")
+
+
+def _choosing_files() -> set[str]:
+    """Return the operators that wait for a choice in a file browser, which may take long."""
+    areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas)
+    spaces: Any = (area.spaces.active for area in areas if area.type == "FILE_BROWSER")
+    return {space.active_operator.bl_idname for space in spaces if space.active_operator is not None}
 
 
 def _renderer(settings: ServerSettings) -> BlenderRenderer:

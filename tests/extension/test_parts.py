@@ -2,6 +2,8 @@
 
 import ast
 import io
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Ready, from_line, to_line
 from blender_addon.journal import Journal, WatchedQueue
-from blender_addon.kept_requests import Shelf
+from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
 from blender_addon.state import Phase, ServerState
 from forms import FIELDS, send
 from PIL import Image
@@ -60,6 +62,157 @@ def test_shelf_keeps_the_newest(tmp_path):
     assert "depth  4 x ?" in found[0].label
     shelf.clear()
     assert not shelf.newest(9)
+
+
+def keep(shelf, number=1):
+    about = {"number": number, "status": 200, "seconds": 0.1, "client": "me", "message": ""}
+    return shelf.keep(b"{}", {"image_type": "depth"}, b"II", "image/tiff", about)
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def foreign(folder):
+    """Make a folder beside, with a file that is called as one of the add-on's."""
+    other = folder.with_name("19990101-000000-000001-depth")
+    other.mkdir()
+    (other / "about.json").write_text("{}")
+    (other / "thesis.txt").write_text("all of it")
+
+
+def copied(folder):
+    shutil.copytree(folder, folder.with_name("my favourite"))
+
+
+def renamed(folder):
+    folder.rename(folder.with_name(folder.name.replace("depth", "label")))
+
+
+def with_a_note(folder):
+    (folder / "note.txt").write_text("keep this")
+
+
+def with_a_folder(folder):
+    (folder / "answer.png").mkdir()
+
+
+def with_a_link(folder):
+    (folder / "answer.tiff").unlink()
+    (folder / "answer.tiff").symlink_to(folder / "depth.gltf")
+
+
+def linked(folder):
+    """Move it elsewhere, and leave a link in its place."""
+    elsewhere = folder.parents[1] / "elsewhere" / folder.name
+    elsewhere.parent.mkdir()
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere, target_is_directory=True)
+
+
+def without_a_mark(folder):
+    (folder / ".gltf_render_server").unlink()
+
+
+def with_another_mark(folder):
+    (folder / ".gltf_render_server").write_text("20260101-120000-000001-depth-00000000")
+
+
+BESIDE = (foreign, copied)
+CHANGED = (renamed, with_a_note, with_a_folder, with_a_link, linked, without_a_mark, with_another_mark)
+
+
+@pytest.mark.parametrize("change", [*BESIDE, *CHANGED])
+@pytest.mark.parametrize("let_go", [Shelf.clear, lambda shelf: keep(shelf, 2)], ids=["clear", "keep"])
+def test_shelf_removes_nothing_that_is_not_its_own(tmp_path, change, let_go):
+    shelf = Shelf(tmp_path / "kept", 1)
+    first = keep(shelf)
+    own = set(files(tmp_path))
+    change(first)
+    before = set(files(tmp_path))
+    let_go(shelf)
+    gone = before - set(files(tmp_path))
+    assert gone == (own - {"kept"} if change in BESIDE else set())
+
+
+def test_shelf_says_what_it_could_not_remove(tmp_path):
+    shelf = Shelf(tmp_path / "kept", 5)
+    with_a_note(keep(shelf))
+    keep(shelf, 2)
+    assert shelf.clear() == 1
+    assert len(shelf.newest(9)) == 1
+
+
+UNREADABLE = [
+    "",
+    "{}",
+    "[]",
+    "null",
+    '{"image_type": "../x"}',
+    '{"image_type": "depth", "status": "x"}',
+    "[" * 99999,
+]
+
+
+@pytest.mark.parametrize("about", UNREADABLE)
+def test_shelf_survives_what_cannot_be_read(tmp_path, about):
+    shelf = Shelf(tmp_path / "kept", 5)
+    keep(shelf)
+    (keep(shelf, 2) / "about.json").write_text(about)
+    (shelf.folder / "file").write_text("no folder")
+    assert len(shelf.newest(9)) == 1
+    assert shelf.clear() == 0
+    assert files(shelf.folder) == ["file"]
+
+
+def test_shelf_leaves_nothing_of_what_could_not_be_kept(tmp_path, monkeypatch):
+    shelf = Shelf(tmp_path / "kept", 5)
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.name == "answer.tiff":
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        keep(shelf)
+    assert not files(shelf.folder)
+
+
+def test_shelf_removes_what_a_crash_has_left(tmp_path):
+    shelf = Shelf(tmp_path / "kept", 5)
+    kept = keep(shelf)
+    partial = kept.rename(kept.with_name(f".partial-{kept.name}"))
+    keep(shelf, 2)
+    assert partial.exists(), "somebody may be writing it"
+    os.utime(partial, (0, 0))
+    keep(shelf, 3)
+    assert not partial.exists()
+
+
+def test_two_may_keep_the_same_at_once(tmp_path):
+    shelf = Shelf(tmp_path / "kept", 5)
+    assert keep(shelf) != keep(shelf)
+
+
+def test_export_is_somebody_elses(tmp_path):
+    shelf = Shelf(tmp_path / "kept", 5)
+    kept = read_kept(keep(shelf))
+    exported = [export(kept, tmp_path / "out" / "here") for _ in range(2)]
+    assert exported[0] != exported[1]
+    expected = ["about.json", "answer.tiff", "depth.gltf", "depth.json"]
+    assert files(exported[0]) == files(exported[1]) == expected
+    assert read_kept(exported[1]).answer.read_bytes() == b"II"
+    elsewhere = Shelf(tmp_path / "out" / "here", 1)
+    keep(elsewhere)
+    elsewhere.clear()
+    assert all(folder.exists() for folder in exported)
+
+
+def test_a_kept_request_that_is_gone_says_so(tmp_path):
+    with pytest.raises(KeptRequestError, match="is gone"):
+        read_kept(tmp_path / "nowhere")
 
 
 def encoded(pixels, file_format):
@@ -142,6 +295,14 @@ def test_journal_tells_and_keeps(watched, forms):
     assert kept.scene == scene
     assert kept.answer.read_bytes() == answer.data
     assert str(kept.folder) == answered.kept
+
+
+def test_journal_keeps_nothing_that_is_not_to_be_kept(watched, forms):
+    client, events, shelf = watched
+    client.environ_base[f"HTTP_{NOT_KEPT.upper().replace('-', '_')}"] = "1"
+    assert ask(client, FIELDS, (forms / "color.gltf").read_bytes()).status_code == 200
+    assert events[-1].kept == ""
+    assert not shelf.newest(9)
 
 
 def test_journal_tells_and_keeps_failures(watched, forms):

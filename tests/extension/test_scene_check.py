@@ -104,6 +104,35 @@ def test_finds_and_mends(scene, spoil, kind, target):
         assert check.find_trouble(scene) == []
 
 
+def linked_scene(scene, tmp_path):
+    """Put the odd object into a file of its own, and link it from there."""
+    library = str(tmp_path / "library.blend")
+    bpy.data.libraries.write(library, {odd()})
+    bpy.data.batch_remove([odd(), bpy.data.meshes["Odd"], bpy.data.materials["Odd"]])
+    with bpy.data.libraries.load(library, link=True) as (_, here):
+        here.objects = ["Odd"]
+    scene.collection.objects.link(here.objects[0])
+    return here.objects[0], library
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"), [(volume, "volume"), (holdout, "holdout"), (holdout_shader, "holdout")]
+)
+def test_what_is_linked_is_mended_in_its_own_file(scene, tmp_path, spoil, kind):
+    spoil(scene)
+    assert not check.where_linked(scene, kind, "Odd")
+    item, library = linked_scene(scene, tmp_path)
+    [trouble] = check.find_trouble(scene)
+    assert check.where_linked(scene, trouble.kind, trouble.target) == library
+    override = item.override_create(remap_local_usages=True)
+    assert bool(check.where_linked(scene, kind, override.name)) == (spoil is holdout_shader)
+
+
+def test_what_is_gone_is_told(scene):
+    with pytest.raises(KeyError):
+        check.where_linked(scene, "script", "gone.py")
+
+
 def test_what_is_not_rendered_does_not_disturb(scene):
     holdout(scene)
     odd().hide_render = True

@@ -43,7 +43,9 @@ class Home:
     folder: Path
     blender: str | None
 
-    def drive(self, name: str, out: Path, **more: str) -> dict[str, Any]:
+    def drive(
+        self, name: str, out: Path, *, limit_s: float = 170, simulates_events: bool = False, **more: str
+    ) -> dict[str, Any]:
         """Run one of the drives to its end.
 
         Parameters
@@ -52,6 +54,10 @@ class Home:
             Of a file in tests/extension/drives.
         out : Path
             A folder for what it writes.
+        limit_s : float
+            How long it may take.
+        simulates_events : bool
+            Whether it moves the pointer and presses keys; nothing else does so then.
         **more : str
             Environment variables.
 
@@ -67,8 +73,9 @@ class Home:
         environment.pop("PYTHONPATH", None)
         if self.blender:
             command = [self.blender, "-b", "--factory-startup", "--python-expr", _IN_A_WINDOW]
-            environment |= _window_environment(environment, script, out)
-        log = run(command, environment)
+            options = ["--enable-event-simulate"] if simulates_events else []
+            environment |= _window_environment(environment, [*options, "-P", str(script)], out)
+        log = run(command, environment, limit_s)
         assert result.exists(), f"the drive did not get to its end:\n{log}"
         report = json.loads(result.read_text())
         assert "error" not in report, f"{report['error']}\n{log}"
@@ -130,11 +137,10 @@ def program() -> str:
     return blender
 
 
-def _window_environment(environment: dict[str, str], script: Path, out: Path) -> dict[str, str]:
+def _window_environment(environment: dict[str, str], options: Sequence[str], out: Path) -> dict[str, str]:
     screen = f"-screen 0 {SCREEN} -fbdir {out}"
-    options = json.dumps(["-P", str(script)])
     return {
         "WINDOW_ENVIRONMENT": json.dumps({"BLENDER_USER_RESOURCES": environment["BLENDER_USER_RESOURCES"]}),
-        "WINDOW_COMMAND": json.dumps(["xvfb-run", "-a", "-s", screen, options]),
+        "WINDOW_COMMAND": json.dumps(["xvfb-run", "-a", "-s", screen, json.dumps(options)]),
         "BLENDER_USER_RESOURCES": str(out / "outer"),  # its factory settings would remove the wheels
     }

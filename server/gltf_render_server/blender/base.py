@@ -21,6 +21,7 @@ from ..protocol import Camera
 from ..settings import ServerSettings
 from . import compat, engines, lighting
 from .poses import client_to_blender, set_world_matrix
+from .scene import ClientScene
 from .sources import SceneSource
 
 __all__ = ["BaseScene"]
@@ -146,6 +147,10 @@ class BaseScene:
         self.lens.clip_end = asked.far
         set_world_matrix(self.camera, camera_to_world)
         return camera
+
+    def introduce(self, client: ClientScene) -> None:
+        """Tell the source what stands in the scene; to be called before it is rendered."""
+        self._source.introduce((*client.collections, client.root, self.camera, self.stand))
 
     def _open(self) -> None:
         self._source.open()

@@ -71,6 +71,7 @@ class ColourStage:
         to_blender = self._base.from_client(scene.camera_to_world)
         matrices = to_blender @ np.concatenate([placements.matrix, lights])
         is_new = self.scene.show(Layout(meshes, lights=scene.light_sources), matrices)
+        self._base.introduce(self.scene)
         camera = self._base.aim(request.camera, to_blender @ scene.camera_to_world)
         watch.lap("import" if is_new else "update")
         return camera

@@ -78,6 +78,7 @@ class ExactStage:
             return known
         self._parts.load(scene, placed)
         is_new = self.scene.show(layout, matrices)
+        self._base.introduce(self.scene)
         camera = self._base.aim(request.camera, camera_to_world)
         watch.lap("import" if is_new else "update")
         with rendered_exact(self._base.exact, camera, self._folder) as path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
@@ -64,7 +64,7 @@ class BlenderRenderer:
             engine=engines.engine_name(self._source.scene),
             device=self._source.device,
         )
-        self._source.settle(())
+        self._source.settle(is_shown=False)
         self._scratch = ScratchFolder(*self._source.leftovers)
         self._stages: tuple[ColourStage, ExactStage] | None = None
 
@@ -80,7 +80,7 @@ class BlenderRenderer:
         """
         is_colour = request.image_type is ImageType.COLOR
         watch = Stopwatch()
-        with self._told_when_full(request), self._staged(is_colour=is_colour) as (colour, exact):
+        with self._told_when_full(request), self._staged() as (colour, exact):
             if is_colour:
                 pixels = colour.picture(request, watch)
             else:
@@ -99,7 +99,7 @@ class BlenderRenderer:
         SettingsError
             As for `render`.
         """
-        with self._staged(is_colour=True) as (colour, _):
+        with self._staged() as (colour, _):
             set_frame(self._base.colour.render, colour.arrange(request, Stopwatch()))
             yield self._base.colour
 
@@ -120,9 +120,9 @@ class BlenderRenderer:
             raise
 
     @contextmanager
-    def _staged(self, *, is_colour: bool) -> Iterator[tuple[ColourStage, ExactStage]]:
+    def _staged(self) -> Iterator[tuple[ColourStage, ExactStage]]:
         """Open the stages; let the source come to rest at the end, whatever becomes of the request."""
-        shown: Sequence[bpy.types.ID] = ()
+        is_shown = False
         try:
             colour, exact = self._current_stages()
             try:
@@ -131,10 +131,9 @@ class BlenderRenderer:
                 colour.scene.forget_render()
                 exact.scene.forget_render()
                 raise
-            scene = colour.scene if is_colour else exact.scene
-            shown = (*scene.collections, scene.root, self._base.camera, self._base.stand)
+            is_shown = True
         finally:
-            self._source.settle(shown)
+            self._source.settle(is_shown=is_shown)
 
     def _current_stages(self) -> tuple[ColourStage, ExactStage]:
         if self._base.refresh() or self._stages is None:

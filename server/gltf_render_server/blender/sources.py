@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import bpy
 
 from ..errors import SettingsError
 from ..settings import ServerSettings
-from . import engines
-from .importing import remove_unused
+from . import engines, guests
 
-__all__ = ["GUESTS", "FileSource", "SceneSource", "SessionSource", "adopt_guests", "remove_guests"]
-
-GUESTS = "glTF Client"
-"""The collection in which a session shows the client's objects."""
-
-_MARK = "gltf_render_server_guest"  # a custom property: Python's references do not survive undo
+__all__ = ["FileSource", "SceneSource", "SessionSource"]
 
 
 class SceneSource(Protocol):
@@ -61,13 +55,22 @@ class SceneSource(Protocol):
         """
         ...
 
-    def settle(self, shown: Sequence[bpy.types.ID]) -> None:
-        """Come to rest after a request.
+    def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
+        """Be told of the client's collections and objects, once they are in their places.
 
         Parameters
         ----------
         shown : sequence of bpy.types.ID
-            The collections and objects that were rendered; empty after a failure.
+        """
+        ...
+
+    def settle(self, *, is_shown: bool) -> None:
+        """Come to rest after a request.
+
+        Parameters
+        ----------
+        is_shown : bool
+            Whether it was rendered.
         """
         ...
 
@@ -114,7 +117,10 @@ class FileSource:
             _open_blend(self._settings.blend_file)
         self.scene.cycles.device = "GPU" if self.device != "CPU" else "CPU"
 
-    def settle(self, shown: Sequence[bpy.types.ID]) -> None:
+    def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
+        """See `SceneSource.introduce`: they are nobody else's."""
+
+    def settle(self, *, is_shown: bool) -> None:
         """See `SceneSource.settle`: all stays, for the next request to change."""
 
 
@@ -136,6 +142,7 @@ class SessionSource:
     def __init__(self, find_scene: Callable[[], bpy.types.Scene]) -> None:
         self._find_scene = find_scene
         self._copy: bpy.types.Scene | None = None
+        self._group: bpy.types.Collection | None = None
         self._before: set[int] = set()
 
     @property
@@ -157,61 +164,25 @@ class SessionSource:
 
     def open(self) -> None:
         """See `SceneSource.open`."""
-        remove_guests()
-        self._before = {item.session_uid for item in _everything()}
+        guests.withdraw()
+        self._before = {item.session_uid for item in guests.everything()}
         self._copy = self._find_scene().copy()
 
-    def settle(self, shown: Sequence[bpy.types.ID]) -> None:
+    def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
+        """See `SceneSource.introduce`; the user's references to the last guests go to these."""
+        self._group = guests.introduce(shown)
+
+    def settle(self, *, is_shown: bool) -> None:
         """See `SceneSource.settle`."""
-        if shown:
-            group = bpy.data.collections.new(GUESTS)
-            self._find_scene().collection.children.link(group)
-            _link(group, shown)
-        self._copy = None
-        new = [item for item in _everything() if item.session_uid not in self._before]
+        if self._copy is None:
+            return  # it could not even be opened
+        group, self._group, self._copy = self._group if is_shown else None, None, None
+        new = [item for item in guests.everything() if item.session_uid not in self._before]
         scenes = [item for item in new if isinstance(item, bpy.types.Scene)]
         for scene in scenes:
             scene.render.use_persistent_data = False  # or Cycles would keep what it has made of it
         bpy.data.batch_remove(scenes)
-        for item in remove_unused({item for item in new if item not in scenes}):
-            item[_MARK] = True
-
-
-def remove_guests() -> None:
-    """Remove what a `SessionSource` has left to be looked at, but for what the user has made use of."""
-    guests = _guests()
-    placed = [item for item in guests if isinstance(item, (bpy.types.Object, bpy.types.Collection))]
-    bpy.data.batch_remove(placed)
-    for item in remove_unused({item for item in guests if item not in placed}):
-        del item[_MARK]
-
-
-def adopt_guests(name: str) -> None:
-    """Make what a `SessionSource` has left the user's own, in a collection of that name."""
-    for item in _guests():
-        del item[_MARK]
-        if isinstance(item, bpy.types.Collection) and item.name == GUESTS:
-            item.name = name
-
-
-def _guests() -> list[Any]:
-    return [item for item in _everything() if _MARK in item]
-
-
-def _everything() -> Iterator[Any]:
-    """Yield every datablock of this session that can be removed."""
-    for name in dir(bpy.data):
-        kind = getattr(bpy.data, name)
-        if isinstance(kind, bpy.types.bpy_prop_collection) and hasattr(kind, "remove"):
-            yield from (item for item in kind if item.library is None)
-
-
-def _link(group: bpy.types.Collection, shown: Sequence[Any]) -> None:
-    for item in shown:
-        if isinstance(item, bpy.types.Collection):
-            group.children.link(item)
-        else:
-            group.objects.link(item)
+        guests.settle(group, self._find_scene(), [item for item in new if item not in scenes])
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -79,7 +79,7 @@ def switch_off_while_serving():
     yield from serve("WINDOW" if bpy.app.background else "BACKGROUND")
     address = controller().state.url.removeprefix("http://").split(":")
     yield from ask("depth")
-    tick = sys.modules[f"{EXTENSION}.control"]._tick
+    tick = controller()._timer._run
     report["ticks"] = [bpy.app.timers.is_registered(tick)]
     switch(on=False)
     report["ticks"].append(bpy.app.timers.is_registered(tick))
