@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -40,6 +41,16 @@ class _HandOver:
         self._has_changed = False
         self._settings = _digest(main_window().scene)
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Pass over changes that are taken back."""
+        had_changed = self._has_changed
+        try:
+            yield
+        finally:
+            bpy.context.view_layer.update()  # or they would be told later
+            self._has_changed = had_changed
+
     def outdate(self) -> None:
         """Note a change."""
         self._has_changed = True
@@ -65,7 +76,7 @@ def switch(*, on: bool) -> None:
 @persistent
 def _after_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Note a change; selecting something is an update, too, but of nothing that is rendered."""
-    if depsgraph.mode != "VIEWPORT":
+    if depsgraph.mode != "VIEWPORT" or scene != main_window().scene:
         return
     if any(
         update.is_updated_geometry or update.is_updated_transform or update.is_updated_shading

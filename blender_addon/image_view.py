@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from .changes import handed_over
 from .session import main_window
 
 __all__ = ["show_image", "switch"]
@@ -74,12 +75,12 @@ def _image_editor() -> tuple[Any, Any] | None:
 
 
 def _new_image_editor(image: Any) -> tuple[Any, Any]:
-    """Open a window in the picture's shape: Blender gives it a render's, so a scene lends its size."""
+    """Open a window in the picture's shape: Blender gives it a render's, so the scene lends its size."""
     before = set(bpy.context.window_manager.windows)
     with (
-        _scene_of_shape(*image.size) as scene,
         _renders_in_windows(),
-        bpy.context.temp_override(window=main_window(), scene=scene),
+        _render_size(main_window().scene.render, *image.size),
+        bpy.context.temp_override(window=main_window()),
     ):
         bpy.ops.render.view_show("INVOKE_DEFAULT")
     opened = [window for window in bpy.context.window_manager.windows if window not in before]
@@ -90,14 +91,20 @@ def _new_image_editor(image: Any) -> tuple[Any, Any]:
 
 
 @contextmanager
-def _scene_of_shape(width: int, height: int) -> Iterator[bpy.types.Scene]:
-    scene = bpy.data.scenes.new("Picture")
+def _render_size(render: Any, width: int, height: int) -> Iterator[None]:
+    names = ("resolution_x", "resolution_y", "resolution_percentage")
+    kept = {name: getattr(render, name) for name in names}
     scale = min(_LARGEST_PX / max(width, height), max(1.0, _SMALLEST_PX / min(width, height)))
-    scene.render.resolution_x, scene.render.resolution_y = round(width * scale), round(height * scale)
+    size = (round(width * scale), round(height * scale), 100)
     try:
-        yield scene
+        with handed_over.undisturbed():
+            for name, value in zip(names, size, strict=True):
+                setattr(render, name, value)
+            yield
     finally:
-        bpy.data.scenes.remove(scene)
+        with handed_over.undisturbed():
+            for name, value in kept.items():
+                setattr(render, name, value)
 
 
 @contextmanager
@@ -136,7 +143,7 @@ def _draw_caption() -> None:
     corners = [(0, 0), (width, 0), (width, height), (0, height)]
     strip = batch_for_shader(shader, "TRIS", {"pos": corners}, indices=[(0, 1, 2), (0, 2, 3)])
     gpu.state.blend_set("ALPHA")
-    shader.uniform_float("color", (0.0, 0.0, 0.0, 0.7))
+    shader.uniform_float("color", (0.0, 0.0, 0.0, 0.85))
     strip.draw(shader)
     gpu.state.blend_set("NONE")
     blf.color(_FONT, 1.0, 1.0, 1.0, 1.0)

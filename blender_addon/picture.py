@@ -97,7 +97,7 @@ def _counted(labels: NDArray[Any]) -> str:
 
 
 def _labels(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return pixels[..., 0].astype(np.int64) + 256 * pixels[..., 1]
+    return pixels[..., 0].astype(np.int64) + 256 * pixels[..., 1].astype(np.int64)
 
 
 def _is_white(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME"}
-"""The types of objects that have something to hold out, or to catch shadows with; others only carry the flags."""
+"""The types of objects that can hold out or catch shadows; the others only carry the flags."""
 
 _UDIM, _UVTILE = "<UDIM>", "<UVTILE>"
 

@@ -12,7 +12,7 @@ from .control import controller
 from .events import Answered
 from .kept_requests import KeptRequest, read_kept
 from .sending import Reply, send
-from .session import lists, redraw, scene_properties
+from .session import lists, scene_properties
 
 __all__ = ["SendTest", "ShowAnswer", "ShowKept"]
 
@@ -104,9 +104,12 @@ def _show_test(reply: Reply, image_type: str) -> None:
     if reply.error:
         controller.tell(f"Test request: {reply.error}")
         return
-    text = f"Test request: {_show_picture(reply.picture, image_type)}, {reply.seconds:.2f} s"
-    controller.tell("", note=text)
-    redraw()
+    try:
+        text = _show_picture(reply.picture, image_type)
+    except (OSError, ValueError, RuntimeError) as error:
+        controller.tell(f"Test request: the picture that came cannot be shown: {error}")
+        return
+    controller.tell("", note=f"Test request: {text}, {reply.seconds:.2f} s")
 
 
 def _show(operator: bpy.types.Operator, picture: Path | None, image_type: str, summary: str) -> _Result:

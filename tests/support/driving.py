@@ -44,9 +44,11 @@ def press(name: str, **options):
 class Answer:
     """A request that is under way."""
 
-    def __init__(self, form_file: str, **changes: str):
+    def __init__(self, form_file: str, token: str = "", **changes: str):
         self.status, self.body = 0, b""
         body, headers = _multipart(Path(form_file), changes)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         url = f"{controller().state.url}/render"
         request = urllib.request.Request(url, body, headers)
         self._thread = threading.Thread(target=self._send, args=(request,))
