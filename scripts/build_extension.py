@@ -71,7 +71,7 @@ PLATFORMS = {
         Platform("macos-arm64", ("macosx_11_0_arm64",)),
         Platform(
             "macos-x64", ("macosx_11_0_x86_64",), ("3.11",)
-        ),  # Blender 5.0 and later have none for Intel
+        ),  # Blender 5 has none for Intel
     )
 }
 
