@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .scene_check import can_mend, find_trouble, mend, objects_of, where_linked
+from .scene_check import find_trouble, mend, mend_name, objects_of, where_linked
 from .session import lists
 
 __all__ = ["CheckScene", "MendFinding", "SelectFinding"]
@@ -27,7 +27,7 @@ class CheckScene(bpy.types.Operator):
         for trouble in find_trouble(context.scene):
             finding = findings.add()
             finding.text, finding.kind, finding.target = trouble.text, trouble.kind, trouble.target
-            finding.can_mend = can_mend(trouble.kind)
+            finding.mend = mend_name(trouble.kind)
             finding.can_select = bool(objects_of(context.scene, trouble.kind, trouble.target))
         lists().checked = True
         self.report({"INFO"}, f"{len(findings) or 'Nothing'} found that would disturb serving")

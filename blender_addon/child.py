@@ -23,35 +23,40 @@ from .gltf_render_server.settings import ServerSettings
 from .gltf_render_server.shutdown import ShutdownWatch
 from .journal import Journal, WatchedQueue
 from .kept_requests import Shelf
+from .last_pictures import LastPictures
+from .state import MOST_SHOWN
 
 __all__ = ["run"]
 
 _NICENESS = 5  # Blender's window comes first
 
 
-def run(answers: BinaryIO) -> None:
+def run(answers: BinaryIO, pictures: Path | None = None) -> None:
     """Serve until the parent says stop or is gone.
 
     Parameters
     ----------
     answers : binary file
         Where events go.
+    pictures : Path, optional
+        The folder for the last pictures.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     tell = _teller(answers)
     try:
-        _serve(ServerSettings.from_environment(), tell)
+        last = LastPictures(pictures, MOST_SHOWN) if pictures else None
+        _serve(ServerSettings.from_environment(), tell, last)
     except RenderServerError as error:
         tell(Failed(str(error)))
         os._exit(2)  # sys.exit would leave Blender's own exit status at 0
 
 
-def _serve(settings: ServerSettings, tell: Callable[[Event], None]) -> None:
+def _serve(settings: ServerSettings, tell: Callable[[Event], None], pictures: LastPictures | None) -> None:
     check_exposure(settings)
     renderer = make_renderer(settings)
-    journal = Journal(tell, Shelf(Path(), 0))
+    journal = Journal(tell, Shelf(Path(), 0), pictures)
     queue = WatchedQueue(renderer, settings.max_queue, journal)
     app = create_app(settings, queue)
     journal.watch(app)

@@ -1,7 +1,8 @@
 """The script of the background server's Blender: ``blender -b --factory-startup -P child_main.py``.
 
 With factory settings no extension and no wheel is there, so the environment variable
-GLTF_RENDER_SERVER_PATHS holds the places where the parent finds its modules.
+GLTF_RENDER_SERVER_PATHS holds the places where the parent finds its modules; GLTF_RENDER_SERVER_PICTURES
+may name a folder for the last pictures.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["PATHS", "main"]
+__all__ = ["PATHS", "PICTURES", "main"]
 
 PATHS = "GLTF_RENDER_SERVER_PATHS"
+PICTURES = "GLTF_RENDER_SERVER_PICTURES"
 
 _PACKAGE = "gltf_render_server_extension"
 
@@ -24,6 +26,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what Blender prints is no event
     sys.path.extend(path for path in json.loads(os.environ.pop(PATHS)) if path not in sys.path)
+    pictures = os.environ.pop(PICTURES, "")
     _load_extension(Path(__file__).resolve().parent)
     events, wheels = (importlib.import_module(f"{_PACKAGE}.{name}") for name in ("events", "wheels"))
     try:
@@ -32,7 +35,7 @@ def main() -> None:
         answers.write(events.to_line(events.Failed(wheels.advice(error))))
         answers.flush()
         os._exit(2)
-    child.run(answers)
+    child.run(answers, Path(pictures) if pictures else None)
 
 
 def _load_extension(folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from .picture import as_rgba, decoded, greys
 
 __all__ = ["difference", "side_by_side"]
 
@@ -27,8 +27,8 @@ def side_by_side(stored: bytes | None, now: bytes) -> NDArray[np.float32]:
     (height, width, 4) float32
         Display-referred, 0 to 1. Depths become grey, the nearest of both white, the farthest black.
     """
-    right = _decoded(now)
-    left = np.zeros_like(right) if stored is None else _decoded(stored)
+    right = decoded(now)
+    left = np.zeros_like(right) if stored is None else decoded(stored)
     left, right = _shown(left, right)
     gap = np.ones((len(right), _GAP_PX, 4), np.float32)
     return np.concatenate([left, gap, right], axis=1)
@@ -40,7 +40,7 @@ def difference(stored: bytes | None, now: bytes) -> str:
         return "There is no stored picture to compare with"
     if stored == now:
         return "The same, byte for byte"
-    first, second = _decoded(stored), _decoded(now)
+    first, second = decoded(stored), decoded(now)
     if first.shape != second.shape:
         return f"The stored picture is {_size(first)}, the new one {_size(second)}"
     differs = first != second
@@ -48,27 +48,11 @@ def difference(stored: bytes | None, now: bytes) -> str:
     return f"{count} of {first.shape[0] * first.shape[1]} pixels differ"
 
 
-def _decoded(data: bytes) -> NDArray[Any]:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image)
-
-
 def _shown(*pictures: NDArray[Any]) -> list[NDArray[np.float32]]:
     """Turn pictures of one kind into RGBA."""
     if pictures[-1].ndim > 2:
-        return [_rgba(picture.astype(np.float32) / np.float32(255)) for picture in pictures]
-    metres = [np.where(np.isfinite(picture), picture, 0).astype(np.float32) for picture in pictures]
-    known = np.concatenate([picture[picture > 0] for picture in metres])
-    near, far = (known.min(), known.max()) if known.size else (0.0, 1.0)
-    scale = max(far - near, np.float32(1e-6))
-    greys = [np.where(picture > 0, 1 - 0.9 * (picture - near) / scale, 0) for picture in metres]
-    return [_rgba(np.repeat(grey[..., None], 3, axis=2).astype(np.float32)) for grey in greys]
-
-
-def _rgba(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    if rgb.shape[2] == 4:
-        return rgb
-    return np.concatenate([rgb, np.ones((*rgb.shape[:2], 1), np.float32)], axis=2)
+        return [as_rgba(picture.astype(np.float32) / np.float32(255)) for picture in pictures]
+    return [as_rgba(grey) for grey in greys(*pictures)]
 
 
 def _size(picture: NDArray[Any]) -> str:

@@ -10,10 +10,13 @@ from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import bpy
+
 from .events import Answered, Ended, Event
+from .gltf_render_server.addresses import is_loopback
 from .kept_requests import Shelf
 from .launch import StartError, blend_file, check_address, launch, save_scene
-from .options import PORT, server_options
+from .options import HOST, PORT, TOKEN, server_options
 from .preferences import preferences
 from .session import lists, redraw, redraw_panels, scene_properties
 from .state import Phase, ServerState
@@ -106,21 +109,36 @@ class Controller:
         redraw()
 
     def update(self) -> None:
-        """Hand the scene over as it is now; starts the server anew where its options have changed.
+        """Hand the scene over as it is now; start the server anew where its options have changed.
 
         Raises
         ------
         StartError
         """
-        if not (self.state.is_on and self.state.scene_time):
-            raise StartError("There is no background server to be updated")
-        if server_options(scene_properties(), preferences(), blend_file()) != self._options:
+        if not self.state.is_on:
+            raise StartError("There is no server to be updated")
+        if self.has_other_options:
             self.stop()
             self._starts_again = True
-        else:
+        elif self.state.scene_time:
             save_scene()
             self.state.scene_time = _now()
         redraw()
+
+    @property
+    def token(self) -> str:
+        """What the server that runs asks for, whatever the preferences say now; empty if nothing."""
+        return self._options.get(TOKEN, "")
+
+    @property
+    def has_other_options(self) -> bool:
+        """Whether the server runs with other options than those chosen, of those that it cannot change."""
+        if not self.state.is_on:
+            return False
+        is_background = bool(self.state.scene_time)
+        now = server_options(scene_properties(), preferences(), blend_file() if is_background else None)
+        names = now.keys() | self._options.keys() if is_background else {HOST, PORT, TOKEN}
+        return any(now.get(name) != self._options.get(name) for name in names)
 
     def tell(self, failure: str, note: str = "") -> None:
         """Show a failure, or a note, in the panel and in the status bar."""
@@ -146,6 +164,7 @@ class Controller:
             entry = session.kept.add()
             entry.folder, entry.label = str(request.folder), request.label
             entry.failed = bool(request.message)
+            entry.message = request.message
         session.kept_index = folders.index(selected) if selected in folders else first
 
     def tick(self) -> float | None:
@@ -166,6 +185,7 @@ class Controller:
         if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
             self._end(0.0)
             self._stopped()
+        self._respect_online_access()
         self._show(is_news=bool(events))
         return None if self._server is None else self._server.tick_s
 
@@ -228,6 +248,17 @@ class Controller:
         self._server.keep_on(preferences().shelf)
         self.state.starting(scene_time)
         self.state.message = f"{message} and was started again"
+
+    def _respect_online_access(self) -> None:
+        """End a server that others reach as soon as Blender may not be online any more."""
+        if self._server is None or bpy.app.online_access or is_loopback(self._options[HOST]):
+            return
+        self._end(0.0)
+        self.state.failed(
+            f"The server was stopped: Online Access is off, and host {self._options[HOST]} reaches beyond "
+            "this computer"
+        )
+        redraw()
 
     def _same_address(self) -> dict[str, str]:
         """Return the option that gives clients the address again that they know."""

@@ -56,9 +56,9 @@ class ImportKept(_OfKept, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> _Result:
         """Import the request."""
-        from .kept_scene import import_into_scene
+        from .arrival import import_and_show
 
-        return _tried(self, lambda: import_into_scene(self.kept), "Imported")
+        return _tried(self, lambda: import_and_show(self.kept), "Imported")
 
 
 class RenderAgain(_OfKept, bpy.types.Operator):
@@ -187,8 +187,9 @@ class _Repetition:
         if self._error:
             controller.tell(f"Render Again: {self._error}")
             return
-        show_image(_COMPARISON, side_by_side(self._stored, self._answer))
-        controller.tell("", note=f"Render Again: {difference(self._stored, self._answer)}")
+        verdict = difference(self._stored, self._answer)
+        show_image(_COMPARISON, side_by_side(self._stored, self._answer), f"Stored | Now: {verdict}")
+        controller.tell("", note=f"Render Again: {verdict}")
 
 
 _waiting: set[_Repetition] = set()

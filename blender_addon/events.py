@@ -6,7 +6,18 @@ import json
 import queue
 from dataclasses import asdict, dataclass
 
-__all__ = ["Answered", "Asked", "Ended", "Event", "Failed", "Ready", "from_line", "take_all", "to_line"]
+__all__ = [
+    "Answered",
+    "Asked",
+    "Ended",
+    "Event",
+    "Failed",
+    "Held",
+    "Ready",
+    "from_line",
+    "take_all",
+    "to_line",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,8 @@ class Answered:
         Why it failed; empty if it did not.
     kept : str
         The folder in which it is kept; empty if it is not.
+    picture : str
+        The file that holds the answer for a while; empty if there is none.
     """
 
     number: int
@@ -69,6 +82,14 @@ class Answered:
     seconds: float
     message: str
     kept: str
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What waits is not rendered, as the user's own work comes first; or is again."""
+
+    is_held: bool
 
 
 @dataclass(frozen=True)
@@ -87,9 +108,9 @@ class Ended:
     log: str
 
 
-Event = Ready | Failed | Asked | Answered | Ended
+Event = Ready | Failed | Asked | Answered | Held | Ended
 
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Ready, Failed, Asked, Answered, Ended)}
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Ready, Failed, Asked, Answered, Held, Ended)}
 
 
 _SEPARATOR = b"\x1e"

@@ -17,6 +17,7 @@ from .gltf_render_server.jobs import RenderQueue
 from .gltf_render_server.protocol import ImageType, RenderRequest
 from .gltf_render_server.renderer import RenderedImage, Renderer
 from .kept_requests import NOT_KEPT, Shelf
+from .last_pictures import LastPictures
 
 __all__ = ["Journal", "WatchedQueue"]
 
@@ -35,10 +36,15 @@ class Journal:
         Gets each event, on any thread.
     shelf : Shelf
         May be replaced at any time.
+    pictures : LastPictures, optional
+        Gets what is answered.
     """
 
-    def __init__(self, tell: Callable[[Event], None], shelf: Shelf) -> None:
+    def __init__(
+        self, tell: Callable[[Event], None], shelf: Shelf, pictures: LastPictures | None = None
+    ) -> None:
         self._tell = tell
+        self._pictures = pictures
         self._numbers = itertools.count(1)
         self.shelf = shelf
 
@@ -76,7 +82,20 @@ class Journal:
         image_type = fields.get("image_type", "")
         kept = self._keep(response, fields, about) if image_type in set(ImageType) else ""
         width, height = (_whole(fields.get(name, "")) for name in ("width", "height"))
-        self._tell(Answered(image_type=image_type, width=width, height=height, kept=kept, **about))
+        picture = self._put(response, number)
+        self._tell(
+            Answered(image_type=image_type, width=width, height=height, kept=kept, picture=picture, **about)
+        )
+
+    def _put(self, response: flask.Response, number: int) -> str:
+        """Have the picture shown later; it goes out even if that cannot be."""
+        if self._pictures is None or response.status_code != HTTPStatus.OK:
+            return ""
+        try:
+            return self._pictures.put(number, response.get_data(), response.mimetype or "")
+        except OSError as error:
+            _logger.error("a picture could not be written for the panel: %s", error)
+            return ""
 
     def _keep(self, response: flask.Response, fields: dict[str, str], about: dict[str, object]) -> str:
         """Keep the request; its answer goes out even if the disk is full."""

@@ -14,12 +14,13 @@ import bpy
 
 from . import child_main
 from .background import BackgroundServer
+from .changes import handed_over
 from .gltf_render_server.addresses import is_loopback, listen
 from .options import child_environment
 from .preferences import ServerPreferences
 from .session import main_window
 
-__all__ = ["StartError", "blend_file", "check_address", "launch", "save_scene"]
+__all__ = ["StartError", "blend_file", "check_address", "launch", "pictures_folder", "save_scene"]
 
 
 class StartError(Exception):
@@ -33,21 +34,23 @@ def check_address(own: ServerPreferences) -> None:
     ------
     StartError
     """
-    if not is_loopback(own.host):
+    host = own.listens_on
+    if not is_loopback(host):
         if not bpy.app.online_access:
             raise StartError(
-                f"Host {own.host} reaches beyond this computer, which Blender must permit: Preferences > "
+                f"Host {host} reaches beyond this computer, which Blender must permit: Preferences > "
                 "System > Network > Allow Online Access"
             )
         if not own.token.strip():
             raise StartError(
-                f"Host {own.host} lets other computers in: set a token in the add-on's preferences"
+                f"Host {host} lets other computers in: set a token in the add-on's preferences "
+                "(Generate Token makes one)"
             )
     try:
-        listen(own.host, own.port).close()
+        listen(host, own.port).close()
     except OSError as error:
         raise StartError(
-            f"Port {own.port} of {own.host} cannot be used ({_reason(error)}): another program may have it; "
+            f"Port {own.port} of {host} cannot be used ({_reason(error)}): another program may have it; "
             "choose another in the add-on's preferences"
         ) from error
 
@@ -70,6 +73,7 @@ def launch(options: Mapping[str, str]) -> BackgroundServer:
     file = blend_file()
     environment = child_environment(options)
     environment[child_main.PATHS] = json.dumps(sys.path)
+    environment[child_main.PICTURES] = os.fspath(pictures_folder())
     # a Blender with factory settings knows no extension, and removes the wheels of all that it finds
     environment["BLENDER_USER_RESOURCES"] = os.fspath(file.with_name("resources"))
     try:
@@ -81,6 +85,11 @@ def launch(options: Mapping[str, str]) -> BackgroundServer:
 def blend_file() -> Path:
     """Return the file by which a scene is handed over."""
     return Path(bpy.app.tempdir) / "gltf_render_server" / "scene.blend"
+
+
+def pictures_folder() -> Path:
+    """Return the folder of the last pictures; it goes with the one of the scene."""
+    return blend_file().with_name("pictures")
 
 
 def save_scene() -> None:
@@ -98,6 +107,7 @@ def save_scene() -> None:
         with bpy.context.temp_override(window=main_window()), _without_thumbnail():
             bpy.ops.wm.save_as_mainfile(filepath=os.fspath(new), copy=True, check_existing=False)
         new.replace(file)
+        handed_over.note()
     except (OSError, RuntimeError) as error:
         raise StartError(f"The scene could not be handed to the server: {error}") from error
 

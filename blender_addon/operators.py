@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import bpy
 
+from .address import drake_snippet
 from .control import controller
 from .launch import StartError
+from .preferences import preferences
 
-__all__ = ["CopyAddress", "OpenAddress", "StartServer", "StopServer", "UpdateScene"]
+__all__ = [
+    "CopyAddress",
+    "CopySnippet",
+    "GenerateToken",
+    "OpenAddress",
+    "StartServer",
+    "StopServer",
+    "UpdateScene",
+]
 
 _Result = set[Any]
+
+_TOKEN_BYTES = 24
 
 
 class StartServer(bpy.types.Operator):
@@ -53,7 +66,7 @@ class StopServer(bpy.types.Operator):
 
 
 class UpdateScene(bpy.types.Operator):
-    """Hand the scene and the choices above to the background server as they are now"""  # noqa: D400
+    """Hand the scene, the choices above and the preferences to the server as they are now"""  # noqa: D400
 
     bl_idname = "gltf_render_server.update"
     bl_label = "Update"
@@ -95,4 +108,38 @@ class OpenAddress(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> _Result:
         """Open the address."""
         bpy.ops.wm.url_open(url=controller.state.url)
+        return {"FINISHED"}
+
+
+class CopySnippet(bpy.types.Operator):
+    """Copy the Python code with which Drake uses this server, with the token if there is one"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.copy_snippet"
+    bl_label = "Copy Drake Snippet"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether there is an address."""
+        return bool(controller.state.url)
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Put the code on the clipboard."""
+        token = controller.token
+        context.window_manager.clipboard = drake_snippet(controller.state.url, token)
+        self.report({"INFO"}, "Copied the code for Drake" + (", with the token" if token else ""))
+        return {"FINISHED"}
+
+
+class GenerateToken(bpy.types.Operator):
+    """Choose a token that nobody can guess, and copy it"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.generate_token"
+    bl_label = "Generate Token"
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Set the token and put it on the clipboard."""
+        preferences().token = context.window_manager.clipboard = secrets.token_urlsafe(_TOKEN_BYTES)
+        context.preferences.is_dirty = True
+        later = "; the server that runs takes it up with Update" if controller.state.is_on else ""
+        self.report({"INFO"}, f"Copied a new token{later}")
         return {"FINISHED"}

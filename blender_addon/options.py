@@ -9,13 +9,13 @@ from pathlib import Path
 from .preferences import ServerPreferences
 from .properties import ServerProperties
 
-__all__ = ["PORT", "child_environment", "server_options"]
+__all__ = ["HOST", "PORT", "TOKEN", "child_environment", "server_options"]
 
 _PREFIX = "GLTF_RENDER_SERVER_"
 _AS_SCENE = "SCENE"
 
-PORT = f"{_PREFIX}PORT"
-"""The variable that names the port."""
+HOST, PORT, TOKEN = f"{_PREFIX}HOST", f"{_PREFIX}PORT", f"{_PREFIX}TOKEN"
+"""The variables that say where clients reach the server, and how."""
 
 
 def server_options(
@@ -32,7 +32,7 @@ def server_options(
         None: the open scene is rendered, on the device that the preferences of Cycles name.
     """
     options = {
-        "HOST": preferences.host.strip(),
+        "HOST": preferences.listens_on,
         "TOKEN": preferences.token.strip(),
         "UP_AXIS": properties.up_axis.lower(),
         "ENGINE": _chosen(properties.engine),

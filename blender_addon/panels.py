@@ -7,13 +7,14 @@ from typing import Any
 
 import bpy
 
+from .changes import handed_over
 from .control import controller
 from .events import Answered
 from .preferences import preferences
 from .session import lists
 from .state import Phase, ServerState
 
-__all__ = ["PANELS", "KeptList", "draw_status"]
+__all__ = ["PANELS", "KeptList", "ServerMenu", "draw_menu_entry", "draw_pending_options", "draw_status"]
 
 _ICONS = {
     Phase.STOPPED: "PAUSE",
@@ -24,6 +25,7 @@ _ICONS = {
 }
 _LINE_CHARACTERS = 34  # of a sidebar of usual width
 _MOST_LINES = 8
+_REASON_LINES = 4
 
 
 class KeptList(bpy.types.UIList):
@@ -59,6 +61,41 @@ def draw_status(header: Any, context: bpy.types.Context) -> None:
     header.layout.label(text=f"glTF Render Server: {text[:160]}", icon=_status_icon(state))
 
 
+def draw_menu_entry(menu: Any, context: Any) -> None:
+    """Add the server to the menu Render."""
+    menu.layout.separator()
+    menu.layout.menu(ServerMenu.bl_idname, icon=_status_icon(controller.state))
+
+
+def draw_pending_options(layout: Any) -> None:
+    """Say that the server runs with other options than those chosen, where it does."""
+    if not controller.has_other_options:
+        return
+    box = layout.box()
+    _draw_text(box, "The server still runs with the choices of before: Update starts it anew", icon="ERROR")
+    box.operator("gltf_render_server.update", icon="FILE_REFRESH")
+
+
+class ServerMenu(bpy.types.Menu):
+    """What the panel offers, for who has closed it."""
+
+    bl_idname = "GLTF_RENDER_SERVER_MT_server"
+    bl_label = "glTF Render Server"
+
+    def draw(self, context: Any) -> None:
+        """Draw the entries."""
+        layout: Any = self.layout
+        state = controller.state
+        layout.label(text=_status_text(state), icon=_status_icon(state))
+        layout.separator()
+        switch = "stop" if state.is_on else "start"
+        layout.operator(f"gltf_render_server.{switch}", icon="SNAP_FACE" if state.is_on else "PLAY")
+        layout.operator("gltf_render_server.update", icon="FILE_REFRESH")
+        layout.operator("gltf_render_server.send_test", icon="RENDER_STILL")
+        layout.operator("gltf_render_server.copy_snippet", icon="SCRIPT")
+        layout.operator("gltf_render_server.check", icon="VIEWZOOM")
+
+
 class _Server:
     """The main panel."""
 
@@ -73,6 +110,9 @@ class _Server:
             _draw_text(layout.box(), state.message, icon="ERROR")
         if state.url:
             _draw_address(layout, state)
+        draw_pending_options(layout)
+        if state.url:
+            _draw_test(layout, state)
 
 
 class _Options:
@@ -83,17 +123,17 @@ class _Options:
         layout, own = self.layout, context.scene.gltf_render_server
         layout.use_property_split = True
         layout.use_property_decorate = False
-        column = layout.column()
-        column.enabled = not controller.state.is_on
-        column.prop(own, "mode")
+        if controller.state.is_on:
+            _draw_fact(layout, "Serve From", controller.state.place)
+        else:
+            layout.prop(own, "mode")
         for name in ("engine", "quality", "environment", "up_axis"):
             layout.prop(own, name)
         column = layout.column()
-        column.enabled = own.mode == "BACKGROUND"
+        column.enabled = _is_background(own)
         column.prop(own, "device")
         if controller.state.is_on and controller.state.scene_time:
-            layout.operator("gltf_render_server.update", icon="FILE_REFRESH")
-            layout.label(text=f"The server has the scene of {controller.state.scene_time}")
+            _draw_update(layout)
 
 
 class _Requests:
@@ -120,11 +160,12 @@ class _Kept:
         layout, session = self.layout, lists()
         layout.prop(preferences(), "keep_requests")
         layout.template_list(KeptList.bl_idname, "", session, "kept", session, "kept_index", rows=3)
+        if 0 <= session.kept_index < len(session.kept) and session.kept[session.kept_index].message:
+            _draw_text(layout.box(), session.kept[session.kept_index].message, icon="ERROR")
         column = layout.column(align=True)
+        column.operator("gltf_render_server.show_kept", icon="IMAGE_DATA")
         column.operator("gltf_render_server.import_kept", icon="IMPORT")
         column.operator("gltf_render_server.render_again", icon="RENDER_STILL")
-        if controller.state.note:
-            _draw_text(column.box(), controller.state.note, icon="INFO")
         row = column.row(align=True)
         row.operator("gltf_render_server.export_blend", icon="FILE_BLEND")
         row.operator("gltf_render_server.export_folder", icon="FILE_FOLDER")
@@ -183,21 +224,49 @@ def _draw_address(layout: Any, state: ServerState) -> None:
     row = layout.row(align=True)
     row.operator("gltf_render_server.copy_address", text=state.url.removeprefix("http://"), icon="COPYDOWN")
     row.operator("gltf_render_server.open_address", text="", icon="URL")
+    layout.operator("gltf_render_server.copy_snippet", icon="SCRIPT")
     layout.label(text=f"Up for {_clock(state.uptime_s)}")
     if state.ready is not None:
         layout.label(text=f"Blender {state.ready.blender}, {state.ready.engine} on {state.ready.device}")
+
+
+def _draw_test(layout: Any, state: ServerState) -> None:
+    column = layout.column(align=True)
+    column.row(align=True).prop(lists(), "test_type", expand=True)
+    column.operator("gltf_render_server.send_test", icon="RENDER_STILL")
+    if state.note:
+        _draw_text(column.box(), state.note, icon="INFO")
+
+
+def _draw_update(layout: Any) -> None:
+    row = layout.row()
+    is_outdated = handed_over.is_outdated
+    row.alert = is_outdated
+    row.operator("gltf_render_server.update", icon="ERROR" if is_outdated else "FILE_REFRESH")
+    since = ", which has changed since" if is_outdated else ""
+    _draw_text(layout, f"The server has the scene of {controller.state.scene_time}{since}", icon="BLANK1")
+
+
+def _is_background(own: Any) -> bool:
+    """Whether a Blender in the background renders, or would."""
+    return bool(controller.state.scene_time) if controller.state.is_on else own.mode == "BACKGROUND"
 
 
 def _draw_answered(layout: Any, answered: Iterable[Answered]) -> None:
     answered = list(answered)
     if not answered:
         layout.label(text="No request has been answered yet")
-    for line in answered:
+    for index, line in enumerate(answered):
         column = layout.column(align=True)
+        row = column.row()
         size = f" {line.width} x {line.height}" if line.width else ""
         icon = "ERROR" if line.message else "CHECKMARK"
-        column.label(text=f"{line.image_type or 'request'}{size}, {line.seconds:.2f} s", icon=icon)
+        row.label(text=f"{line.image_type or 'request'}{size}, {line.seconds:.2f} s", icon=icon)
+        if line.picture:
+            row.operator("gltf_render_server.show_answer", text="", icon="IMAGE_DATA").index = index
         column.label(text=f"{line.status} to {line.client}", icon="BLANK1")
+        if line.message:
+            _draw_text(column, line.message, icon="BLANK1", most=_REASON_LINES)
 
 
 def _draw_finding(box: Any, index: int, finding: Any) -> None:
@@ -205,33 +274,44 @@ def _draw_finding(box: Any, index: int, finding: Any) -> None:
     row = box.row(align=True)
     if finding.can_select:
         row.operator("gltf_render_server.select_finding", icon="RESTRICT_SELECT_OFF").index = index
-    if finding.can_mend:
-        row.operator("gltf_render_server.mend_finding", icon="MODIFIER").index = index
+    if finding.mend:
+        row.operator("gltf_render_server.mend_finding", text=finding.mend, icon="MODIFIER").index = index
 
 
-def _draw_text(layout: Any, text: str, icon: str) -> None:
+def _draw_text(layout: Any, text: str, icon: str, most: int = _MOST_LINES) -> None:
     """Draw a text in as many lines as it takes; Blender would cut it."""
     column = layout.column(align=True)
-    for number, line in enumerate(_lines(text)):
+    for number, line in enumerate(_lines(text, most)):
         column.label(text=line, icon="BLANK1" if number else icon)
 
 
-def _lines(text: str) -> list[str]:
+def _draw_fact(layout: Any, name: str, value: str) -> None:
+    """Draw what cannot be chosen now, where the choice would be."""
+    split = layout.split(factor=0.4)
+    names = split.row()
+    names.alignment = "RIGHT"
+    names.label(text=name)
+    split.label(text=value)
+
+
+def _lines(text: str, most: int) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, _LINE_CHARACTERS)[:_MOST_LINES] or [""]
+    return textwrap.wrap(text, _LINE_CHARACTERS, max_lines=most, placeholder=" ...") or [""]
 
 
 def _status_text(state: ServerState) -> str:
     if not state.is_busy:
         return str(state.phase)
+    if state.is_held:
+        return f"{len(state.waiting)} waiting until your own work is done"
     waiting = len(state.waiting) - 1
     return f"Rendering, {waiting} waiting" if waiting else "Rendering"
 
 
 def _status_icon(state: ServerState) -> str:
     if state.is_busy:
-        return "RENDER_STILL"
+        return "TIME" if state.is_held else "RENDER_STILL"
     return "ERROR" if state.message else _ICONS[state.phase]
 
 

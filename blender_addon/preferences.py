@@ -10,6 +10,8 @@ from .kept_requests import Shelf
 
 __all__ = ["ServerPreferences", "preferences"]
 
+_DEFAULT_HOST = "127.0.0.1"
+
 
 def _keep_changed(_self: object, context: bpy.types.Context) -> None:
     from .control import controller
@@ -26,7 +28,7 @@ class ServerPreferences(bpy.types.AddonPreferences):
         name="Host",
         description="Address to listen on. 127.0.0.1 lets in programs on this computer only; 0.0.0.0 lets in "
         "every computer that can reach this one, and needs a token and Blender's permission to go online",
-        default="127.0.0.1",
+        default=_DEFAULT_HOST,
     )
     port: bpy.props.IntProperty(
         name="Port",
@@ -66,6 +68,11 @@ class ServerPreferences(bpy.types.AddonPreferences):
     )
 
     @property
+    def listens_on(self) -> str:
+        """The host without what a slip of the hand has added."""
+        return self.host.strip() or _DEFAULT_HOST
+
+    @property
     def shelf(self) -> Shelf:
         """Where requests are kept, and how many."""
         return Shelf(self._keep_path, self.keep_count if self.keep_requests else 0)
@@ -78,11 +85,16 @@ class ServerPreferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Lay out the preferences."""
+        from .panels import draw_pending_options
+
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "host")
         layout.prop(self, "port")
-        layout.prop(self, "token")
+        row = layout.row(align=True)
+        row.prop(self, "token")
+        row.operator("gltf_render_server.generate_token", text="", icon="FILE_REFRESH")
+        draw_pending_options(layout)
         layout.prop(self, "start_with_blender")
         layout.separator()
         layout.prop(self, "keep_requests")

@@ -89,6 +89,7 @@ class KeptEntry(bpy.types.PropertyGroup):
     folder: bpy.props.StringProperty()
     label: bpy.props.StringProperty()
     failed: bpy.props.BoolProperty()
+    message: bpy.props.StringProperty()
 
 
 class Finding(bpy.types.PropertyGroup):
@@ -98,7 +99,7 @@ class Finding(bpy.types.PropertyGroup):
     kind: bpy.props.StringProperty()
     target: bpy.props.StringProperty()
     can_select: bpy.props.BoolProperty()
-    can_mend: bpy.props.BoolProperty()
+    mend: bpy.props.StringProperty()
 
 
 class SessionLists(bpy.types.PropertyGroup):
@@ -118,6 +119,15 @@ class SessionLists(bpy.types.PropertyGroup):
     )
     findings: bpy.props.CollectionProperty(type=Finding)
     checked: bpy.props.BoolProperty()
+    test_type: bpy.props.EnumProperty(
+        name="Image",
+        description="What the test request asks for",
+        items=[
+            ("COLOR", "Colour", "A picture, as a camera sees it"),
+            ("DEPTH", "Depth", "Metres along the camera's axis; shown as greys"),
+            ("LABEL", "Label", "Which object each pixel shows; shown in colours"),
+        ],
+    )
 
     @property
     def has_kept_selection(self) -> bool:

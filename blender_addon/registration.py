@@ -6,7 +6,19 @@ from typing import Any
 
 import bpy
 
-from . import checking, debugging, handlers, operators, panels, preferences, properties
+from . import (
+    changes,
+    checking,
+    debugging,
+    handlers,
+    image_view,
+    operators,
+    panels,
+    preferences,
+    properties,
+    sending,
+    trying,
+)
 from .control import controller
 
 __all__ = ["register", "unregister"]
@@ -22,6 +34,11 @@ _CLASSES = [
     operators.UpdateScene,
     operators.CopyAddress,
     operators.OpenAddress,
+    operators.CopySnippet,
+    operators.GenerateToken,
+    trying.SendTest,
+    trying.ShowAnswer,
+    trying.ShowKept,
     debugging.ImportKept,
     debugging.RenderAgain,
     debugging.ExportBlend,
@@ -31,6 +48,7 @@ _CLASSES = [
     checking.SelectFinding,
     checking.MendFinding,
     panels.KeptList,
+    panels.ServerMenu,
     *panels.PANELS,
 ]
 
@@ -42,6 +60,9 @@ def register() -> None:
     bpy.types.Scene.gltf_render_server = bpy.props.PointerProperty(type=properties.ServerProperties)
     bpy.types.WindowManager.gltf_render_server = bpy.props.PointerProperty(type=properties.SessionLists)
     _status_bar().append(panels.draw_status)
+    _render_menu().append(panels.draw_menu_entry)
+    changes.switch(on=True)
+    image_view.switch(on=True)
     handlers.switch(on=True)
     handlers.start_with_blender.start(0.5)
 
@@ -49,9 +70,13 @@ def register() -> None:
 def unregister() -> None:
     """Switch the add-on off, and leave nothing of it behind."""
     debugging.stop_waiting()
+    sending.stop_waiting()
     controller.shutdown()
     handlers.start_with_blender.stop()
     handlers.switch(on=False)
+    changes.switch(on=False)
+    image_view.switch(on=False)
+    _render_menu().remove(panels.draw_menu_entry)
     _status_bar().remove(panels.draw_status)
     del bpy.types.WindowManager.gltf_render_server
     del bpy.types.Scene.gltf_render_server
@@ -61,3 +86,7 @@ def unregister() -> None:
 
 def _status_bar() -> Any:
     return bpy.types.STATUSBAR_HT_header
+
+
+def _render_menu() -> Any:
+    return bpy.types.TOPBAR_MT_render

@@ -1,6 +1,7 @@
 """What in a scene would disturb serving it, and how that is mended. No buttons here: see ``checking``.
 
-What volumes and holdouts do to labels and depth was measured with Cycles in Blender 5.2.
+What each of these does to colour, depth and labels was measured with Cycles in Blender 5.2. ``rendered``
+finds what takes part.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import bpy
 
-__all__ = ["Trouble", "can_mend", "find_trouble", "mend", "objects_of", "where_linked"]
+from . import rendered
+
+__all__ = ["Trouble", "can_mend", "find_trouble", "mend", "mend_name", "objects_of", "where_linked"]
+
+_DEFAULT_CUBE = {(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)}
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,14 @@ class Trouble:
     text: str
 
 
+@dataclass(frozen=True)
+class _Mend:
+    """What a button does: its name says it."""
+
+    name: str
+    run: Callable[[bpy.types.Scene, str], None]
+
+
 def find_trouble(scene: bpy.types.Scene) -> list[Trouble]:
     """Look for all that is known to disturb."""
     return [trouble for check in _CHECKS for trouble in check(scene)]
@@ -45,9 +57,14 @@ def can_mend(kind: str) -> bool:
     return kind in _MENDS
 
 
+def mend_name(kind: str) -> str:
+    """Say what `mend` does, in a word or two; empty if it can do nothing."""
+    return _MENDS[kind].name if kind in _MENDS else ""
+
+
 def mend(scene: bpy.types.Scene, kind: str, target: str) -> None:
     """Mend a trouble of this kind."""
-    _MENDS[kind](scene, target)
+    _MENDS[kind].run(scene, target)
 
 
 def where_linked(scene: bpy.types.Scene, kind: str, target: str) -> str:
@@ -58,12 +75,7 @@ def where_linked(scene: bpy.types.Scene, kind: str, target: str) -> str:
     KeyError
         What it is about is gone.
     """
-    owners: list[Any] = [bpy.data.texts[target]] if kind == "script" else [scene]
-    if target in scene.objects:
-        item = scene.objects[target]
-        shaders = [material for material in _materials(item) if _uses_node(material, "HOLDOUT")]
-        owners = [item, *(shaders if kind == "holdout" else ())]
-    libraries = [owner.library for owner in owners if owner.library is not None]
+    libraries = [owner.library for owner in _owners(scene, kind, target) if owner.library is not None]
     return libraries[0].filepath if libraries else ""
 
 
@@ -71,14 +83,83 @@ def objects_of(scene: bpy.types.Scene, kind: str, target: str) -> list[bpy.types
     """Return the objects that a trouble is about."""
     if kind == "texture":
         image = bpy.data.images.get(target)
-        return [item for item in scene.objects if image in _images_of(item)]
-    item = scene.objects.get(target)
+        return [item for item in scene.objects if image in rendered.images_of(item)]
+    item = scene.objects.get(target) if kind in _ABOUT_OBJECTS else None
     return [item] if item is not None else []
 
 
+def _engine(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    if rendered.engine_of(scene) == "BLENDER_WORKBENCH":
+        yield Trouble(
+            "engine",
+            "",
+            "The engine is Workbench, which knows no lights and no materials: colour is a drawing",
+        )
+
+
+def _view_layers(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    if not any(layer.use for layer in scene.view_layers):
+        yield Trouble(
+            "view_layer",
+            "",
+            "No view layer is used for rendering: colour is black",
+        )
+
+
+def _material_overrides(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    for layer in rendered.used_layers(scene):
+        if layer.material_override is not None:
+            yield Trouble(
+                "override",
+                layer.name,
+                f"The view layer {layer.name} overrides all materials by {layer.material_override.name}, the "
+                "client's, too",
+            )
+
+
+def _sequencer(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    if scene.render.use_sequencer and rendered.has_visible_strips(scene):
+        yield Trouble(
+            "sequencer",
+            "",
+            "The sequencer has strips: what they show is served in the place of the scene",
+        )
+
+
+def _stamp(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    if scene.render.use_stamp:
+        yield Trouble("stamp", "", "Burn Into Image writes text over every colour image that is served")
+
+
+def _freestyle(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    layers = rendered.used_layers(scene)
+    if scene.render.use_freestyle and any(layer.use_freestyle for layer in layers):
+        yield Trouble("freestyle", "", "Freestyle draws lines over colour, and takes long with each request")
+
+
+def _motion_blur(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    if scene.render.use_motion_blur:
+        yield Trouble(
+            "motion_blur",
+            "",
+            "Motion blur smears what moves in colour, and not in depth and labels: they disagree",
+        )
+
+
+def _default_cube(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    for item in rendered.objects(scene):
+        if _is_default_cube(item):
+            yield Trouble(
+                "default_cube",
+                item.name,
+                f"{item.name} is the cube with which a new file begins, two metres around the origin: what "
+                "clients put there is inside it",
+            )
+
+
 def _volumes(scene: bpy.types.Scene) -> Iterator[Trouble]:
-    for item in _rendered(scene):
-        if item.type == "VOLUME" or any(_has_volume(material) for material in _materials(item)):
+    for item in rendered.objects(scene):
+        if item.type == "VOLUME" or any(map(rendered.has_volume, rendered.materials(item))):
             yield Trouble(
                 "volume",
                 item.name,
@@ -87,9 +168,20 @@ def _volumes(scene: bpy.types.Scene) -> Iterator[Trouble]:
             )
 
 
+def _grease_pencil(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    for item in rendered.objects(scene):
+        if item.type in {"GREASEPENCIL", "GPENCIL"}:
+            yield Trouble(
+                "grease_pencil",
+                item.name,
+                f"{item.name} is Grease Pencil, drawn over the picture: labels do not know it, and depth is "
+                "off by centimetres there",
+            )
+
+
 def _holdouts(scene: bpy.types.Scene) -> Iterator[Trouble]:
-    for item in _rendered(scene):
-        if item.is_holdout or any(_uses_node(material, "HOLDOUT") for material in _materials(item)):
+    for item in rendered.objects(scene):
+        if rendered.is_held_out(scene, item):
             yield Trouble(
                 "holdout",
                 item.name,
@@ -98,15 +190,34 @@ def _holdouts(scene: bpy.types.Scene) -> Iterator[Trouble]:
             )
 
 
+def _shadow_catchers(scene: bpy.types.Scene) -> Iterator[Trouble]:
+    for item in rendered.objects(scene):
+        if item.is_shadow_catcher and item.type in rendered.SURFACES:
+            yield Trouble(
+                "shadow_catcher",
+                item.name,
+                f"{item.name} is a shadow catcher: colour shows what is behind it, depth and labels show it",
+            )
+
+
 def _missing_textures(scene: bpy.types.Scene) -> Iterator[Trouble]:
-    used = {image for item in _rendered(scene) for image in _images_of(item)}
-    used |= set(_node_images(scene.world.node_tree)) if scene.world else set()
-    for image in sorted(used, key=lambda image: image.name):
-        if _is_missing(image):
+    for image in rendered.images(scene):
+        if files := rendered.missing_files(image):
             yield Trouble(
                 "texture",
                 image.name,
-                f"The file of the image {image.name} is missing ({image.filepath}): it renders pink",
+                f"The file of the image {image.name} is missing ({files[0]}): it renders pink",
+            )
+
+
+def _missing_libraries(_scene: bpy.types.Scene) -> Iterator[Trouble]:
+    for library in bpy.data.libraries:
+        if rendered.is_missing_library(library):
+            yield Trouble(
+                "library",
+                library.name,
+                f"The library {library.filepath} is missing: the background server renders without all that "
+                "is linked from it",
             )
 
 
@@ -130,8 +241,8 @@ def _compositing(scene: bpy.types.Scene) -> Iterator[Trouble]:
 
 
 def _frame_dependence(scene: bpy.types.Scene) -> Iterator[Trouble]:
-    for item in _rendered(scene):
-        if any(_depends_on_frame(curve.driver) for curve in _drivers(item)):
+    for item in _driven(scene):
+        if any(_depends_on_frame(curve.driver) for curve in rendered.drivers(item)):
             yield Trouble(
                 "frame",
                 item.name,
@@ -141,8 +252,8 @@ def _frame_dependence(scene: bpy.types.Scene) -> Iterator[Trouble]:
 
 
 def _scripted_drivers(scene: bpy.types.Scene) -> Iterator[Trouble]:
-    for item in _rendered(scene):
-        if any(_is_script(curve.driver) for curve in _drivers(item)):
+    for item in _driven(scene):
+        if any(_is_script(curve.driver) for curve in rendered.drivers(item)):
             yield Trouble(
                 "driver",
                 item.name,
@@ -163,84 +274,115 @@ def _scripts(_scene: bpy.types.Scene) -> Iterator[Trouble]:
 
 
 _CHECKS: tuple[Callable[[bpy.types.Scene], Iterable[Trouble]], ...] = (
+    _engine,
+    _view_layers,
+    _material_overrides,
+    _sequencer,
+    _stamp,
+    _freestyle,
+    _motion_blur,
+    _default_cube,
     _volumes,
+    _grease_pencil,
     _holdouts,
+    _shadow_catchers,
     _missing_textures,
+    _missing_libraries,
     _resolution,
     _compositing,
     _frame_dependence,
     _scripted_drivers,
     _scripts,
 )
+_ABOUT_OBJECTS = {
+    "default_cube",
+    "driver",
+    "frame",
+    "grease_pencil",
+    "holdout",
+    "shadow_catcher",
+    "volume",
+}
 
 
 def _end_holdout(scene: bpy.types.Scene, target: str) -> None:
-    item = scene.objects[target]
+    item = bpy.data.objects[target]
     item.is_holdout = False
-    for material in _materials(item):
-        for node in [node for node in _nodes(material) if node.type == "HOLDOUT"]:
-            material.node_tree.nodes.remove(node)
+    for layer in rendered.used_layers(scene):
+        for collection in rendered.layer_collections(layer):
+            if collection.holdout and item.name in collection.collection.objects:
+                collection.holdout = False
+    for tree in rendered.trees_of(item):
+        for node in [node for node in tree.nodes if node.type == "HOLDOUT"]:
+            tree.nodes.remove(node)
 
 
-def _hide(scene: bpy.types.Scene, target: str) -> None:
-    scene.objects[target].hide_render = True
+def _hide(_scene: bpy.types.Scene, target: str) -> None:
+    bpy.data.objects[target].hide_render = True
 
 
-def _full_resolution(scene: bpy.types.Scene, _target: str) -> None:
-    scene.render.resolution_percentage = 100
+def _end_shadow_catcher(_scene: bpy.types.Scene, target: str) -> None:
+    bpy.data.objects[target].is_shadow_catcher = False
 
 
-def _no_compositing(scene: bpy.types.Scene, _target: str) -> None:
-    scene.render.use_compositing = False
+def _use_cycles(scene: bpy.types.Scene, _target: str) -> None:
+    scene.render.engine = "CYCLES"
+
+
+def _use_view_layer(scene: bpy.types.Scene, _target: str) -> None:
+    scene.view_layers[0].use = True
+
+
+def _end_override(scene: bpy.types.Scene, target: str) -> None:
+    scene.view_layers[target].material_override = None
 
 
 def _do_not_register(_scene: bpy.types.Scene, target: str) -> None:
     bpy.data.texts[target].use_module = False
 
 
-_MENDS: dict[str, Callable[[bpy.types.Scene, str], None]] = {
-    "volume": _hide,
-    "holdout": _end_holdout,
-    "resolution": _full_resolution,
-    "compositing": _no_compositing,
-    "script": _do_not_register,
+def _setting(name: str, value: object) -> Callable[[bpy.types.Scene, str], None]:
+    """Return what gives a setting of the render this value."""
+    return lambda scene, _target: setattr(scene.render, name, value)
+
+
+_MENDS: dict[str, _Mend] = {
+    "engine": _Mend("Use Cycles", _use_cycles),
+    "view_layer": _Mend("Use for Rendering", _use_view_layer),
+    "override": _Mend("Clear Override", _end_override),
+    "sequencer": _Mend("Render without Sequencer", _setting("use_sequencer", value=False)),
+    "stamp": _Mend("Switch Off", _setting("use_stamp", value=False)),
+    "freestyle": _Mend("Switch Off", _setting("use_freestyle", value=False)),
+    "motion_blur": _Mend("Switch Off", _setting("use_motion_blur", value=False)),
+    "default_cube": _Mend("Hide", _hide),
+    "volume": _Mend("Hide", _hide),
+    "grease_pencil": _Mend("Hide", _hide),
+    "holdout": _Mend("End Holdout", _end_holdout),
+    "shadow_catcher": _Mend("End Shadow Catcher", _end_shadow_catcher),
+    "resolution": _Mend("Set to 100 %", _setting("resolution_percentage", value=100)),
+    "compositing": _Mend("Render without Compositor", _setting("use_compositing", value=False)),
+    "script": _Mend("Do Not Register", _do_not_register),
 }
 
 
-def _rendered(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    return [item for item in scene.objects if not item.hide_render]
+def _owners(scene: bpy.types.Scene, kind: str, target: str) -> list[Any]:
+    """Return what is changed when a trouble is mended."""
+    if kind == "script":
+        return [bpy.data.texts[target]]
+    if kind not in _ABOUT_OBJECTS:
+        return [scene]
+    item = bpy.data.objects[target]
+    if kind != "holdout":
+        return [item]
+    return [item, *(tree for tree in rendered.trees_of(item) if rendered.holds_out(tree))]
 
 
-def _materials(item: bpy.types.Object) -> list[Any]:
-    return [slot.material for slot in item.material_slots if slot.material is not None]
-
-
-def _has_volume(material: Any) -> bool:
-    outputs = (node for node in _nodes(material) if node.type == "OUTPUT_MATERIAL" and node.is_active_output)
-    return any(node.inputs["Volume"].is_linked for node in outputs)
-
-
-def _uses_node(material: Any, kind: str) -> bool:
-    return any(node.type == kind for node in _nodes(material))
-
-
-def _nodes(material: Any) -> list[Any]:
-    return list(material.node_tree.nodes) if material.node_tree else []
-
-
-def _images_of(item: bpy.types.Object) -> list[bpy.types.Image]:
-    return [image for material in _materials(item) for image in _node_images(material.node_tree)]
-
-
-def _node_images(tree: Any) -> list[bpy.types.Image]:
-    nodes = tree.nodes if tree else ()
-    return [node.image for node in nodes if getattr(node, "image", None) is not None]
-
-
-def _is_missing(image: Any) -> bool:
-    if image.source not in {"FILE", "SEQUENCE", "MOVIE"} or image.packed_file is not None:
+def _is_default_cube(item: bpy.types.Object) -> bool:
+    """Whether this is a cube of two metres at the origin, with nothing that makes something else of it."""
+    if item.type != "MESH" or len(item.data.vertices) != 8 or item.modifiers:
         return False
-    return not Path(bpy.path.abspath(image.filepath, library=image.library)).exists()
+    corners = {tuple(round(x, 4) for x in item.matrix_world @ vertex.co) for vertex in item.data.vertices}
+    return corners == _DEFAULT_CUBE
 
 
 def _compositor(scene: Any) -> Any:
@@ -250,13 +392,9 @@ def _compositor(scene: Any) -> Any:
     return scene.node_tree if scene.use_nodes else None
 
 
-def _drivers(item: bpy.types.Object) -> Iterator[Any]:
-    """Yield the drivers of an object, its data and its materials."""
-    owners = [item, item.data, getattr(item.data, "shape_keys", None), *_materials(item)]
-    owners += [material.node_tree for material in _materials(item)]
-    for owner in owners:
-        animation = getattr(owner, "animation_data", None)
-        yield from animation.drivers if animation else ()
+def _driven(scene: bpy.types.Scene) -> list[Any]:
+    """Return what may have drivers that matter: the objects, the world, and the scene itself."""
+    return [*rendered.objects(scene), *filter(None, [scene.world]), scene]
 
 
 def _depends_on_frame(driver: Any) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from .events import Answered, Asked, Event, Failed, Ready
+from .address import reachable
+from .events import Answered, Asked, Event, Failed, Held, Ready
 
-__all__ = ["Phase", "ServerState"]
+__all__ = ["MOST_SHOWN", "Phase", "ServerState"]
 
-_MOST_SHOWN = 5
+MOST_SHOWN = 5
+"""How many of the last answers are listed, and have their pictures."""
 
 
 class Phase(StrEnum):
@@ -32,7 +34,7 @@ class ServerState:
     ----------
     phase : Phase
     ready : Ready or None
-        What the server has said when it began to answer.
+        What the server has said when it began to answer; its address is one that clients can ask.
     ready_s : float
         When, by `time.monotonic`.
     scene_time : str
@@ -41,6 +43,8 @@ class ServerState:
         What is rendered, then what waits for it.
     answered : deque of Answered
         The last, the newest first.
+    is_held : bool
+        Whether what waits waits for the user.
     message : str
         What went wrong last, in plain words; empty if nothing did.
     note : str
@@ -52,7 +56,8 @@ class ServerState:
     ready_s: float = 0.0
     scene_time: str = ""
     waiting: dict[int, Asked] = field(default_factory=dict)
-    answered: deque[Answered] = field(default_factory=lambda: deque(maxlen=_MOST_SHOWN))
+    answered: deque[Answered] = field(default_factory=lambda: deque(maxlen=MOST_SHOWN))
+    is_held: bool = False
     message: str = ""
     note: str = ""
 
@@ -60,6 +65,11 @@ class ServerState:
     def is_on(self) -> bool:
         """Whether it serves, or is about to."""
         return self.phase in (Phase.STARTING, Phase.RUNNING)
+
+    @property
+    def place(self) -> str:
+        """Which Blender renders, while it is on."""
+        return "Background" if self.scene_time else "This Window"
 
     @property
     def is_busy(self) -> bool:
@@ -81,6 +91,7 @@ class ServerState:
         self.phase = Phase.STARTING
         self.ready = None
         self.scene_time = scene_time
+        self.is_held = False
         self.waiting.clear()
 
     def failed(self, message: str) -> None:
@@ -90,8 +101,9 @@ class ServerState:
         self.waiting.clear()
 
     def stopped(self) -> None:
-        """Note that it is gone as it was asked to."""
+        """Note that it is gone as it was asked to; what went wrong before is over."""
         self.phase = Phase.STOPPED
+        self.message = self.note = ""
         self.ready = None
         self.waiting.clear()
 
@@ -100,10 +112,12 @@ class ServerState:
         match event:
             case Ready():
                 self.phase = Phase.RUNNING
-                self.ready = event
+                self.ready = replace(event, url=reachable(event.url))
                 self.ready_s = time.monotonic()
             case Failed():
                 self.failed(event.message)
+            case Held():
+                self.is_held = event.is_held
             case Asked():
                 self.waiting[event.number] = event
             case Answered():

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from .events import Ended, Event, Ready, take_all
+from .events import Ended, Event, Held, Ready, take_all
 from .gltf_render_server.access import check_exposure
 from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
@@ -20,9 +20,12 @@ from .gltf_render_server.serving import HttpServer
 from .gltf_render_server.settings import ServerSettings
 from .journal import Journal, WatchedQueue
 from .kept_requests import Shelf
+from .last_pictures import LastPictures
+from .launch import pictures_folder
 from .options import server_options
 from .preferences import preferences
 from .session import main_window, scene_properties
+from .state import MOST_SHOWN
 
 __all__ = ["SessionRenderer", "WindowServer", "current_settings"]
 
@@ -77,8 +80,10 @@ class WindowServer:
         settings = ServerSettings.from_environment(options)
         check_exposure(settings)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._is_held = False
         self._renderer = SessionRenderer()
-        self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0))
+        pictures = LastPictures(pictures_folder(), MOST_SHOWN)
+        self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0), pictures)
         self._queue = WatchedQueue(self._renderer, settings.max_queue, self._journal)
         app = create_app(settings, self._queue)
         self._journal.watch(app)
@@ -93,7 +98,11 @@ class WindowServer:
 
     def work(self) -> None:
         """See `Server.work`: render what waits, one request at a time, when nothing else is under way."""
-        if not _is_occupied():
+        is_held = _is_occupied()
+        if is_held != self._is_held:
+            self._is_held = is_held
+            self._events.put(Held(is_held))
+        if not is_held:
             self._queue.run_next()
 
     def events(self) -> list[Event]:

@@ -1,6 +1,6 @@
 """Build the Blender extension: one zip for each platform in dist/, checked by Blender's own validation.
 
-usage: build_extension.py [--platform linux-x64|windows-x64|macos-arm64]... [--output dist]
+usage: build_extension.py [--platform linux-x64|windows-x64|macos-arm64|macos-x64]... [--output dist]
 
 A zip holds the add-on, the server's package, and the wheels of its dependencies for the Pythons of all
 supported Blenders, so that nothing is downloaded when it is installed. What wheels are downloaded here is
@@ -68,6 +68,7 @@ PLATFORMS = {
         ),
         Platform("windows-x64", ("win_amd64",)),
         Platform("macos-arm64", ("macosx_11_0_arm64",)),
+        Platform("macos-x64", ("macosx_11_0_x86_64",), ("3.11",)),  # Blender 5 has none for Intel
     )
 }
 

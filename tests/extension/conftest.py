@@ -31,7 +31,12 @@ def zips(tmp_path_factory):
 def zip_here(zips):
     """The zip of this machine."""
     here = f"{platform.system()}-{platform.machine()}".lower()
-    known = {"linux-x86_64": "linux-x64", "windows-amd64": "windows-x64", "darwin-arm64": "macos-arm64"}
+    known = {
+        "linux-x86_64": "linux-x64",
+        "windows-amd64": "windows-x64",
+        "darwin-arm64": "macos-arm64",
+        "darwin-x86_64": "macos-x64",
+    }
     if here not in known:
         pytest.skip(f"there is no zip for {here}")
     return zips[known[here]]

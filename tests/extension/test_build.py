@@ -22,7 +22,13 @@ BROUGHT = [
     "pybase64",
     "waitress",
 ]
-PLATFORM_TAGS = {"linux-x64": "manylinux", "windows-x64": "win_amd64", "macos-arm64": "macosx"}
+PLATFORM_TAGS = {
+    "linux-x64": "manylinux",
+    "windows-x64": "win_amd64",
+    "macos-arm64": "arm64",
+    "macos-x64": "x86_64",
+}
+PYTHONS = {"linux-x64": ["cp311", "cp313", "cp314"], "macos-x64": ["cp311"]}
 
 
 @pytest.fixture(params=list(PLATFORM_TAGS))
@@ -42,14 +48,14 @@ def test_manifest(built):
     assert (found["id"], found["name"]) == ("gltf_render_server", "glTF Render Server")
     assert found["version"] == __version__
     assert found["platforms"] == [name]
-    assert set(found["permissions"]) == {"network", "files"}
+    assert set(found["permissions"]) == {"network", "files", "clipboard"}
 
 
 def test_wheels_are_for_each_python_of_the_platform(built):
     name, file = built
     wheels = [wheel.removeprefix("./wheels/") for wheel in manifest(file)["wheels"]]
     assert all(PLATFORM_TAGS[name] in wheel or wheel.endswith("-none-any.whl") for wheel in wheels)
-    pythons = ["cp311", "cp313"] + (["cp314"] if name == "linux-x64" else [])
+    pythons = PYTHONS.get(name, ["cp311", "cp313"])
     for package in NATIVE:
         found = sorted(re.findall(rf"{package}-[^-]+-(cp\d+)-", " ".join(wheels)))
         assert found == pythons, package

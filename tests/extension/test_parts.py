@@ -3,15 +3,21 @@
 import ast
 import io
 import os
+import re
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
+from blender_addon.address import drake_snippet, reachable, with_token
 from blender_addon.comparison import difference, side_by_side
-from blender_addon.events import Answered, Asked, Ended, Failed, Ready, from_line, to_line
+from blender_addon.events import Answered, Asked, Ended, Failed, Held, Ready, from_line, to_line
 from blender_addon.journal import Journal, WatchedQueue
 from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
+from blender_addon.last_pictures import LastPictures
+from blender_addon.picture import describe, displayed
+from blender_addon.sample_scene import LABELS, sample_scene
 from blender_addon.state import Phase, ServerState
 from forms import FIELDS, send
 from PIL import Image
@@ -20,7 +26,8 @@ EVENTS = [
     Ready("http://127.0.0.1:8000", "5.2", "cycles", "CPU"),
     Failed("no \x1e\n way"),
     Asked(1, "color", 64, 48, "127.0.0.1"),
-    Answered(1, "color", 64, 48, "127.0.0.1", 500, 0.5, "it failed", "/kept"),
+    Answered(1, "color", 64, 48, "127.0.0.1", 500, 0.5, "it failed", "/kept", "/picture.png"),
+    Held(True),
     Ended(-11, "last words"),
 ]
 
@@ -46,8 +53,40 @@ def test_state_follows_events():
     state.apply(EVENTS[3])
     assert not state.is_busy
     assert state.message == "it failed"
+    state.apply(EVENTS[4])
+    assert state.is_held
     state.apply(EVENTS[1])
     assert (state.phase, state.url) == (Phase.FAILED, "")
+    state.stopped()
+    assert (state.message, state.note) == ("", ""), "what is over is not told any more"
+
+
+def test_an_address_that_means_all_becomes_one_that_can_be_asked():
+    state = ServerState()
+    state.apply(Ready("http://0.0.0.0:8000", "5.2", "cycles", "CPU"))
+    assert re.fullmatch(r"http://\d+\.\d+\.\d+\.\d+:8000", state.url)
+    assert "0.0.0.0" not in state.url
+    assert "[::]" not in reachable("http://[::]:8000")
+    for url in ("http://127.0.0.1:8000", "http://localhost:80", "http://[::1]:8000", "http://10.0.0.0:1"):
+        assert reachable(url) == url
+
+
+def test_the_token_is_quoted():
+    assert with_token("http://host:8000", "a/b@c") == "http://blender:a%2Fb%40c@host:8000"
+    assert with_token("http://host:8000", "") == "http://host:8000"
+
+
+@pytest.mark.drake
+@pytest.mark.parametrize("token", ["", 'quotes " / and &'])
+def test_drake_takes_the_snippet(token):
+    geometry = pytest.importorskip("pydrake.geometry")
+    names = {"scene_graph": geometry.SceneGraph()}
+    exec(drake_snippet("http://127.0.0.1:8000", token), names)
+    assert names["scene_graph"].HasRenderer("photo")
+    assert names["params"].base_url == "http://127.0.0.1:8000"
+    endpoint = urlsplit(names["params"].render_endpoint)
+    assert endpoint.path == "render"
+    assert dict(parse_qsl(endpoint.query)) == ({"token": token} if token else {})
 
 
 def test_shelf_keeps_the_newest(tmp_path):
@@ -240,6 +279,43 @@ def test_comparison_of_depths_shows_both_on_one_scale():
     np.testing.assert_allclose(both[[0, 1, 2, 7, 8, 9]], [1, 0.55, 0, 1, 0.1, 0], atol=1e-6)
 
 
+def test_depths_are_shown_as_greys_and_described():
+    metres = encoded(np.array([[1.0, 2.0, np.inf, 0.0]], np.float32), "TIFF")
+    np.testing.assert_allclose(displayed(metres, "depth")[0, :, 0], [1, 0.1, 0, 0], atol=1e-6)
+    assert describe(metres, "depth") == "depth 4 x 1, 1.00 m (white) to 2.00 m"
+    millimetres = encoded(np.array([[1000, 2000, 65535, 0]], np.uint16), "PNG")
+    np.testing.assert_array_equal(displayed(millimetres, "depth"), displayed(metres, "depth"))
+
+
+def test_labels_are_shown_in_colours_of_their_own():
+    labels = [1, 2, 300, 32766]
+    pixels = np.array([[(label % 256, label // 256, 0) for label in labels] + [(255, 255, 255)]], np.uint8)
+    shown = displayed(encoded(pixels, "PNG"), "label")[0, :, :3]
+    assert len(np.unique(shown, axis=0)) == 5
+    assert shown.max(1).min() > 0.5, "none looks black"
+    np.testing.assert_array_equal(shown[-1], 1)
+    assert "labels 1, 2, 300, 32766," in describe(encoded(pixels, "PNG"), "label")
+
+
+def test_last_pictures_are_few(tmp_path):
+    pictures = LastPictures(tmp_path / "last", 2)
+    files = [pictures.put(number, b"%d" % number, "image/png") for number in (1, 2, 3)]
+    assert [Path(file).exists() for file in files] == [False, True, True]
+    assert Path(files[2]).read_bytes() == b"3"
+    assert LastPictures(tmp_path / "last", 2).put(1, b"new", "image/tiff") not in files
+    assert pictures.put(4, b"{}", "application/json") == ""
+
+
+@pytest.mark.parametrize("image_type", ["color", "depth", "label"])
+def test_the_sample_scene_is_one_scene_whichever_axis_is_up(image_type):
+    from gltf_render_server.gltf import parse_scene
+
+    z_up, y_up = (parse_scene(sample_scene(image_type, axis), extensions=frozenset()) for axis in "zy")
+    turned = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    np.testing.assert_allclose(y_up.camera_to_world, turned @ z_up.camera_to_world, atol=1e-9)
+    assert len(z_up.primitives) == len(LABELS)
+
+
 class Grey:
     """A renderer that paints everything grey."""
 
@@ -267,7 +343,7 @@ def watched(tmp_path):
 
     events = []
     shelf = Shelf(tmp_path / "kept", 5)
-    journal = Journal(events.append, shelf)
+    journal = Journal(events.append, shelf, LastPictures(tmp_path / "last", 5))
     queue = WatchedQueue(Grey(), 2, journal)
     app = create_app(ServerSettings(token="secret"), queue)
     journal.watch(app)
@@ -291,6 +367,7 @@ def test_journal_tells_and_keeps(watched, forms):
     asked, answered = events
     assert asked == Asked(1, "color", 64, 48, "127.0.0.1")
     assert (answered.number, answered.status, answered.message) == (1, 200, "")
+    assert Path(answered.picture).read_bytes() == answer.data
     [kept] = shelf.newest(9)
     assert kept.scene == scene
     assert kept.answer.read_bytes() == answer.data
@@ -310,6 +387,7 @@ def test_journal_tells_and_keeps_failures(watched, forms):
     ask(client, {**FIELDS, "far": "0"}, (forms / "color.gltf").read_bytes())
     [answered] = events
     assert (answered.status, answered.image_type, answered.width) == (400, "color", 64)
+    assert answered.picture == ""
     assert "far" in answered.message
     [kept] = shelf.newest(9)
     assert kept.answer is None
@@ -333,13 +411,17 @@ def test_journal_ignores_pages(watched):
 
 ROOT = Path(__file__).resolve().parents[2] / "blender_addon"
 WITHOUT_BLENDER = {
+    "address",
     "background",
     "child",
     "comparison",
     "events",
     "journal",
     "kept_requests",
+    "last_pictures",
     "options",
+    "picture",
+    "sample_scene",
     "state",
     "wheels",
 }

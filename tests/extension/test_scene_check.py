@@ -35,6 +35,41 @@ def nodes():
     return odd().data.materials[0].node_tree
 
 
+def workbench(scene):
+    scene.render.engine = "BLENDER_WORKBENCH"
+
+
+def no_view_layer(scene):
+    scene.view_layers[0].use = False
+
+
+def override(scene):
+    scene.view_layers[0].material_override = material("All")
+
+
+def sequencer(scene):
+    editor = scene.sequence_editor_create()
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    end = {"frame_end": 9} if bpy.app.version < (5, 0) else {"length": 8}
+    strips.new_effect(name="Red", type="COLOR", channel=1, frame_start=1, **end)
+
+
+def stamp(scene):
+    scene.render.use_stamp = True
+
+
+def freestyle(scene):
+    scene.render.use_freestyle = True
+
+
+def motion_blur(scene):
+    scene.render.use_motion_blur = True
+
+
+def default_cube(scene):
+    bpy.ops.mesh.primitive_cube_add()
+
+
 def volume(_scene):
     output = next(node for node in nodes().nodes if node.type == "OUTPUT_MATERIAL")
     nodes().links.new(nodes().nodes.new("ShaderNodeVolumePrincipled").outputs[0], output.inputs["Volume"])
@@ -44,14 +79,58 @@ def holdout(_scene):
     odd().is_holdout = True
 
 
+def holdout_collection(scene):
+    collection = bpy.data.collections.new("Held")
+    scene.collection.children.link(collection)
+    collection.objects.link(odd())
+    scene.collection.objects.unlink(odd())
+    scene.view_layers[0].layer_collection.children["Held"].holdout = True
+
+
 def holdout_shader(_scene):
     nodes().nodes.new("ShaderNodeHoldout")
 
 
-def texture(_scene):
+def group_in_group():
+    """The innermost of two nested node groups."""
+    inner, outer = (bpy.data.node_groups.new(name, "ShaderNodeTree") for name in ("Inner", "Outer"))
+    outer.nodes.new("ShaderNodeGroup").node_tree = inner
+    nodes().nodes.new("ShaderNodeGroup").node_tree = outer
+    return inner
+
+
+def holdout_in_group(_scene):
+    group_in_group().nodes.new("ShaderNodeHoldout")
+
+
+def shadow_catcher(_scene):
+    odd().is_shadow_catcher = True
+
+
+def grease_pencil(scene):
+    bpy.ops.object.grease_pencil_add(type="STROKE")
+    bpy.context.object.name = "Drawing"
+
+
+def missing_image():
     image = bpy.data.images.new("gone", 4, 4)
     image.source = "FILE"
     image.filepath = "//gone.png"
+    return image
+
+
+def texture(_scene):
+    nodes().nodes.new("ShaderNodeTexImage").image = missing_image()
+
+
+def texture_in_group(_scene):
+    group_in_group().nodes.new("ShaderNodeTexImage").image = missing_image()
+
+
+def tiles(_scene):
+    image = missing_image()
+    image.source = "TILED"
+    image.filepath = "//gone.<UDIM>.png"
     nodes().nodes.new("ShaderNodeTexImage").image = image
 
 
@@ -74,6 +153,14 @@ def driver(_scene):
     odd().driver_add("location", 2).driver.expression = "len(str(bpy.data))"
 
 
+def world_driver(scene):
+    from gltf_render_server.blender.compat import node_tree
+
+    scene.world = bpy.data.worlds.new("Sky")
+    background = next(node for node in node_tree(scene.world).nodes if node.type == "BACKGROUND")
+    background.inputs["Strength"].driver_add("default_value").driver.expression = "frame / 10"
+
+
 def script(_scene):
     bpy.data.texts.new("run.py").use_module = True
 
@@ -81,14 +168,29 @@ def script(_scene):
 @pytest.mark.parametrize(
     ("spoil", "kind", "target"),
     [
+        (workbench, "engine", ""),
+        (no_view_layer, "view_layer", ""),
+        (override, "override", "ViewLayer"),
+        (sequencer, "sequencer", ""),
+        (stamp, "stamp", ""),
+        (freestyle, "freestyle", ""),
+        (motion_blur, "motion_blur", ""),
+        (default_cube, "default_cube", "Cube"),
         (volume, "volume", "Odd"),
         (holdout, "holdout", "Odd"),
+        (holdout_collection, "holdout", "Odd"),
         (holdout_shader, "holdout", "Odd"),
+        (holdout_in_group, "holdout", "Odd"),
+        (shadow_catcher, "shadow_catcher", "Odd"),
+        (grease_pencil, "grease_pencil", "Drawing"),
+        (texture_in_group, "texture", "gone"),
+        (tiles, "texture", "gone"),
         (texture, "texture", "gone"),
         (resolution, "resolution", ""),
         (compositing, "compositing", ""),
         (frame, "frame", "Odd"),
         (driver, "driver", "Odd"),
+        (world_driver, "frame", "Sky"),
         (script, "script", "run.py"),
     ],
 )
@@ -97,8 +199,9 @@ def test_finds_and_mends(scene, spoil, kind, target):
     spoil(scene)
     [trouble] = check.find_trouble(scene)
     assert (trouble.kind, trouble.target) == (kind, target)
-    if kind in {"volume", "holdout", "texture", "frame", "driver"}:
+    if kind in {"volume", "holdout", "shadow_catcher", "texture", "frame", "driver"} and target != "Sky":
         assert [item.name for item in check.objects_of(scene, kind, target)] == ["Odd"]
+    assert bool(check.mend_name(kind)) == check.can_mend(kind)
     if check.can_mend(kind):
         check.mend(scene, kind, target)
         assert check.find_trouble(scene) == []
@@ -133,7 +236,117 @@ def test_what_is_gone_is_told(scene):
         check.where_linked(scene, "script", "gone.py")
 
 
-def test_what_is_not_rendered_does_not_disturb(scene):
-    holdout(scene)
+def hide(_scene):
     odd().hide_render = True
+
+
+def exclude(scene):
+    holdout_collection(scene)
+    layer = scene.view_layers[0].layer_collection.children["Held"]
+    layer.holdout, layer.exclude = False, True
+
+
+def hide_collection(scene):
+    exclude(scene)
+    scene.view_layers[0].layer_collection.children["Held"].exclude = False
+    bpy.data.collections["Held"].hide_render = True
+
+
+@pytest.mark.parametrize("put_away", [hide, exclude, hide_collection])
+def test_what_is_not_rendered_does_not_disturb(scene, put_away):
+    holdout(scene)
+    put_away(scene)
     assert check.find_trouble(scene) == []
+
+
+def muted_strip(scene):
+    sequencer(scene)
+    strips = getattr(scene.sequence_editor, "strips", None) or scene.sequence_editor.sequences
+    strips[0].mute = True
+
+
+def unused_freestyle(scene):
+    freestyle(scene)
+    scene.view_layers[0].use_freestyle = False
+
+
+def no_sequencer(scene):
+    sequencer(scene)
+    scene.render.use_sequencer = False
+
+
+def second_view_layer(scene):
+    scene.view_layers.new("Second").use = False
+    scene.view_layers["Second"].material_override = material("All")
+
+
+def packed(_scene):
+    image = bpy.data.images.new("inside", 4, 4)
+    image.pack()
+    image.filepath = "//gone.png"
+    nodes().nodes.new("ShaderNodeTexImage").image = image
+
+
+def tiles_that_are_there(_scene):
+    from pathlib import Path
+
+    folder = Path(bpy.app.tempdir)
+    image = missing_image()
+    image.source = "TILED"
+    image.filepath = str(folder / "there.<UDIM>.png")
+    image.tiles.new(1012)
+    for number in (1001, 1012):
+        (folder / f"there.{number}.png").write_bytes(b"")
+    nodes().nodes.new("ShaderNodeTexImage").image = image
+
+
+def cube_of_the_users(_scene):
+    bpy.ops.mesh.primitive_cube_add(size=0.5)
+    bpy.ops.mesh.primitive_cube_add(location=(3, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        muted_strip,
+        unused_freestyle,
+        no_sequencer,
+        second_view_layer,
+        packed,
+        tiles_that_are_there,
+        cube_of_the_users,
+    ],
+)
+def test_no_false_alarm(scene, arrange):
+    arrange(scene)
+    assert check.find_trouble(scene) == []
+
+
+def test_what_is_instanced_is_rendered_too(scene):
+    collection = bpy.data.collections.new("Library")
+    collection.objects.link(odd())
+    scene.collection.objects.unlink(odd())
+    holdout(scene)
+    assert check.find_trouble(scene) == []
+    instance = bpy.data.objects.new("Instance", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", collection
+    scene.collection.objects.link(instance)
+    [trouble] = check.find_trouble(scene)
+    assert (trouble.kind, trouble.target) == ("holdout", "Odd")
+
+
+def test_a_missing_library(scene, tmp_path):
+    library = tmp_path / "library.blend"
+    bpy.data.libraries.write(str(library), {odd()}, fake_user=True)
+    with bpy.data.libraries.load(str(library), link=True) as (_, linked):
+        linked.objects = ["Odd"]
+    scene.collection.objects.link(linked.objects[0])
+    assert check.find_trouble(scene) == []
+    library.unlink()
+    [trouble] = check.find_trouble(scene)
+    assert (trouble.kind, trouble.target) == ("library", "library.blend")
+
+
+def test_a_new_file_has_nothing_but_the_cube():
+    bpy.ops.wm.read_factory_settings()
+    assert [trouble.kind for trouble in check.find_trouble(bpy.context.scene)] == ["default_cube"]

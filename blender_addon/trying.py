@@ -1,0 +1,142 @@
+"""Buttons that ask the server something and show what it has answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .address import with_token
+from .control import controller
+from .events import Answered
+from .kept_requests import KeptRequest, read_kept
+from .sending import Reply, send
+from .session import lists, scene_properties
+
+__all__ = ["SendTest", "ShowAnswer", "ShowKept"]
+
+_Result = set[Any]
+
+_PICTURE = "glTF Render Server"
+_TEST_SIZE_PX = (480, 360)
+_TEST_RANGE = {"min_depth": 0.05, "max_depth": 20.0}
+
+
+class SendTest(bpy.types.Operator):
+    """Send a ball, a box and a board to the server as a client would, and show the picture that comes"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.send_test"
+    bl_label = "Send Test Request"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether there is a server."""
+        return bool(controller.state.url)
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Send the request; what comes is shown when it comes."""
+        from .sample_scene import sample_scene
+
+        image_type = lists().test_type.lower()
+        scene = sample_scene(image_type, scene_properties().up_axis.lower())
+        url = with_token(controller.state.url, controller.token)
+        send(url, scene, _test_form(image_type), lambda reply: _show_test(reply, image_type))
+        controller.tell("", note="Test request: sent")
+        return {"FINISHED"}
+
+
+class ShowAnswer(bpy.types.Operator):
+    """Show the picture of this answer, or why there is none"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.show_answer"
+    bl_label = "Show Picture"
+
+    index: bpy.props.IntProperty(options={"HIDDEN"})
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: Any) -> str:
+        """Say what the answer was."""
+        answered = controller.state.answered
+        return _summary(answered[properties.index]) if properties.index < len(answered) else ""
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Show it."""
+        if self.index >= len(controller.state.answered):
+            return {"CANCELLED"}
+        answer = controller.state.answered[self.index]
+        picture = Path(answer.picture) if answer.picture else None
+        return _show(self, picture, answer.image_type, _summary(answer))
+
+
+class ShowKept(bpy.types.Operator):
+    """Show the stored picture of the selected request, or why there is none"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.show_kept"
+    bl_label = "Show Picture"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether a request is selected."""
+        return 0 <= lists().kept_index < len(lists().kept)
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Show it."""
+        entry = lists().kept[lists().kept_index]
+        try:
+            kept = read_kept(Path(entry.folder))
+            return _show(self, kept.answer, kept.image_type, _summary(kept))
+        except Exception as error:  # noqa: BLE001  whatever is wrong with the folder, it cannot be shown
+            self.report({"ERROR"}, f"The request {entry.label} cannot be shown: {error}")
+            return {"CANCELLED"}
+
+
+def _test_form(image_type: str) -> dict[str, str]:
+    from .gltf_render_server.client import form_fields
+    from .gltf_render_server.protocol import Camera, DepthRange, ImageType
+    from .sample_scene import sample_camera
+
+    depth_range = DepthRange(**_TEST_RANGE) if image_type == "depth" else None
+    return form_fields(ImageType(image_type), Camera(**sample_camera(*_TEST_SIZE_PX)), depth_range)
+
+
+def _show_test(reply: Reply, image_type: str) -> None:
+    if reply.error:
+        controller.tell(f"Test request: {reply.error}")
+        return
+    try:
+        text = _show_picture(reply.picture, image_type)
+    except (OSError, ValueError, RuntimeError) as error:
+        controller.tell(f"Test request: the picture that came cannot be shown: {error}")
+        return
+    controller.tell("", note=f"Test request: {text}, {reply.seconds:.2f} s")
+
+
+def _show(operator: bpy.types.Operator, picture: Path | None, image_type: str, summary: str) -> _Result:
+    if picture is None:
+        operator.report({"ERROR"}, f"There is no picture: {summary}")
+        return {"CANCELLED"}
+    try:
+        data = picture.read_bytes()
+    except OSError as error:
+        operator.report({"ERROR"}, f"The picture is gone: {error.strerror}")
+        return {"CANCELLED"}
+    _show_picture(data, image_type, summary)
+    operator.report({"INFO"}, summary)
+    return {"FINISHED"}
+
+
+def _show_picture(data: bytes, image_type: str, summary: str = "") -> str:
+    """Show a picture with a line that says what it is; return what it is."""
+    from .image_view import show_image
+    from .picture import describe, displayed
+
+    text = describe(data, image_type)
+    show_image(_PICTURE, displayed(data, image_type), ": ".join(filter(None, (summary, text))))
+    return text
+
+
+def _summary(answer: Answered | KeptRequest) -> str:
+    """Return status, time, client and reason."""
+    text = f"{answer.status} in {answer.seconds:.2f} s to {answer.client or 'an unknown client'}"
+    return f"{text}: {answer.message}" if answer.message else text
