@@ -68,7 +68,7 @@ def test_each_renders_in_an_environment_of_its_own(built, pattern, tmp_path, tab
     [file] = built.glob(pattern)
     uv("venv", "--quiet", "--python", sys.executable, tmp_path / "environment")
     python = tmp_path / "environment" / "bin" / "python"
-    # the versions that are pinned, so that nothing is downloaded that the tests' own environment does not have
+    # as pinned, so that nothing is downloaded that this environment does not have
     pins = ROOT / "scripts" / "requirements" / "demo.txt"
     uv("pip", "install", "--quiet", "--python", python, "--constraint", pins, file)
     program = tmp_path / "environment" / "bin" / "gltf-render-server"
@@ -76,4 +76,3 @@ def test_each_renders_in_an_environment_of_its_own(built, pattern, tmp_path, tab
         depth = server.client.depth(table.to_bytes(), CAMERA, RANGE)
         assert server.client.color(table.to_bytes(), CAMERA).std() > 10
     assert np.isfinite(depth).mean() > 0.5
-
