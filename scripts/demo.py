@@ -1,54 +1,148 @@
-"""Starts the server, sends it a tabletop as a client would, and keeps the pictures that come back."""
+"""Starts the server, sends it a tabletop as a client would, and keeps the pictures that come back.
+
+Colour comes small first, so that there is something to look at soon, then larger.
+"""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
+import numpy as np
+import requests
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.markup import escape
 
-from contact_sheet import contact_sheet
-from gltf_render_server.client import RenderAnswer, RenderClient
-from tabletop import tabletop
+from contact_sheet import colorize_depth, colorize_labels, contact_sheet
+from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
+from option_types import whole_number
+from tabletop import ImageType, Tabletop, tabletop
+from waiting import for_result
+
+__all__ = ["main", "sizes"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SUFFIXES = {"image/png": ".png", "image/tiff": ".tiff"}
-_Result = TypeVar("_Result")
+_DIVISORS = (4, 2, 1)
+_SMALLEST_STEP_PX = 120
+
+_Size = tuple[int, int]
 
 
-def main() -> None:
-    """Run the demo."""
+class _DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+def main() -> int:
+    """Run the demo; return the exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # the server ends with it
     options = _options()
-    console = Console(stderr=True)
-    options.output.mkdir(parents=True, exist_ok=True)
-    scene = _working(console, "Making the scene", tabletop)
-    with _server(console, options.server_options) as url:
-        client = RenderClient(url)
-        answers: dict[str, RenderAnswer] = {}
-        for image_type in ("color", "depth", "label"):
-            request = scene.document(image_type), scene.fields(image_type, options.width, options.height)
-            what = f"Rendering {image_type}, {options.width} x {options.height}"
-            answers[image_type] = _working(console, what, partial(client.post, *request))
-            _keep(answers[image_type], options.output / image_type)
-    (options.output / "scene.gltf").write_bytes(scene.document("color"))
+    console = Console(stderr=True, highlight=False)
+    try:
+        _run(options, console)
+    except _DemoError as error:
+        console.print(f"[bold red]scripts/demo:[/] {escape(str(error))}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        kept = escape(str(options.output))
+        console.print(f"scripts/demo: stopped; what was rendered before is in {kept}", soft_wrap=True)
+        return 130
+    return 0
+
+
+def sizes(width: int, height: int) -> list[_Size]:
+    """Return the sizes in which colour comes, the smallest first."""
+    steps = [(width // divisor, height // divisor) for divisor in _DIVISORS]
+    return [size for size in steps if min(size) >= _SMALLEST_STEP_PX or size == (width, height)]
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    folder: Path = options.output
+    scene = for_result(console, "Making the scene", tabletop)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scene.gltf").write_bytes(scene.document("color"))
+        (folder / "label_scene.gltf").write_bytes(scene.document("label"))
+    except OSError as error:
+        raise _DemoError(f"nothing can be written into {folder}: {error.strerror}") from error
+    with _server(console, options.server_options) as client:
+        _render(Exchange(client, scene, console), (options.width, options.height), folder, console)
+    console.print(f"[bold green]Done.[/] Look at [bold]{escape(str(folder / 'contact_sheet.png'))}[/]")
+    for path in sorted(folder.iterdir()):
+        print(path)
+
+
+def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> None:
+    """Ask for a small colour picture, for depth and labels, and for larger colour pictures."""
+    first, *larger = sizes(*size)
+    color = exchange.ask("color", first)
+    depth, label = exchange.ask("depth", size), exchange.ask("label", size)
+    _keep({"color": color, "depth": depth, "label": label}, exchange.scene, folder)
+    if larger:
+        sheet = escape(str(folder / "contact_sheet.png"))
+        console.print(f"[bold]{sheet}[/] is there for a first look; its colour gets better.", soft_wrap=True)
+    for each in larger:
+        color = exchange.ask("color", each)
+        _keep({"color": color, "depth": depth, "label": label}, exchange.scene, folder)
+
+
+class Exchange:
+    """Asks the server for one picture after another.
+
+    Parameters
+    ----------
+    client : RenderClient
+    scene : Tabletop
+    console : Console
+        Where bars tell how far it is.
+    """
+
+    def __init__(self, client: RenderClient, scene: Tabletop, console: Console) -> None:
+        self.scene = scene
+        self._client = client
+        self._console = console
+        self._s_per_pixel: float | None = None
+
+    def ask(self, image_type: ImageType, size: _Size) -> RenderAnswer:
+        """Return the server's answer; how long colour takes is learned from the one before."""
+        request = self.scene.document(image_type), self.scene.fields(image_type, *size)
+        what = f"Rendering {image_type}, {size[0]} x {size[1]}"
+        pixels, is_color = size[0] * size[1], image_type == "color"
+        expected_s = self._s_per_pixel * pixels if is_color and self._s_per_pixel else None
+        try:
+            answer = for_result(self._console, what, partial(self._client.post, *request), expected_s)
+        except RenderClientError as error:
+            raise _DemoError(f"the server refuses: {error}") from error
+        except requests.RequestException as error:
+            raise _DemoError("the server went away; what it says above tells why") from error
+        if is_color:
+            self._s_per_pixel = answer.stages_ms["render"] / 1e3 / pixels
+        return answer
+
+
+def _keep(answers: Mapping[ImageType, RenderAnswer], scene: Tabletop, folder: Path) -> None:
+    """Write the pictures as they came, and views of them that any viewer shows."""
+    for name, answer in answers.items():
+        (folder / name).with_suffix(_SUFFIXES[answer.mimetype]).write_bytes(answer.body)
+    depth, label = answers["depth"].pixels(), answers["label"].pixels()
+    Image.fromarray(colorize_depth(depth)).save(folder / "depth_colored.png")
+    Image.fromarray(colorize_labels(label)).save(folder / "label_colored.png")
+    color = Image.fromarray(answers["color"].pixels()).convert("RGB").resize(depth.shape[::-1])
     sheet = contact_sheet(
-        color=answers["color"].pixels(),
-        depth=answers["depth"].pixels(),
-        label=answers["label"].pixels(),
+        color=np.asarray(color),
+        depth=depth,
+        label=label,
         names={label: name for name, label in scene.labels.items()},
     )
-    Image.fromarray(sheet).save(options.output / "contact_sheet.png")
-    console.print(f"[bold green]Done.[/] Look at [bold]{options.output / 'contact_sheet.png'}[/]")
-    for path in sorted(options.output.iterdir()):
-        print(path)
+    Image.fromarray(sheet).save(folder / "contact_sheet.png")
 
 
 def _options() -> argparse.Namespace:
@@ -56,9 +150,11 @@ def _options() -> argparse.Namespace:
         prog="scripts/demo",
         description=__doc__,
         epilog="Further options go to the server: scripts/demo -- --quality final",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--width", type=int, default=960, help="pixels [default: %(default)s]")
-    parser.add_argument("--height", type=int, default=720, help="pixels [default: %(default)s]")
+    side = whole_number(16)
+    parser.add_argument("--width", type=side, default=640, help="pixels [default: %(default)s]")
+    parser.add_argument("--height", type=side, default=480, help="pixels [default: %(default)s]")
     parser.add_argument(
         "--output",
         type=Path,
@@ -70,12 +166,13 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _server(console: Console, options: list[str]) -> Iterator[str]:
-    """Run the server on a free port; yield its address."""
+def _server(console: Console, options: list[str]) -> Iterator[RenderClient]:
+    """Run the server on a free port."""
     command = [sys.executable, "-m", "gltf_render_server", "--port", "0", "--log-level", "warning", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
+    # a group of its own: what ends it is not a Ctrl-C, but this process
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, process_group=0)
     try:
-        yield _working(console, "Starting the server", lambda: _address(process))
+        yield RenderClient(for_result(console, "Starting the server", partial(_address, process)))
     finally:
         process.terminate()
         process.wait()
@@ -85,22 +182,8 @@ def _address(process: subprocess.Popen[str]) -> str:
     for line in process.stdout or ():
         if line.startswith("Running on "):
             return line.split()[-1]
-    sys.exit("scripts/demo: the server did not start; what it says above tells why")
-
-
-def _working(console: Console, what: str, work: Callable[[], _Result]) -> _Result:
-    """Do `work` under a moving bar with a clock."""
-    columns = (TextColumn("{task.description:32}"), BarColumn(bar_width=30), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=None)
-        result = work()
-        progress.update(task, total=1, completed=1)
-    return result
-
-
-def _keep(answer: RenderAnswer, stem: Path) -> None:
-    stem.with_suffix(_SUFFIXES[answer.mimetype]).write_bytes(answer.body)
+    raise _DemoError("the server did not start; what it says above tells why")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

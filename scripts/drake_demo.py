@@ -36,6 +36,7 @@ try:
     from domino_run.report import tables
     from domino_run.server import ServerAddress, base_url, greet
     from domino_run.simulation import Simulation
+    from option_types import whole_number
 except ModuleNotFoundError as error:
     sys.exit(
         f"drake_demo: {error.name} is not installed; "
@@ -230,8 +231,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("seconds", type=_positive, default=2.4, metavar="S", help="simulated time [default: %(default)s]")
     add("fps", type=_positive, default=15.0, metavar="N", help="frames per second [default: %(default)s]")
-    add("width", type=_count, default=640, metavar="PX", help="of the pictures [default: %(default)s]")
-    add("height", type=_count, default=480, metavar="PX", help="of the pictures [default: %(default)s]")
+    add(
+        "width",
+        type=whole_number(1),
+        default=640,
+        metavar="PX",
+        help="of the pictures [default: %(default)s]",
+    )
+    add(
+        "height",
+        type=whole_number(1),
+        default=480,
+        metavar="PX",
+        help="of the pictures [default: %(default)s]",
+    )
     add("seed", type=int, default=0, metavar="N", help="another seed, another table [default: %(default)s]")
     return parser
 
@@ -251,12 +264,6 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0; got {text!r}")
     return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _INSTALL = "--install-dependencies"
 
 def main() -> None:
     """Make the server's package and its dependencies importable, then run the server."""
-    arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    arguments = _arguments()
     folder = dependencies_folder()
     if _INSTALL in arguments:
         arguments.remove(_INSTALL)
@@ -29,17 +29,32 @@ def main() -> None:
     # at the end: what Blender brings itself, numpy above all, stays its own
     sys.path.append(str(folder))
     sys.path.insert(0, str(_ROOT / "server"))
+    from gltf_render_server.settings import ServerSettings
+
+    ServerSettings.from_command_line(arguments)  # what is wrong, or --help, is told without any dependency
     try:
         from gltf_render_server.cli import main as run
     except ModuleNotFoundError as error:
+        blender = "blender" if _is_program() else sys.argv[0]
         _fail(
             f"Blender's Python lacks the module {error.name}. Install what the server needs into\n"
-            f"  {folder}\nwith\n  {sys.argv[0]} -b -P {__file__} -- {_INSTALL}"
+            f"  {folder}\nwith\n  {blender} -b -P {__file__} -- {_INSTALL}"
         )
     os.environ.setdefault(
         "GLTF_RENDER_SERVER_WORKERS", "0"
     )  # a worker would be a Python without this Blender
     run(arguments)
+
+
+def _arguments() -> list[str]:
+    """Return the server's: what comes after Blender's, or all where a Python runs this for its help."""
+    if "--" in sys.argv:
+        return sys.argv[sys.argv.index("--") + 1 :]
+    return sys.argv[1:] if _is_program() else []
+
+
+def _is_program() -> bool:
+    return Path(sys.argv[0]).name == Path(__file__).name
 
 
 def dependencies_folder() -> Path:

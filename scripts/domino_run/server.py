@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarking.errors import reason
 from gltf_render_server.client import RenderClient, RenderClientError
 
 from .errors import DemoError
@@ -66,8 +65,7 @@ def greet(url: str) -> None:
         _check_refusal(url, error)
     except requests.RequestException as error:
         raise DemoError(
-            f"no server answers at {url}: {reason(error)}\n"
-            "Start it in another terminal (gltf-render-server --port 8000), or name another with "
+            f"{error}\nStart it in another terminal (gltf-render-server --port 8000), or name another with "
             "--server_base_url; --render_engine vtk needs none."
         ) from error
 

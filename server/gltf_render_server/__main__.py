@@ -1,11 +1,17 @@
 """``python -m gltf_render_server``, and the program ``gltf-render-server``."""
 
+import signal
+
 
 def main() -> None:
     """Run the server until a signal ends it."""
-    from .cli import main as run  # not at the top: the workers' processes import this module, too
+    try:
+        from .cli import main as run  # not at the top: the workers' processes import this module, too
 
-    run()
+        run()
+    except KeyboardInterrupt:  # before the server itself watches for signals
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

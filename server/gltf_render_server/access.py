@@ -57,8 +57,10 @@ class Access:
         if self._token is None or _is_equal(query.get("token", ""), self._token):
             return
         if not _is_equal(_credentials(headers.get("Authorization", "")), self._token):
+            is_other = query.get("token") or headers.get("Authorization")
+            wanted = "another token than the one that was sent" if is_other else "a token"
             raise UnauthorizedError(
-                "this server wants a token: send Authorization: Bearer TOKEN, or ask for render?token=TOKEN "
+                f"this server wants {wanted}: send Authorization: Bearer TOKEN, or ask for render?token=TOKEN "
                 "(in Drake, render_endpoint)"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
@@ -13,6 +14,9 @@ __all__ = ["ENTRY_POINT_GROUP", "backend_names", "make_renderer"]
 
 ENTRY_POINT_GROUP = "gltf_render_server.renderers"
 """A package that has a back end names its class under this; the class is called with the settings."""
+
+_BPY_OF_PYTHON = {(3, 11): "4.5", (3, 13): "5.2"}
+"""The Blender whose bpy package there is for a Python."""
 
 _LIBRARIES_OF_BLENDER = (
     "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1 libegl1 "
@@ -69,14 +73,25 @@ def _foreign_backend(name: str) -> Callable[[], Callable[[ServerSettings], Rende
 
 
 def _advice(name: str, error: ImportError) -> str:
-    missing = (error.name or "").partition(".")[0]
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if missing == "bpy":
-        return (
-            f"{error}; the bpy package exists for Python 3.11 and 3.13. With another Python, run the server "
-            "inside Blender, without workers: blender -b -P scripts/serve.py"
-        )
+        return f"{error}; {_where_bpy_is()}"
     if name == "vtk" and missing == "vtkmodules":
         return f'{error}; pip install "gltf-render-server[vtk]" brings it'
-    if name == "blender":
-        return f"Blender cannot start: {error}; on Debian or Ubuntu: sudo apt install {_LIBRARIES_OF_BLENDER}"
+    if name == "blender" and not missing:
+        return (
+            f"Blender lacks a library of the system: {error}\non Debian or Ubuntu: "
+            f"sudo apt install {_LIBRARIES_OF_BLENDER}"
+        )
     return f"--backend {name}: {error}"
+
+
+def _where_bpy_is() -> str:
+    """Tell how this Python, or another, gets Blender."""
+    if release := _BPY_OF_PYTHON.get(sys.version_info[:2]):
+        return f'pip install "bpy=={release}.*" brings Blender {release}'
+    here = ".".join(map(str, sys.version_info[:2]))
+    return (
+        f"the bpy package exists for Python 3.11 and 3.13, and this is {here}. Run the server with one of "
+        "them, or inside Blender, without workers: blender -b -P scripts/serve.py"
+    )

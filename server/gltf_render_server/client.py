@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -121,8 +122,10 @@ class RenderClient:
         ------
         RenderClientError
             The server refused or failed.
+        requests.RequestException
+            Nobody answered; the message says where and why.
         """
-        with requests.Session() as session:
+        with requests.Session() as session, self._plainly():
             proxies = session.merge_environment_settings(request.url, {}, None, None, None)
             response = session.send(request, timeout=self._timeout_s, **proxies)
         _raise_for_error(response)
@@ -131,10 +134,23 @@ class RenderClient:
 
     def health(self) -> dict[str, Any]:
         """Return what ``/healthz`` says, whether the server is ready or not."""
-        response = requests.get(f"{self._base_url}/healthz", timeout=self._timeout_s)
+        with self._plainly():
+            response = requests.get(f"{self._base_url}/healthz", timeout=self._timeout_s)
         if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             _raise_for_error(response)
         return response.json()
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """Say in a line that nobody answers, where the HTTP library tells of its pools and retries."""
+        try:
+            yield
+        except requests.Timeout as error:
+            message = f"the server at {self._base_url} did not answer within {self._timeout_s:g} s"
+            raise type(error)(message) from error
+        except requests.ConnectionError as error:
+            message = f"no server answers at {self._base_url}: {_innermost_reason(error)}"
+            raise type(error)(message) from error
 
 
 def form_fields(
@@ -169,6 +185,12 @@ def _raise_for_error(response: requests.Response) -> None:
     except (ValueError, KeyError, TypeError):
         message = response.text[:500]
     raise RenderClientError(response.status_code, message)
+
+
+def _innermost_reason(error: BaseException) -> str:
+    if error.__context__ is not None:
+        return _innermost_reason(error.__context__)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _server_timing(header: str) -> dict[str, float]:

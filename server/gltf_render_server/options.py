@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from . import __version__
 from .errors import SettingsError
@@ -24,6 +26,11 @@ __all__ = [
 ]
 
 _Number = TypeVar("_Number", int, float)
+
+_logger = logging.getLogger(__name__)
+
+_ALMOST_CERTAINLY = 0.8
+"""How like a known name an unknown one is, from 0 to 1, that is only misspelt."""
 
 
 def option(
@@ -77,10 +84,16 @@ def choice(*choices: str) -> Callable[[str], str]:
 def number(kind: Callable[[str], _Number], low: float, high: float) -> Callable[[str], _Number]:
     """Take a number from `low` to `high`, both included."""
 
+    name = "whole number" if kind is int else "number"
+    advice = f"must be a {name} between {_shown_number(low)} and {_shown_number(high)}"
+
     def parse(text: str) -> _Number:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(advice) from None
         if not low <= value <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}")
+            raise ValueError(advice)
         return value
 
     return parse
@@ -118,14 +131,18 @@ def switch(text: str) -> bool:
 def read_environment(cls: type, prefix: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of those fields of `cls` that the environment sets.
 
+    A variable that begins with `prefix` and is no field's is warned of: it may be meant for another program,
+    as those are that a cluster sets for each of its services.
+
     Raises
     ------
     SettingsError
-        A variable's value is wrong.
+        A variable's value is wrong, or its name is misspelt.
     """
     values: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
-        variable = prefix + field.name.upper()
+    fields = {prefix + field.name.upper(): field for field in dataclasses.fields(cls)}
+    _check_names(prefix, environ, list(fields))
+    for variable, field in fields.items():
         if given := environ.get(variable):
             try:
                 values[field.name] = field.metadata["parse"](given)
@@ -138,7 +155,7 @@ def read_command_line(
     cls: type, arguments: Sequence[str], *, prog: str, description: str, epilog: str
 ) -> dict[str, Any]:
     """Return the values of those fields of `cls` that options set; ends the process where argparse would."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog,
         description=description,
         epilog=epilog,
@@ -152,7 +169,34 @@ def read_command_line(
         title = field.metadata["group"]
         group = groups.get(title) or groups.setdefault(title, parser.add_argument_group(title))
         _add_option(group, field)
-    return vars(parser.parse_args([_dashed(argument) for argument in arguments]))
+    values, unknown = parser.parse_known_args([_dashed(argument) for argument in arguments])
+    if unknown:
+        options = ["--" + field.name.replace("_", "-") for field in dataclasses.fields(cls)]
+        nearest = _nearest(unknown[0].partition("=")[0], options)
+        advice = f"; did you mean {nearest}?" if nearest else ""
+        parser.error(f"{' '.join(unknown)}: there is no such option{advice}")
+    return vars(values)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line, without the names of all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with the reason."""
+        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help tells all options\n")
+
+
+def _check_names(prefix: str, environ: Mapping[str, str], known: Sequence[str]) -> None:
+    """Refuse a variable whose name is nearly an option's, and warn of others that begin as they do."""
+    endings = [name.removeprefix(prefix) for name in known]
+    for name in sorted(name for name in environ if name.startswith(prefix) and name not in known):
+        if nearest := _nearest(name.removeprefix(prefix), endings, _ALMOST_CERTAINLY):
+            raise SettingsError(f"{name}: there is no such option; did you mean {prefix}{nearest}?")
+        _logger.warning("%s is set, and is no option of this server: it is not used", name)
+
+
+def _nearest(name: str, known: Sequence[str], cutoff: float = 0.6) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
 
 
 def _add_option(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
@@ -179,7 +223,12 @@ def _dashed(argument: str) -> str:
 
 
 def _shown(default: object) -> str:
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    return _shown_number(default) if isinstance(default, float) else str(default)
+
+
+def _shown_number(value: float) -> str:
+    """Write a number as people do: 16777216, not 1.67772e+07."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _argparse_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -11,9 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .encode import DepthFormat
 from .errors import SettingsError
 from .limits import Limits
 from .options import (
@@ -27,6 +26,9 @@ from .options import (
     text,
     words,
 )
+
+if TYPE_CHECKING:
+    from .encode import DepthFormat  # which needs libraries, where --help needs none
 
 __all__ = ["ENVIRONMENT_PREFIX", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
 
@@ -47,7 +49,17 @@ by Drake's glTF Render Client-Server API."""
 _EPILOG = f"""\
 Every option can also come from the environment: --max-queue as {ENVIRONMENT_PREFIX}MAX_QUEUE.
 A scene from --blend-file keeps its own lights, world, engine and render settings; options that are
-given explicitly override them."""
+given explicitly override them.
+
+examples:
+  gltf-render-server                                        at http://127.0.0.1:8000, until Ctrl-C
+  gltf-render-server --port 0 --quality preview             any free port; quick pictures
+  gltf-render-server --blend-file room.blend --device cpu   your room and your lights
+  {ENVIRONMENT_PREFIX}TOKEN=secret gltf-render-server --host 0.0.0.0 --workers 2
+  blender -b -P scripts/serve.py -- --engine eevee          inside a Blender that you have
+
+A browser shows at a running server's address how it is; docs/ beside the code tells more. The protocol:
+https://drake.mit.edu/doxygen_cxx/group__render__engine__gltf__client__server__api.html"""
 
 _MANY = 2**31 - 1
 

@@ -1,9 +1,14 @@
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from gltf_render_server.errors import SettingsError
 from gltf_render_server.settings import ServerSettings
+
+SERVER = Path(__file__).resolve().parents[2] / "server"
 
 
 def read(*arguments, **environ):
@@ -71,6 +76,51 @@ def test_a_wrong_variable_ends_with_its_name(capsys):
     assert "GLTF_RENDER_SERVER_MAX_PIXELS=many" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--max-pixels", "0"], "0: must be a whole number between 1 and 2147483647"),
+        (["--samples", "many"], "many: must be a whole number between 1 and 16777216"),
+        (["--noise-threshold", "2"], "2: must be a number between 0 and 1"),
+        (["--qualty", "final"], "--qualty final: there is no such option; did you mean --quality?"),
+        (["--zzz"], "--zzz: there is no such option\n"),
+    ],
+)
+def test_what_is_wrong_is_all_that_is_said(arguments, reason, capsys):
+    with pytest.raises(SystemExit):
+        read(*arguments)
+    said = capsys.readouterr().err
+    assert reason in said
+    assert said.splitlines()[0].startswith("gltf-render-server: error: ")
+    assert len(said.splitlines()) == 2
+    assert "--help" in said.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("QUALTY", "QUALITY"), ("MAXQUEUE", "MAX_QUEUE"), ("TOKENS", "TOKEN")]
+)
+def test_a_misspelt_variable_is_refused(name, meant):
+    environ = {f"GLTF_RENDER_SERVER_{name}": "x"}
+    with pytest.raises(SettingsError, match=rf"GLTF_RENDER_SERVER_{name}: .*GLTF_RENDER_SERVER_{meant}\?"):
+        ServerSettings.from_environment(environ)
+
+
+def test_a_variable_that_a_cluster_sets_is_told(caplog):
+    settings = read(GLTF_RENDER_SERVER_SERVICE_HOST="10.0.0.1", GLTF_RENDER_SERVER_QUALITY="final")
+    assert settings == ServerSettings(quality="final")
+    assert "GLTF_RENDER_SERVER_SERVICE_HOST is set, and is no option" in caplog.text
+
+
+def test_settings_need_no_dependency():
+    """So that --help, and what is wrong, is told by a Blender that has none yet."""
+    script = (
+        "import sys; before = set(sys.modules); import gltf_render_server.settings;"
+        "print({name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", script], cwd=SERVER, capture_output=True, text=True)
+    assert done.stdout.strip() == "{'gltf_render_server'}", done.stderr
+
+
 def test_help_shows_groups_and_defaults(capsys):
     with pytest.raises(SystemExit) as caught:
         read("--help")
@@ -83,5 +133,8 @@ def test_help_shows_groups_and_defaults(capsys):
         "picture:",
         "[default: 8000]",
         "--bpy-settings-file",
+        "examples:",
+        "blender -b -P scripts/serve.py -- --engine eevee",
+        "https://",
     ):
         assert word in text

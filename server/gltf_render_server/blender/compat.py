@@ -6,7 +6,9 @@ Written against 4.5 LTS and 5.2 LTS.
 from __future__ import annotations
 
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ __all__ = [
     "node_tree",
     "quiet",
     "set_image_format",
+    "without_chatter",
 ]
 
 _IS_5 = bpy.app.version >= (5, 0)
@@ -29,6 +32,9 @@ EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
 
 OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
 """Name of the object-index pass in a multilayer EXR."""
+
+_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco is not available")
+"""What Blender says of libraries that most machines rightly do not have."""
 
 _COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
 """Extensions of the importer's that hide a scene's vertices from the checks before it."""
@@ -41,7 +47,9 @@ def importer_extensions() -> frozenset[str]:
 
     settings = {"import_user_extensions": [], "loglevel": 0}
     known = set(glTFImporter("", settings).extensions_managed) - _COMPRESSED_VIEWS
-    if not io_scene_gltf2.is_draco_available():  # a library of its own, which Debian leaves out
+    with without_chatter():
+        has_draco = io_scene_gltf2.is_draco_available()  # a library of its own, which Debian leaves out
+    if not has_draco:
         known.discard("KHR_draco_mesh_compression")
     return frozenset(known)
 
@@ -76,3 +84,22 @@ def quiet() -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Leave out what Blender prints of optional libraries that are not there; the rest comes at the end."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 1)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            printed.seek(0)
+            for line in printed:
+                if not _CHATTER.search(line):
+                    os.write(kept, line)
+            os.close(kept)

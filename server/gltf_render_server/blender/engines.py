@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +72,9 @@ def choose_device(device: Device) -> None:
         The machine does not have it; the message lists what it has.
     """
     preferences = _cycles_preferences()
-    found = [kind for kind in _GPUS_BEST_FIRST if _devices(preferences, kind)]
+    # of drivers that are not there, who names a device shall read
+    with compat.without_chatter() if device in ("auto", "cpu") else nullcontext():
+        found = [kind for kind in _GPUS_BEST_FIRST if _devices(preferences, kind)]
     wanted = found[:1] if device == "auto" else [device.upper()] if device != "cpu" else []
     if not set(wanted) <= set(found):
         there = ", ".join(["cpu", *(kind.lower() for kind in found)])
@@ -207,7 +211,9 @@ def _set_view_transform(scene: bpy.types.Scene, name: str) -> None:
     try:
         scene.view_settings.view_transform = name
     except TypeError as error:
-        raise SettingsError(f"--view-transform {name}: {error}") from error
+        # they depend on the colour configuration, and are told nowhere else
+        there = re.findall(r"'([^']+)'", str(error).partition("not found in")[2])
+        raise SettingsError(f"--view-transform {name}: must be one of {', '.join(there)}") from error
 
 
 def _cycles_preferences() -> Any:
