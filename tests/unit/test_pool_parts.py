@@ -1,10 +1,11 @@
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from gltf_render_server.errors import NoWorkerError, QueueFullError, ShuttingDownError
+from gltf_render_server.errors import NoWorkerError, QueueFullError, SettingsError, ShuttingDownError
 from gltf_render_server.pool.assignment import Memory, PoolJob, choose
 from gltf_render_server.pool.board import Board
 from gltf_render_server.pool.gpus import gpu_ids, pinned
