@@ -14,6 +14,7 @@ from pathlib import Path
 import bpy
 
 __all__ = [
+    "COUNTS_OWN_TANGENTS",
     "EEVEE",
     "OBJECT_INDEX_PASS",
     "importer_extensions",
@@ -29,6 +30,9 @@ EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
 
 OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
 """Name of the object-index pass in a multilayer EXR."""
+
+COUNTS_OWN_TANGENTS = _IS_5
+"""Whether Cycles takes tangents that a mesh brings, and would itself compute other last bits each time."""
 
 _COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
 """Extensions of the importer's that hide a scene's vertices from the checks before it."""
