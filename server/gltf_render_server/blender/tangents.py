@@ -1,4 +1,4 @@
-"""Tangents for normal maps and anisotropy, where those that Cycles would compute are not the same from one render to the next.
+"""Tangents for normal maps and anisotropy, where Cycles' own would differ from one render to the next.
 
 Cycles adds up the tangents of a large mesh on all threads at once. A sum in another order has another last
 bit, and the denoiser carries it over the picture. Cycles computes none where a mesh brings its own.
@@ -23,7 +23,7 @@ _MOST_TRIANGLES_IN_ORDER = 10_000
 
 
 def give_tangents(mesh: bpy.types.Mesh) -> None:
-    """Give a mesh of triangles the tangents that its materials need, as for normal maps, if Cycles' would vary.
+    """Give a mesh of triangles the tangents that its materials need, if Cycles' own would vary.
 
     The attributes are those that Cycles looks for before it computes them: ``<UV map>.tangent`` and
     ``<UV map>.tangent_sign``. What is there already is kept.
