@@ -16,6 +16,7 @@ from pathlib import Path
 import bpy
 
 __all__ = [
+    "COUNTS_OWN_TANGENTS",
     "EEVEE",
     "OBJECT_INDEX_PASS",
     "importer_extensions",
@@ -32,6 +33,9 @@ EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
 
 OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
 """Name of the object-index pass in a multilayer EXR."""
+
+COUNTS_OWN_TANGENTS = _IS_5
+"""Whether Cycles takes tangents that a mesh brings, and would itself compute other last bits each time."""
 
 _CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco is not available")
 """What Blender says of libraries that most machines rightly do not have."""

@@ -11,6 +11,7 @@ import numpy as np
 from ..gltf import Detail, Digest, Scene, Surface, Triangles, read_light, read_triangles
 from .importing import Importer, Part, remove_unused
 from .lamps import make_light
+from .tangents import give_tangents
 
 __all__ = ["PartKey", "Parts", "Shapes", "Surfaces"]
 
@@ -176,4 +177,5 @@ def _with_material(part: Part[bpy.types.Mesh], material: bpy.types.Material | No
     mesh.materials.clear()
     if material is not None:
         mesh.materials.append(material)
+    give_tangents(mesh)
     return Part(mesh, part.local)
