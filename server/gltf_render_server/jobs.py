@@ -202,6 +202,13 @@ class RenderQueue:
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None, timeout_s)
 
+    def _withdraw(self, job: _QueuedJob) -> bool:
+        with self._changed:
+            is_waiting = job in self._waiting
+            if is_waiting:
+                self._waiting.remove(job)
+            return is_waiting
+
     def _next(self) -> _QueuedJob | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.is_closed)
@@ -214,13 +221,6 @@ class RenderQueue:
             self._running = None
             self._rendered += 1
             self._changed.notify_all()
-
-    def _withdraw(self, job: _QueuedJob) -> bool:
-        with self._changed:
-            is_waiting = job in self._waiting
-            if is_waiting:
-                self._waiting.remove(job)
-            return is_waiting
 
     def _render(self, job: _QueuedJob) -> None:
         queue_ms = job.waited_ms
