@@ -20,9 +20,11 @@ import psutil
 from .errors import QueueFullError, RequestError, ShuttingDownError
 from .protocol import RenderRequest
 from .renderer import RenderedImage, Renderer, RendererInfo
-from .service import LOOK_S, WorkerState, WorkerStatus
+from .service import WorkerState, WorkerStatus
 
 __all__ = ["Admission", "Job", "RenderQueue"]
+
+_LOOK_S = 0.5  # between two looks at whether the client still waits
 
 
 @dataclass(eq=False)
@@ -66,7 +68,7 @@ class Job:
             Called when nobody waits for the answer any more: frees the job's place among those that wait,
             and tells whether it still was there.
         """
-        while not wait_for([self.future], LOOK_S).done:
+        while not wait_for([self.future], _LOOK_S).done:
             if self.is_abandoned() and withdraw():
                 self.give_up_if_abandoned()
         return self.future.result()
