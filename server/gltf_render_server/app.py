@@ -25,7 +25,7 @@ from .limits import time_limit
 from .metrics import Metrics
 from .protocol import ImageType, RenderFields, RenderRequest, check_digest
 from .responses import error_response, message_of, printable, status_of
-from .service import LOOK_S, RenderService, WorkerState
+from .service import RenderService, WorkerState
 from .settings import ServerSettings
 from .stages import Stages
 
@@ -42,6 +42,7 @@ _CHECK = "gltf_render_server.head"
 _HEALTH = "/healthz"
 _OPEN_TO_ALL = (f"{_HEALTH}/live", f"{_HEALTH}/ready")  # they tell nothing but yes or no
 _CHECKS_AT_ONCE = 4  # they share one interpreter: more at once are no faster, and keep /healthz waiting
+_LOOK_S = 0.5  # between two looks at whether a client still waits
 _MOST_WARNINGS = 5
 _WARNING_CHARACTERS = 300
 
@@ -200,7 +201,7 @@ def _register_render(
 @contextmanager
 def _turn(places: threading.Semaphore, is_abandoned: Callable[[], bool]) -> Iterator[None]:
     """Wait for one of the places; what nobody waits for any more is not begun."""
-    while not places.acquire(timeout=LOOK_S):
+    while not places.acquire(timeout=_LOOK_S):
         _check_presence(is_abandoned)
     try:
         _check_presence(is_abandoned)

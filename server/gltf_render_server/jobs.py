@@ -20,11 +20,12 @@ import psutil
 from .errors import QueueFullError, RequestError, ShuttingDownError
 from .protocol import RenderRequest
 from .renderer import RenderedImage, Renderer, RendererInfo
-from .service import LOOK_S, WorkerState, WorkerStatus
+from .service import WorkerState, WorkerStatus
 
 __all__ = ["Admission", "Job", "RenderQueue"]
 
 _CLOSE_S = 1.0  # for a renderer to be closed
+_LOOK_S = 0.5  # between two looks at whether the client still waits
 
 
 @dataclass(eq=False)
@@ -68,7 +69,7 @@ class Job:
             Called when nobody waits for the answer any more: frees the job's place among those that wait,
             and tells whether it still was there.
         """
-        while not wait_for([self.future], LOOK_S).done:
+        while not wait_for([self.future], _LOOK_S).done:
             if self.is_abandoned() and withdraw():
                 self.give_up_if_abandoned()
         return self.future.result()
@@ -214,6 +215,13 @@ class RenderQueue:
         self.close()
         self._is_over.wait(_CLOSE_S)
 
+    def _withdraw(self, job: _QueuedJob) -> bool:
+        with self._changed:
+            is_waiting = job in self._waiting
+            if is_waiting:
+                self._waiting.remove(job)
+            return is_waiting
+
     def _next(self) -> _QueuedJob | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self.is_closed)
@@ -226,13 +234,6 @@ class RenderQueue:
             self._running = None
             self._rendered += 1
             self._changed.notify_all()
-
-    def _withdraw(self, job: _QueuedJob) -> bool:
-        with self._changed:
-            is_waiting = job in self._waiting
-            if is_waiting:
-                self._waiting.remove(job)
-            return is_waiting
 
     def _render(self, job: _QueuedJob) -> None:
         queue_ms = job.waited_ms

@@ -10,10 +10,7 @@ from typing import Protocol
 from .protocol import RenderRequest
 from .renderer import RenderedImage, RendererInfo
 
-__all__ = ["LOOK_S", "RenderService", "WorkerState", "WorkerStatus"]
-
-LOOK_S = 0.5
-"""Seconds between two looks at whether a client still waits."""
+__all__ = ["RenderService", "WorkerState", "WorkerStatus"]
 
 
 class WorkerState(StrEnum):

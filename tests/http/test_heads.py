@@ -283,7 +283,7 @@ def test_a_check_whose_client_went_away_is_not_begun(server, scene, monkeypatch)
         return parse(*arguments, **options)
 
     monkeypatch.setattr(app_module, "parse_scene", slow)
-    monkeypatch.setattr(app_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(app_module, "_LOOK_S", 0.05)
     staying = [threading.Thread(target=ask, args=(server, scene)) for _ in range(app_module._CHECKS_AT_ONCE)]
     for thread in staying:
         thread.start()
