@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -35,6 +36,7 @@ _logger = logging.getLogger(__name__)
 _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
 _MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
+_PATH = re.compile(r"(?<![\w$.\])}/])(?:file:/+|[A-Za-z]:[\\/]|[\\/])(?:[^\s/\\'\"]+[/\\])+[^\s/\\'\",;)\]]*")
 _RETRY_AFTER_S = 1
 _HEALTH = "/healthz"
 
@@ -80,7 +82,12 @@ def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
 
 
 def error_body(status: int, message: str) -> bytes:
-    """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes."""
+    """Make the JSON that tells a client what went wrong, without a path; always shorter than 8192 bytes.
+
+    Whatever raised the error may have put a file's name into it, and every answer that tells an error comes
+    through here.
+    """
+    message = _PATH.sub("[a path]", message)
     if len(message) > _MESSAGE_CHARACTERS:
         message = message[:_MESSAGE_CHARACTERS] + "…"
     body = {"error": True, "message": message, "code": int(status)}

@@ -66,6 +66,11 @@ class Imported:
     lights: dict[int, Part[bpy.types.Light]]
     shared: set[bpy.types.ID]
 
+    def remove(self) -> None:
+        """Remove it all."""
+        bpy.data.batch_remove([part.data for part in (*self.meshes.values(), *self.lights.values())])
+        remove_unused(self.shared)
+
 
 class Importer:
     """Runs Blender's importer in a scene where it can disturb nothing.
@@ -97,6 +102,34 @@ class Importer:
         SceneError
             Blender cannot import it; nothing of it is left.
         """
+        try:
+            return self._run(scene, primitives, lights)
+        except SceneError as error:
+            if error.where:
+                raise
+            raise self._blamed(error, scene, primitives, lights) from error
+
+    def _blamed(
+        self, error: SceneError, scene: Scene, primitives: Mapping[int, Detail], lights: Sequence[int]
+    ) -> SceneError:
+        """Find what the importer fails with, by importing ever fewer parts of it."""
+        parts: list[tuple[dict[int, Detail], list[int]]]
+        parts = [({index: detail}, []) for index, detail in primitives.items()]
+        parts += [({}, [light]) for light in lights]
+        while len(parts) > 1:
+            half = parts[: len(parts) // 2]
+            try:
+                some = dict(pair for meshes, _ in half for pair in meshes.items())
+                imported = self._run(scene, some, [light for _, lamps in half for light in lamps])
+            except SceneError:
+                parts = half
+            else:
+                imported.remove()
+                parts = parts[len(parts) // 2 :]
+        [(meshes, lamps)] = parts
+        return SceneError(error.message, _place(scene, meshes, lamps))
+
+    def _run(self, scene: Scene, primitives: Mapping[int, Detail], lights: Sequence[int]) -> Imported:
         document = import_document(scene, primitives, lights=lights)
         before = set(bpy.data.user_map())
         kept: set[bpy.types.ID] = set()
@@ -132,6 +165,16 @@ def remove_unused(candidates: set[bpy.types.ID]) -> set[bpy.types.ID]:
     return left
 
 
+def _place(scene: Scene, primitives: Iterable[int], lights: Iterable[int]) -> str:
+    """Say where in the document a part stands."""
+    for index in lights:
+        return f"$.extensions.KHR_lights_punctual.lights[{scene.lights[index].light}]"
+    [index] = primitives
+    primitive = scene.primitives[index]
+    material = "" if primitive.material is None else f" with $.materials[{primitive.material}]"
+    return f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]{material}"
+
+
 def _run_importer(path: Path, target: bpy.types.Scene) -> None:
     context = {
         "scene": target,
@@ -145,7 +188,8 @@ def _run_importer(path: Path, target: bpy.types.Scene) -> None:
             )
     except RuntimeError as error:
         _logger.warning("the importer failed", exc_info=error)
-        raise SceneError(f"Blender cannot import it: {_reason(error)}") from error
+        # its text is Python's, and may name files of this machine
+        raise SceneError("Blender cannot import it; the server's log tells more") from error
 
 
 def _clean_up(before: set[bpy.types.ID], kept: set[bpy.types.ID]) -> set[bpy.types.ID]:
@@ -221,10 +265,3 @@ def _size(mesh: bpy.types.Mesh) -> float:
     points = np.empty(3 * len(mesh.vertices), np.float32)
     mesh.vertices.foreach_get("co", points)
     return float(np.ptp(points.reshape(-1, 3), axis=0).max())
-
-
-def _reason(error: RuntimeError) -> str:
-    """Return the reason without the traceback that an operator's error carries."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reasons = [line for line in lines if not line.startswith(("Location:", "Error: Python: Traceback"))]
-    return (reasons or lines or ["no reason given"])[-1].removeprefix("Error: ")

@@ -20,7 +20,7 @@ FARTHEST_M = 1e9
 
 _SMALLEST_SINGULAR_VALUE = 1e-9
 _ROUNDING = 1e-5  # of matrices in single precision
-_MOST_NODES = 500_000
+_MOST_NODES = 200_000
 
 Matrices = NDArray[np.float64]
 

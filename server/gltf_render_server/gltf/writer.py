@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Detail", "import_document"]
 
+_LARGEST_WEIGHT = 10  # of a shape key in Blender
 _UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
 
 Json = dict[str, Any]
@@ -116,7 +118,9 @@ class _Writer:
         item = mesh["primitives"][primitive.number]
         copy: Json = {"primitives": [self._primitive(item, detail, is_compressed=primitive.is_compressed)]}
         if primitive.weights:
-            copy["weights"] = primitive.weights
+            copy["weights"] = _spread(primitive.weights, primitive.weights)
+            if targets := copy["primitives"][0].get("targets"):
+                copy["primitives"][0]["targets"] = _spread(targets, primitive.weights, divide=False)
         meshes = self._out.setdefault("meshes", [])
         meshes.append(copy)
         return {"mesh": len(meshes) - 1, "extras": {"grs_primitive": index}}
@@ -214,6 +218,15 @@ class _Writer:
         if item.get("bufferView") is not None:
             copy["bufferView"] = self._pick("bufferViews", item["bufferView"])
         return copy
+
+
+def _spread(items: Sequence[Any], weights: Sequence[float], *, divide: bool = True) -> list[Any]:
+    """Repeat what belongs to morph targets so that each weighs no more than Blender takes."""
+    spread: list[Any] = []
+    for item, weight in zip(items, weights, strict=True):
+        times = max(1, math.ceil(abs(weight) / _LARGEST_WEIGHT))
+        spread += [item / times if divide else item] * times
+    return spread
 
 
 def _without_extras(item: object) -> Json:
