@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from forms import FIELDS, send
 
+from gltf_render_server.app import error_body
+
 DEPTH = {"image_type": "depth", "min_depth": "0.1", "max_depth": "5"}
 
 
@@ -283,3 +285,33 @@ def test_wrong_door(client, method, path, status):
     assert response.json["code"] == status
     if status == 405:
         assert response.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tmp/blender_a1/scene.gltf",
+        "/usr/lib/python3/libdraco.so",
+        "C:\\Users\\me\\x.blend",
+        "C:/Users/me/x.blend",
+        "\\\\host\\share\\x.blend",
+        "file:///dev/shm/x",
+    ],
+)
+@pytest.mark.parametrize("text", ["OSError: {}: cannot open", "'{}'", "({})", "[{}]", "path={}", "{}"])
+def test_no_path_is_told_to_a_client(text, path):
+    told = json.loads(error_body(500, text.format(path)))["message"]
+    assert told == text.format("[a path]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scene: $.meshes[0].primitives[0]: is no PNG/JPEG and/or WebP image",
+        "Content-Type: must be multipart/form-data; got 'text/plain/x'",
+        "send it to http://127.0.0.1:8000/render/x or POST /render",
+        "scene: 1/2 of 3 / 4",
+    ],
+)
+def test_what_is_no_path_is_told(text):
+    assert json.loads(error_body(400, text))["message"] == text

@@ -102,7 +102,7 @@ def _separators(array: NDArray[np.uint8]) -> int:
     for begin in range(0, len(array), _CHUNK_BYTES):
         chunk = array[begin : begin + _CHUNK_BYTES]
         # with bit 32 set, [ is { as well
-        count += np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{"))
+        count += int(np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{")))
     return count
 
 

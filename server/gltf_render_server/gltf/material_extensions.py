@@ -122,7 +122,9 @@ def check_materials(materials: list[Json], drawn: Iterable[int], extensions: fro
             continue
         material, where = materials[index], f"$.materials[{index}]"
         if isinstance(given := material.get("extensions"), dict):
-            material["extensions"] = given = {k: v for k, v in given.items() if k in extensions}
+            material["extensions"] = given = {
+                name: value for name, value in given.items() if name in extensions and value is not None
+            }
             for name, value in given.items():
                 _check(name, value, f"{where}.extensions.{name}")
         for holder, key in texture_references(material):
