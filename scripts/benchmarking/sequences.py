@@ -135,7 +135,7 @@ def with_size(fields: Mapping[str, str], width: int | None, height: int | None) 
         "center_y": float(fields["center_y"]) * scale,
     }
     sizes = {"width": str(width), "height": str(height)}
-    return {**fields, **sizes, **{name: f"{number:.6f}" for name, number in numbers.items()}}
+    return {**fields, **sizes, **{name: repr(number) for name, number in numbers.items()}}
 
 
 def _parsed(scene: StillScene) -> dict[ImageType, dict[str, Any]]:

@@ -55,7 +55,7 @@ class Limits:
         """Refuse a scene whose images take so many bytes."""
         if size > self.max_texture_bytes:
             what = f"its images take {size / 1e6:.0f} MB when they are decoded"
-            raise _too_much(what, self.max_texture_bytes / 1e6, "max-texture-mb")
+            raise _too_much(what, round(self.max_texture_bytes / 1e6), "max-texture-mb")
 
 
 @contextmanager
@@ -76,5 +76,5 @@ def ask_time() -> None:
         )
 
 
-def _too_much(what: str, limit: float, option: str) -> TooLargeError:
-    return TooLargeError(f"scene: {what}; this server takes at most {limit:g} (option --{option})")
+def _too_much(what: str, limit: int, option: str) -> TooLargeError:
+    return TooLargeError(f"scene: {what}; this server takes at most {limit} (option --{option})")

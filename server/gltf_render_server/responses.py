@@ -26,7 +26,10 @@ _ROOTS = {
     *("Applications", "Library", "System", "Users", "Volumes"),
     *(path.parts[1] for path in _OWN_FOLDERS if len(path.parts) > 1),
 }
-_ROOT = rf"(?:(?<![\w.:/\\])/(?:{'|'.join(map(re.escape, sorted(_ROOTS)))})/|\b[A-Za-z]:\\)"
+_ROOT = (
+    rf"(?:(?<![\w.:/\\])/(?:{'|'.join(map(re.escape, sorted(_ROOTS)))})/"
+    r"|\bfile:/+|\b[A-Za-z]:[\\/]|(?<![\w\\])\\\\)"
+)
 _SECRETS = (
     (re.compile(rf"""(['"]){_ROOT}(?:[^'"\n]*[/\\])?([^'"/\\\n]*)\1"""), r"\1…/\2\1"),
     (re.compile(rf"""{_ROOT}(?:[^\s'"<>:;,()]*[/\\])?([^\s'"<>:;,()/\\]*)"""), r"…/\1"),
@@ -40,7 +43,7 @@ a path exists here is nobody's business either."""
 def error_response(error: Exception) -> flask.Response:
     """Make the answer that an error becomes."""
     status = status_of(error)
-    body = error_body(status, _without_secrets(message_of(error)))
+    body = error_body(status, message_of(error))
     response = flask.Response(body, status, mimetype="application/json")
     if isinstance(error, UnavailableError):
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
@@ -54,8 +57,12 @@ def error_response(error: Exception) -> flask.Response:
 
 
 def error_body(status: int, message: str) -> bytes:
-    """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes."""
-    body = {"error": True, "message": printable(message), "code": int(status)}
+    """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes.
+
+    Whatever raised the error may have put a file's name into it: every answer that tells an error is made
+    here, and names no folder of this machine.
+    """
+    body = {"error": True, "message": printable(_without_secrets(message)), "code": int(status)}
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")[:8191]
 
 

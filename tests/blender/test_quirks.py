@@ -304,3 +304,15 @@ def test_an_image_that_cannot_be_decoded(studio, table):
     with pytest.raises(SceneError, match=r"\$\.images\[0\]: Blender cannot decode"):
         studio.image(encoded(document), "color")
     assert np.isfinite(studio.image(encoded(document), "depth")).any()
+
+
+def test_what_blender_cannot_import_is_named_by_its_place_alone(studio, table):
+    document = table.document("color")
+    document["materials"][1]["pbrMetallicRoughness"]["extensions"] = 5  # past the checks
+    with pytest.raises(SceneError) as error:
+        studio.image(encoded(document), "color")
+    assert str(error.value) == (
+        "scene: $.meshes[1].primitives[0] with $.materials[1]: Blender cannot import it; "
+        "the server's log tells more"
+    )
+    studio.image(encoded(table.document("color")), "color")

@@ -135,7 +135,7 @@ def test_a_scene_of_a_wanted_number_of_objects():
 def test_another_size_shows_the_same_height():
     fields = scenes.small_scene(0).fields[DEPTH]
     wide = with_size(fields, 1920, 1080)
-    assert wide["focal_x"] == wide["focal_y"] == "1350.000000"
+    assert wide["focal_x"] == wide["focal_y"] == "1350.0"
     assert wide["fov_y"] == fields["fov_y"]
     assert float(wide["fov_x"]) == pytest.approx(2 * math.atan(960 / 1350), abs=1e-6)
     assert (wide["center_x"], wide["center_y"]) == ("958.500000", "538.875000")

@@ -340,7 +340,8 @@ def test_extensions_that_are_no_objects():
     with pytest.raises(SceneError, match=r"normalTexture\.extensions: Expected `object"):
         with_material({"normalTexture": {"index": 0, "extensions": 5}}, textures=[{}])
     inner = {"clearcoatTexture": {"index": 0, "extensions": ["EXT_a", 5.0]}}
-    written(with_material({"extensions": {"KHR_materials_clearcoat": inner}}, textures=[{}]))
+    with pytest.raises(SceneError, match=r"clearcoatTexture\.extensions: Expected `object"):
+        with_material({"extensions": {"KHR_materials_clearcoat": inner}}, textures=[{}])
 
 
 def test_a_null_extension_of_a_texture():

@@ -65,6 +65,11 @@ class Imported:
     meshes: dict[int, Part[bpy.types.Mesh]]
     shared: set[bpy.types.ID]
 
+    def remove(self) -> None:
+        """Remove it all."""
+        bpy.data.batch_remove([part.data for part in self.meshes.values()])
+        remove_unused(self.shared)
+
 
 class Importer:
     """Runs Blender's importer in a scene where it can disturb nothing.
@@ -94,6 +99,28 @@ class Importer:
         SceneError
             Blender cannot import it; nothing of it is left.
         """
+        try:
+            return self._run(scene, primitives)
+        except SceneError as error:
+            if error.where:
+                raise
+            raise self._blamed(error, scene, primitives) from error
+
+    def _blamed(self, error: SceneError, scene: Scene, primitives: Mapping[int, Detail]) -> SceneError:
+        """Find what the importer fails with, by importing ever fewer parts of it."""
+        parts = list(primitives)
+        while len(parts) > 1:
+            half = parts[: len(parts) // 2]
+            try:
+                imported = self._run(scene, {index: primitives[index] for index in half})
+            except SceneError:
+                parts = half
+            else:
+                imported.remove()
+                parts = parts[len(parts) // 2 :]
+        return SceneError(error.message, _place(scene, parts[0]))
+
+    def _run(self, scene: Scene, primitives: Mapping[int, Detail]) -> Imported:
         document = import_document(scene, primitives)
         before = set(bpy.data.user_map())
         kept: set[bpy.types.ID] = set()
@@ -128,6 +155,13 @@ def remove_unused(candidates: set[bpy.types.ID]) -> set[bpy.types.ID]:
     return left
 
 
+def _place(scene: Scene, index: int) -> str:
+    """Say where in the document a primitive stands."""
+    primitive = scene.primitives[index]
+    material = "" if primitive.material is None else f" with $.materials[{primitive.material}]"
+    return f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]{material}"
+
+
 def _run_importer(path: Path, target: bpy.types.Scene) -> None:
     context = {
         "scene": target,
@@ -141,7 +175,8 @@ def _run_importer(path: Path, target: bpy.types.Scene) -> None:
             )
     except RuntimeError as error:
         _logger.warning("the importer failed", exc_info=error)
-        raise SceneError(f"Blender cannot import it: {_reason(error)}") from error
+        # its text is Python's, and may name files of this machine
+        raise SceneError("Blender cannot import it; the server's log tells more") from error
 
 
 def _clean_up(before: set[bpy.types.ID], kept: set[bpy.types.ID]) -> set[bpy.types.ID]:
@@ -214,10 +249,3 @@ def _size(mesh: bpy.types.Mesh) -> float:
     points = np.empty(3 * len(mesh.vertices), np.float32)
     mesh.vertices.foreach_get("co", points)
     return float(np.ptp(points.reshape(-1, 3), axis=0).max())
-
-
-def _reason(error: RuntimeError) -> str:
-    """Return the reason without the traceback that an operator's error carries."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reasons = [line for line in lines if not line.startswith(("Location:", "Error: Python: Traceback"))]
-    return (reasons or lines or ["no reason given"])[-1].removeprefix("Error: ")

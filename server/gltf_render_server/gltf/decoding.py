@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 
-__all__ = ["convert", "decode"]
+__all__ = ["convert", "decode", "schema_error"]
 
 _DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
-_MOST_VALUES = 4_000_000  # a scene of 200,000 nodes with matrices; each value takes about 100 bytes
+_MOST_VALUES = 2_000_000  # 100,000 nodes with matrices; each value takes about 100 bytes
 _CHUNK_BYTES = 2**18  # stays in the processor's cache
 _MOST_URIS = 10_000  # that are looked for
 _KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
+_OF_INTEGERS = ("accessors", "bufferViews", "buffers", "textures")  # who writes 8.0 for 8 does so in them
 _OPEN = ("extensions", "materials", "textures", "cameras", "skins")
 
 Json = dict[str, Any]
@@ -41,12 +42,15 @@ def decode(data: bytes) -> Json:
         kept = _DECODER.decode(data.removeprefix(b"\xef\xbb\xbf"))
         json = msgspec.to_builtins(kept)
     except msgspec.ValidationError as error:
-        raise _schema_error(error) from None
+        raise schema_error(error) from None
     except RecursionError:
         raise _too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SceneError(f"is not JSON: {str(error)[:200]}") from None
     _check_depth(list(_open_parts(json)))
+    items = (item for name in _OF_INTEGERS for item in json.get(name) or ())
+    if any(type(value) is float for item in items for value in item.values()):
+        _write_whole_numbers(json)
     return json
 
 
@@ -62,12 +66,12 @@ def convert(json: Json) -> schema.Document:
         return msgspec.convert(json, schema.Document)
     except msgspec.ValidationError as error:
         if "got `float`" not in str(error):
-            raise _schema_error(error) from None
+            raise schema_error(error) from None
     _write_whole_numbers(json)
     try:
         return msgspec.convert(json, schema.Document)
     except msgspec.ValidationError as error:
-        raise _schema_error(error) from None
+        raise schema_error(error) from None
 
 
 def _check_size(data: bytes) -> None:
@@ -98,7 +102,7 @@ def _separators(array: NDArray[np.uint8]) -> int:
     for begin in range(0, len(array), _CHUNK_BYTES):
         chunk = array[begin : begin + _CHUNK_BYTES]
         # with bit 32 set, [ is { as well
-        count += np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{"))
+        count += int(np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{")))
     return count
 
 
@@ -128,9 +132,10 @@ def _too_deep() -> SceneError:
     return SceneError("is nested too deeply")
 
 
-def _schema_error(error: msgspec.ValidationError) -> SceneError:
+def schema_error(error: msgspec.ValidationError, root: str = "$") -> SceneError:
+    """Tell what msgspec found, and where; root is the place of what was converted."""
     message, _, where = str(error).partition(" - at ")
-    return SceneError(message[:200], where.strip("`")[:200] or "$")
+    return SceneError(message[:200], root + where.strip("`")[1:200])
 
 
 def _write_whole_numbers(json: Json) -> None:

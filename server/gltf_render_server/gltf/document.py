@@ -23,6 +23,7 @@ from .graph import Graph, nearest_rigid, thickened
 from .images import check_images, shown_images
 from .instancing import instance_matrices
 from .lights import LightPlacement, place_lights
+from .material_extensions import check_materials
 from .materials import is_of_drake
 from .repair import repair_draco, repair_json
 from .resources import check_views, decode_buffers, views_of_accessors
@@ -32,6 +33,7 @@ from .surfaces import Drawn, find_drawn
 __all__ = ["Placements", "Primitive", "Scene", "parse_scene"]
 
 _DEFAULT_LIMITS = Limits()
+_LARGEST_WEIGHT = 100  # of a morph target
 _OWN_WORK = frozenset({INSTANCING, VISIBILITY})
 """Extensions that are dealt with here, whatever the importer knows."""
 
@@ -179,6 +181,7 @@ def parse_scene(data: bytes, *, extensions: frozenset[str], limits: Limits = _DE
     camera_to_world = _camera_to_world(document, graph)
     drawn = find_drawn(document, graph, extensions, limits)
     materials = drawn.materials(document)
+    check_materials(json.get("materials") or [], materials, extensions)
     buffers = _checked_buffers(document, drawn, shown_images(json, document, materials))
     _drop_text_of_buffers(json, document)
     repair_draco(document, buffers)
@@ -337,4 +340,6 @@ def _weights(
     if count and len(weights) != count:
         where = f"$.nodes[{node}].weights" if own else f"$.meshes[{mesh}].weights"
         raise SceneError(f"{len(weights)} weights for {count} morph targets", where)
+    if any(abs(weight) > _LARGEST_WEIGHT for weight in weights[:count]):
+        raise SceneError(f"a morph target weighs more than {_LARGEST_WEIGHT}", f"$.meshes[{mesh}]")
     return tuple(weights[:count])

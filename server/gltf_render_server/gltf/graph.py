@@ -22,7 +22,7 @@ _SMALLEST_SINGULAR_VALUE = 1e-9
 _FLATTEST = 5e-7  # of the largest side; below, single precision finds no inverse
 _THINNEST = 5e-6
 _ROUNDING = 1e-5  # of matrices in single precision
-_MOST_NODES = 500_000
+_MOST_NODES = 200_000
 
 Matrices = NDArray[np.float64]
 
@@ -245,7 +245,7 @@ def _local_matrices(nodes: Sequence[schema.Node], order: Sequence[int]) -> Matri
     scale = np.array([node.scale or (1, 1, 1) for node in used], float).reshape(-1, 3)
     with np.errstate(over="ignore"):
         norm = np.linalg.norm(rotation, axis=1, keepdims=True)
-    for place in np.flatnonzero(~((norm[:, 0] > 1e-6) & np.isfinite(norm[:, 0]))):
+    for place in np.flatnonzero(~((norm[:, 0] > 1e-6) & np.isfinite(norm[:, 0]))).tolist():
         raise SceneError("is no rotation", f"$.nodes[{order[place]}].rotation")
     local = trs_matrices(translation, rotation / norm, scale)
     given = [place for place, node in enumerate(used) if node.matrix is not None]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Light", "LightPlacement", "place_lights", "read_light"]
 
+_TYPES = ("directional", "point", "spot")
 _BRIGHTEST = 1e15  # more would leave single precision no room
 _SMALLEST_CONE_RAD = 1e-3
 
@@ -82,6 +83,9 @@ def place_lights(document: schema.Document, graph: Graph, warnings: list[str]) -
             continue
         light = _member(extension, "light")
         if type(light) is int and 0 <= light < count and isinstance(lights[light], dict):
+            if lights[light].get("type") not in _TYPES:
+                warnings.append(f"nodes[{index}]: its light is of no type that glTF has; dropped")
+                continue
             _check_light(lights[light], f"$.extensions.{LIGHTS}.lights[{light}]")
             placed.append(LightPlacement(light, graph.rigid(index)))
         else:

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import SceneError
 from . import schema
 from .checks import is_compressed
-from .extensions import BASISU, DRACO, WEBP
+from .extensions import BASISU, DRACO, LIGHTS, WEBP
 from .materials import texture_references
 from .resources import is_draco_view
 
@@ -21,6 +21,7 @@ __all__ = ["repair_draco", "repair_json"]
 _OWN_TEXTURES = frozenset({"emissiveTexture", "normalTexture", "occlusionTexture"})
 _OWN_PBR_TEXTURES = frozenset({"baseColorTexture", "metallicRoughnessTexture"})
 
+_ROOT_EXTENSIONS = {LIGHTS}
 _FACTORS = {"baseColorFactor", "metallicFactor", "roughnessFactor", "emissiveFactor"}
 _ROUNDING = 1e-3  # less than a level of 255
 _ALPHA_MODES = ("OPAQUE", "MASK", "BLEND")
@@ -50,6 +51,8 @@ def repair_json(document: Json) -> list[str]:
     """
     for name in [name for name, value in document.items() if value is None]:
         del document[name]  # Drake writes null for an array that is empty
+    if isinstance(extensions := document.get("extensions"), dict):
+        document["extensions"] = {name: extensions[name] for name in _ROOT_EXTENSIONS & extensions.keys()}
     _drop_composed_rotations(document)
     warnings: list[str] = []
     _use_plain_textures(document, warnings)

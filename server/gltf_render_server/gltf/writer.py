@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Detail", "import_document"]
 
+_LARGEST_WEIGHT = 10  # of a shape key in Blender
 _UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
 
 Json = dict[str, Any]
@@ -115,7 +117,9 @@ class _Writer:
         item = mesh["primitives"][primitive.number]
         copy: Json = {"primitives": [self._primitive(primitive, item, detail)]}
         if primitive.weights and not primitive.pose:
-            copy["weights"] = primitive.weights
+            copy["weights"] = _spread(primitive.weights, primitive.weights)
+            if targets := copy["primitives"][0].get("targets"):
+                copy["primitives"][0]["targets"] = _spread(targets, primitive.weights, divide=False)
         return {"mesh": self._append("meshes", copy), "extras": {"grs_primitive": index}}
 
     def _primitive(self, primitive: Primitive, item: Json, detail: Detail) -> Json:
@@ -228,6 +232,15 @@ class _Writer:
 
 def _data_uri(data: bytes) -> str:
     return f"data:application/octet-stream;base64,{pybase64.b64encode_as_string(data)}"
+
+
+def _spread(items: Sequence[Any], weights: Sequence[float], *, divide: bool = True) -> list[Any]:
+    """Repeat what belongs to morph targets so that each weighs no more than Blender takes."""
+    spread: list[Any] = []
+    for item, weight in zip(items, weights, strict=True):
+        times = max(1, math.ceil(abs(weight) / _LARGEST_WEIGHT))
+        spread += [item / times if divide else item] * times
+    return spread
 
 
 def _kept(item: Json, *names: str) -> Json:
