@@ -157,14 +157,19 @@ def test_a_hang_is_cut_even_where_the_worker_takes_no_request(notes, ask):
 
 
 def test_a_hang_during_a_start_is_cut(notes, ask):
-    with a_pool(1, start_timeout=4.0) as pool, ThreadPoolExecutor(1) as clients:
+    started_s = time.monotonic()
+    with a_pool(1):
+        usual_s = time.monotonic() - started_s
+    with a_pool(1, start_timeout=2 + 3 * usual_s) as pool, ThreadPoolExecutor(1) as clients:
         (notes / "hang-start").touch()
-        os.kill(pids(pool)[0], signal.SIGKILL)
+        [first] = pids(pool)
+        os.kill(first, signal.SIGKILL)
         answer = clients.submit(ask, pool)
-        wait_for(lambda: states(pool) == ["starting"] and pids(pool), 30)
-        time.sleep(2)  # it hangs by now
+        wait_for(lambda: pids(pool) not in ([], [first]), 30)
+        [hung] = pids(pool)
+        wait_for(lambda: pids(pool) != [hung], 60 + 3 * usual_s)
         (notes / "hang-start").unlink()
-        answer.result(60)
+        answer.result(120)
 
 
 def test_a_worker_that_goes_on_outlives_successors_that_cannot_start(notes, ask):
