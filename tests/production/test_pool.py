@@ -183,7 +183,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
     with running(*options, env=env) as server:
         wait_for(lambda: states(server) == ["idle", "idle"], 60)
         children = psutil.Process(server.process.pid).children(recursive=True)
-        workers = [worker["pid"] for worker in server.client.health()["workers"]]
+        pids = [server.process.pid, *(worker["pid"] for worker in server.client.health()["workers"])]
         outcome = []
 
         def ask(client):
@@ -202,7 +202,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
         assert outcome
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
-        wait_for(lambda: not files_of(workers, tmp_path), 10)
+        wait_for(lambda: not files_of(pids, tmp_path), 15)
 
 
 def files_of(pids, folder):
