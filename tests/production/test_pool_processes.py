@@ -202,6 +202,21 @@ def test_one_that_cannot_start_fails_nobody_while_another_may(notes, ask):
         answer.result(60)
 
 
+def test_the_next_try_of_a_failed_start_waits_a_while(notes, ask, monkeypatch, caplog):
+    """A pool short of descriptors would else spend all its time, and all of the log, on that."""
+    with a_pool(1) as pool:
+
+        def fails(*_):
+            raise OSError("Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gltf_render_server.pool.process.WorkerProcess.__init__", fails)
+            os.kill(pids(pool)[0], signal.SIGKILL)
+            time.sleep(3)
+        assert 2 <= caplog.text.count("cannot start") <= 4
+        ask(pool)
+
+
 def test_a_request_waits_through_one_failed_start(notes, ask):
     with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
         (notes / "fail-start").touch()
