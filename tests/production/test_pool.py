@@ -103,7 +103,7 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
     options = (*QUICK, "--workers", "2", "--render-timeout", "6", "--bpy-settings-file", str(script))
     with running(*options) as server:
         wait_for(lambda: states(server) == ["idle", "idle"], 60)
-        failures, waits = [], []
+        failures, answered = [], 0
 
         def hang():
             try:
@@ -116,14 +116,13 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
         wait_for(lambda: "rendering" in states(server), 60)
         small = form_fields(ImageType.LABEL, Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0))
         while thread.is_alive():
-            started_s = time.monotonic()
             server.client.post(table.to_bytes("label"), small)
-            waits.append(time.monotonic() - started_s)
+            answered += 1
         thread.join()
         [error] = failures
         assert error.status == 504
         assert "longer than 6 s" in str(error)
-        assert max(waits) < 5, waits
+        assert answered >= 10
         wait_for(lambda: states(server) == ["idle", "idle"], 60)
         assert restarts(server) == 2
 
@@ -184,7 +183,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
     with running(*options, env=env) as server:
         wait_for(lambda: states(server) == ["idle", "idle"], 60)
         children = psutil.Process(server.process.pid).children(recursive=True)
-        workers = [worker["pid"] for worker in server.client.health()["workers"]]
+        pids = [server.process.pid, *(worker["pid"] for worker in server.client.health()["workers"])]
         outcome = []
 
         def ask(client):
@@ -203,7 +202,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
         assert outcome
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
-        wait_for(lambda: not files_of(workers, tmp_path), 10)
+        wait_for(lambda: not files_of(pids, tmp_path), 15)
 
 
 def files_of(pids, folder):

@@ -157,14 +157,19 @@ def test_a_hang_is_cut_even_where_the_worker_takes_no_request(notes, ask):
 
 
 def test_a_hang_during_a_start_is_cut(notes, ask):
-    with a_pool(1, start_timeout=4.0) as pool, ThreadPoolExecutor(1) as clients:
+    started_s = time.monotonic()
+    with a_pool(1):
+        usual_s = time.monotonic() - started_s
+    with a_pool(1, start_timeout=2 + 3 * usual_s) as pool, ThreadPoolExecutor(1) as clients:
         (notes / "hang-start").touch()
-        os.kill(pids(pool)[0], signal.SIGKILL)
+        [first] = pids(pool)
+        os.kill(first, signal.SIGKILL)
         answer = clients.submit(ask, pool)
-        wait_for(lambda: states(pool) == ["starting"] and pids(pool), 30)
-        time.sleep(2)  # it hangs by now
+        wait_for(lambda: pids(pool) not in ([], [first]), 30)
+        [hung] = pids(pool)
+        wait_for(lambda: pids(pool) != [hung], 60 + 3 * usual_s)
         (notes / "hang-start").unlink()
-        answer.result(60)
+        answer.result(120)
 
 
 def test_a_worker_that_goes_on_outlives_successors_that_cannot_start(notes, ask):
@@ -195,6 +200,21 @@ def test_one_that_cannot_start_fails_nobody_while_another_may(notes, ask):
         answer = clients.submit(ask, pool)
         (notes / "fail-start").unlink()
         answer.result(60)
+
+
+def test_the_next_try_of_a_failed_start_waits_a_while(notes, ask, monkeypatch, caplog):
+    """A pool short of descriptors would else spend all its time, and all of the log, on that."""
+    with a_pool(1) as pool:
+
+        def fails(*_):
+            raise OSError("Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("gltf_render_server.pool.process.WorkerProcess.__init__", fails)
+            os.kill(pids(pool)[0], signal.SIGKILL)
+            time.sleep(3)
+        assert 2 <= caplog.text.count("cannot start") <= 4
+        ask(pool)
 
 
 def test_a_request_waits_through_one_failed_start(notes, ask):

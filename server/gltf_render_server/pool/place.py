@@ -128,8 +128,7 @@ class Place:
                 self._lose(error)
                 self._ended.wait(_FIRST_PAUSE_S)
         for process in (self._process, self._next):
-            if process is not None:
-                process.retire()
+            _end(process, WorkerProcess.retire)
         self._process = self._next = None
 
     def _has_process(self) -> bool:
@@ -138,9 +137,10 @@ class Place:
         if process is not None and not process.is_alive:
             self._lose("it ended while it was idle")
         try:
-            if self._process is None or (
-                self._process.is_worn and time.monotonic() >= self._earliest_start_s
-            ):
+            if self._process is None:
+                self._ended.wait(self._earliest_start_s - time.monotonic())
+                self._start_next()
+            elif self._process.is_worn and time.monotonic() >= self._earliest_start_s:
                 self._start_next()
             if self._next is not None and (self._process is None or self._next.has_news):
                 self._promote(self._next)
@@ -214,7 +214,7 @@ class Place:
         self._on_start(greeting)
         if worn is not None:
             _logger.info("worker %d is replaced after %d requests", self._number, worn.rendered)
-            worn.retire()
+            _end(worn, WorkerProcess.retire)
 
     def _lose(self, cause: object) -> None:
         """Give up the process."""
@@ -223,7 +223,7 @@ class Place:
         lost, self._process = self._process, None
         self._restarts += 1
         _logger.error("worker %d is replaced: %s", self._number, cause)
-        _close(lost)
+        _end(lost, WorkerProcess.close)
 
     def _fail_start(self, error: Exception) -> None:
         """Give up the process that was to be the next, and wait where another would hardly do better."""
@@ -231,7 +231,7 @@ class Place:
             return
         failed, self._next = self._next, None
         _logger.error("worker %d cannot start: %s", self._number, error)
-        _close(failed)
+        _end(failed, WorkerProcess.close)
         if _is_foreign(error):
             return
         self._failed_starts += 1
@@ -245,9 +245,9 @@ def _is_foreign(error: Exception) -> bool:
     return isinstance(error, WorkerLostError) and error.is_foreign
 
 
-def _close(process: WorkerProcess | None) -> None:
+def _end(process: WorkerProcess | None, how: Callable[[WorkerProcess], None]) -> None:
     try:
         if process is not None:
-            process.close()
+            how(process)
     except Exception as error:  # noqa: BLE001  the place goes on without it
         _logger.error("a worker's process could not be ended: %s", error)
