@@ -58,8 +58,8 @@ class Access:
             is_other = query.get("token") or headers.get("Authorization")
             wanted = "another token than the one that was sent" if is_other else "a token"
             raise UnauthorizedError(
-                f"this server wants {wanted}: send Authorization: Bearer TOKEN, or ask for render?token=TOKEN "
-                "(in Drake, render_endpoint)"
+                f"this server wants {wanted}: send Authorization: Bearer TOKEN, or ask for "
+                "render?token=TOKEN (in Drake, render_endpoint)"
             )
 
     def _check_host(self, host: str) -> None:

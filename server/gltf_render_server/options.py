@@ -83,7 +83,6 @@ def choice(*choices: str) -> Callable[[str], str]:
 
 def number(kind: Callable[[str], _Number], low: float, high: float) -> Callable[[str], _Number]:
     """Take a number from `low` to `high`, both included."""
-
     name = "whole number" if kind is int else "number"
     advice = f"must be a {name} between {_shown_number(low)} and {_shown_number(high)}"
 
