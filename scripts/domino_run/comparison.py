@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,10 +12,19 @@ from numpy.typing import NDArray
 
 from tolerances import MEDIAN_OFF_M, P99_OFF_M, PIXELS_OFF, SILHOUETTE_PIXELS_OFF
 
-__all__ = ["Check", "Comparison", "Difference", "away_from_edges", "checks", "compare", "pooled"]
+__all__ = [
+    "Check",
+    "Comparison",
+    "Difference",
+    "away_from_edges",
+    "checks",
+    "compare",
+    "on_a_surface",
+    "pooled",
+]
 
 _STEP = 0.01
-"""How far a pixel's depth may be from the plane through its neighbours, as a share of it: beyond is an edge."""
+"""How far 1/z may be from the plane through a pixel's neighbours, as a share of it: beyond is an edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,26 +108,33 @@ def compare(
     label, true_label : (height, width) uint16
     depth, true_depth : (height, width) float32, metres; 0 = too close, inf = too far
     """
-    inside = away_from_edges(label, depth) & away_from_edges(true_label, true_depth)
+    inside = away_from_edges(label) & away_from_edges(true_label) & on_a_surface(true_depth)
     return Comparison(
         overall=_difference(label, depth, true_label, true_depth),
         inside=_difference(label[inside], depth[inside], true_label[inside], true_depth[inside]),
     )
 
 
-def away_from_edges(label: NDArray[np.uint16], depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return where no edge is near, (height, width).
+def away_from_edges(label: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Return where a pixel's eight neighbours have its own label, (height, width)."""
+    return (_around(label) == label[..., None]).all(-1)
 
-    There a pixel's eight neighbours have its own label, and its depth is on the plane through each two that are
-    opposite: 1/z of a plane is linear in the picture. So a body's edge before another part of itself counts, too.
+
+def on_a_surface(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return where a pixel is on the plane through each two opposite neighbours, (height, width).
+
+    1/z of a plane is linear in the picture. So a body's edge before another part of itself is found, too.
     """
-    around = sliding_window_view(np.pad(label, 1, mode="edge"), (3, 3))
-    is_one_body = (around == label[..., None, None]).all((-1, -2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        nearness = 1 / depth.astype(float)
-        near = sliding_window_view(np.pad(nearness, 1, mode="edge"), (3, 3)).reshape(*label.shape, 9)
+        near = _around(1 / depth.astype(float))
         bends = np.abs(near[..., :4] + near[..., :4:-1] - 2 * near[..., 4:5])
-        return is_one_body & ~(bends > _STEP * nearness[..., None]).any(-1)
+        return ~(bends > _STEP * near[..., 4:5]).any(-1)
+
+
+def _around(values: NDArray[Any]) -> NDArray[Any]:
+    """Return each pixel with its neighbours, row by row, (height, width, 9)."""
+    windows = sliding_window_view(np.pad(values, 1, mode="edge"), (3, 3))
+    return windows.reshape(*values.shape, 9)
 
 
 def pooled(comparisons: Sequence[Comparison]) -> Comparison:

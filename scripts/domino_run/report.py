@@ -29,8 +29,8 @@ def _frames(comparisons: Sequence[Comparison], total: Comparison) -> Table:
         table.add_row(str(number), *_row(comparison), end_section=is_last)
     table.add_row("total", *_row(total))
     table.caption = (
-        "inside = in both pictures the eight neighbours have the pixel's label and lie on its surface. At an edge\n"
-        "the last bit decides which of two surfaces is seen, so the largest difference there tells their distance."
+        "inside = the eight neighbours have the pixel's label and are on its surface. At an edge the last\n"
+        "bit decides which of two surfaces is seen: the largest difference is how far these are apart."
     )
     return table
 
