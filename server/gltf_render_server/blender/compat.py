@@ -33,8 +33,8 @@ EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
 OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
 """Name of the object-index pass in a multilayer EXR."""
 
-_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco is not available")
-"""What Blender says of libraries that most machines rightly do not have."""
+_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco (is not|.* is) available")
+"""What Blender says of optional libraries, which are no fault where they lack."""
 
 _COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
 """Extensions of the importer's that hide a scene's vertices from the checks before it."""
