@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from servers import ROOT, running
+
+from gltf_render_server.client import DONT_CARE
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
@@ -38,12 +41,22 @@ def test_commands_of_the_shell_are_there():
         assert (ROOT / line.split()[0]).stat().st_mode & 0o111
 
 
+def test_libraries_of_the_system_are_told_alike():
+    """By the README, by the server where one is missing, and by what installs them."""
+    from gltf_render_server.backends import _LIBRARIES_OF_BLENDER
+
+    for file in ("README.md", "scripts/_setup.sh", "scripts/deploy/Containerfile"):
+        text = " ".join((ROOT / file).read_text().replace("\\\n", " ").split())
+        assert _LIBRARIES_OF_BLENDER in text, file
+
+
 def test_the_client_example_runs(tmp_path, monkeypatch):
     from tabletop import tabletop
 
     [code] = [block for block in blocks("python") if "RenderClient" in block]
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "scene.gltf").write_bytes(tabletop().document("color"))
+    (tmp_path / "demo" / "label_scene.gltf").write_bytes(tabletop().document("label"))
     monkeypatch.chdir(tmp_path)
     with running("--samples", "1", "--no-denoise") as server:
         names: dict = {}
@@ -51,4 +64,5 @@ def test_the_client_example_runs(tmp_path, monkeypatch):
     assert names["color"].shape == (480, 640, 3)
     assert names["depth"].dtype == "float32"
     assert names["label"].shape == (480, 640)
+    assert set(np.unique(names["label"])) - {DONT_CARE} == set(range(1, 27)), "26 objects"
     assert Path("demo/scene.gltf").exists()

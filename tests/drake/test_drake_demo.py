@@ -18,8 +18,6 @@ pytestmark = pytest.mark.drake
 
 SCRIPT = ROOT / "scripts" / "drake_demo.py"
 SMALL = ("--width", "161", "--height", "121", "--fps", "5")
-COMPARABLE = ("--width", "321", "--height", "241", "--fps", "5")
-"""Smaller pictures are mostly edges."""
 
 
 def demo(*arguments, command=(str(SCRIPT),)):
@@ -48,24 +46,27 @@ def test_both_engines_are_compared(server, tmp_path):
     (tmp_path / "color" / "0007.png").write_bytes(b"of a longer run before")
     (tmp_path / "color" / "mine.png").write_bytes(b"the user's own")
     options = ("--server_base_url", f"{server.url}/", "--compare", "--seconds", 0.6, "--output", tmp_path)
-    result = demo(*options, *COMPARABLE)
+    result = demo(*options, *SMALL)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "3/3" in result.stderr, "the bar at its end"
-    assert re.search(r"│ total +│ +\d+ │ +0\.\d{4} │ +0\.\d{4} │ +\d+\.\d{4} │ +\d+ │", result.stdout)
+    assert re.search(
+        r"│ total +│ +\d+ │ +0\.\d{4} │ +0\.\d{4} │ +\d+ │ +0\.\d{4} │ +0\.\d{4} │ +0\.[0-4]\d{3} │",
+        result.stdout,
+    )
     assert result.stdout.count("│ yes │") == 8
     (tmp_path / "color" / "mine.png").unlink()
     color, depth, label = (pictures(tmp_path, kind) for kind in ("color", "depth", "label"))
     assert [len(images) for images in (color, depth, label)] == [3, 3, 3]
-    assert color[0].shape == (241, 321, 3)
+    assert color[0].shape == (121, 161, 3)
     assert color[0].std() > 20
     assert depth[0].dtype == np.float32
-    assert 0.5 < depth[0][120, 160] < 2.5
+    assert 0.5 < depth[0][60, 80] < 2.5
     assert len(set(np.unique(label[0])) - {DONT_CARE}) > 30
     assert not np.array_equal(label[0], label[2]), "nothing moves"
     shown = frames_of(tmp_path / "drake_demo.mp4")
     assert len(shown) == 3
-    assert shown[0].shape[0] > 2 * 241, "a row for each engine"
-    assert shown[0].shape[1] > 3 * 321, "colour, depth, labels"
+    assert shown[0].shape[0] > 2 * 121, "a row for each engine"
+    assert shown[0].shape[1] > 3 * 161, "colour, depth, labels"
 
 
 def test_one_picture_of_each_kind(server, tmp_path):
@@ -90,10 +91,10 @@ def test_what_is_too_far_off_is_said(tmp_path):
     """Depth in whole millimetres is beyond the limits."""
     with running("--depth-format", "png16", "--samples", "1", "--no-denoise") as server:
         options = ("--server_base_url", server.url, "--compare", "--still", "--output", tmp_path)
-        result = demo(*options, *COMPARABLE)
+        result = demo(*options, *SMALL)
     assert result.returncode == 1, result.stderr
     assert re.search(r"depth, median, all pixels +│ 0\.2\d{3} mm │ 0\.0200 mm │ +NO │", result.stdout)
-    assert re.search(r"other labels, all pixels .* yes │", result.stdout)
+    assert re.search(r"other labels, at edges .* yes │", result.stdout)
 
 
 def test_nobody_answers(tmp_path):

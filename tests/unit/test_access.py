@@ -88,6 +88,15 @@ def test_another_token(sent):
         Access(ServerSettings(token="s3:crét")).check_token(headers, {"token": "another"})
 
 
+def test_a_wrong_token_is_another_than_none():
+    access = Access(ServerSettings(token="secret"))
+    with pytest.raises(UnauthorizedError, match="wants a token: send"):
+        access.check_token({}, {})
+    for headers, query in (({"Authorization": "Bearer wrong"}, {}), ({}, {"token": "wrong"})):
+        with pytest.raises(UnauthorizedError, match="wants another token than the one that was sent: send"):
+            access.check_token(headers, query)
+
+
 def test_the_token_in_the_address():
     Access(ServerSettings(token="s3:crét")).check_token({}, {"token": "s3:crét"})
 

@@ -138,7 +138,7 @@ def test_another_size_shows_the_same_height():
     assert wide["focal_x"] == wide["focal_y"] == "1350.0"
     assert wide["fov_y"] == fields["fov_y"]
     assert float(wide["fov_x"]) == pytest.approx(2 * math.atan(960 / 1350), abs=1e-6)
-    assert (wide["center_x"], wide["center_y"]) == ("958.500000", "538.875000")
+    assert (wide["center_x"], wide["center_y"]) == ("958.5", "538.875")
     assert wide["max_depth"] == fields["max_depth"]
     assert with_size(fields, None, None) == fields
     assert with_size(fields, 64, None)["height"] == "480"

@@ -37,8 +37,8 @@ OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
 COUNTS_OWN_TANGENTS = _IS_5
 """Whether Cycles takes tangents that a mesh brings, and would itself compute other last bits each time."""
 
-_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco is not available")
-"""What Blender says of libraries that most machines rightly do not have."""
+_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco (is not|.* is) available")
+"""What Blender says of optional libraries, which are no fault where they lack."""
 
 _COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
 """Extensions of the importer's that hide a scene's vertices from the checks before it."""

@@ -1,0 +1,22 @@
+"""GPUs that the user names are there, or the server says so at its start."""
+
+import sys
+
+import pytest
+
+from gltf_render_server.errors import SettingsError
+from gltf_render_server.pool.gpus import gpu_ids
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be told which there are")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("gltf_render_server.pool.gpus._WINDOWS_HOST", tmp_path / "none")
+    monkeypatch.setattr("gltf_render_server.pool.gpus._GRAPHICS", tmp_path / "none")
+    monkeypatch.setattr("gltf_render_server.pool.gpus._NVIDIA", tmp_path)
+    with pytest.raises(SettingsError, match="--gpus 0: there is no such GPU; this machine has none"):
+        gpu_ids(("0",), {})
+    for number in range(2):
+        (tmp_path / f"0000:0{number}:00.0").mkdir()
+    assert gpu_ids(("1", "GPU-a"), {}) == ("1", "GPU-a")
+    with pytest.raises(SettingsError, match="--gpus 7: there is no such GPU; this machine has 0 to 1"):
+        gpu_ids(("0", "7"), {})
