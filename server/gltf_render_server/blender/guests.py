@@ -26,7 +26,6 @@ _GROUP, _DATA = "group", "data"  # roles
 _KINDS = (
     "cameras",
     "collections",
-    "images",
     "lights",
     "materials",
     "meshes",
@@ -35,12 +34,14 @@ _KINDS = (
     "scenes",
     "worlds",
 )
+_BUFFERS = {"RENDER_RESULT", "COMPOSITING"}  # where Blender itself puts what it renders
 
 
 def everything() -> Iterator[Any]:
     """Yield every datablock of this session that is of a kind that a request adds."""
     for kind in _KINDS:
-        yield from (item for item in getattr(bpy.data, kind) if item.library is None and not _is_buffer(item))
+        yield from (item for item in getattr(bpy.data, kind) if item.library is None)
+    yield from (item for item in bpy.data.images if item.library is None and item.type not in _BUFFERS)
 
 
 def introduce(shown: Sequence[Any]) -> bpy.types.Collection:
@@ -230,8 +231,3 @@ def _mark(item: Any, role: str) -> None:
 
 def _role(item: Any) -> str:
     return item[_MARK].rpartition(" ")[2]
-
-
-def _is_buffer(item: Any) -> bool:
-    """Whether it is where Blender itself puts what it renders."""
-    return isinstance(item, bpy.types.Image) and item.type in {"RENDER_RESULT", "COMPOSITING"}

@@ -370,9 +370,9 @@ def delete_folders():
     shutil.rmtree(Path(bpy.app.tempdir) / "gltf_render_server", ignore_errors=True)
     lists = bpy.context.window_manager.gltf_render_server
     if lists.has_kept_selection:
-        for button in ("import_kept", "render_again"):
-            refused(button)
-        refused("export_folder", directory=str(OUT / "exported"))
+        refused(
+            chance.choice(["import_kept", "render_again", "export_folder"])
+        )  # then the list is read again
     if mode_now() == "BACKGROUND":  # whose scene is gone
         yield from ask(status=500)
         press("update")
