@@ -69,9 +69,7 @@ PLATFORMS = {
         ),
         Platform("windows-x64", ("win_amd64",)),
         Platform("macos-arm64", ("macosx_11_0_arm64",)),
-        Platform(
-            "macos-x64", ("macosx_11_0_x86_64",), ("3.11",)
-        ),  # Blender 5 has none for Intel
+        Platform("macos-x64", ("macosx_11_0_x86_64",), ("3.11",)),  # Blender 5 has none for Intel
     )
 }
 
