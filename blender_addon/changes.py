@@ -16,6 +16,8 @@ __all__ = ["handed_over", "switch"]
 
 _SETTINGS = ("render", "cycles", "eevee", "view_settings", "display_settings")
 """Parts of a scene whose changes Blender tells nobody."""
+_LEFT_OUT = {"denoiser", "preview_denoiser"}
+"""A Blender without a denoiser warns whenever these are read."""
 
 
 class _HandOver:
@@ -101,6 +103,6 @@ def _digest(scene: Any) -> bytes:
 
 def _values(settings: Any) -> Iterator[str]:
     for item in settings.bl_rna.properties if settings is not None else ():
-        if item.type not in {"POINTER", "COLLECTION"}:
+        if item.type not in {"POINTER", "COLLECTION"} and item.identifier not in _LEFT_OUT:
             value = getattr(settings, item.identifier)
             yield f"{item.identifier}={value[:] if getattr(item, 'is_array', False) else value}\n"

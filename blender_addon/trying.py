@@ -105,7 +105,7 @@ def _show_test(reply: Reply, image_type: str) -> None:
         controller.tell(f"Test request: {reply.error}")
         return
     try:
-        text = _show_picture(reply.picture, image_type)
+        text = _show_picture(reply.picture, image_type, f"Test request, {reply.seconds:.2f} s")
     except (OSError, ValueError, RuntimeError) as error:
         controller.tell(f"Test request: the picture that came cannot be shown: {error}")
         return
