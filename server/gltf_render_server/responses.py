@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import tempfile
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -19,12 +20,21 @@ __all__ = ["error_body", "error_response", "message_of", "printable", "status_of
 _MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
 _RETRY_AFTER_S = 1
 
-_OWN_FOLDERS = (Path(__file__), Path(sys.prefix), Path(tempfile.gettempdir()), Path.cwd(), Path.home())
+
+def _own_roots() -> set[str]:
+    """Return where this process's own folders are; it may have no home, and its folder may be gone."""
+    folders = [Path(__file__), Path(sys.prefix), Path(tempfile.gettempdir())]
+    for find in (Path.cwd, Path.home):
+        with suppress(OSError, RuntimeError):
+            folders.append(find())
+    return {path.parts[1] for path in folders if len(path.parts) > 1}
+
+
 _ROOTS = {
     *("bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "nix", "opt", "private", "proc"),
     *("root", "run", "sbin", "snap", "srv", "sys", "tmp", "usr", "var"),
     *("Applications", "Library", "System", "Users", "Volumes"),
-    *(path.parts[1] for path in _OWN_FOLDERS if len(path.parts) > 1),
+    *_own_roots(),
 }
 _ROOT = (
     rf"(?:(?<![\w.:/\\])/(?:{'|'.join(map(re.escape, sorted(_ROOTS)))})/"

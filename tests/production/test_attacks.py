@@ -5,6 +5,7 @@
 
 import base64
 import json
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -35,8 +36,13 @@ def server(tmp_path_factory):
 
 
 @contextmanager
-def withstood(server, requests, truth):
-    """Ask a good request again and again while the block attacks; then nothing must have been noticed."""
+def withstood(server, requests, truth, most_left=1.2):
+    """Ask a good request again and again while the block attacks; then nothing must have been noticed.
+
+    Health has a second on a machine with nothing else to do, and longer on one that is busy. What is left of
+    the attack in memory may be `most_left` of what there was before.
+    """
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     client = RenderClient(server.url.replace("http://", "http://anybody:secret@"), timeout_s=60)
     scene, form = requests[0]
     process = psutil.Process(server.process.pid)
@@ -62,9 +68,9 @@ def withstood(server, requests, truth):
             over.set()
             thread.join(60)
     assert set(answers) == {truth[requests[0]]}
-    assert max(watch.waits_s) < 1, watch.waits_s
+    assert max(watch.waits_s) < busy, watch.waits_s
     assert not watch.files
-    wait_for(lambda: process.memory_info().rss < 1.2 * before_bytes, 10)
+    wait_for(lambda: process.memory_info().rss < most_left * before_bytes, 10)
     assert len(server.log_text()) - log_bytes < 300 * len(answers) + 2000
     watch.grown_bytes = watch.peak_bytes - before_bytes
 
@@ -141,7 +147,7 @@ def test_scenes_that_are_costly_to_check(server, requests, truth):
             statuses.append(error.status)
 
     send()  # what the first one costs stays
-    with withstood(server, requests, truth):
+    with withstood(server, requests, truth, most_left=2):  # the last scenes' places, four at a time
         run_all(send, scaled(24))
     assert set(statuses) <= {200, 400, 413, 503}
 

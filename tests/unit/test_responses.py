@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_no_folder_and_no_process_id_reaches_a_client(message, public):
 )
 def test_all_else_stays(message):
     assert told(RenderError(message)) == message
+
+
+def test_a_user_without_a_home_in_a_folder_that_is_gone(tmp_path):
+    """As in containers."""
+    code = """
+import os, pwd
+os.rmdir(os.getcwd())
+os.environ.pop("HOME", None)
+pwd.getpwuid = {}.__getitem__  # a user whom no file of the system knows
+import gltf_render_server.responses
+"""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=gone, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_message_is_bounded_and_printable():
