@@ -37,7 +37,7 @@ _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
 _MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
 _PATH = re.compile(
-    r"(?<![\w$.\])}/])(?:file:/+|[A-Za-z]:[\\/]|[\\/])(?:[^\s/\\'\"]+[/\\])+[^\s/\\'\",:;)\]]*"
+    r"(?<![\w$.\])}/])(?:file:/+|[A-Za-z]:[\\/]|\\{1,2}|/)(?:[^\s/\\'\"]+[/\\])+[^\s/\\'\",:;)\]]*"
 )
 _RETRY_AFTER_S = 1
 _HEALTH = "/healthz"
