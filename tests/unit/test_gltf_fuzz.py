@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gltf_document import EXTENSIONS, rich_document
 
-from gltf_render_server.errors import SceneError
+from gltf_render_server.errors import SceneError, TooLargeError
 from gltf_render_server.gltf import Detail, import_document, label_colours, parse_scene, read_triangles
 
 GOOD = rich_document()
@@ -105,7 +105,7 @@ def survives(data: bytes) -> bool:
     """Do all that the server does with a document before Blender sees it; tell whether it was good."""
     try:
         scene = parse_scene(data, extensions=EXTENSIONS)
-    except SceneError:
+    except (SceneError, TooLargeError):
         return False
     label_colours(scene)
     for materials in (False, True):
