@@ -68,6 +68,18 @@ def test_denoised_floats_are_the_same_each_time(studio, tmp_path, size, quality)
     np.testing.assert_array_equal(ask(renderer, data, "color", camera), first)
 
 
+def test_large_meshes_with_normal_maps_bring_their_tangents(studio):
+    from gltf_render_server.blender import compat
+
+    table = tabletop()
+    form = {name: [value] for name, value in table.fields("color", 16, 12).items()}
+    camera = RenderFields.from_form(form, max_pixels=10**6).camera
+    ask(studio.renderer(ServerSettings(samples=1, denoise=False)), table.document("color"), "color", camera)
+    given = [mesh for mesh in bpy.data.meshes if "UVMap.tangent" in mesh.attributes]
+    assert all(len(mesh.polygons) > 10_000 for mesh in given)
+    assert bool(given) == compat.COUNTS_OWN_TANGENTS
+
+
 def test_tangents_are_those_of_mikktspace():
     from gltf_render_server.blender.tangents import corner_tangents
 
