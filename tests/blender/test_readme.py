@@ -32,7 +32,7 @@ def test_every_option_that_is_named_is_there():
         [sys.executable, "-m", "gltf_render_server", "--help"], capture_output=True, text=True, check=True
     ).stdout
     named = set(re.findall(r"`(--[a-z-]+)", "".join(page.read_text() for page in PAGES)))
-    theirs = {"--install-dependencies", "--python"}  # of scripts/serve.py and of scripts/test
+    theirs = {"--install-dependencies", "--python", "--preload", "--threads"}  # of scripts/, of gunicorn
     assert named - theirs <= set(re.findall(r"--[a-z-]+", text))
 
 

@@ -26,7 +26,6 @@ from ..protocol import Camera, RenderRequest
 from ..stopwatch import Stopwatch
 from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
-from .meshes import readable
 from .pinhole import pixel_rays, tiles
 from .placing import Merged, merge
 
@@ -182,7 +181,7 @@ class _Drawing:
 
 
 def _read(scene: Scene, index: int) -> Triangles:
-    return read_triangles(scene, readable(scene.primitives[index]))
+    return read_triangles(scene, scene.primitives[index])
 
 
 def _triangle_bytes(shape: Triangles) -> int:

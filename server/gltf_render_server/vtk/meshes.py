@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 
-from ..errors import SceneError
 from ..gltf import Primitive, Scene, read_attribute, read_corners
-from ..gltf.extensions import DRACO
 from .canvas import make_polydata
 
-__all__ = ["SurfaceMesh", "read_surface", "readable"]
+__all__ = ["SurfaceMesh", "read_surface"]
 
 _SMOOTH_BELOW_DEG = 30.0
 _WELD_DISTANCE = 1e-6  # of the mesh's size
@@ -47,29 +45,9 @@ class SurfaceMesh:
         return sum(part.nbytes for part in parts)
 
 
-def readable(primitive: Primitive) -> Primitive:
-    """Return a primitive that is not compressed.
-
-    Raises
-    ------
-    SceneError
-        It is.
-    """
-    if primitive.is_compressed:
-        where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
-        raise SceneError(f"{DRACO} is not read by this back end; send plain accessors", where)
-    return primitive
-
-
 def read_surface(scene: Scene, primitive: Primitive, texcoord: int) -> SurfaceMesh:
-    """Read a primitive with one of its sets of texture coordinates.
-
-    Raises
-    ------
-    SceneError
-        It is compressed.
-    """
-    corners = read_corners(scene, readable(primitive))
+    """Read a primitive with one of its sets of texture coordinates."""
+    corners = read_corners(scene, primitive)
     points = read_attribute(scene, primitive, "POSITION")
     texcoords = _optional(scene, primitive, f"TEXCOORD_{texcoord}", np.zeros((len(points), 2), np.float32))
     colours = _optional(scene, primitive, "COLOR_0", np.ones((len(points), 4), np.float32))
