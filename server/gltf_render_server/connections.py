@@ -156,6 +156,12 @@ class Connection(HTTPChannel):
         if not self.total_outbufs_len and self.connected:
             self._linger()
 
+    def handle_close(self) -> None:
+        """Close, and let go of a body that stays incomplete: the request and its connection hold each other."""
+        super().handle_close()
+        if self.request is not None:
+            self.request.close()
+
     def service(self) -> None:
         """Answer the next request, on a thread for that."""
         request: Any = self.requests[0]

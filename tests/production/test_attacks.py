@@ -86,6 +86,18 @@ def test_idle_connections(server, requests, truth):
         time.sleep(5)
 
 
+def test_bodies_that_stay_incomplete_are_let_go(server, requests, truth):
+    words = head(server.url, TOKEN, f"Content-Length: {100 * MEGABYTE}")
+
+    def send():
+        with attacks.connect(server.url) as connection:
+            for piece in [words, *attacks.zeros(99 * MEGABYTE)]:
+                connection.sendall(piece)
+
+    with withstood(server, requests, truth):
+        run_all(send, 8)
+
+
 @pytest.mark.parametrize(
     ("lines", "announced", "status", "most_bytes"),
     [
