@@ -84,14 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     engines = _engines(options)
+    server = ServerAddress(options.server_base_url, options.render_endpoint)
     if "client" in engines:
-        greet(options.server_base_url)
+        greet(server)
     _prepare(options.output)
     meshcat = _meshcat(console) if options.visualize else None
     with tempfile.TemporaryDirectory(prefix="drake_demo-") as folder:
         things = bodies(Models(Path(folder)), options.seed)
         view = Viewpoint(options.width, options.height)
-        server = ServerAddress(options.server_base_url, options.render_endpoint)
         simulation = Simulation(things, view, engines, server, meshcat)
         comparisons = [
             _comparison(frames) for frames in _kept(simulation, options, console) if options.compare

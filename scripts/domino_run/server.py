@@ -49,20 +49,20 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def greet(url: str) -> None:
+def greet(server: ServerAddress) -> None:
     """Ask the server how it is.
 
     Raises
     ------
     DemoError
-        Nobody answers at `url`, or only who shows a token.
+        Nobody answers there, or only who shows a token.
     """
     try:
-        RenderClient(url, _TIMEOUT_S).health()
+        RenderClient(server.base_url, _TIMEOUT_S).health()
     except requests.exceptions.JSONDecodeError:
         pass  # it is there, and its page is another
     except RenderClientError as error:
-        _check_refusal(url, error)
+        _check_refusal(server, error)
     except requests.RequestException as error:
         raise DemoError(
             f"{error}\nStart it in another terminal (gltf-render-server --port 8000), or name another with "
@@ -70,9 +70,9 @@ def greet(url: str) -> None:
         ) from error
 
 
-def _check_refusal(url: str, error: RenderClientError) -> None:
-    """Let a server pass that has no page of its health."""
-    if error.status in _REFUSALS:
+def _check_refusal(server: ServerAddress, error: RenderClientError) -> None:
+    """Let a server pass that has no page of its health, or shows it only to who sends the endpoint's token."""
+    if error.status in _REFUSALS and "token=" not in server.endpoint:
         raise DemoError(
-            f"{url} refuses: {error}\nA token goes into --render_endpoint 'render?token=TOKEN'."
+            f"{server.base_url} refuses: {error}\nA token goes into --render_endpoint 'render?token=TOKEN'."
         ) from error
