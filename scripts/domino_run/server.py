@@ -71,7 +71,7 @@ def greet(server: ServerAddress) -> None:
 
 
 def _check_refusal(server: ServerAddress, error: RenderClientError) -> None:
-    """Let a server pass that has no page of its health, or shows it only to who sends the endpoint's token."""
+    """Let a server pass that has no page of its health, or wants for it the token that the endpoint has."""
     if error.status in _REFUSALS and "token=" not in server.endpoint:
         raise DemoError(
             f"{server.base_url} refuses: {error}\nA token goes into --render_endpoint 'render?token=TOKEN'."

@@ -157,7 +157,7 @@ class Connection(HTTPChannel):
             self._linger()
 
     def handle_close(self) -> None:
-        """Close, and let go of a body that stays incomplete: the request and its connection hold each other."""
+        """Close, and let go of a body that stays incomplete: its request and the connection form a cycle."""
         super().handle_close()
         if self.request is not None:
             self.request.close()
