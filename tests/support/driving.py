@@ -152,6 +152,7 @@ def sidebar():
 
 
 def _reported(script):
+    bpy.context.preferences.use_preferences_save = False  # the other drives have this home, too
     try:
         yield from script()
     except Exception:  # noqa: BLE001  the report tells it

@@ -28,7 +28,6 @@ TOKEN = "a/b c"
 
 
 def script():
-    bpy.context.preferences.use_preferences_save = False  # the other drives have this home, too
     bpy.context.preferences.view.show_splash = False
     with bpy.context.temp_override(window=window()):
         bpy.ops.wm.read_homefile(use_splash=False, load_ui=False)
