@@ -48,17 +48,17 @@ def ask(table):
 @contextmanager
 def a_pool(workers=1, **settings):
     """A pool of the quick back end that must leave nothing behind."""
-    before = set(threading.enumerate())
+    before = {*threading.enumerate(), *children(), *folders()}
     pool = RenderPool(ServerSettings(backend="drill", workers=workers, max_queue=1000, **settings))
-    seen = {item.pid for item in psutil.Process().children(recursive=True)}
     try:
         yield pool
     finally:
-        seen |= {item.pid for item in psutil.Process().children(recursive=True)}
         pool.shut_down()
-    wait_for(lambda: not children(), 10)
-    assert not list(Path("/dev/shm").glob(f"gltf-render-server-{os.getpid()}-*"))
-    wait_for(lambda: not set(threading.enumerate()) - before, 10)
+    wait_for(lambda: not {*threading.enumerate(), *children(), *folders()} - before, 10)
+
+
+def folders():
+    return list(Path("/dev/shm").glob(f"gltf-render-server-{os.getpid()}-*"))
 
 
 def children():
