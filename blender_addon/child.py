@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .events import Event, Failed, Ready, to_line
-from .gltf_render_server.access import check_exposure
-from .gltf_render_server.app import create_app
 from .gltf_render_server.backends import make_renderer
 from .gltf_render_server.errors import RenderServerError
-from .gltf_render_server.serving import HttpServer
+from .gltf_render_server.http.access import check_exposure
+from .gltf_render_server.http.app import create_app
+from .gltf_render_server.http.serving import HttpServer
+from .gltf_render_server.process.shutdown import ShutdownWatch
 from .gltf_render_server.settings import ServerSettings
-from .gltf_render_server.shutdown import ShutdownWatch
 from .journal import Journal, WatchedQueue
 from .kept_requests import Shelf
 from .last_pictures import LastPictures

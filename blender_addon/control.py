@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import bpy
 
 from .events import Answered, Ended, Event
-from .gltf_render_server.addresses import is_loopback
+from .gltf_render_server.http.addresses import is_loopback
 from .kept_requests import Shelf
 from .launch import StartError, blend_file, check_address, launch, save_scene
 from .options import HOST, PORT, TOKEN, server_options

@@ -13,8 +13,8 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from .events import Answered, Asked, Event
-from .gltf_render_server.jobs import RenderQueue
-from .gltf_render_server.protocol import ImageType, RenderRequest
+from .gltf_render_server.dispatch.jobs import RenderQueue
+from .gltf_render_server.http.form import ImageType, RenderRequest
 from .gltf_render_server.renderer import RenderedImage, Renderer
 from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures

@@ -11,7 +11,7 @@ from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import adopt_guests
 from .gltf_render_server.blender.sources import SessionSource
 from .gltf_render_server.gltf import parse_scene
-from .gltf_render_server.protocol import ImageType, RenderFields, RenderRequest
+from .gltf_render_server.http.form import ImageType, RenderFields, RenderRequest
 from .kept_requests import KeptRequest
 from .session import main_window
 from .window import current_settings

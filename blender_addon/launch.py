@@ -15,7 +15,7 @@ import bpy
 from . import child_main
 from .background import BackgroundServer
 from .changes import handed_over
-from .gltf_render_server.addresses import is_loopback, listen
+from .gltf_render_server.http.addresses import is_loopback, listen
 from .options import child_environment
 from .preferences import ServerPreferences
 from .session import main_window

@@ -93,7 +93,7 @@ class ShowKept(bpy.types.Operator):
 
 def _test_form(image_type: str) -> dict[str, str]:
     from .gltf_render_server.client import form_fields
-    from .gltf_render_server.protocol import Camera, DepthRange, ImageType
+    from .gltf_render_server.http.form import Camera, DepthRange, ImageType
     from .sample_scene import sample_camera
 
     depth_range = DepthRange(**_TEST_RANGE) if image_type == "depth" else None

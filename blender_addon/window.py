@@ -9,14 +9,14 @@ from typing import Any
 import bpy
 
 from .events import Ended, Event, Held, Ready, take_all
-from .gltf_render_server.access import check_exposure
-from .gltf_render_server.app import create_app
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import remove_guests
 from .gltf_render_server.blender.sources import SessionSource
-from .gltf_render_server.protocol import RenderRequest
+from .gltf_render_server.http.access import check_exposure
+from .gltf_render_server.http.app import create_app
+from .gltf_render_server.http.form import RenderRequest
+from .gltf_render_server.http.serving import HttpServer
 from .gltf_render_server.renderer import RenderedImage
-from .gltf_render_server.serving import HttpServer
 from .gltf_render_server.settings import ServerSettings
 from .journal import Journal, WatchedQueue
 from .kept_requests import Shelf

@@ -32,7 +32,7 @@ try:
     from benchmarking.plot import save_plot
     from benchmarking.record import save_record
     from benchmarking.tables import tables
-    from gltf_render_server.protocol import ImageType
+    from gltf_render_server.http.form import ImageType
 except ModuleNotFoundError as error:
     sys.exit(
         f"benchmark: {error.name} is not installed; in the project's folder: pip install . --group benchmark"

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import RenderFields, RenderRequest
+from gltf_render_server.http.form import RenderFields, RenderRequest
 from gltf_render_server.settings import ServerSettings
 from tabletop import tabletop
 

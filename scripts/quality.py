@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import Camera, RenderFields, RenderRequest
+from gltf_render_server.http.form import Camera, RenderFields, RenderRequest
 from gltf_render_server.renderer import RenderedImage
 from gltf_render_server.settings import ServerSettings
 from interior import save_interior, still_life_in_a_room

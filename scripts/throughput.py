@@ -28,7 +28,7 @@ try:
     from benchmarking.scenes import small_scene
     from benchmarking.sequences import Moving, SceneRequest
     from gltf_render_server.client import RenderClient
-    from gltf_render_server.protocol import ImageType
+    from gltf_render_server.http.form import ImageType
 except ModuleNotFoundError as error:
     sys.exit(
         f"throughput: {error.name} is not installed; in the project's folder: pip install . --group benchmark"

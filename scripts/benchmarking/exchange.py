@@ -14,7 +14,7 @@ import requests
 from PIL import Image
 
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 from .errors import BenchmarkError, reason
 from .sequences import SceneRequest, Sequence

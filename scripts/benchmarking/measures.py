@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 from . import scenes
 from .errors import BenchmarkError

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 from .exchange import Server
 from .measures import Measure, Run

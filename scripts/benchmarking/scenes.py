@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gltf_render_server.client import form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType
+from gltf_render_server.http.form import Camera, DepthRange, ImageType
 from tabletop import tabletop
 from tabletop.shapes import Floats, Surface, box, grid, pose, revolve, unit
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gltf_render_server.errors import SceneError
 from gltf_render_server.gltf.graph import Graph
 from gltf_render_server.gltf.schema import Document
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 from .errors import BenchmarkError
 from .scenes import StillScene

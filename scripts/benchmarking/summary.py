@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 from .exchange import Sample, ServerName
 from .measures import Run

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 from .exchange import Server
 from .measures import Measure, Run

@@ -7,17 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from .access import check_exposure
-from .app import create_app
 from .backends import make_renderer
+from .dispatch.jobs import RenderQueue
+from .dispatch.pool import RenderPool
+from .dispatch.service import RenderService
 from .errors import RenderServerError, SettingsError
-from .jobs import RenderQueue
-from .pool import RenderPool
-from .reload import watch_code
-from .service import RenderService
-from .serving import HttpServer
+from .http.access import check_exposure
+from .http.app import create_app
+from .http.serving import HttpServer
+from .process.reload import watch_code
+from .process.shutdown import ShutdownWatch
 from .settings import ServerSettings
-from .shutdown import ShutdownWatch
 
 __all__ = ["main", "serve"]
 

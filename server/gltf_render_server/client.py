@@ -16,8 +16,8 @@ import requests
 from numpy.typing import NDArray
 from PIL import Image
 
+from .http.form import Camera, DepthRange, ImageType
 from .labels import DONT_CARE, decode_labels
-from .protocol import Camera, DepthRange, ImageType
 
 __all__ = ["DONT_CARE", "RenderAnswer", "RenderClient", "RenderClientError", "form_fields"]
 

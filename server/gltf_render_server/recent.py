@@ -16,17 +16,17 @@ _POSE_BYTES = 16 * 8
 _Passes = TypeVar("_Passes")
 
 
-def view_bytes(resolution_x: int, resolution_y: int, placements: int) -> int:
+def view_bytes(width: int, height: int, placements: int) -> int:
     """Return what it takes to keep a view, bytes.
 
     Parameters
     ----------
-    resolution_x, resolution_y : int
-        The canvas, px.
+    width, height : int
+        Of the view, px.
     placements : int
         Objects in the scene.
     """
-    return resolution_x * resolution_y * _PIXEL_BYTES + (placements + 1) * _POSE_BYTES
+    return width * height * _PIXEL_BYTES + (placements + 1) * _POSE_BYTES
 
 
 class RecentViews(Generic[_Passes]):

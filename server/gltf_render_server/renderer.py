@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .protocol import RenderRequest
+from .http.form import RenderRequest
 
 __all__ = ["Pixels", "RenderedImage", "Renderer", "RendererInfo"]
 

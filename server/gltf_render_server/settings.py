@@ -28,7 +28,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from .encode import DepthFormat  # which needs libraries, where --help needs none
+    from .http.encode import DepthFormat  # which needs libraries, where --help needs none
 
 __all__ = ["ENVIRONMENT_PREFIX", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
 

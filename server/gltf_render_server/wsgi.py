@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import flask
 
-from .app import create_app
-from .pool import RenderPool
+from .dispatch.pool import RenderPool
+from .dispatch.starting import StartingService
+from .http.app import create_app
 from .settings import ServerSettings
-from .starting import StartingService
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

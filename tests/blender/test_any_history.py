@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from gltf_render_server.protocol import Camera
+from gltf_render_server.http.form import Camera
 from gltf_render_server.settings import ServerSettings
 
 bpy = pytest.importorskip("bpy")

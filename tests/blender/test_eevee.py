@@ -6,7 +6,7 @@ from defaults import CAMERA
 from servers import running
 
 from gltf_render_server.client import form_fields
-from gltf_render_server.protocol import DepthRange, ImageType
+from gltf_render_server.http.form import DepthRange, ImageType
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 

@@ -11,7 +11,7 @@ from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, t
 from exact_cases import CAMERAS, rotation_z, wrapped
 from exactness import assert_depth_exact
 
-from gltf_render_server.protocol import Camera
+from gltf_render_server.http.form import Camera
 from gltf_render_server.settings import ServerSettings
 
 

@@ -18,7 +18,7 @@ from defaults import ask
 from drake_like import add_accessor
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import ImageType, RenderFields, RenderRequest
+from gltf_render_server.http.form import ImageType, RenderFields, RenderRequest
 from gltf_render_server.settings import ServerSettings
 from tabletop import tabletop
 
@@ -42,8 +42,8 @@ def busy_machine():
 
 def float_digest(renderer, data, camera, folder):
     """Render as for a picture, but into floats; return their digest."""
+    from gltf_render_server.blender.lens import blender_camera
     from gltf_render_server.blender.passes import rendered_exact
-    from gltf_render_server.camera import blender_camera
 
     request = RenderRequest(ImageType.COLOR, camera, None, parse_scene(data, extensions=renderer.extensions))
     with renderer.arranged(request) as scene:

@@ -17,7 +17,7 @@ from exactness import assert_depth_exact, assert_labels_exact
 from servers import PACKAGE, ROOT, program, running
 
 from gltf_render_server.client import DONT_CARE, RenderClientError, form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType
+from gltf_render_server.http.form import Camera, DepthRange, ImageType
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 

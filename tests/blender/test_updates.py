@@ -9,7 +9,7 @@ from defaults import CAMERA
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import Camera, DepthRange, ImageType, RenderRequest
+from gltf_render_server.http.form import Camera, DepthRange, ImageType, RenderRequest
 
 bpy = pytest.importorskip("bpy")
 

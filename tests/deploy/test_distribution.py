@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from servers import ROOT, running
 
-from gltf_render_server.protocol import Camera, DepthRange
+from gltf_render_server.http.form import Camera, DepthRange
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 

@@ -14,7 +14,7 @@ from drake_like import DrakeScene, box, look_at, sphere, translation
 from servers import free_port, running, wait_for
 
 from gltf_render_server.client import RenderClient, form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType
+from gltf_render_server.http.form import Camera, DepthRange, ImageType
 
 pytestmark = needs_haproxy
 

@@ -9,7 +9,7 @@ import pytest
 from drake_like import DrakeScene, box, look_at, translation
 from servers import PACKAGE, running
 
-from gltf_render_server.protocol import Camera, DepthRange
+from gltf_render_server.http.form import Camera, DepthRange
 
 SCRATCH = "/mnt"
 SEALED = f"""

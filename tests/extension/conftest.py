@@ -10,7 +10,7 @@ from blenders import ROOT, install_in_package, install_in_program, program
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.client import form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType
+from gltf_render_server.http.form import Camera, DepthRange, ImageType
 
 sys.path.insert(0, str(ROOT))  # the add-on's modules, as blender_addon
 

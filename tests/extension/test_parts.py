@@ -338,7 +338,7 @@ def watched(tmp_path):
     """A client of an application that is watched, the events, and the shelf."""
     import threading
 
-    from blender_addon.gltf_render_server.app import create_app
+    from blender_addon.gltf_render_server.http.app import create_app
     from blender_addon.gltf_render_server.settings import ServerSettings
 
     events = []

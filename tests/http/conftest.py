@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from drake_like import DrakeScene, box, look_at, translation
 
-from gltf_render_server.app import create_app
-from gltf_render_server.jobs import RenderQueue
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.dispatch.jobs import RenderQueue
+from gltf_render_server.http.app import create_app
+from gltf_render_server.http.form import ImageType
 from gltf_render_server.renderer import RenderedImage, RendererInfo
 from gltf_render_server.settings import ServerSettings
 

@@ -8,7 +8,7 @@ import pytest
 from defaults import CAMERA
 from servers import ROOT, running
 
-from gltf_render_server.protocol import DepthRange
+from gltf_render_server.http.form import DepthRange
 
 DOCUMENT = (ROOT / "docs" / "backends.md").read_text()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from forms import FIELDS, send
 
-from gltf_render_server.responses import error_body
+from gltf_render_server.http.responses import error_body
 
 DEPTH = {"image_type": "depth", "min_depth": "0.1", "max_depth": "5"}
 

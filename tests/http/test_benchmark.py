@@ -11,7 +11,7 @@ from benchmarking import scenes
 from benchmarking.exchange import Server, play
 from benchmarking.sequences import Moving
 from gltf_render_server.errors import RenderError
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 from gltf_render_server.settings import ServerSettings
 
 

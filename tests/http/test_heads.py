@@ -12,11 +12,11 @@ import requests
 from forms import FIELDS, multipart
 from servers import wait_for
 
-from gltf_render_server import app as app_module
-from gltf_render_server import connections, incoming
-from gltf_render_server.app import create_app
-from gltf_render_server.jobs import RenderQueue
-from gltf_render_server.serving import HttpServer
+from gltf_render_server.dispatch.jobs import RenderQueue
+from gltf_render_server.http import app as app_module
+from gltf_render_server.http import connections, incoming
+from gltf_render_server.http.app import create_app
+from gltf_render_server.http.serving import HttpServer
 from gltf_render_server.settings import ServerSettings
 
 TOKEN = "Authorization: Bearer secret"
@@ -141,7 +141,7 @@ def test_requests_on_one_connection(server, scene):
 
 @pytest.mark.parametrize("first_words", [b"", b"POST /render HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_the_oldest_silent_connection_makes_room(settings, renderer, scene, monkeypatch, first_words):
-    monkeypatch.setattr("gltf_render_server.serving.most_connections", lambda _: 20)
+    monkeypatch.setattr("gltf_render_server.http.serving.most_connections", lambda _: 20)
     queue = RenderQueue(renderer, settings.max_queue)
     server = HttpServer(create_app(settings, queue), settings)
     threading.Thread(target=queue.run).start()

@@ -12,9 +12,9 @@ from forms import FIELDS, multipart, send
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from gltf_render_server.app import create_app
+from gltf_render_server.dispatch.jobs import RenderQueue
 from gltf_render_server.errors import RenderError
-from gltf_render_server.jobs import RenderQueue
+from gltf_render_server.http.app import create_app
 from gltf_render_server.settings import ServerSettings
 
 
@@ -71,7 +71,7 @@ def test_every_length_of_a_scene(client, scene):
 
 
 def test_timing_goes_out_and_into_the_log(client, scene, caplog):
-    with caplog.at_level(logging.INFO, "gltf_render_server.app"):
+    with caplog.at_level(logging.INFO, "gltf_render_server.http.app"):
         response = post(client, scene.to_bytes())
     names = re.findall(r"(\w+);dur=[\d.]+", response.headers["Server-Timing"])
     assert names == ["check", "queue", "import", "render", "encode"]

@@ -6,7 +6,7 @@ import threading
 import flask
 import requests
 
-from gltf_render_server.serving import HttpServer
+from gltf_render_server.http.serving import HttpServer
 from gltf_render_server.settings import ServerSettings
 
 

@@ -7,7 +7,7 @@ import pytest
 from servers import PACKAGE, running
 
 from gltf_render_server.client import RenderClientError
-from gltf_render_server.protocol import Camera, DepthRange
+from gltf_render_server.http.form import Camera, DepthRange
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 

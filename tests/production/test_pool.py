@@ -16,7 +16,7 @@ import requests as requests_library
 from servers import running, wait_for
 
 from gltf_render_server.client import RenderClientError, form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType
+from gltf_render_server.http.form import Camera, DepthRange, ImageType
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from servers import wait_for
 
+from gltf_render_server.dispatch.pool import RenderPool
 from gltf_render_server.errors import NoWorkerError, RenderError, RenderTimeoutError, WorkerLostError
-from gltf_render_server.pool import RenderPool
 from gltf_render_server.settings import ServerSettings
 
 KILLS = 48
@@ -110,7 +110,7 @@ def test_400_requests_of_6_clients_and_48_kills_of_rendering_and_starting_worker
 
 
 def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
-    monkeypatch.setattr("gltf_render_server.pool.place._MOST_KILLS", 1)
+    monkeypatch.setattr("gltf_render_server.dispatch.place._MOST_KILLS", 1)
     with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
         [pid] = pids(pool)
         os.kill(pid, signal.SIGSTOP)  # takes a request that it does not begin
@@ -210,7 +210,7 @@ def test_the_next_try_of_a_failed_start_waits_a_while(notes, ask, monkeypatch, c
             raise OSError("Too many open files")
 
         with monkeypatch.context() as patch:
-            patch.setattr("gltf_render_server.pool.process.WorkerProcess.__init__", fails)
+            patch.setattr("gltf_render_server.dispatch.process.WorkerProcess.__init__", fails)
             os.kill(pids(pool)[0], signal.SIGKILL)
             time.sleep(3)
         assert 2 <= caplog.text.count("cannot start") <= 4
@@ -273,7 +273,7 @@ def test_the_end_waits_for_nobody_and_starts_nothing(notes, ask):
 def test_workers_end_with_a_server_that_is_killed(notes, tmp_path):
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
-        "from gltf_render_server.pool import RenderPool\n"
+        "from gltf_render_server.dispatch.pool import RenderPool\n"
         "from gltf_render_server.settings import ServerSettings\n"
         "if __name__ == '__main__':\n"
         "    pool = RenderPool(ServerSettings(backend='drill', workers=2))\n"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.client import RenderClient, form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType
+from gltf_render_server.http.form import Camera, DepthRange, ImageType
 
 Request = tuple[bytes, tuple[tuple[str, str], ...]]
 

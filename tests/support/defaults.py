@@ -1,7 +1,7 @@
 """The camera and the settings of tests that care for neither, and how they ask a renderer."""
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import Camera, DepthRange, ImageType, RenderRequest
+from gltf_render_server.http.form import Camera, DepthRange, ImageType, RenderRequest
 from gltf_render_server.settings import ServerSettings
 
 CAMERA = Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)

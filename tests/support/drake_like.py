@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gltf_render_server.protocol import Camera
+from gltf_render_server.http.form import Camera
 
 Matrix = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gltf_render_server.errors import RenderError
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import Camera, ImageType, RenderRequest
+from gltf_render_server.http.form import Camera, ImageType, RenderRequest
 from gltf_render_server.renderer import RenderedImage, RendererInfo
 
 CRASH, SLOW, HANG, BAD, STRANGE = 901, 902, 903, 904, 905

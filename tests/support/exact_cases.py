@@ -11,7 +11,7 @@ from defaults import CAMERA
 from drake_like import DrakeScene, column_major, oracle
 from numpy.typing import NDArray
 
-from gltf_render_server.protocol import Camera
+from gltf_render_server.http.form import Camera
 
 CAMERAS = {
     "centred": CAMERA,

@@ -2,8 +2,8 @@ import base64
 
 import pytest
 
-from gltf_render_server.access import Access, check_exposure, is_loopback
 from gltf_render_server.errors import ForbiddenError, SettingsError, UnauthorizedError
+from gltf_render_server.http.access import Access, check_exposure, is_loopback
 from gltf_render_server.settings import ServerSettings
 
 

@@ -43,7 +43,7 @@ def test_the_back_ends_do_not_know_each_other():
             assert not (ROOMS.keys() - {room}) & {name for level, name in imports(file) if level}
 
 
-@pytest.mark.parametrize("name", ["protocol", "gltf", "camera", "encode", "jobs", "app", "labels"])
+@pytest.mark.parametrize("name", ["http", "gltf", "dispatch", "labels"])
 def test_the_core_does_not_know_the_back_end(name):
     path = PACKAGE / name
     for file in path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]:

@@ -15,7 +15,7 @@ from benchmarking.memory import Reading
 from benchmarking.sequences import Alternating, Changing, Moving, with_size
 from benchmarking.summary import frame_times, growth, ratio, stages, timing
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.protocol import ImageType
+from gltf_render_server.http.form import ImageType
 
 COLOR, DEPTH, LABEL = ImageType
 

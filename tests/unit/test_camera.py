@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gltf_render_server.camera import BlenderCamera, blender_camera
-from gltf_render_server.protocol import Camera
+from gltf_render_server.blender.lens import BlenderCamera, blender_camera
+from gltf_render_server.http.form import Camera
 
 
 def project(camera: BlenderCamera, point: tuple[float, float, float]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gltf_render_server.client import RenderClient, form_fields
-from gltf_render_server.protocol import Camera, DepthRange, ImageType, RenderFields
+from gltf_render_server.http.form import Camera, DepthRange, ImageType, RenderFields
 
 LENGTHS = st.floats(1e-8, 1e8)
 CAMERA = Camera(8, 6, 9.0, 9.0, 3.5, 2.5, 0.1, 10.0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gltf_render_server.encode import clamp_depth, encode_depth, encode_rgb
-from gltf_render_server.protocol import DepthRange
+from gltf_render_server.http.encode import clamp_depth, encode_depth, encode_rgb
+from gltf_render_server.http.form import DepthRange
 
 DEPTH = np.array([[0.1, 0.5, 1.2345678], [3.0, 3.1, np.inf]], np.float32)
 

@@ -4,15 +4,15 @@ import sys
 
 import pytest
 
+from gltf_render_server.dispatch.gpus import gpu_ids
 from gltf_render_server.errors import SettingsError
-from gltf_render_server.pool.gpus import gpu_ids
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be told which there are")
 def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("gltf_render_server.pool.gpus._WINDOWS_HOST", tmp_path / "none")
-    monkeypatch.setattr("gltf_render_server.pool.gpus._GRAPHICS", tmp_path / "none")
-    monkeypatch.setattr("gltf_render_server.pool.gpus._NVIDIA", tmp_path)
+    monkeypatch.setattr("gltf_render_server.dispatch.gpus._WINDOWS_HOST", tmp_path / "none")
+    monkeypatch.setattr("gltf_render_server.dispatch.gpus._GRAPHICS", tmp_path / "none")
+    monkeypatch.setattr("gltf_render_server.dispatch.gpus._NVIDIA", tmp_path)
     with pytest.raises(SettingsError, match="--gpus 0: there is no such GPU; this machine has none"):
         gpu_ids(("0",), {})
     for number in range(2):

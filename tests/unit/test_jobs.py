@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from gltf_render_server.dispatch.jobs import RenderQueue
 from gltf_render_server.errors import QueueFullError, RenderError, RequestError, ShuttingDownError
-from gltf_render_server.jobs import RenderQueue
 from gltf_render_server.renderer import RenderedImage
 
 IMAGE = RenderedImage(np.zeros((1, 1), np.float32), {"render": 1.0})

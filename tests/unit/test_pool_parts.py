@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from gltf_render_server.dispatch.affinity import Memory, PoolJob, choose
+from gltf_render_server.dispatch.board import Board
+from gltf_render_server.dispatch.gpus import gpu_ids, pinned
 from gltf_render_server.errors import NoWorkerError, QueueFullError, ShuttingDownError
-from gltf_render_server.pool.assignment import Memory, PoolJob, choose
-from gltf_render_server.pool.board import Board
-from gltf_render_server.pool.gpus import gpu_ids, pinned
 from gltf_render_server.recent import view_bytes
 from gltf_render_server.renderer import RenderedImage
 
@@ -213,14 +213,14 @@ def test_many_threads_lose_nothing(threads):
 
 
 def test_gpus_are_taken_in_turn(tmp_path, monkeypatch):
-    monkeypatch.setattr("gltf_render_server.pool.gpus._count", lambda: None)
-    monkeypatch.setattr("gltf_render_server.pool.gpus._NVIDIA", tmp_path / "none")
+    monkeypatch.setattr("gltf_render_server.dispatch.gpus._count", lambda: None)
+    monkeypatch.setattr("gltf_render_server.dispatch.gpus._NVIDIA", tmp_path / "none")
     assert gpu_ids((), {}) == ()
     assert pinned((), 3) == {}
     assert gpu_ids((), {"CUDA_VISIBLE_DEVICES": "2, 3"}) == ("2", "3")
     assert gpu_ids(("GPU-a",), {"CUDA_VISIBLE_DEVICES": "2"}) == ("GPU-a",)
     for number in range(2):
         (tmp_path / f"0000:0{number}:00.0").mkdir()
-    monkeypatch.setattr("gltf_render_server.pool.gpus._NVIDIA", tmp_path)
+    monkeypatch.setattr("gltf_render_server.dispatch.gpus._NVIDIA", tmp_path)
     assert gpu_ids((), {}) == ("0", "1")
     assert [pinned(("0", "1"), worker)["CUDA_VISIBLE_DEVICES"] for worker in range(3)] == ["0", "1", "0"]

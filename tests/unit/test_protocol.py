@@ -4,7 +4,7 @@ import math
 import pytest
 
 from gltf_render_server.errors import RequestError, TooLargeError
-from gltf_render_server.protocol import DepthRange, ImageType, RenderFields, check_digest
+from gltf_render_server.http.form import DepthRange, ImageType, RenderFields, check_digest
 
 GOOD = {
     "image_type": "depth",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gltf_render_server.errors import RenderError, SceneError, SettingsError, WorkerLostError
-from gltf_render_server.responses import error_response, message_of
+from gltf_render_server.http.responses import error_response, message_of
 
 SCRATCH = f"/dev/shm/gltf-render-server-{os.getpid()}-k3jx_9ab"
 
@@ -63,7 +63,7 @@ import os, pwd
 os.rmdir(os.getcwd())
 os.environ.pop("HOME", None)
 pwd.getpwuid = {}.__getitem__  # a user whom no file of the system knows
-import gltf_render_server.responses
+import gltf_render_server.http.responses
 """
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -21,8 +21,8 @@ from exact_cases import CAMERAS, assert_exact, rotation_z, wrapped
 from exactness import assert_depth_exact, assert_labels_exact
 
 from gltf_render_server.errors import SceneError
+from gltf_render_server.http.form import Camera
 from gltf_render_server.labels import DONT_CARE, decode_labels
-from gltf_render_server.protocol import Camera
 from gltf_render_server.vtk import exact, placing
 
 

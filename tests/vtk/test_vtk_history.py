@@ -15,7 +15,7 @@ from defaults import CAMERA, ask
 from drake_like import DrakeScene, add_accessor, box, look_at, png_uri, sphere, translation
 
 from gltf_render_server.errors import RenderError, SceneError
-from gltf_render_server.protocol import Camera
+from gltf_render_server.http.form import Camera
 from gltf_render_server.settings import ServerSettings
 from gltf_render_server.vtk import VtkRenderer
 from gltf_render_server.vtk.cache import ContentCache

@@ -4,10 +4,10 @@ import pytest
 from exactness import assert_depth_exact, assert_labels_exact
 from recorded import NAMES, fields, needs_recorded, oracle, scene_bytes
 
-from gltf_render_server.encode import clamp_depth
 from gltf_render_server.gltf import parse_scene
+from gltf_render_server.http.encode import clamp_depth
+from gltf_render_server.http.form import RenderFields, RenderRequest
 from gltf_render_server.labels import decode_labels
-from gltf_render_server.protocol import RenderFields, RenderRequest
 from gltf_render_server.settings import ServerSettings
 
 pytestmark = [needs_recorded, pytest.mark.parametrize("name", NAMES)]

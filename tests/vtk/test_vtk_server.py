@@ -5,8 +5,8 @@ import pytest
 from defaults import CAMERA, ask
 from servers import running
 
+from gltf_render_server.http.form import DepthRange
 from gltf_render_server.labels import decode_labels
-from gltf_render_server.protocol import DepthRange
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera import BlenderCamera, blender_camera
 from ..errors import SettingsScriptError
 from ..gltf import Scene
-from ..protocol import Camera
+from ..http.form import Camera
 from ..settings import ServerSettings
 from . import compat, engines, lighting
+from .lens import BlenderCamera, blender_camera
 from .poses import client_to_blender, set_world_matrix
 from .scene import ClientScene
 from .sources import SceneSource

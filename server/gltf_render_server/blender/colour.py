@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera import BlenderCamera
-from ..protocol import RenderRequest
+from ..http.form import RenderRequest
 from ..stopwatch import Stopwatch
 from .base import BaseScene
 from .importing import Importer
+from .lens import BlenderCamera
 from .parts import Surfaces
 from .passes import metered_colour, read_colour, rendered_colour
 from .scene import ClientScene, Layout

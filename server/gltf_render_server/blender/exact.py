@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..protocol import Camera, RenderRequest
+from ..http.form import Camera, RenderRequest
 from ..recent import RecentViews, view_bytes
 from ..stopwatch import Stopwatch
 from .base import BaseScene
@@ -84,6 +84,6 @@ class ExactStage:
         with rendered_exact(self._base.exact, camera, self._folder) as path:
             watch.lap("render")
             result = read_exact(path)
-        size_bytes = view_bytes(camera.resolution_x, camera.resolution_y, len(matrices))
+        size_bytes = view_bytes(request.camera.width, request.camera.height, len(matrices))
         self._recent.keep(view, result, size_bytes)
         return result

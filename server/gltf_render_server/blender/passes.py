@@ -15,10 +15,10 @@ import OpenEXR
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..camera import BlenderCamera
 from ..errors import RenderError
 from ..metering import metered_stops
 from . import compat
+from .lens import BlenderCamera
 
 __all__ = [
     "ExactPass",

@@ -11,10 +11,10 @@ import bpy
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
 from ..gltf import label_colours, warn_of_unlabelled
+from ..http.form import ImageType, RenderRequest
 from ..labels import NO_LABEL, LabelTable
-from ..protocol import ImageType, RenderRequest
+from ..process.scratch import ScratchFolder
 from ..renderer import Pixels, RenderedImage, RendererInfo
-from ..scratch import ScratchFolder
 from ..settings import ServerSettings
 from ..stopwatch import Stopwatch
 from . import compat, engines

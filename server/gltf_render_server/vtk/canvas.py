@@ -22,7 +22,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
 from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLRenderPass, vtkTextureObject
 
 from ..errors import RenderError, SettingsError
-from ..protocol import Camera
+from ..http.form import Camera
 from .pinhole import projection_matrix
 
 __all__ = ["LARGEST_TILE_PX", "Canvas", "aim", "make_polydata", "make_renderer", "read_texture"]

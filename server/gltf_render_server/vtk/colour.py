@@ -12,8 +12,8 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
 from ..gltf import Scene, Surface
+from ..http.form import Camera, RenderRequest
 from ..metering import metered_stops
-from ..protocol import Camera, RenderRequest
 from ..settings import UpAxis
 from ..stopwatch import Stopwatch
 from .cache import ContentCache

@@ -22,7 +22,7 @@ from vtkmodules.vtkRenderingOpenGL2 import (
 )
 
 from ..gltf import Digest, Scene, Triangles, read_triangles
-from ..protocol import Camera, RenderRequest
+from ..http.form import Camera, RenderRequest
 from ..stopwatch import Stopwatch
 from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture

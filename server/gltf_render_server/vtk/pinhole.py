@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..protocol import Camera
+from ..http.form import Camera
 
 __all__ = ["Tile", "pixel_rays", "projection_matrix", "tiles"]
 

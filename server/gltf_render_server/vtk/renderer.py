@@ -10,8 +10,8 @@ from vtkmodules.vtkCommonCore import vtkVersion
 
 from ..errors import RenderError
 from ..gltf import label_colours, warn_of_unlabelled
+from ..http.form import ImageType, RenderRequest
 from ..labels import NO_LABEL
-from ..protocol import ImageType, RenderRequest
 from ..renderer import Pixels, RenderedImage, RendererInfo
 from ..settings import ServerSettings
 from ..stopwatch import Stopwatch

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..jobs import Admission
-from .assignment import Memory, PoolJob, choose
+from .affinity import Memory, PoolJob, choose
+from .jobs import Admission
 
 __all__ = ["Board"]
 

@@ -14,8 +14,8 @@ import flask
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
+from ..errors import RequestError
 from .app import body_error, head_answer
-from .errors import RequestError
 from .responses import error_body, error_response
 
 if TYPE_CHECKING:

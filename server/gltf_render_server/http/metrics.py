@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from .service import RenderService, WorkerState
+from ..dispatch.service import RenderService, WorkerState
 from .stages import Stages
 
 __all__ = ["Metrics"]

@@ -9,9 +9,9 @@ import re
 import socket
 from collections.abc import Mapping
 
+from ..errors import ForbiddenError, SettingsError, UnauthorizedError
+from ..settings import ServerSettings
 from .addresses import is_loopback, parse_address
-from .errors import ForbiddenError, SettingsError, UnauthorizedError
-from .settings import ServerSettings
 
 __all__ = ["Access", "check_exposure"]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ..errors import NoWorkerError, RenderTimeoutError, WorkerLostError
 from ..renderer import RenderedImage
-from ..service import WorkerState, WorkerStatus
 from ..settings import ServerSettings
-from .assignment import Memory, PoolJob
+from .affinity import Memory, PoolJob
 from .board import Board
 from .process import WorkerProcess
+from .service import WorkerState, WorkerStatus
 from .worker import Greeting
 
 __all__ = ["Place"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import flask
 from werkzeug.exceptions import HTTPException
 
-from .errors import RenderServerError, UnauthorizedError, UnavailableError
+from ..errors import RenderServerError, UnauthorizedError, UnavailableError
 
 __all__ = ["error_body", "error_response", "message_of", "printable", "status_of"]
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
-from ..protocol import RenderRequest
+from ..http.form import RenderRequest
 from ..renderer import RenderedImage, Renderer, RendererInfo
 from ..settings import ServerSettings
 

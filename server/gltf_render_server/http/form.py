@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .errors import RequestError, TooLargeError
+from ..errors import RequestError, TooLargeError
 
 if TYPE_CHECKING:
-    from .gltf import Scene
+    from ..gltf import Scene
 
 __all__ = ["Camera", "DepthRange", "ImageType", "RenderFields", "RenderRequest", "check_digest"]
 

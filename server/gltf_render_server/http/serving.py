@@ -9,11 +9,11 @@ from typing import Any
 
 import flask
 
+from ..errors import SettingsError
+from ..settings import ServerSettings
 from .addresses import listen
 from .connections import ConnectionServer
 from .descriptors import most_connections
-from .errors import SettingsError
-from .settings import ServerSettings
 
 __all__ = ["HttpServer"]
 

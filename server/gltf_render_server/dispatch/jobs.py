@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 
 import psutil
 
-from .errors import QueueFullError, RequestError, ShuttingDownError
-from .protocol import RenderRequest
-from .renderer import RenderedImage, Renderer, RendererInfo
+from ..errors import QueueFullError, RequestError, ShuttingDownError
+from ..http.form import RenderRequest
+from ..renderer import RenderedImage, Renderer, RendererInfo
 from .service import WorkerState, WorkerStatus
 
 __all__ = ["Admission", "Job", "RenderQueue"]

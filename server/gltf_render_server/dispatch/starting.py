@@ -6,10 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from .errors import SettingsError
+from ..errors import SettingsError
+from ..http.form import RenderRequest
+from ..renderer import RenderedImage, RendererInfo
 from .pool import RenderPool
-from .protocol import RenderRequest
-from .renderer import RenderedImage, RendererInfo
 from .service import WorkerState, WorkerStatus
 
 __all__ = ["StartingService"]

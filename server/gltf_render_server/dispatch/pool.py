@@ -8,15 +8,15 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
 from ..errors import NoWorkerError
-from ..protocol import RenderRequest
+from ..http.form import RenderRequest
+from ..process.scratch import ScratchFolder
 from ..renderer import RenderedImage, RendererInfo
-from ..scratch import ScratchFolder
-from ..service import WorkerStatus
 from ..settings import ServerSettings
-from .assignment import PoolJob
+from .affinity import PoolJob
 from .board import Board
 from .gpus import gpu_ids, pinned
 from .place import Place
+from .service import WorkerStatus
 from .worker import Greeting
 
 __all__ = ["RenderPool"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401  else loaded with the first image
 
-from .protocol import DepthRange, ImageType, RenderRequest
+from .form import DepthRange, ImageType, RenderRequest
 
 __all__ = [
     "DepthFormat",

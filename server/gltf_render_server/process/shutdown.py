@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .service import RenderService
+from ..dispatch.service import RenderService
 
 __all__ = ["ShutdownWatch"]
 

@@ -16,17 +16,17 @@ import flask
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from . import __version__
+from .. import __version__
+from ..dispatch.service import RenderService, WorkerState
+from ..errors import RequestError, TooLargeError
+from ..gltf import parse_scene
+from ..limits import time_limit
+from ..settings import ServerSettings
 from .access import Access
 from .encode import EncodedImage, encode_image
-from .errors import RequestError, TooLargeError
-from .gltf import parse_scene
-from .limits import time_limit
+from .form import ImageType, RenderFields, RenderRequest, check_digest
 from .metrics import Metrics
-from .protocol import ImageType, RenderFields, RenderRequest, check_digest
 from .responses import error_response, message_of, printable, status_of
-from .service import RenderService, WorkerState
-from .settings import ServerSettings
 from .stages import Stages
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from ..errors import QueueFullError, RequestTimeoutError
 from .addresses import parse_address
-from .errors import QueueFullError, RequestTimeoutError
 from .incoming import IncomingRequest, RefusalTask
 
 __all__ = ["Connection", "ConnectionServer"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from .protocol import RenderRequest
-from .renderer import RenderedImage, RendererInfo
+from ..http.form import RenderRequest
+from ..renderer import RenderedImage, RendererInfo
 
 __all__ = ["RenderService", "WorkerState", "WorkerStatus"]
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from ..camera import blender_camera
-from ..jobs import Job
-from ..protocol import ImageType, RenderRequest
+from ..http.form import ImageType, RenderRequest
 from ..recent import RecentViews, view_bytes
+from .jobs import Job
 
 __all__ = ["Memory", "PoolJob", "choose"]
 
@@ -127,5 +126,4 @@ def _view(request: RenderRequest) -> bytes:
 
 
 def _view_bytes(request: RenderRequest) -> int:
-    camera = blender_camera(request.camera)
-    return view_bytes(camera.resolution_x, camera.resolution_y, len(request.scene.placements.matrix))
+    return view_bytes(request.camera.width, request.camera.height, len(request.scene.placements))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .protocol import Camera
+from ..http.form import Camera
 
 __all__ = ["BlenderCamera", "blender_camera"]
 

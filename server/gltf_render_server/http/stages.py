@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .protocol import RenderFields
+from .form import RenderFields
 
 __all__ = ["Stages"]
 

@@ -11,7 +11,7 @@ __all__ = ["watch_code"]
 
 _logger = logging.getLogger(__name__)
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def watch_code(restart: Callable[[], None]) -> None:
