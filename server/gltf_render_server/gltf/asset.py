@@ -20,6 +20,7 @@ from .checks import check_geometry, check_indices, is_compressed
 from .content import Content
 from .decoding import convert, decode
 from .digests import Digester
+from .drawn import Drawn
 from .exposure import light_scale
 from .extensions import INSTANCING, VISIBILITY
 from .graph import Graph, check_reach
@@ -30,7 +31,7 @@ from .material_extensions import check_materials
 from .placing import place
 from .repair import repair_draco, repair_json
 from .resources import check_views, decode_buffers, views_of_accessors
-from .surfaces import Drawn, find_drawn
+from .surfaces import find_drawn
 
 __all__ = ["Asset", "parse_scene", "read_asset"]
 
