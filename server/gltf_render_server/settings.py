@@ -99,6 +99,8 @@ class ServerSettings:
         The largest image, width * height.
     max_scene_mb : float
         The largest scene, 10**6 bytes.
+    scene_cache_mb : float
+        How much of scenes is kept by their digests, 10**6 bytes.
     max_vertices, max_triangles, max_objects, max_texture_mb : int or float
         What a scene may cost; see `limits.Limits`.
     check_timeout : float
@@ -222,6 +224,14 @@ class ServerSettings:
     )
     max_scene_mb: float = option(
         "limits", 256.0, number(float, 0.001, 2000), "largest scene, in megabytes", "MB"
+    )
+    scene_cache_mb: float = option(
+        "limits",
+        1024.0,
+        number(float, 0, 1e6),
+        "memory for the scenes that clients upload once, in megabytes; those that were not used for longest "
+        "go first",
+        "MB",
     )
     max_vertices: int = option(
         "limits",

@@ -1,4 +1,5 @@
 import threading
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -52,17 +53,35 @@ def settings():
     return ServerSettings(max_pixels=1_000_000, max_scene_mb=1.0, max_queue=2)
 
 
-@pytest.fixture
-def app(settings, renderer):
+@contextmanager
+def answering(settings, renderer):
+    """An application, and the thread that renders for it."""
     queue = RenderQueue(renderer, settings.max_queue)
     app = create_app(settings, queue)
     thread = threading.Thread(target=queue.run)
     thread.start()
-    yield app
-    renderer.gate.set()
-    queue.close()
-    thread.join(10)
+    try:
+        yield app
+    finally:
+        renderer.gate.set()
+        queue.close()
+        thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def app(settings, renderer):
+    with answering(settings, renderer) as app:
+        yield app
+
+
+@pytest.fixture
+def clients(renderer):
+    """Makes clients of applications with other options."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(
+            answering(ServerSettings(**options), renderer)
+        ).test_client()
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from forms import FIELDS, multipart
 from servers import wait_for
 
 from gltf_render_server.dispatch.jobs import RenderQueue
-from gltf_render_server.http import app as app_module
-from gltf_render_server.http import connections, incoming
+from gltf_render_server.http import answering, connections, incoming
 from gltf_render_server.http.app import create_app
 from gltf_render_server.http.serving import HttpServer
 from gltf_render_server.settings import ServerSettings
@@ -242,7 +241,7 @@ def test_more_requests_than_there_are_threads_for_are_told_at_once(server, rende
 def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkeypatch):
     """Threads that all check cannot be more than a few, and none of them is health's."""
     at_once, most, gate = [], [], threading.Event()
-    parse = app_module.parse_scene
+    parse = answering.read_asset
 
     def slow(*arguments, **options):
         at_once.append(1)
@@ -251,14 +250,14 @@ def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkey
         at_once.pop()
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(app_module, "parse_scene", slow)
+    monkeypatch.setattr(answering, "read_asset", slow)
     statuses = []
     threads = [
         threading.Thread(target=lambda: statuses.append(ask(server, scene).status_code)) for _ in range(30)
     ]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(at_once) == app_module._CHECKS_AT_ONCE)
+    wait_for(lambda: len(at_once) == answering._CHECKS_AT_ONCE)
     wait_for(lambda: len(statuses) >= 30 - 7, 10)
     assert set(statuses) == {503}
     for _ in range(10):
@@ -268,26 +267,26 @@ def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkey
     gate.set()
     for thread in threads:
         thread.join(20)
-    assert max(most) == app_module._CHECKS_AT_ONCE
+    assert max(most) == answering._CHECKS_AT_ONCE
     assert statuses.count(200) >= 3
     assert set(statuses) == {200, 503}
 
 
 def test_a_check_whose_client_went_away_is_not_begun(server, scene, monkeypatch):
     begun, gate = [], threading.Event()
-    parse = app_module.parse_scene
+    parse = answering.read_asset
 
     def slow(*arguments, **options):
         begun.append(1)
         gate.wait(20)
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(app_module, "parse_scene", slow)
-    monkeypatch.setattr(app_module, "_LOOK_S", 0.05)
-    staying = [threading.Thread(target=ask, args=(server, scene)) for _ in range(app_module._CHECKS_AT_ONCE)]
+    monkeypatch.setattr(answering, "read_asset", slow)
+    monkeypatch.setattr(answering, "_LOOK_S", 0.05)
+    staying = [threading.Thread(target=ask, args=(server, scene)) for _ in range(answering._CHECKS_AT_ONCE)]
     for thread in staying:
         thread.start()
-    wait_for(lambda: len(begun) == app_module._CHECKS_AT_ONCE)
+    wait_for(lambda: len(begun) == answering._CHECKS_AT_ONCE)
     prepared = multipart(FIELDS, scene.to_bytes())
     lines = [f"{name}: {prepared.headers[name]}" for name in ("Content-Type", "Content-Length")]
     leaving = attacks.connect(server.url)
@@ -299,7 +298,7 @@ def test_a_check_whose_client_went_away_is_not_begun(server, scene, monkeypatch)
     gate.set()
     for thread in staying:
         thread.join(20)
-    assert len(begun) == app_module._CHECKS_AT_ONCE
+    assert len(begun) == answering._CHECKS_AT_ONCE
 
 
 def test_clients_that_hang_up_free_the_queue(server, renderer, scene):
@@ -327,9 +326,9 @@ def test_clients_that_hang_up_free_the_queue(server, renderer, scene):
 
 
 def test_a_thousand_warnings_are_a_few_lines(caplog):
-    app_module._log_warnings([f"warning {number}" + "y\n" * 5000 for number in range(1000)])
+    answering.log_warnings([f"warning {number}" + "y\n" * 5000 for number in range(1000)])
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == app_module._MOST_WARNINGS + 1
+    assert len(lines) == answering._MOST_WARNINGS + 1
     assert sum(map(len, lines)) < 3000
     assert "995 more warnings" in lines[-1]
 

@@ -11,6 +11,7 @@ import pytest
 from forms import FIELDS, multipart, send
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
+from servers import wait_for
 
 from gltf_render_server.dispatch.jobs import RenderQueue
 from gltf_render_server.errors import RenderError
@@ -79,7 +80,7 @@ def test_every_length_of_a_scene(client, scene):
 
 
 def test_timing_goes_out_and_into_the_log(client, scene, caplog):
-    with caplog.at_level(logging.INFO, "gltf_render_server.http.app"):
+    with caplog.at_level(logging.INFO, "gltf_render_server.http.answering"):
         response = post(client, scene.to_bytes())
     names = re.findall(r"(\w+);dur=[\d.]+", response.headers["Server-Timing"])
     assert names == ["check", "queue", "import", "render", "encode"]
@@ -134,8 +135,7 @@ def test_full_queue(client, app, renderer, scene):
     threads = [threading.Thread(target=post, args=(app.test_client(), scene.to_bytes())) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while client.get("/healthz").json["queue_length"] < 2:
-        pass
+    wait_for(lambda: renderer.requests and client.get("/healthz").json["queue_length"] == 2)
     response = post(client, scene.to_bytes())
     renderer.gate.set()
     for thread in threads:

@@ -51,7 +51,7 @@ _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class _Places:
-    """How many render requests may be read, wait and be answered at once: each has a thread."""
+    """How many requests that take long may be read, wait and be answered at once: each has a thread."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -195,7 +195,7 @@ class ConnectionServer(TcpWSGIServer):
     app : flask.Flask
     listening : socket.socket
     renders : int
-        How many render requests may be read, wait and be answered at once.
+        How many requests for renders, or with scenes, may be read, wait and be answered at once.
     connections : int
         How many connections may be open at once.
 
@@ -204,7 +204,7 @@ class ConnectionServer(TcpWSGIServer):
     app : flask.Flask
         As it is; `application` is what waitress makes of it.
     places : _Places
-        For the render requests.
+        For the requests that take long.
     """
 
     channel_class = Connection
@@ -243,7 +243,7 @@ class ConnectionServer(TcpWSGIServer):
     def add_task(self, task: Any) -> None:
         """Give the next request of a connection to a thread."""
         request = task.requests[0]
-        if not request.is_render:
+        if not request.takes_long:
             self.quick_dispatcher.add_task(task)
         elif self.places.take():
             request.has_place = True

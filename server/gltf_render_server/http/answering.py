@@ -1,0 +1,147 @@
+"""The one way of all that takes long: body -> frame -> renderer -> encoded answer, with its account.
+
+Knows nothing of forms and of JSON: a route says how its body is read, and gets the rest from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import flask
+
+from ..dispatch.service import RenderService
+from ..errors import RequestError
+from ..frame import Frame
+from ..gltf import Asset, read_asset
+from ..limits import time_limit
+from ..renderer import RenderedFrame
+from ..settings import ServerSettings
+from .account import Account
+from .encode import EncodedImage
+from .metrics import Metrics
+from .responses import message_of, printable, status_of
+
+__all__ = ["Answering", "Asked", "Visit", "log_warnings"]
+
+_logger = logging.getLogger(__name__)
+
+_CHECKS_AT_ONCE = 4  # they share one interpreter: more at once are no faster, and keep /healthz waiting
+_LOOK_S = 0.5  # between two looks at whether a client still waits
+_MOST_WARNINGS = 5
+_WARNING_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A frame, and how its arrays are answered."""
+
+    frame: Frame
+    encode: Callable[[RenderedFrame], EncodedImage]
+
+
+class Visit:
+    """A request while it is answered.
+
+    Attributes
+    ----------
+    account : Account
+    """
+
+    def __init__(self, service: RenderService, settings: ServerSettings, checks: threading.Semaphore) -> None:
+        self.account = Account()
+        self._service = service
+        self._settings = settings
+        self._checks = checks
+        # waitress's test for a client that hung up; other servers do not tell
+        self.is_abandoned: Callable[[], bool] = flask.request.environ.get(
+            "waitress.client_disconnected", lambda: False
+        )
+
+    @contextmanager
+    def checking(self) -> Iterator[None]:
+        """Check what a client sent, for the length of a ``with`` block: few at once, and not too long."""
+        with self.account.timed("check"):
+            _ = self._service.extensions  # waits where the service is still starting
+            with self.turn(self._checks), time_limit(self._settings.check_timeout):
+                yield
+
+    @contextmanager
+    def turn(self, lock: threading.Semaphore | threading.Lock) -> Iterator[None]:
+        """Hold a lock; what nobody waits for any more is not begun."""
+        while not lock.acquire(timeout=_LOOK_S):
+            self._check_presence()
+        try:
+            self._check_presence()
+            yield
+        finally:
+            lock.release()
+
+    def read_asset(self, data: bytes) -> Asset:
+        """Check a document as the back end and the options want it."""
+        return read_asset(data, extensions=self._service.extensions, limits=self._settings.limits)
+
+    def _check_presence(self) -> None:
+        if self.is_abandoned():
+            raise RequestError("the client went away before its request was read")
+
+
+class Answering:
+    """Answers the requests that take long.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+    service : RenderService
+    metrics : Metrics
+    """
+
+    def __init__(self, settings: ServerSettings, service: RenderService, metrics: Metrics) -> None:
+        self._settings = settings
+        self._service = service
+        self._metrics = metrics
+        self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
+
+    def frame(self, read: Callable[[Visit], Asked]) -> flask.Response:
+        """Answer with a frame.
+
+        Parameters
+        ----------
+        read : callable
+            Reads and checks the request, and digests what will be shown (see `passes.prepare`).
+        """
+        with self.visit() as visit:
+            asked = read(visit)
+            rendered = self._service.submit(asked.frame, is_abandoned=visit.is_abandoned)
+            visit.account.milliseconds.update(rendered.stages_ms)
+            with visit.account.timed("encode"):
+                encoded = asked.encode(rendered)
+            visit.account.answer(HTTPStatus.OK, f"{len(encoded.data)} B")
+            response = flask.Response(encoded.data, mimetype=encoded.mimetype)
+            response.headers["Server-Timing"] = visit.account.server_timing()
+            return response
+
+    @contextmanager
+    def visit(self) -> Iterator[Visit]:
+        """Log one line for a request and count it, whatever becomes of it."""
+        visit = Visit(self._service, self._settings, self._checks)
+        try:
+            yield visit
+        except Exception as error:
+            visit.account.answer(status_of(error), message_of(error))
+            raise
+        finally:
+            self._metrics.count(visit.account)
+            _logger.info("%s", visit.account)
+
+
+def log_warnings(warnings: Sequence[str]) -> None:
+    """Log the first few: a scene of a thousand faults is no reason to fill a disk."""
+    for warning in warnings[:_MOST_WARNINGS]:
+        _logger.warning("scene: %s", printable(warning, _WARNING_CHARACTERS))
+    if len(warnings) > _MOST_WARNINGS:
+        _logger.warning("scene: %d more warnings", len(warnings) - _MOST_WARNINGS)
