@@ -59,7 +59,7 @@ def test_files_must_exist(tmp_path):
         ["--noise-threshold", "nan"],
         ["--max-scene-mb", "-1"],
         ["--blend-file", "/no/such"],
-        ["--max-q", "3"],
+        ["--max-q"],
         ["positional"],
     ],
 )
@@ -82,8 +82,8 @@ def test_a_wrong_variable_ends_with_its_name(capsys):
         (["--max-pixels", "0"], "0: must be a whole number between 1 and 2147483647"),
         (["--samples", "many"], "many: must be a whole number between 1 and 16777216"),
         (["--noise-threshold", "2"], "2: must be a number between 0 and 1"),
-        (["--qualty", "final"], "--qualty final: there is no such option; did you mean --quality?"),
-        (["--zzz"], "--zzz: there is no such option\n"),
+        (["--qualty", "final"], "No such option '--qualty'. Did you mean '--quality'?"),
+        (["--zzz"], "No such option '--zzz'.\n"),
     ],
 )
 def test_what_is_wrong_is_all_that_is_said(arguments, reason, capsys):

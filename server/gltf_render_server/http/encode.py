@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401  else loaded with the first image
 
+from ..settings import DepthFormat
 from .form import DepthRange, ImageType, RenderRequest
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "encode_image",
     "encode_rgb",
 ]
-
-DepthFormat = Literal["tiff32f", "png16"]
 
 _PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long for a tenth less
 _MILLIMETRES_TOO_FAR = np.iinfo(np.uint16).max
