@@ -129,9 +129,10 @@ def _check_names(cls: type, prefix: str, environ: Mapping[str, str]) -> None:
 
 
 def _told_default(option: Option) -> str:
-    if option.default in (None, False, ()) or "[default" in option.help:
+    if not option.unset and option.default in (None, False, ()):
         return ""
-    return f" [default: {_told(option.default) if option.kind is float else option.default}]"
+    default = _told(option.default) if option.kind is float and not option.unset else option.default
+    return f" [default: {option.unset or default}]"
 
 
 def _told(number: float) -> str:

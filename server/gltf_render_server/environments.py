@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_ENVIRONMENT", "ENVIRONMENTS", "Exposure"]
+__all__ = ["DEFAULT_ENVIRONMENT", "ENVIRONMENTS", "NO_ENVIRONMENT", "Exposure"]
 
 DEFAULT_ENVIRONMENT = "forest"
+NO_ENVIRONMENT = "none"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Option:
     group : str
         The heading in ``--help``.
     help : str
+    unset : str
+        What happens where the option is not given; empty = the default tells it.
     metavar : str or None
     bounds : tuple of int or float
         The least and the most that a number may be.
@@ -42,6 +44,7 @@ class Option:
     default: Any
     group: str
     help: str
+    unset: str
     metavar: str | None
     bounds: tuple[float, float]
     is_secret: bool
@@ -53,11 +56,12 @@ def option(
     help_text: str,
     metavar: str | None = None,
     *,
+    unset: str = "",
     bounds: tuple[float, float] = (0, 0),
     is_secret: bool = False,
 ) -> Any:
     """Declare a field together with its option; its annotation says what is taken. See `Option`."""
-    metadata = {"group": group, "help": help_text, "metavar": metavar, "bounds": bounds}
+    metadata = {"group": group, "help": help_text, "unset": unset, "metavar": metavar, "bounds": bounds}
     return dataclasses.field(
         default=default, repr=not is_secret, metadata={**metadata, "is_secret": is_secret}
     )

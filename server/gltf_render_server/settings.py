@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS
+from .environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
 from .errors import SettingsError
 from .limits import Limits
 from .options import option
@@ -39,6 +39,7 @@ by Drake's glTF Render Client-Server API."""
 _EPILOG = f"""\
 \b
 Every option can also come from the environment: --max-queue as {ENVIRONMENT_PREFIX}MAX_QUEUE.
+A token is better given that way: other users of the machine can see a program's options.
 A scene from --blend-file keeps its own lights, world, engine and render settings; options that are
 given explicitly override them.
 
@@ -64,7 +65,12 @@ class ServerSettings:
     Where None is the default, it means: as the quality or the .blend says.
     """
 
-    host: str = option("server", "127.0.0.1", "address to listen on", "HOST")
+    host: str = option(
+        "server",
+        "127.0.0.1",
+        "address to listen on; 127.0.0.1 lets in this machine only, 0.0.0.0 every machine that can reach it",
+        "HOST",
+    )
     port: int = option("server", 8000, "port to listen on; 0 = any free one", "PORT", bounds=(0, 65535))
     debug: bool = option(
         "server",
@@ -79,8 +85,8 @@ class ServerSettings:
     token: str | None = option(
         "security",
         None,
-        "what a client must send, as Authorization: Bearer TOKEN, as a password or as render?token=TOKEN; "
-        "better given by the environment, which other users cannot see",
+        "what a client must send: Authorization: Bearer TOKEN, or the password in "
+        "http://anything:TOKEN@host:port, or render?token=TOKEN",
         "TOKEN",
         is_secret=True,
     )
@@ -96,23 +102,25 @@ class ServerSettings:
         "workers",
         1,
         "processes that render beside this one, each replaced when it crashes; 0 = this process renders "
-        "itself [default: 1, or 0 inside Blender]",
+        "itself",
         "N",
         bounds=(0, 1024),
+        unset="1, or 0 inside Blender",
     )
     gpus: tuple[str, ...] = option(
         "workers",
         (),
-        "numbers or ids, with commas between them, of the GPUs that the workers take in turn, one each "
-        "[default: those of CUDA_VISIBLE_DEVICES, or all of NVIDIA's]",
+        "numbers or ids, with commas between them, of the GPUs that the workers take in turn, one each",
         "IDS",
+        unset="those of CUDA_VISIBLE_DEVICES, or all of NVIDIA's",
     )
     render_timeout: float | None = option(
         "workers",
         None,
-        "a render that takes longer is cut and tried once more by another worker [default: none]",
+        "a render that takes longer is cut and tried once more by another worker",
         "SECONDS",
         bounds=(0.1, 1e6),
+        unset="none",
     )
     start_timeout: float = option(
         "workers",
@@ -122,14 +130,15 @@ class ServerSettings:
         bounds=(1, 1e6),
     )
     worker_max_requests: int | None = option(
-        "workers", None, "replace a worker after this many requests [default: never]", "N", bounds=(1, _MANY)
+        "workers", None, "replace a worker after this many requests", "N", bounds=(1, _MANY), unset="never"
     )
     worker_max_rss: float | None = option(
         "workers",
         None,
-        "replace a worker that takes more memory, in megabytes [default: any]",
+        "replace a worker that takes more memory, in megabytes",
         "MB",
         bounds=(100, 1e7),
+        unset="any",
     )
     max_queue: int = option(
         "limits",
@@ -186,40 +195,49 @@ class ServerSettings:
         "an edit takes effect on the next request",
         "FILE",
     )
-    up_axis: UpAxis = option("scene", "z", "which axis of the glTF points up; Drake's is z")
-    engine: Engine | None = option("picture", None, "renders colour [default: cycles, or the .blend's]")
+    up_axis: UpAxis = option(
+        "scene", "z", "which axis points up in what clients send: z as Drake writes it, y as glTF has it"
+    )
+    engine: Engine | None = option(
+        "picture",
+        None,
+        "what renders colour; depth and labels are always exact",
+        unset="cycles, or the .blend's",
+    )
     device: Device = option("picture", "auto", "what Cycles renders on; auto = the best that is there")
     quality: Quality | None = option(
         "picture",
         None,
         "preset of samples, noise threshold and denoising: preview is the fastest, balanced as good as 256 "
-        "plain samples in a sixth of their time, final as good as it gets "
-        "[default: balanced, or the .blend's]",
+        "plain samples in a sixth of their time, final as good as it gets",
+        unset="balanced, or the .blend's",
     )
     samples: int | None = option(
-        "picture", None, "samples a pixel, at most [default: the quality's]", "N", bounds=(1, 2**24)
+        "picture", None, "samples a pixel, at most", "N", bounds=(1, 2**24), unset="the quality's"
     )
     noise_threshold: float | None = option(
         "picture",
         None,
-        "error at which Cycles stops sampling a pixel; 0 = never [default: the quality's]",
+        "error at which Cycles stops sampling a pixel; 0 = never",
         "E",
         bounds=(0, 1),
+        unset="the quality's",
     )
-    denoise: bool | None = option("picture", None, "denoise colour [default: the quality's]")
+    denoise: bool | None = option("picture", None, "denoise colour", unset="the quality's")
     environment: str | None = option(
         "picture",
         None,
-        f"light from all around: {', '.join(ENVIRONMENTS)}, an .exr or .hdr file, or none "
-        f"[default: {DEFAULT_ENVIRONMENT} where the scene brings no light]",
-        "NAME|FILE|none",
+        f"light from all around: {', '.join(ENVIRONMENTS)}, an .exr or .hdr file, or {NO_ENVIRONMENT}",
+        f"NAME|FILE|{NO_ENVIRONMENT}",
+        unset=f"{DEFAULT_ENVIRONMENT} where the scene brings no light",
     )
     exposure: float | None = option(
         "picture",
         None,
-        "stops brighter or darker [default: 0; metered where the scene alone brings light]",
+        "stops brighter or darker",
         "EV",
         bounds=(-10, 10),
+        unset="0; metered where the scene alone brings light",
     )
     view_transform: str | None = option(
         "picture", None, "a view transform of Blender's, such as AgX or Standard", "NAME"

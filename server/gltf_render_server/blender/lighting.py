@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, Exposure
+from ..environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT, Exposure
 from ..errors import SettingsError
 from . import compat
 
@@ -41,14 +41,14 @@ def brings_light(scene: bpy.types.Scene) -> bool:
 
 
 def find_environment(environment: str | None) -> Path | None:
-    """Find the file of a name or path of the settings; None means the default, "none" means no file.
+    """Find the file of a name or path of the settings; None means the default, `NO_ENVIRONMENT` no file.
 
     Raises
     ------
     SettingsError
         There is no such HDRI.
     """
-    if environment == "none":
+    if environment == NO_ENVIRONMENT:
         return None
     name = environment or DEFAULT_ENVIRONMENT
     shipped = _shipped() / f"{name.lower()}.exr"
