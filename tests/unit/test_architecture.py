@@ -131,10 +131,11 @@ def test_scripts_import_the_package_absolutely_and_nothing_imports_scripts():
         assert not absolute & (tops | {"scripts"}), path.name
 
 
-def test_one_place_configures_logging():
-    places = [
-        path.name
-        for path in [*MODULES, *modules_below(ADD_ON, []).values(), *modules_below(SCRIPTS, []).values()]
-        if "basicConfig" in path.read_text()
-    ]
-    assert places == ["logs.py"]
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [("basicConfig", "logs.py"), ("courtyard", "environments.py"), ("optix", "settings.py")],
+)
+def test_what_stands_in_one_place(word, place):
+    """How processes log, the names of environments, and the choices of an option."""
+    files = [*MODULES, *modules_below(ADD_ON, []).values(), *modules_below(SCRIPTS, []).values()]
+    assert [path.name for path in files if word in path.read_text()] == [place]
