@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SceneError
 from . import schema
+from .decoding import schema_error
 from .extensions import LIGHTS
 from .graph import Graph
 
@@ -113,7 +113,7 @@ def _check_light(light: dict[str, Any], where: str) -> None:
     try:
         msgspec.convert(light, schema.Light)
     except msgspec.ValidationError as error:
-        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
+        raise schema_error(error, where) from None
 
 
 def _member(value: object, name: str) -> Any:
