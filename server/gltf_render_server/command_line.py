@@ -85,7 +85,7 @@ class _Option(click.Option):
             envvar=prefix + option.name.upper(),
             help=option.help + _told_default(option),
             is_flag=option.kind is bool,
-            metavar=option.metavar,
+            metavar=option.metavar or (None if option.choices else option.name.upper()),
             type=_type(option),
         )
         self.group = option.group

@@ -69,9 +69,8 @@ class ServerSettings:
         "server",
         "127.0.0.1",
         "address to listen on; 127.0.0.1 lets in this machine only, 0.0.0.0 every machine that can reach it",
-        "HOST",
     )
-    port: int = option("server", 8000, "port to listen on; 0 = any free one", "PORT", bounds=(0, 65535))
+    port: int = option("server", 8000, "port to listen on; 0 = any free one", bounds=(0, 65535))
     debug: bool = option(
         "server",
         False,
@@ -87,7 +86,6 @@ class ServerSettings:
         None,
         "what a client must send: Authorization: Bearer TOKEN, or the password in "
         "http://anything:TOKEN@host:port, or render?token=TOKEN",
-        "TOKEN",
         is_secret=True,
     )
     insecure: bool = option("security", False, "listen beyond this machine without a token")
