@@ -1,6 +1,7 @@
 import dataclasses
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,15 +88,15 @@ def test_a_wrong_variable_ends_with_its_name(capsys):
         (["--max-pixels", "0"], "0: must be a whole number between 1 and 2147483647"),
         (["--samples", "many"], "many: must be a whole number between 1 and 16777216"),
         (["--noise-threshold", "2"], "2: must be a number between 0 and 1"),
-        (["--qualty", "final"], "No such option '--qualty'. Did you mean '--quality'?"),
-        (["--zzz"], "No such option '--zzz'.\n"),
+        (["--qualty", "final"], r"No such option:? '?--qualty'?\.? Did you mean '?--quality'?\?"),
+        (["--zzz"], r"No such option:? '?--zzz'?\.?\n"),
     ],
 )
 def test_what_is_wrong_is_all_that_is_said(arguments, reason, capsys):
     with pytest.raises(SystemExit):
         read(*arguments)
     said = capsys.readouterr().err
-    assert reason in said
+    assert re.search(reason, said)
     assert said.splitlines()[0].startswith("gltf-render-server: error: ")
     assert len(said.splitlines()) == 2
     assert "--help" in said.splitlines()[1]
