@@ -1,26 +1,45 @@
-"""A small client: sends what Drake's client sends, and returns arrays. Needs neither Drake nor Blender."""
+"""A small client: sends what a frame needs, or what Drake's client sends, and returns arrays.
+
+Needs neither Drake nor Blender.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import requests
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from .frame import Lens
+from .frame import Lens, Look, View
 from .http.form import DepthRange, ImageType
 from .labels import DONT_CARE, decode_labels
+from .sent import (
+    FrameAnswer,
+    SceneFiles,
+    SceneLike,
+    frame_fields,
+    read_frame,
+)
 
-__all__ = ["DONT_CARE", "RenderAnswer", "RenderClient", "RenderClientError", "form_fields"]
+__all__ = [
+    "DONT_CARE",
+    "FrameAnswer",
+    "RenderAnswer",
+    "RenderClient",
+    "RenderClientError",
+    "form_fields",
+]
 
 
 class RenderClientError(Exception):
@@ -30,11 +49,14 @@ class RenderClientError(Exception):
     ----------
     status : int
         HTTP status.
+    reason : str or None
+        A word for programs, such as ``scene_not_found``.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str | None = None) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.reason = reason
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The JSON API: scenes that are kept, and frames of them in every form of answer."""
 
 import hashlib
-import io
 import json
 import logging
 import re
@@ -10,6 +9,7 @@ import numpy as np
 import OpenEXR
 import pytest
 from api import VIEW, ask, digest_of, frame_json, pixels, unpacked, upload, view
+from api import send as send_form
 from drake_like import DrakeScene, box, look_at, translation
 from forms import FIELDS, send
 from prometheus_client.parser import text_string_to_metric_families
@@ -97,28 +97,21 @@ def test_the_same_frame_has_the_same_bytes(client, kept):
 
 def test_a_form_with_the_scene(client, renderer, data):
     frame = frame_json(data, scene=None)
-    parts = {"frame": json.dumps(frame), "scene": (io.BytesIO(data), "scene.gltf")}
-    response = client.post("/v1/frames", data=parts, content_type="multipart/form-data")
+    form = json.dumps(frame)
+    response = send_form(client, form, data)
     assert response.status_code == 200
     assert unpacked(response)[1]["scene"] == digest_of(data)
     assert client.head(f"/v1/scenes/{digest_of(data)}").status_code == 200, "it is kept, too"
-    parts = {
-        "frame": (io.BytesIO(json.dumps({**frame, "scene": digest_of(data)}).encode()), "frame.json"),
-        "scene": (io.BytesIO(data), "scene.gltf"),
-    }
-    assert client.post("/v1/frames", data=parts, content_type="multipart/form-data").status_code == 200
+    form = json.dumps({**frame, "scene": digest_of(data)})
+    assert send_form(client, form, data, is_file=True).status_code == 200
 
 
 def test_every_length_of_a_scene_in_a_form(client, data):
     """Wherever the closing boundary falls in werkzeug's reads of 64 KiB, the digest is the scene's."""
-    frame = json.dumps(frame_json(data, scene=None))
-    for length in range(65536 - 460, 65536 - 360):
+    frame = frame_json(data)
+    for length in range(65536 - 860, 65536 - 560):
         padded = data + b" " * (length - len(data))
-        parts = {
-            "frame": json.dumps({**json.loads(frame), "scene": digest_of(padded)}),
-            "scene": (io.BytesIO(padded), "scene.gltf"),
-        }
-        response = client.post("/v1/frames", data=parts, content_type="multipart/form-data")
+        response = send_form(client, json.dumps({**frame, "scene": digest_of(padded)}), padded)
         assert response.status_code == 200, (length, response.json)
 
 
@@ -214,8 +207,8 @@ def test_what_is_larger_than_the_cache_is_sent_with_each_frame(clients, data):
     assert response.status_code == 413
     assert response.json["reason"] == "scene_not_kept"
     assert "--scene-cache-mb" in response.json["message"]
-    parts = {"frame": json.dumps(frame_json(data)), "scene": (io.BytesIO(data), "scene.gltf")}
-    assert client.post("/v1/frames", data=parts, content_type="multipart/form-data").status_code == 200
+    form = json.dumps(frame_json(data))
+    assert send_form(client, form, data).status_code == 200
     assert client.head(f"/v1/scenes/{digest_of(data)}").status_code == 404
 
 

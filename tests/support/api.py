@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import numpy as np
+import requests
 from PIL import Image
 
 VIEW = {
@@ -33,6 +34,16 @@ def frame_json(data, **changes):
 def ask(client, data, accept=None, **changes):
     headers = {} if accept is None else {"Accept": accept}
     return client.post("/v1/frames", json=frame_json(data, **changes), headers=headers)
+
+
+def send(client, frame, data, *, is_file=False):
+    """Post a frame and its scene as a form; the frame is a plain field, or a file."""
+    files = {"scene": ("scene.gltf", data, "model/gltf+json")}
+    if is_file:
+        files["frame"] = ("frame.json", frame, "application/json")
+    fields = {} if is_file else {"frame": frame}
+    prepared = requests.Request("POST", "http://server/", data=fields, files=files).prepare()
+    return client.post("/v1/frames", data=prepared.body, content_type=prepared.headers["Content-Type"])
 
 
 def view(**changes):

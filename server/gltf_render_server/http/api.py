@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..errors import RequestError, SceneError, TooLargeError
 from ..frame import Frame, Lens, Look, View
 from ..gltf import Asset, find_camera
 from ..passes import find_pass
 from ..scene import Scene, SceneCamera, nearest_rotation
+from ..settings import Quality, UpAxis
 
 __all__ = ["MOST_POSES", "MOST_VIEWS", "FrameRequest", "LookRequest", "ViewRequest", "read_frame_request"]
 
@@ -42,19 +45,14 @@ MatrixRows = Annotated[
 ]
 
 
+Environment = StrEnum("Environment", {name.upper(): name for name in (*ENVIRONMENTS, NO_ENVIRONMENT)})
+"""Those that Blender ships; a file of the server's is for its own user to name."""
+
+
 class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """How a scene is lit and shown; what is left out is as the server's options say."""
 
-    environment: (
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[a-z]{1,40}$(?!\n)",
-                description="An environment that Blender ships, such as studio or forest; or none.",
-            ),
-        ]
-        | None
-    ) = None
+    environment: Environment | None = None
     rotation_deg: (
         Annotated[
             float, Meta(ge=-3600, le=3600, description="By which it is turned about the vertical axis.")
@@ -75,10 +73,10 @@ class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    quality: Literal["preview", "balanced", "final"] | None = None
+    quality: Quality | None = None
     samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
     transparent: bool | None = None
-    up_axis: Literal["y", "z"] | None = None
+    up_axis: UpAxis | None = None
 
 
 class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):

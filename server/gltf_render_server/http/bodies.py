@@ -33,6 +33,8 @@ _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _FRAME_BYTES = 16 * 10**6  # a frame with as many poses as there may be
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
 _GLB_MAGIC = b"glTF"
+_JSON = "application/json"
+_FRAMES = "post_frame"
 
 
 class _StrictParser(FormDataParser):
@@ -71,10 +73,10 @@ def check_length(http: flask.Request, settings: ServerSettings) -> None:
     if http.method not in ("POST", "PUT"):
         if length > _FORM_BYTES or "Transfer-Encoding" in http.headers:
             raise TooLargeError(f"{printable(http.path, 100)}: a {http.method} takes no body")
+    elif http.endpoint == _FRAMES and http.mimetype == _JSON and length > _largest_frame(settings):
+        raise _frame_too_large(settings)
     elif length > largest_body(settings):
         raise body_error(settings)
-    elif http.mimetype == "application/json" and length > _FRAME_BYTES:
-        raise _frame_too_large()
 
 
 def read_body(http: flask.Request, settings: ServerSettings) -> bytes:
@@ -97,7 +99,7 @@ def read_fields(http: flask.Request, settings: ServerSettings) -> dict[str, list
 
 def read_form(http: flask.Request, settings: ServerSettings) -> tuple[bytes, bytes | None]:
     """Read a frame's JSON, and the scene beside it where there is one."""
-    if http.mimetype == "application/json":
+    if http.mimetype == _JSON:
         return _read_frame(http, settings), None
     if http.mimetype != FORM:
         raise MediaTypeError(
@@ -141,8 +143,8 @@ def whole_scene(data: bytes, digest: str | None) -> bytes:
 
 def _read_frame(http: flask.Request, settings: ServerSettings) -> bytes:
     data = _read_all(http, settings)
-    if len(data) > _FRAME_BYTES:
-        raise _frame_too_large()
+    if len(data) > _largest_frame(settings):
+        raise _frame_too_large(settings)
     return data
 
 
@@ -171,8 +173,14 @@ def _content(part: Any) -> bytes:
     return stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
 
 
-def _frame_too_large() -> TooLargeError:
-    return TooLargeError(f"frame: larger than {_FRAME_BYTES / 1e6:g} MB")
+def _largest_frame(settings: ServerSettings) -> int:
+    return min(_FRAME_BYTES, largest_body(settings))
+
+
+def _frame_too_large(settings: ServerSettings) -> TooLargeError:
+    return TooLargeError(
+        f"frame: larger than {_largest_frame(settings) / 1e6:.3g} MB (option --max-scene-mb, and never more than 16)"
+    )
 
 
 def _form_too_large() -> TooLargeError:
