@@ -181,6 +181,7 @@ def test_poses_and_look(client, renderer, scene):
     assert unpacked(response)[1]["instances"] == [{"number": 1, "node": "box", "matrix": moved}]
     [frame] = renderer.requests
     assert frame.scene.instances.matrix[0, 0, 3] == 0.1
+    assert type(frame.look.environment) is str, "it travels to other processes"
     assert (frame.look.environment, frame.look.exposure, frame.look.quality) == ("studio", -1.5, None)
     assert frame.scene.asset.key == hashlib.sha256(data).digest()
     assert unpacked(ask(client, data))[1]["instances"][0]["matrix"] != moved, "a pose is of its frame only"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
@@ -45,8 +45,10 @@ MatrixRows = Annotated[
 ]
 
 
-Environment = StrEnum("Environment", {name.upper(): name for name in (*ENVIRONMENTS, NO_ENVIRONMENT)})
-"""Those that Blender ships; a file of the server's is for its own user to name."""
+if TYPE_CHECKING:
+    Environment = str
+else:  # those that Blender ships; a file of the server's is for its own user to name
+    Environment = StrEnum("Environment", {name.upper(): name for name in (*ENVIRONMENTS, NO_ENVIRONMENT)})
 
 
 class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -210,7 +212,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
                 raise
             except RequestError as error:
                 raise type(error)(f"$.views[{index}]: {error}") from None
-        look = Look(**msgspec.structs.asdict(self.look))
+        look = Look(**msgspec.to_builtins(self.look))
         return Frame(scene, tuple(views), tuple(self.passes), look)
 
 

@@ -179,7 +179,7 @@ def _largest_frame(settings: ServerSettings) -> int:
 
 def _frame_too_large(settings: ServerSettings) -> TooLargeError:
     return TooLargeError(
-        f"frame: larger than {_largest_frame(settings) / 1e6:.3g} MB (option --max-scene-mb, and never more than 16)"
+        f"frame: larger than {_largest_frame(settings) / 1e6:.3g} MB (option --max-scene-mb; at most 16)"
     )
 
 
