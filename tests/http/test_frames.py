@@ -226,9 +226,9 @@ def test_timing_and_the_log(client, kept, caplog):
     with caplog.at_level(logging.INFO, "gltf_render_server.http.answering"):
         response = ask(client, kept, views=[view(name="a"), view(name="b")], passes=["depth", "label"])
     names = re.findall(r"(\w+);dur=[\d.]+", response.headers["Server-Timing"])
-    assert names == ["read", "check", "queue", "import", "render", "encode"]
+    assert names == ["parse", "check", "queue", "import", "render", "encode"]
     [line] = [record.getMessage() for record in caplog.records]
-    assert re.match(r"depth\+label 64x48 and 1 more views of \d+ B: 200, \d+ B in \d+ ms \(read ", line)
+    assert re.match(r"depth\+label 64x48 and 1 more views of \d+ B: 200, \d+ B in \d+ ms \(parse ", line)
 
 
 def test_metrics(client, kept):

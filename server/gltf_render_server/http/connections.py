@@ -39,6 +39,7 @@ _logger.setLevel(logging.WARNING)  # below, waitress tells of clients that hang 
 
 _RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
 _HEAD_BYTES = 32 * 1024
+_MANY_BYTES = 2**40
 _CHUNKED_BYTES = 16 * 1024  # taking chunks apart is slow, and the others wait
 
 _IDLE_S = 60.0
@@ -220,6 +221,7 @@ class ConnectionServer(TcpWSGIServer):
             max_request_header_size=_HEAD_BYTES,
             max_request_body_size=most_bytes + 1,
             inbuf_overflow=2 * most_bytes,  # never: what is taken stays in memory
+            outbuf_overflow=_MANY_BYTES,  # never: an answer is in memory already, and a file would cost time
             cleanup_interval=1,
             asyncore_use_poll=True,
             channel_request_lookahead=1,  # so that a client that hung up is noticed

@@ -74,7 +74,7 @@ def register_v1(
 def _read_frame(store: SceneStore, settings: ServerSettings, service: RenderService, visit: Visit) -> Asked:
     """Read a request for a frame: JSON that names a scene, or a form that holds one."""
     http = flask.request
-    with visit.account.timed("read"):
+    with visit.account.timed("parse"):
         text, data = read_form(http, settings)
         request = read_frame_request(text)
     request.check(settings.max_pixels)
@@ -95,7 +95,7 @@ def _scene_of(store: SceneStore, request: FrameRequest, data: bytes | None, visi
         if named is None:
             raise RequestError("scene: give the digest of a scene that is kept, or send the scene as a part")
         return store.find(named)
-    with visit.account.timed("read"):
+    with visit.account.timed("parse"):
         data = whole_scene(data, named)
         digest = hashlib.sha256(data).hexdigest()
     if named is not None and named != digest:
