@@ -75,7 +75,8 @@ class Memory:
 
     def learn(self, job: PoolJob) -> None:
         """Note what the worker has after `job`."""
-        if job.view in self._views:
+        if job.view is not None and job.view in self._views:
+            self._views.find(job.view)  # as the worker has just used it
             return
         self._parts[job.is_colour] = job.parts
         if job.view is not None:

@@ -14,9 +14,9 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 from ..gltf import Scene, Surface
 from ..http.form import Camera, RenderRequest
 from ..metering import metered_stops
+from ..recent import Recent
 from ..settings import UpAxis
 from ..stopwatch import Stopwatch
-from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer
 from .lighting import UP, Lighting, light_scene
 from .materials import Look, read_look
@@ -79,8 +79,8 @@ class ColourStage:
     def __init__(self, canvas: Canvas, up_axis: UpAxis) -> None:
         self._canvas = canvas
         self._up = UP[up_axis]
-        self._meshes: ContentCache[SurfaceMesh] = ContentCache(lambda mesh: mesh.nbytes, _MOST_MESH_BYTES)
-        self._looks: ContentCache[Look] = ContentCache(lambda look: look.nbytes, _MOST_TEXTURE_BYTES)
+        self._meshes: Recent[SurfaceMesh] = Recent(_MOST_MESH_BYTES)
+        self._looks: Recent[Look] = Recent(_MOST_TEXTURE_BYTES)
         self._renderer = make_renderer()
         self._renderer.SetBackground(*_BACKGROUND)
         self._renderer.AutomaticLightCreationOff()
@@ -156,7 +156,7 @@ class ColourStage:
             by_material.setdefault(scene.surfaces[index].material, []).append(index)
         for key, members in by_material.items():
             material = scene.primitives[members[0]].material
-            look = self._looks.get(key, lambda material=material: read_look(scene, material))
+            look = self._looks.get(key, lambda material=material: read_look(scene, material), _nbytes)
             meshes = {index: self._mesh(scene, index, look.texcoord) for index in members}
             self._batches.append(_Batch(primitives, meshes, look))
         for batch in self._batches:
@@ -166,7 +166,11 @@ class ColourStage:
 
     def _mesh(self, scene: Scene, index: int, texcoord: int) -> SurfaceMesh:
         key = (scene.surfaces[index].mesh, texcoord)
-        return self._meshes.get(key, lambda: read_surface(scene, scene.primitives[index], texcoord))
+        return self._meshes.get(key, lambda: read_surface(scene, scene.primitives[index], texcoord), _nbytes)
+
+
+def _nbytes(part: Look | SurfaceMesh) -> int:
+    return part.nbytes
 
 
 class _Batch:

@@ -23,8 +23,8 @@ from vtkmodules.vtkRenderingOpenGL2 import (
 
 from ..gltf import Digest, Scene, Triangles, read_triangles
 from ..http.form import Camera, RenderRequest
+from ..recent import Recent
 from ..stopwatch import Stopwatch
-from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
 from .pinhole import pixel_rays, tiles
 from .placing import Merged, merge
@@ -70,7 +70,7 @@ class ExactStage:
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
-        self._shapes: ContentCache[Triangles] = ContentCache(_triangle_bytes, _MOST_SHAPE_BYTES)
+        self._shapes: Recent[Triangles] = Recent(_MOST_SHAPE_BYTES)
         self._framebuffer = _make_framebuffer()
         self._renderer = make_renderer()
         self._renderer.SetPass(self._framebuffer)
@@ -120,7 +120,9 @@ class ExactStage:
         self._renderer.RemoveAllViewProps()
         self._drawing = None  # until it is all there
         shapes = {
-            index: self._shapes.get(scene.shapes[index], lambda index=index: _read(scene, index))
+            index: self._shapes.get(
+                scene.shapes[index], lambda index=index: _read(scene, index), _triangle_bytes
+            )
             for index in dict.fromkeys(primitives.tolist())
         }
         if sum(len(shape.corners) for shape in shapes.values()):
