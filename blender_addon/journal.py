@@ -13,13 +13,11 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from .events import Answered, Asked, Event
-from .gltf_render_server.dispatch.jobs import RenderQueue
 from .gltf_render_server.http.form import ImageType, RenderRequest
-from .gltf_render_server.renderer import RenderedImage, Renderer
 from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures
 
-__all__ = ["Journal", "WatchedQueue"]
+__all__ = ["Journal"]
 
 _logger = logging.getLogger(__name__)
 
@@ -28,7 +26,7 @@ _UNREAD = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class Journal:
-    """Watches one application.
+    """An `Observer` of one application.
 
     Parameters
     ----------
@@ -109,28 +107,6 @@ class Journal:
         except OSError as error:
             _logger.error("a request could not be kept in %s: %s", self.shelf.folder, error)
             return ""
-
-
-class WatchedQueue(RenderQueue):
-    """A queue that tells a journal what it is given.
-
-    Parameters
-    ----------
-    renderer : Renderer
-    max_waiting : int
-    journal : Journal
-    """
-
-    def __init__(self, renderer: Renderer, max_waiting: int, journal: Journal) -> None:
-        super().__init__(renderer, max_waiting)
-        self._journal = journal
-
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
-        """See `RenderQueue.submit`."""
-        self._journal.asked(request)
-        return super().submit(request, is_abandoned=is_abandoned)
 
 
 def _client() -> str:

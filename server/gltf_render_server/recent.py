@@ -1,4 +1,4 @@
-"""One cache of recent results. Caching never changes the output: a key holds all that its value depends on."""
+"""One cache of recent results. Caching never changes the output: a key holds all that a value depends on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Recent(Generic[_Kept]):
         return self._kept[key][0]
 
     def keep(self, key: Hashable, value: _Kept, size_bytes: int) -> _Kept:
-        """Keep the value of a key that is not there, and return it."""
+        """Keep the value of a key, and return it."""
+        self._bytes -= self._kept.pop(key, (value, 0))[1]
         self._kept[key] = (value, size_bytes)
         self._bytes += size_bytes
         while len(self._kept) > 1 and self._is_too_much():

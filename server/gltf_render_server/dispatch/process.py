@@ -17,7 +17,8 @@ from ..errors import RenderTimeoutError, WorkerLostError
 from ..renderer import RenderedImage
 from ..settings import ServerSettings
 from . import worker
-from .worker import Begun, Greeting, Message
+from .transfer import AssetMissingError, Packed, RecentAssets
+from .worker import Begun, Handshake, Message
 
 __all__ = ["WorkerProcess"]
 
@@ -51,9 +52,10 @@ class WorkerProcess:
     def __init__(self, settings: ServerSettings, environment: Mapping[str, str], folder: Path) -> None:
         self._settings = settings
         self._folder = folder
-        self._greeting: Greeting | None = None
+        self._handshake: Handshake | None = None
         self._is_closed = False
         self._sender: threading.Thread | None = None
+        self._assets = RecentAssets()  # the process has them
         self._system_kills = _kills_by_system()
         self._deadline_s = time.monotonic() + settings.start_timeout
         self.has_begun = False
@@ -75,7 +77,7 @@ class WorkerProcess:
 
     @property
     def has_news(self) -> bool:
-        """Whether `greeting` answers or fails at once."""
+        """Whether `handshake` answers or fails at once."""
         return self._connection.poll() or time.monotonic() > self._deadline_s
 
     @property
@@ -93,12 +95,12 @@ class WorkerProcess:
         return 0
 
     @property
-    def is_worn(self) -> bool:
-        """Whether another process should take its place at the next opportunity."""
+    def is_to_retire(self) -> bool:
+        """Whether another process should replace it at the next opportunity."""
         most = self._settings.worker_max_requests
         return (most is not None and self.rendered >= most) or self._is_too_large()
 
-    def greeting(self) -> Greeting:
+    def handshake(self) -> Handshake:
         """Wait until the renderer is there.
 
         Raises
@@ -108,7 +110,7 @@ class WorkerProcess:
         WorkerLostError
             The process ended before, or took too long.
         """
-        if self._greeting is None:
+        if self._handshake is None:
             try:
                 said = self._next(self._deadline_s)
             except TimeoutError:
@@ -118,12 +120,12 @@ class WorkerProcess:
                 ) from None
             if isinstance(said, BaseException):
                 raise said
-            assert isinstance(said, Greeting)  # noqa: S101  the worker's first word
-            self._greeting = said
-        return self._greeting
+            assert isinstance(said, Handshake)  # noqa: S101  the worker's first word
+            self._handshake = said
+        return self._handshake
 
-    def render(self, packed: bytes) -> RenderedImage | BaseException:
-        """Render a pickled request in the process.
+    def render(self, packed: Packed) -> RenderedImage | BaseException:
+        """Render a request in the process.
 
         Returns
         -------
@@ -139,10 +141,10 @@ class WorkerProcess:
         started_s = time.monotonic()
         self.has_begun = False
         self._system_kills = _kills_by_system()
-        # on a thread, because a process that hangs reads nothing
-        self._sender = threading.Thread(target=self._send, args=(packed,), name="worker-send", daemon=True)
-        self._sender.start()
-        outcome = self._outcome(started_s)
+        outcome = self._outcome(packed, started_s)
+        if isinstance(outcome, AssetMissingError):
+            self._assets.clear()
+            outcome = self._outcome(packed, started_s)
         self.rendered += 1
         if isinstance(outcome, RenderedImage):
             elapsed_ms = (time.monotonic() - started_s) * 1000
@@ -173,11 +175,18 @@ class WorkerProcess:
             self._process.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _send(self, packed: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         with suppress(OSError):  # the process is gone, as who waits for the outcome learns
-            self._connection.send_bytes(packed)
+            self._connection.send_bytes(message)
 
-    def _outcome(self, started_s: float) -> RenderedImage | BaseException:
+    def _outcome(self, packed: Packed, started_s: float) -> RenderedImage | BaseException:
+        try:
+            message = packed.message(self._assets)
+        except Exception as error:  # noqa: BLE001  no process is lost by that
+            return error
+        # on a thread, because a process that hangs reads nothing
+        self._sender = threading.Thread(target=self._send, args=(message,), name="worker-send", daemon=True)
+        self._sender.start()
         limit_s = self._settings.render_timeout
         deadline_s = float("inf") if limit_s is None else started_s + limit_s
         try:
@@ -187,7 +196,7 @@ class WorkerProcess:
             raise RenderTimeoutError(
                 f"the render took longer than {limit_s:g} s (option --render-timeout)"
             ) from None
-        assert not isinstance(said, Greeting)  # noqa: S101  said once
+        assert not isinstance(said, Handshake)  # noqa: S101  said once
         return said
 
     def _next(self, deadline_s: float) -> Message:
@@ -210,7 +219,7 @@ class WorkerProcess:
         """Tell why the connection ended."""
         self._process.join(_END_S)
         code = self._process.exitcode
-        doing = "rendered" if self._greeting else "started"
+        doing = "rendered" if self._handshake else "started"
         was_killed = code in _EXIT_STATUS_OF_KILLED
         if was_killed and self._system_kills not in (None, _kills_by_system() or self._system_kills):
             return WorkerLostError(f"the system killed a worker while it {doing}: it had no memory left")

@@ -15,17 +15,17 @@ from multiprocessing.connection import Connection, wait
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
-from ..http.form import RenderRequest
 from ..renderer import RenderedImage, Renderer, RendererInfo
 from ..settings import ServerSettings
+from .transfer import RecentAssets, unpacked
 
-__all__ = ["Begun", "Greeting", "Message", "run"]
+__all__ = ["Begun", "Handshake", "Message", "run"]
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Greeting:
+class Handshake:
     """What a worker says when it is ready."""
 
     info: RendererInfo
@@ -37,8 +37,8 @@ class Begun:
     """What a worker says when it has the whole of a request and begins with it."""
 
 
-Message = Greeting | Begun | RenderedImage | BaseException
-"""What a worker sends: `Greeting` once, then for each request `Begun` and its outcome."""
+Message = Handshake | Begun | RenderedImage | BaseException
+"""What a worker sends: `Handshake` once, then for each request `Begun` and its outcome."""
 
 
 def run(connection: Connection, settings: ServerSettings, environment: Mapping[str, str]) -> None:
@@ -47,7 +47,7 @@ def run(connection: Connection, settings: ServerSettings, environment: Mapping[s
     Parameters
     ----------
     connection : Connection
-        Brings pickled requests, and takes a `Message` at a time.
+        Brings packed requests, and takes a `Message` at a time.
     settings : ServerSettings
     environment : mapping of str to str
         Set before the back end is loaded, as what pins a GPU must be.
@@ -76,19 +76,19 @@ def _serve(connection: Connection, settings: ServerSettings) -> None:
         connection.send(_sendable(error))
         return
     try:
-        connection.send(Greeting(renderer.info, renderer.extensions))
+        connection.send(Handshake(renderer.info, renderer.extensions))
+        assets = RecentAssets()
         while True:
-            packed = connection.recv_bytes()
+            message = connection.recv_bytes()
             connection.send(Begun())
-            connection.send(_outcome(renderer, packed))
+            connection.send(_outcome(renderer, message, assets))
     finally:
         renderer.close()
 
 
-def _outcome(renderer: Renderer, packed: bytes) -> RenderedImage | BaseException:
+def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> RenderedImage | BaseException:
     try:
-        request: RenderRequest = pickle.loads(packed)  # noqa: S301  the server's own
-        return renderer.render(request)
+        return renderer.render(unpacked(message, assets))
     except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
         return _sendable(error)
 
