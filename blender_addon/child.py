@@ -10,10 +10,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from .events import Event, Failed, Ready, to_line
+from .gltf_render_server.backends import make_renderer
 from .gltf_render_server.compose import Server
 from .gltf_render_server.errors import RenderServerError
 from .gltf_render_server.settings import ServerSettings
@@ -56,7 +58,7 @@ def _serve(settings: ServerSettings, tell: Callable[[Event], None], pictures: La
         threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
         tell(Ready(server.url, server.info.version, server.info.engine, server.info.device))
 
-    Server(settings, observer=journal).run(start)
+    Server(settings, partial(make_renderer, settings), journal).run(start)
 
 
 def _teller(answers: BinaryIO) -> Callable[[Event], None]:

@@ -79,7 +79,7 @@ class WindowServer:
         pictures = LastPictures(pictures_folder(), MOST_SHOWN)
         self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0), pictures)
         settings = ServerSettings.from_environment(options)
-        self._server = Server(settings, lambda _: SessionRenderer(), self._journal)
+        self._server = Server(settings, SessionRenderer, self._journal)
         self._server.start()
         info = self._server.info
         self._events.put(Ready(self._server.url, info.version, info.engine, info.device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import flask
@@ -47,13 +48,14 @@ def make_app(
 class Server:
     """A server of its own, which listens from its construction on, and answers from `start` on.
 
-    Made on the thread that the back end gets for its own, unless there are workers.
+    Made on the thread that a renderer of this process gets for its own.
 
     Parameters
     ----------
     settings : ServerSettings
     make : callable, optional
-        Makes the renderer, where there are no workers.
+        Makes a renderer of this process, however many workers the settings name. Without it, the settings
+        decide: so many workers render, or with none the back end in this process.
     observer : Observer, optional
 
     Raises
@@ -65,12 +67,14 @@ class Server:
     def __init__(
         self,
         settings: ServerSettings,
-        make: Callable[[ServerSettings], Renderer] = make_renderer,
+        make: Callable[[], Renderer] | None = None,
         observer: Observer | None = None,
     ) -> None:
         settings.check()
         check_exposure(settings)
-        app, self.dispatcher = make_app(settings, None if settings.workers else make(settings), observer)
+        if make is None and not settings.workers:
+            make = partial(make_renderer, settings)
+        app, self.dispatcher = make_app(settings, make() if make else None, observer)
         try:
             self.dispatcher.wait_until_ready()
             self._http = HttpServer(app, settings)

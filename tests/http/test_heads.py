@@ -27,7 +27,7 @@ def settings():
 
 @pytest.fixture
 def server(settings, renderer):
-    server = Server(settings, lambda _: renderer)
+    server = Server(settings, lambda: renderer)
     thread = threading.Thread(target=server.dispatcher.run)
     thread.start()
     server.start()
@@ -138,7 +138,7 @@ def test_requests_on_one_connection(server, scene):
 @pytest.mark.parametrize("first_words", [b"", b"POST /render HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_the_oldest_silent_connection_makes_room(settings, renderer, scene, monkeypatch, first_words):
     monkeypatch.setattr("gltf_render_server.http.serving.most_connections", lambda _: 20)
-    server = Server(settings, lambda _: renderer)
+    server = Server(settings, lambda: renderer)
     threading.Thread(target=server.dispatcher.run).start()
     server.start()
     try:
