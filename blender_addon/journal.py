@@ -13,7 +13,8 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from .events import Answered, Asked, Event
-from .gltf_render_server.http.form import ImageType, RenderRequest
+from .gltf_render_server.frame import Frame
+from .gltf_render_server.http.form import ImageType
 from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures
 
@@ -60,10 +61,10 @@ class Journal:
                 self._answered(response)
             return response
 
-    def asked(self, request: RenderRequest) -> None:
+    def asked(self, frame: Frame) -> None:
         """Tell that a request waits to be rendered; called on the thread that answers it."""
-        camera = request.camera
-        self._tell(Asked(flask.g.number, str(request.image_type), camera.width, camera.height, _client()))
+        lens = frame.views[0].lens
+        self._tell(Asked(flask.g.number, frame.passes[0], lens.width, lens.height, _client()))
 
     def _answered(self, response: flask.Response) -> None:
         fields = {} if response.status_code in _UNREAD else _fields()

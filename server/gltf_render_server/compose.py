@@ -10,9 +10,9 @@ import flask
 
 from .backends import make_renderer
 from .dispatch.dispatcher import Dispatcher
+from .frame import Frame
 from .http.access import check_exposure
 from .http.app import create_app
-from .http.form import RenderRequest
 from .http.serving import HttpServer
 from .process.reload import watch_code
 from .process.shutdown import ShutdownWatch
@@ -29,7 +29,7 @@ class Observer(Protocol):
         """Begin to watch the application."""
         ...
 
-    def asked(self, request: RenderRequest) -> None:
+    def asked(self, frame: Frame) -> None:
         """Note that a request waits to be rendered; called on the thread that answers it."""
         ...
 

@@ -22,8 +22,8 @@ from gltf_render_server.errors import (
     SettingsError,
     ShuttingDownError,
 )
-from gltf_render_server.gltf import Scene
-from gltf_render_server.renderer import RenderedImage, RendererInfo
+from gltf_render_server.renderer import RenderedFrame, RendererInfo
+from gltf_render_server.scene import Scene
 from gltf_render_server.settings import ServerSettings
 
 
@@ -77,7 +77,7 @@ def ask(table):
 
     def ask(dispatcher, width=8, **more):
         image = dispatcher.submit(drill.request(width, scene), **more)
-        assert image.pixels[0, 0, 0] == width % 256
+        assert image.views[0]["color"][0, 0, 0] == width % 256
         return image
 
     return ask
@@ -230,7 +230,7 @@ class Raising:
     def render(self, _request):
         if self.error:
             raise self.error
-        return RenderedImage(np.full((1, 1, 1), 8, np.uint8))
+        return RenderedFrame(({"color": np.full((1, 1, 3), 8, np.uint8)},))
 
     def close(self):
         pass

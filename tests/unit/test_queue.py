@@ -11,9 +11,9 @@ from gltf_render_server.dispatch.job import Job, Needs
 from gltf_render_server.dispatch.queue import JobQueue
 from gltf_render_server.errors import NoWorkerError, QueueFullError, ShuttingDownError
 from gltf_render_server.recent import view_bytes
-from gltf_render_server.renderer import RenderedImage
+from gltf_render_server.renderer import RenderedFrame
 
-IMAGE = RenderedImage(np.zeros((1, 1), np.float32))
+IMAGE = RenderedFrame(({"depth": np.zeros((1, 1), np.float32)},))
 
 
 def job(*parts, kind="exact", views=None):
@@ -59,7 +59,7 @@ def test_labels_go_where_their_depth_was_rendered():
 def test_a_worker_is_known_to_keep_as_many_views_as_fit():
     full_hd = view_bytes(1920, 1080, 100)
     jobs = [job("a", views={bytes([number]): full_hd}) for number in range(8)]
-    assert [share(loaded(*jobs), item) for item in jobs] == [1.0] * 3 + [2.0] * 5
+    assert [share(loaded(*jobs), item) for item in jobs] == [1.0] * 4 + [2.0] * 4
     small = [job("a", views={bytes([number]): view_bytes(160, 120, 100)}) for number in range(20)]
     assert [share(loaded(*small), item) for item in small] == [1.0] * 4 + [2.0] * 16
 
@@ -179,7 +179,7 @@ def test_all_that_wait_can_be_answered_with_an_error():
     with pytest.raises(NoWorkerError, match="gone"):
         waiting.result()
     running.settle(IMAGE)
-    assert running.result().pixels is IMAGE.pixels
+    assert running.result().views is IMAGE.views
 
 
 def test_a_worker_that_fails_while_it_waits_is_given_nothing():
@@ -208,7 +208,7 @@ def test_many_threads_lose_nothing(threads):
         worker.start()
     jobs = [job(str(number % 7)) for number in range(500)]
     list(threads.map(queue.put, jobs))
-    assert all(item.result().pixels is IMAGE.pixels for item in jobs)
+    assert all(item.result().views is IMAGE.views for item in jobs)
     queue.close()
     for worker in workers:
         worker.join(10)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from blake3 import blake3
 
-from ..http.form import ImageType, RenderRequest
+from ..frame import Frame
+from ..passes import Render, passes_of
 from ..recent import RecentViews, view_bytes
 from .job import Job, Needs
 
@@ -16,16 +17,23 @@ _MOST_OVERTAKINGS = 4
 _ALREADY_RENDERED = 2.0  # counts more than a scene that is all there
 
 
-def needs_of(request: RenderRequest) -> Needs:
-    """Return what a worker should have loaded for a request; the one place here that reads a request."""
-    scene, camera = request.scene, request.camera
-    if request.image_type is ImageType.COLOR:
-        return Needs({"colour": frozenset((*scene.surfaces, *scene.light_sources))})
-    view = blake3(repr(camera).encode())
-    for part in (*scene.shapes, scene.placements.primitive, scene.placements.matrix, scene.camera_to_world):
-        view.update(bytes(part))
-    size_bytes = view_bytes(camera.width, camera.height, len(scene.placements))
-    return Needs({"exact": frozenset(scene.shapes)}, {view.digest(): size_bytes})
+def needs_of(frame: Frame) -> Needs:
+    """Return what a worker should have loaded for a frame; the one place here that reads a frame."""
+    scene, placements = frame.scene, frame.scene.placements
+    parts: dict[str, frozenset[object]] = {}
+    if passes_of(frame, Render.COLOUR):
+        parts[Render.COLOUR] = frozenset((*scene.surfaces, *scene.light_sources))
+    views: dict[bytes, int] = {}
+    if rows := passes_of(frame, Render.EXACT):
+        parts[Render.EXACT] = frozenset(scene.shapes)
+        where = blake3(b"".join(scene.shapes))
+        where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
+        for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows):
+            for view in frame.views:
+                key = blake3(where.digest() + shown + view.camera_to_world.tobytes())
+                key.update(repr(view.lens).encode())
+                views[key.digest()] = view_bytes(view.lens.width, view.lens.height, len(placements))
+    return Needs(parts, views)
 
 
 class Loaded:
@@ -54,7 +62,7 @@ class Loaded:
         return len(self._parts.get(kind, frozenset()) & parts) / max(1, len(parts))
 
     def _has_rendered(self, kind: str, needs: Needs) -> bool:
-        return kind == "exact" and bool(needs.views) and all(view in self._views for view in needs.views)
+        return kind == Render.EXACT and bool(needs.views) and all(view in self._views for view in needs.views)
 
 
 def choose(jobs: Sequence[Job], idle: Sequence[Loaded], busy: Sequence[Loaded] = ()) -> tuple[int, int]:

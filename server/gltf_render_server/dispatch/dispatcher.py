@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..errors import NoWorkerError, SettingsError, ShuttingDownError
-from ..http.form import RenderRequest
+from ..frame import Frame
 from ..process.scratch import ScratchFolder
-from ..renderer import RenderedImage, Renderer, RendererInfo
+from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 from .affinity import needs_of
 from .job import Job
@@ -41,7 +41,7 @@ class Dispatcher:
         self,
         settings: ServerSettings,
         renderer: Renderer | None = None,
-        on_submit: Callable[[RenderRequest], None] | None = None,
+        on_submit: Callable[[Frame], None] | None = None,
     ) -> None:
         self._name = settings.backend
         self._on_submit = on_submit
@@ -100,21 +100,19 @@ class Dispatcher:
         """
         self._shake_hands(lambda _: True)
 
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
-        """Wait for the picture of `request`.
+    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
+        """Wait for the arrays of `frame`.
 
         Parameters
         ----------
-        request : RenderRequest
+        frame : Frame
         is_abandoned : callable
             Asked now and then while the request waits, and when its turn comes; true if nobody waits for the
             answer any more.
 
         Returns
         -------
-        RenderedImage
+        RenderedFrame
             Its stages begin with ``queue``.
 
         Raises
@@ -131,9 +129,9 @@ class Dispatcher:
             Whatever the back end raised.
         """
         if self._on_submit:
-            self._on_submit(request)
-        packed = None if self._local else Packed(request)
-        job = Job(request, needs_of(request), is_abandoned, packed)
+            self._on_submit(frame)
+        packed = None if self._local else Packed(frame)
+        job = Job(frame, needs_of(frame), is_abandoned, packed)
         self._queue.put(job)
         return job.result(lambda: self._queue.withdraw(job))
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ..errors import RequestError, ShuttingDownError
-from ..http.form import RenderRequest
-from ..renderer import RenderedImage
+from ..frame import Frame
+from ..renderer import RenderedFrame
 from .transfer import Packed
 
 __all__ = ["Job", "Needs"]
@@ -41,7 +41,7 @@ class Job:
 
     Attributes
     ----------
-    request : RenderRequest
+    frame : Frame
     needs : Needs
     is_abandoned : callable
         Tells whether nobody waits for the answer any more.
@@ -53,7 +53,7 @@ class Job:
         How many younger jobs were preferred to it.
     """
 
-    request: RenderRequest
+    frame: Frame
     needs: Needs = field(default_factory=Needs)
     is_abandoned: Callable[[], bool] = lambda: False
     packed: Packed | None = None
@@ -62,14 +62,14 @@ class Job:
     overtaken: int = 0
     _submitted_s: float = field(default_factory=time.perf_counter)
     _queue_ms: float = 0.0
-    _future: Future[RenderedImage] = field(default_factory=Future)
+    _future: Future[RenderedFrame] = field(default_factory=Future)
 
     def begin(self) -> bool:
         """Note that its turn has come; false, and answered, if nobody waits for it."""
         self._queue_ms = (time.perf_counter() - self._submitted_s) * 1000
         return not self._give_up_if_abandoned()
 
-    def settle(self, outcome: RenderedImage | BaseException) -> None:
+    def settle(self, outcome: RenderedFrame | BaseException) -> None:
         """Answer. A render that ends while it is being given up keeps its first answer."""
         with suppress(InvalidStateError):
             if isinstance(outcome, BaseException):
@@ -82,7 +82,7 @@ class Job:
         """Answer that the server ends."""
         self.settle(ShuttingDownError("the server is shutting down; the render was given up"))
 
-    def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedImage:
+    def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedFrame:
         """Wait for the answer.
 
         Parameters

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import RenderTimeoutError, WorkerLostError
-from ..renderer import RenderedImage
+from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
 from .transfer import AssetMissingError, Packed, RecentAssets
@@ -124,12 +124,12 @@ class WorkerProcess:
             self._handshake = said
         return self._handshake
 
-    def render(self, packed: Packed) -> RenderedImage | BaseException:
+    def render(self, packed: Packed) -> RenderedFrame | BaseException:
         """Render a request in the process.
 
         Returns
         -------
-        RenderedImage or BaseException
+        RenderedFrame or BaseException
             The picture, with the stage ``transfer``, what it took to send and to receive; or whatever the
             renderer raised.
 
@@ -146,7 +146,7 @@ class WorkerProcess:
             self._assets.clear()
             outcome = self._outcome(packed, started_s)
         self.rendered += 1
-        if isinstance(outcome, RenderedImage):
+        if isinstance(outcome, RenderedFrame):
             elapsed_ms = (time.monotonic() - started_s) * 1000
             outcome.stages_ms["transfer"] = max(0.0, elapsed_ms - sum(outcome.stages_ms.values()))
         return outcome
@@ -179,7 +179,7 @@ class WorkerProcess:
         with suppress(OSError):  # the process is gone, as who waits for the outcome learns
             self._connection.send_bytes(message)
 
-    def _outcome(self, packed: Packed, started_s: float) -> RenderedImage | BaseException:
+    def _outcome(self, packed: Packed, started_s: float) -> RenderedFrame | BaseException:
         try:
             message = packed.message(self._assets)
         except Exception as error:  # noqa: BLE001  no process is lost by that

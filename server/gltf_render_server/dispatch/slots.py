@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import NoWorkerError, RenderTimeoutError, WorkerLostError
-from ..renderer import RenderedImage, Renderer
+from ..renderer import RenderedFrame, Renderer
 from ..settings import ServerSettings
 from .affinity import Loaded
 from .gpus import gpu_ids, pinned
@@ -89,7 +89,7 @@ class LocalSlot:
         if job is None:
             return False
         try:
-            job.settle(self._renderer.render(job.request))
+            job.settle(self._renderer.render(job.frame))
             self._loaded.note(job.needs)
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
             job.settle(error)
@@ -225,12 +225,12 @@ class ProcessSlot:
         if job is None or process is None:
             return
         try:
-            outcome = process.render(job.packed or Packed(job.request))
+            outcome = process.render(job.packed or Packed(job.frame))
         except Exception as error:  # noqa: BLE001  whatever it is, the process can be used no more
             self._lose(error)
             self._let_another_try(job, error, has_begun=process.has_begun)
         else:
-            if isinstance(outcome, RenderedImage):
+            if isinstance(outcome, RenderedFrame):
                 self._loaded.note(job.needs)
             job.settle(outcome)
             self._queue.finish(job)

@@ -1,4 +1,4 @@
-"""A request on its way to a worker: an asset, which is large and stays the same, travels only once.
+"""A frame on its way to a worker: an asset, which is large and stays the same, travels only once.
 
 The worker keeps the last assets, and the server keeps the same account of them for each process, so it knows
 what a process has. Where they disagree, the worker says so and the server sends all of it.
@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RenderError
-from ..http.form import RenderRequest
+from ..frame import Frame
+from ..gltf import Asset
 from ..recent import Recent
 
 __all__ = ["AssetMissingError", "Packed", "RecentAssets", "unpacked"]
@@ -20,7 +21,7 @@ __all__ = ["AssetMissingError", "Packed", "RecentAssets", "unpacked"]
 _MOST_ASSET_BYTES = 256 * 2**20
 
 _Parts = list[tuple[bytes, bytes | None]]
-"""The assets of a request, in order: key and pickled asset; None = the process has it."""
+"""The assets of a frame, in order: key and pickled asset; None = the process has it."""
 
 
 class AssetMissingError(RenderError):
@@ -35,23 +36,22 @@ class RecentAssets(Recent[Any]):
 
 
 def asset_key(value: object) -> bytes | None:
-    """Return what tells an asset from all others; None = it is no asset, and travels with each request."""
-    del value
-    return None
+    """Return what tells an asset from all others; None = it is no asset, and travels with each frame."""
+    return (value.key or None) if isinstance(value, Asset) else None
 
 
 class Packed:
-    """A request, pickled but for its assets.
+    """A frame, pickled but for its assets.
 
     Parameters
     ----------
-    request : RenderRequest
+    frame : Frame
     """
 
-    def __init__(self, request: RenderRequest) -> None:
+    def __init__(self, frame: Frame) -> None:
         file = io.BytesIO()
         packer = _Packer(file)
-        packer.dump(request)
+        packer.dump(frame)
         self._small = file.getvalue()
         self._assets = packer.assets
 
@@ -68,8 +68,8 @@ class Packed:
         return data
 
 
-def unpacked(message: bytes, kept: RecentAssets) -> RenderRequest:
-    """Return the request of a message, with assets that came with it or are kept.
+def unpacked(message: bytes, kept: RecentAssets) -> Frame:
+    """Return the frame of a message, with assets that came with it or are kept.
 
     Raises
     ------

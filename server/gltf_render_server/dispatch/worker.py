@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
-from ..renderer import RenderedImage, Renderer, RendererInfo
+from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 from .transfer import RecentAssets, unpacked
 
@@ -37,7 +37,7 @@ class Begun:
     """What a worker says when it has the whole of a request and begins with it."""
 
 
-Message = Handshake | Begun | RenderedImage | BaseException
+Message = Handshake | Begun | RenderedFrame | BaseException
 """What a worker sends: `Handshake` once, then for each request `Begun` and its outcome."""
 
 
@@ -86,7 +86,7 @@ def _serve(connection: Connection, settings: ServerSettings) -> None:
         renderer.close()
 
 
-def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> RenderedImage | BaseException:
+def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> RenderedFrame | BaseException:
     try:
         return renderer.render(unpacked(message, assets))
     except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
