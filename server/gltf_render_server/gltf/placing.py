@@ -13,11 +13,11 @@ from ..scene import Instances, Placements, Primitive
 from . import schema
 from .checks import is_compressed
 from .content import Content
+from .drawn import Drawn
 from .graph import Graph, thickened
 from .instancing import instance_matrices
 from .materials import is_of_drake
 from .skins import Pose, check_weights, is_skinned, read_pose
-from .surfaces import Drawn
 
 __all__ = ["place"]
 
