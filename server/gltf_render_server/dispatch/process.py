@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ from ..errors import RenderTimeoutError, WorkerLostError
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
+from .arrays import ArrayFile, Stored
 from .transfer import AssetMissingError, Packed, RecentAssets
 from .worker import Begun, Handshake, Message
 
@@ -60,19 +61,20 @@ class WorkerProcess:
         self._deadline_s = time.monotonic() + settings.start_timeout
         self.has_begun = False
         self.rendered = 0
-        folder.mkdir()
+        arrays = folder / "arrays"
         context = multiprocessing.get_context("spawn")
-        self._connection, others = context.Pipe()
-        try:
-            arguments = (others, settings, {**environment, "TMPDIR": str(folder)})
-            self._process = context.Process(target=worker.run, args=arguments, daemon=True)
-            self._process.start()
-        except BaseException:
-            self._connection.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            others.close()
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder.mkdir()
+            self._arrays = ArrayFile(arrays, is_new=True)
+            undo.callback(self._arrays.close)
+            self._connection, others = context.Pipe()
+            undo.callback(self._connection.close)
+            with others:
+                arguments = (others, settings, {**environment, "TMPDIR": str(folder)}, arrays)
+                self._process = context.Process(target=worker.run, args=arguments, daemon=True)
+                self._process.start()
+            undo.pop_all()
         self.pid = self._process.pid
 
     @property
@@ -145,6 +147,8 @@ class WorkerProcess:
         if isinstance(outcome, AssetMissingError):
             self._assets.clear()
             outcome = self._outcome(packed, started_s)
+        if isinstance(outcome, Stored):
+            outcome = self._arrays.load(outcome)
         self.rendered += 1
         if isinstance(outcome, RenderedFrame):
             elapsed_ms = (time.monotonic() - started_s) * 1000
@@ -169,6 +173,7 @@ class WorkerProcess:
         if self._sender is not None:
             self._sender.join(_REAP_S)
         self._connection.close()
+        self._arrays.close()
         with suppress(ValueError):
             self._process.join(_REAP_S)
             self._is_closed = True
@@ -179,7 +184,7 @@ class WorkerProcess:
         with suppress(OSError):  # the process is gone, as who waits for the outcome learns
             self._connection.send_bytes(message)
 
-    def _outcome(self, packed: Packed, started_s: float) -> RenderedFrame | BaseException:
+    def _outcome(self, packed: Packed, started_s: float) -> RenderedFrame | Stored | BaseException:
         try:
             message = packed.message(self._assets)
         except Exception as error:  # noqa: BLE001  no process is lost by that

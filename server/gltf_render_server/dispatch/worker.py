@@ -12,11 +12,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
+from .arrays import ArrayFile, Stored
 from .transfer import RecentAssets, unpacked
 
 __all__ = ["Begun", "Handshake", "Message", "run"]
@@ -37,11 +39,13 @@ class Begun:
     """What a worker says when it has the whole of a request and begins with it."""
 
 
-Message = Handshake | Begun | RenderedFrame | BaseException
+Message = Handshake | Begun | RenderedFrame | Stored | BaseException
 """What a worker sends: `Handshake` once, then for each request `Begun` and its outcome."""
 
 
-def run(connection: Connection, settings: ServerSettings, environment: Mapping[str, str]) -> None:
+def run(
+    connection: Connection, settings: ServerSettings, environment: Mapping[str, str], arrays: Path
+) -> None:
     """Render what comes over `connection` until it is closed; then end the process.
 
     Parameters
@@ -51,6 +55,8 @@ def run(connection: Connection, settings: ServerSettings, environment: Mapping[s
     settings : ServerSettings
     environment : mapping of str to str
         Set before the back end is loaded, as what pins a GPU must be.
+    arrays : Path
+        See `ArrayFile`.
     """
     _end_with_the_server()
     os.environ.update(environment)
@@ -59,7 +65,7 @@ def run(connection: Connection, settings: ServerSettings, environment: Mapping[s
         level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        _serve(connection, settings)
+        _serve(connection, settings, ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the server has ended the connection
     except BaseException as error:  # nothing is above this
@@ -69,7 +75,7 @@ def run(connection: Connection, settings: ServerSettings, environment: Mapping[s
         os._exit(0)  # without Blender's own clean-up, which now and then waits for ever
 
 
-def _serve(connection: Connection, settings: ServerSettings) -> None:
+def _serve(connection: Connection, settings: ServerSettings, arrays: ArrayFile) -> None:
     try:
         renderer = make_renderer(settings)
     except Exception as error:  # noqa: BLE001  raised again in the server
@@ -81,7 +87,8 @@ def _serve(connection: Connection, settings: ServerSettings) -> None:
         while True:
             message = connection.recv_bytes()
             connection.send(Begun())
-            connection.send(_outcome(renderer, message, assets))
+            outcome = _outcome(renderer, message, assets)
+            connection.send(arrays.store(outcome) if isinstance(outcome, RenderedFrame) else outcome)
     finally:
         renderer.close()
 
