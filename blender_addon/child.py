@@ -56,7 +56,8 @@ def _serve(settings: ServerSettings, tell: Callable[[Event], None], pictures: La
 
     def start(server: Server) -> None:
         threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
-        tell(Ready(server.url, server.info.version, server.info.engine, server.info.device))
+        info = server.dispatcher.info
+        tell(Ready(server.url, info.version, info.engine, info.device))
 
     Server(settings, partial(make_renderer, settings), journal).run(start)
 

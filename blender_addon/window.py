@@ -81,7 +81,7 @@ class WindowServer:
         settings = ServerSettings.from_environment(options)
         self._server = Server(settings, SessionRenderer, self._journal)
         self._server.start()
-        info = self._server.info
+        info = self._server.dispatcher.info
         self._events.put(Ready(self._server.url, info.version, info.engine, info.device))
 
     def work(self) -> None:

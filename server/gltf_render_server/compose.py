@@ -16,7 +16,7 @@ from .http.app import create_app
 from .http.serving import HttpServer
 from .process.reload import watch_code
 from .process.shutdown import ShutdownWatch
-from .renderer import Renderer, RendererInfo
+from .renderer import Renderer
 from .settings import ServerSettings
 
 __all__ = ["Observer", "Server", "make_app"]
@@ -87,11 +87,6 @@ class Server:
     def url(self) -> str:
         """Where it is reached."""
         return self._http.url
-
-    @property
-    def info(self) -> RendererInfo:
-        """Name, version and device of the back end."""
-        return self.dispatcher.info
 
     def start(self) -> None:
         """Answer requests; without workers, `Dispatcher.run_next` must be called to render them."""
