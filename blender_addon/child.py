@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from .events import Event, Failed, Ready, to_line
 from .gltf_render_server.backends import make_renderer
 from .gltf_render_server.compose import Server
 from .gltf_render_server.errors import RenderServerError
+from .gltf_render_server.process.logs import configure_logging
 from .gltf_render_server.settings import ServerSettings
 from .journal import Journal
 from .kept_requests import Shelf
@@ -39,7 +39,7 @@ def run(answers: BinaryIO, pictures: Path | None = None) -> None:
     pictures : Path, optional
         The folder for the last pictures.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     tell = _teller(answers)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from .compose import Server
 from .errors import RenderServerError
+from .process.logs import configure_logging
 from .settings import ServerSettings
 
 __all__ = ["main"]
@@ -23,9 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Without the program's name; by default those of the process.
     """
     settings = ServerSettings.from_command_line(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.logging_level)
     try:
         Server(settings).run(_tell)
     except RenderServerError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
+from ..process.logs import configure_logging
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 from .arrays import ArrayFile, Stored
@@ -61,9 +62,7 @@ def run(
     _end_with_the_server()
     os.environ.update(environment)
     tempfile.tempdir = None  # read TMPDIR again
-    logging.basicConfig(
-        level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.logging_level)
     try:
         _serve(connection, settings, ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
