@@ -1,4 +1,4 @@
-"""Starts the server, sends it a tabletop as a client would, and keeps the pictures that come back.
+"""Starts the server, sends it a still life as a client would, and keeps the pictures that come back.
 
 Colour comes small first, so that there is something to look at soon, then larger.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +18,12 @@ from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 
+import still_life
 from contact_sheet import colorize_depth, colorize_labels, contact_sheet
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
 from option_types import whole_number
-from tabletop import ImageType, Tabletop, tabletop
+from own_server import OwnServerError, own_server
+from still_life import ImageType
 from waiting import for_result
 
 __all__ = ["main", "sizes"]
@@ -66,15 +66,18 @@ def sizes(width: int, height: int) -> list[_Size]:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     folder: Path = options.output
-    scene = for_result(console, "Making the scene", tabletop)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "scene.gltf").write_bytes(scene.document("color"))
-        (folder / "label_scene.gltf").write_bytes(scene.document("label"))
+        (folder / "scene.gltf").write_bytes(still_life.scene("color"))
+        (folder / "label_scene.gltf").write_bytes(still_life.scene("label"))
     except OSError as error:
         raise _DemoError(f"nothing can be written into {folder}: {error.strerror}") from error
-    with _server(console, options.server_options) as client:
-        _render(Exchange(client, scene, console), (options.width, options.height), folder, console)
+    with own_server(*options.server_options) as server:
+        try:
+            client = for_result(console, "Starting the server", lambda: server.client)
+        except OwnServerError as error:
+            raise _DemoError(str(error)) from error
+        _render(Exchange(client, console), (options.width, options.height), folder, console)
     console.print(f"[bold green]Done.[/] Look at [bold]{escape(str(folder / 'contact_sheet.png'))}[/]")
     for path in sorted(folder.iterdir()):
         print(path)
@@ -85,13 +88,13 @@ def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> 
     first, *larger = sizes(*size)
     color = exchange.ask("color", first)
     depth, label = exchange.ask("depth", size), exchange.ask("label", size)
-    _keep({"color": color, "depth": depth, "label": label}, exchange.scene, folder)
+    _keep({"color": color, "depth": depth, "label": label}, folder)
     if larger:
         sheet = escape(str(folder / "contact_sheet.png"))
         console.print(f"[bold]{sheet}[/] is there for a first look; its colour gets better.", soft_wrap=True)
     for each in larger:
         color = exchange.ask("color", each)
-        _keep({"color": color, "depth": depth, "label": label}, exchange.scene, folder)
+        _keep({"color": color, "depth": depth, "label": label}, folder)
 
 
 class Exchange:
@@ -100,20 +103,18 @@ class Exchange:
     Parameters
     ----------
     client : RenderClient
-    scene : Tabletop
     console : Console
         Where bars tell how far it is.
     """
 
-    def __init__(self, client: RenderClient, scene: Tabletop, console: Console) -> None:
-        self.scene = scene
+    def __init__(self, client: RenderClient, console: Console) -> None:
         self._client = client
         self._console = console
         self._s_per_pixel: float | None = None
 
     def ask(self, image_type: ImageType, size: _Size) -> RenderAnswer:
         """Return the server's answer; how long colour takes is learned from the one before."""
-        request = self.scene.document(image_type), self.scene.fields(image_type, *size)
+        request = still_life.scene(image_type), still_life.request_fields(image_type, *size)
         what = f"Rendering {image_type}, {size[0]} x {size[1]}"
         pixels, is_color = size[0] * size[1], image_type == "color"
         expected_s = self._s_per_pixel * pixels if is_color and self._s_per_pixel else None
@@ -128,7 +129,7 @@ class Exchange:
         return answer
 
 
-def _keep(answers: Mapping[ImageType, RenderAnswer], scene: Tabletop, folder: Path) -> None:
+def _keep(answers: Mapping[ImageType, RenderAnswer], folder: Path) -> None:
     """Write the pictures as they came, and views of them that any viewer shows."""
     for name, answer in answers.items():
         (folder / name).with_suffix(_SUFFIXES[answer.mimetype]).write_bytes(answer.body)
@@ -140,7 +141,7 @@ def _keep(answers: Mapping[ImageType, RenderAnswer], scene: Tabletop, folder: Pa
         color=np.asarray(color),
         depth=depth,
         label=label,
-        names={label: name for name, label in scene.labels.items()},
+        names={label: name for name, label in still_life.labels().items()},
     )
     Image.fromarray(sheet).save(folder / "contact_sheet.png")
 
@@ -163,26 +164,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("server_options", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-@contextmanager
-def _server(console: Console, options: list[str]) -> Iterator[RenderClient]:
-    """Run the server on a free port."""
-    command = [sys.executable, "-m", "gltf_render_server", "--port", "0", "--log-level", "warning", *options]
-    # a group of its own: what ends it is not a Ctrl-C, but this process
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, process_group=0)
-    try:
-        yield RenderClient(for_result(console, "Starting the server", partial(_address, process)))
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    for line in process.stdout or ():
-        if line.startswith("Running on "):
-            return line.split()[-1]
-    raise _DemoError("the server did not start; what it says above tells why")
 
 
 if __name__ == "__main__":
