@@ -22,7 +22,8 @@ import still_life
 from contact_sheet import colorize_depth, colorize_labels, contact_sheet
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
 from option_types import whole_number
-from own_server import OwnServerError, own_server
+from own_server import own_server
+from reporting import ScriptError, run
 from still_life import ImageType
 from waiting import for_result
 
@@ -36,26 +37,13 @@ _SMALLEST_STEP_PX = 120
 _Size = tuple[int, int]
 
 
-class _DemoError(Exception):
-    """The demo cannot go on; the message says why."""
-
-
 def main() -> int:
     """Run the demo; return the exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # the server ends with it
     options = _options()
-    console = Console(stderr=True, highlight=False)
-    try:
-        _run(options, console)
-    except _DemoError as error:
-        console.print(f"[bold red]scripts/demo:[/] {escape(str(error))}", soft_wrap=True)
-        return 1
-    except KeyboardInterrupt:
-        kept = escape(str(options.output))
-        console.print(f"scripts/demo: stopped; what was rendered before is in {kept}", soft_wrap=True)
-        return 130
-    return 0
+    stopped = f"stopped; what was rendered before is in {options.output}"
+    return run("scripts/demo", lambda console: _run(options, console), stopped)
 
 
 def sizes(width: int, height: int) -> list[_Size]:
@@ -64,23 +52,21 @@ def sizes(width: int, height: int) -> list[_Size]:
     return [size for size in steps if min(size) >= _SMALLEST_STEP_PX or size == (width, height)]
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console) -> int:
     folder: Path = options.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "scene.gltf").write_bytes(still_life.scene("color"))
         (folder / "label_scene.gltf").write_bytes(still_life.scene("label"))
     except OSError as error:
-        raise _DemoError(f"nothing can be written into {folder}: {error.strerror}") from error
+        raise ScriptError(f"nothing can be written into {folder}: {error.strerror}") from error
     with own_server(*options.server_options) as server:
-        try:
-            client = for_result(console, "Starting the server", lambda: server.client)
-        except OwnServerError as error:
-            raise _DemoError(str(error)) from error
+        client = for_result(console, "Starting the server", lambda: server.client)
         _render(Exchange(client, console), (options.width, options.height), folder, console)
     console.print(f"[bold green]Done.[/] Look at [bold]{escape(str(folder / 'contact_sheet.png'))}[/]")
     for path in sorted(folder.iterdir()):
         print(path)
+    return 0
 
 
 def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> None:
@@ -121,9 +107,9 @@ class Exchange:
         try:
             answer = for_result(self._console, what, partial(self._client.post, *request), expected_s)
         except RenderClientError as error:
-            raise _DemoError(f"the server refuses: {error}") from error
+            raise ScriptError(f"the server refuses: {error}") from error
         except requests.RequestException as error:
-            raise _DemoError("the server went away; what it says above tells why") from error
+            raise ScriptError("the server went away; what it says above tells why") from error
         if is_color:
             self._s_per_pixel = answer.stages_ms["render"] / 1e3 / pixels
         return answer

@@ -11,12 +11,9 @@ from functools import cached_property
 import psutil
 
 from gltf_render_server.client import RenderClient
+from reporting import ScriptError
 
-__all__ = ["OwnServer", "OwnServerError", "own_server"]
-
-
-class OwnServerError(Exception):
-    """The server did not start."""
+__all__ = ["OwnServer", "own_server"]
 
 
 class OwnServer:
@@ -31,13 +28,13 @@ class OwnServer:
 
         Raises
         ------
-        OwnServerError
+        ScriptError
             It does not start; it has said why on stderr.
         """
         for line in self._process.stdout or ():
             if line.startswith("Running on "):
                 return RenderClient(line.split()[-1])
-        raise OwnServerError("the server did not start; what it says above tells why")
+        raise ScriptError("the server did not start; what it says above tells why")
 
     def processor_s(self) -> float:
         """Return the processor time that it has taken until now, seconds, over all cores."""

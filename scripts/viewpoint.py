@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["form_of", "look_at"]
 
 
-def look_at(eye: Sequence[float], target: Sequence[float] = (0.0, 0.0, 0.0)) -> NDArray[np.float64]:
+def look_at(eye: ArrayLike, target: ArrayLike = (0.0, 0.0, 0.0)) -> NDArray[np.float64]:
     """Return the (4, 4) pose of a camera or a lamp in a z-up world: x right, y up, looking along its -z."""
     back = np.subtract(eye, target)
     back = back / np.linalg.norm(back)

@@ -16,14 +16,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import trimesh
+from numpy.typing import ArrayLike
 from PIL import Image
+from trimesh.scene import Camera
+from trimesh.visual import TextureVisuals
 
 import still_life
 from gltf_render_server.http.form import ImageType
+from reporting import ScriptError
 from trimesh_document import document_of
 from viewpoint import form_of, look_at
-
-from .errors import BenchmarkError
 
 __all__ = ["StillScene", "heavy_scene", "many_objects", "recorded", "small_scene", "table"]
 
@@ -60,7 +62,7 @@ def recorded(folder: Path, image_types: Sequence[ImageType]) -> StillScene:
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         Something is missing or cannot be read.
     """
     documents, fields = {}, {}
@@ -115,7 +117,7 @@ def small_scene(seed: int) -> StillScene:
 
 def _check_is_recorded(folder: Path, image_type: ImageType) -> None:
     if not folder.is_dir():
-        raise BenchmarkError(f"--scenes {folder}: there is no such folder")
+        raise ScriptError(f"--scenes {folder}: there is no such folder")
     for name in (f"{image_type}.gltf", f"{image_type}.json"):
         if (folder / name).is_file():
             continue
@@ -126,7 +128,7 @@ def _check_is_recorded(folder: Path, image_type: ImageType) -> None:
             else f"record it, or leave this image type out (--types); a folder holds {image_type}.gltf, the "
             f"file that was sent, and {image_type}.json, the form's other fields"
         )
-        raise BenchmarkError(f"--scenes {folder}: it holds no {name}; {advice}")
+        raise ScriptError(f"--scenes {folder}: it holds no {name}; {advice}")
 
 
 def _read_fields(path: Path) -> Fields:
@@ -135,7 +137,7 @@ def _read_fields(path: Path) -> Fields:
             {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
         )
     except (ValueError, AttributeError) as error:
-        raise BenchmarkError(f"{path}: must be a JSON object of the form's fields: {error}") from error
+        raise ScriptError(f"{path}: must be a JSON object of the form's fields: {error}") from error
 
 
 def _without_digest(fields: Fields) -> Fields:
@@ -162,9 +164,7 @@ def _on_a_floor(name: str, things: Sequence[_Object]) -> StillScene:
         place = (x, y, -thing.mesh.bounds[0, 2])
         scene.add_geometry(thing.mesh, transform=trimesh.transformations.translation_matrix(place))
     reach_m = 1.1 * side_m + 0.5
-    scene.camera = trimesh.scene.Camera(
-        "camera", fov=np.degrees([_FOV_Y_RAD * 4 / 3, _FOV_Y_RAD]), z_near=0.05
-    )
+    scene.camera = Camera("camera", fov=np.degrees([_FOV_Y_RAD * 4 / 3, _FOV_Y_RAD]), z_near=0.05)
     scene.camera_transform = look_at(reach_m * np.array([0.45, -0.9, 0.75]))
     document = _with_materials(document_of(scene), [floor, *things])
     labelled = document | {"materials": [_label_material(n + 1) for n in range(len(things) + 1)]}
@@ -214,11 +214,11 @@ def _unwrapped(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """Lay the texture around the mesh as a map of the world."""
     x, y, z = mesh.vertices.T / np.linalg.norm(mesh.vertices, axis=1)
     uv = np.stack([np.arctan2(y, x) / (2 * np.pi) + 0.5, np.arcsin(z) / np.pi + 0.5], axis=-1)
-    mesh.visual = trimesh.visual.TextureVisuals(uv=uv)
+    mesh.visual = TextureVisuals(uv=uv)
     return mesh
 
 
-def _sized(mesh: trimesh.Trimesh, size_m: Sequence[float]) -> trimesh.Trimesh:
+def _sized(mesh: trimesh.Trimesh, size_m: ArrayLike) -> trimesh.Trimesh:
     return mesh.copy().apply_scale(size_m)
 
 

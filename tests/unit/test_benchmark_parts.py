@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmarking import scenes
-from benchmarking.errors import BenchmarkError
 from benchmarking.exchange import Sample
 from benchmarking.measures import Measure, Run, Settings, plans
 from benchmarking.memory import Reading
@@ -16,6 +15,7 @@ from benchmarking.sequences import Alternating, Changing, Moving, with_size
 from benchmarking.summary import frame_times, growth, ratio, stages, timing
 from gltf_render_server.gltf import parse_scene
 from gltf_render_server.http.form import ImageType
+from reporting import ScriptError
 
 COLOR, DEPTH, LABEL = ImageType
 
@@ -164,13 +164,13 @@ def test_recorded_requests_come_back(tmp_path):
 def test_broken_recordings_are_told(tmp_path, damage, message):
     record(tmp_path / "shelf", scenes.small_scene(0))
     damage(tmp_path / "shelf")
-    with pytest.raises(BenchmarkError, match=message):
+    with pytest.raises(ScriptError, match=message):
         Moving(scenes.recorded(tmp_path / "shelf", list(ImageType)))
 
 
 def test_the_folder_above_is_told_what_it_holds(tmp_path):
     record(tmp_path / "shelf", scenes.small_scene(0))
-    with pytest.raises(BenchmarkError, match="name one of those in it: shelf"):
+    with pytest.raises(ScriptError, match="name one of those in it: shelf"):
         scenes.recorded(tmp_path, [COLOR])
 
 
@@ -186,7 +186,7 @@ def test_the_folder_above_is_told_what_it_holds(tmp_path):
     ],
 )
 def test_settings_that_do_not_fit(measure, more, message):
-    with pytest.raises(BenchmarkError, match=message):
+    with pytest.raises(ScriptError, match=message):
         plans(Settings(Measure(measure), tuple(ImageType), frames=1, warm_up=0, **more))
 
 
