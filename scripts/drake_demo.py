@@ -219,7 +219,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PX",
         help="of the pictures [default: %(default)s]",
     )
-    add("seed", type=int, default=0, metavar="N", help="another seed, another table [default: %(default)s]")
+    add(
+        "seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="another seed drops the fruit otherwise [default: %(default)s]",
+    )
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["ScriptError", "add_output_options", "check_outputs", "progress", "reason", "run", "table", "tell"]
 
@@ -75,7 +77,7 @@ def progress(console: Console) -> Progress:
 
 def table(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
     """Return a table without rows: columns of words, and columns of numbers."""
-    made = Table(*words, title=title, title_justify="left", title_style="bold")
+    made = Table(*words, title=title, caption_justify="left")
     for heading in numbers:
         made.add_column(heading, justify="right")
     return made
@@ -124,23 +126,27 @@ def tell(
     """
     parts = list(found)
     output = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
-    for part in parts:
-        output.print(part)
+    _print(parts, output)
     if options and options.json:
         data = msgspec.json.encode(record, enc_hook=str)  # paths
         options.json.write_bytes(msgspec.json.format(data, indent=1) + b"\n")
     if options and options.markdown:
         with options.markdown.open("w") as file:
-            _write_markdown(parts, Console(file=file, width=_FILE_WIDTH, highlight=False))
+            _print(parts, Console(file=file, width=_FILE_WIDTH, highlight=False), box.MARKDOWN)
     if options and options.plot and draw:
         draw(options.plot)
 
 
-def _write_markdown(parts: Sequence[RenderableType], console: Console) -> None:
+def _print(parts: Sequence[RenderableType], console: Console, lines: box.Box | None = None) -> None:
+    """Print parts, tables below their titles, which may be longer than they are wide."""
     for part in parts:
         if isinstance(part, Table):
-            part.box = box.MARKDOWN
-        console.print(part)
+            console.print(Text(f"{part.title}\n" if lines else f"{part.title}", "bold"), soft_wrap=True)
+            untitled = copy.copy(part)
+            untitled.title, untitled.box = None, lines or part.box
+            console.print(untitled)
+        else:
+            console.print(part, soft_wrap=True)
         console.print()
 
 

@@ -1,4 +1,4 @@
-"""The still life of examples/, as a Drake client would send it: floats, data URIs, a z-up world.
+"""The still life of examples/, as a Drake client would send it: data: URIs, a z-up world.
 
 It is the scene of the demo, and of tests and measurements; its models are those of the Drake demo.
 """
@@ -26,9 +26,6 @@ ImageType = Literal["color", "depth", "label"]
 _FILE = Path(__file__).resolve().parent.parent / "examples" / "still_life" / "still_life.glb"
 _FOV_Y_RAD = float(np.radians(28.0))
 _CLIPPING_M, _DEPTH_RANGE_M = (0.01, 10.0), (0.1, 3.0)
-_DTYPES = {5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
-_CHANNELS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
-_FLOAT = 5126
 
 
 @lru_cache(maxsize=2)
@@ -89,7 +86,7 @@ def _copied(meshes: Iterable[int], nodes: list[dict[str, Any]]) -> dict[str, Any
 
 
 class _Copier:
-    """Copies meshes of the file, and what they use, into a document that needs no extension to be read."""
+    """Copies meshes of the file, and what they use, into a document that holds all inside."""
 
     def __init__(self, source: dict[str, Any], binary: bytes) -> None:
         self._source = source
@@ -147,38 +144,20 @@ class _Copier:
         return texture | {"source": self.copy("images", texture["source"])}
 
     def _images(self, image: dict[str, Any]) -> dict[str, Any]:
-        start, length = self._range(image["bufferView"])
-        uri = _data_uri(image["mimeType"], self._binary[start : start + length])
+        view = self._source["bufferViews"][image["bufferView"]]
+        start = view["byteOffset"]
+        uri = _data_uri(image["mimeType"], self._binary[start : start + view["byteLength"]])
         return {"mimeType": image["mimeType"], "uri": uri}
 
     def _accessors(self, accessor: dict[str, Any]) -> dict[str, Any]:
-        """Copy an array; quantised ones (KHR_mesh_quantization) become floats."""
-        values = self._values(accessor)
+        return accessor | {"bufferView": self.copy("bufferViews", accessor["bufferView"])}
+
+    def _bufferViews(self, view: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 (glTF's name)
         self._data.extend(bytes(-len(self._data) % 4))
-        view = {"buffer": 0, "byteOffset": len(self._data), "byteLength": values.nbytes}
-        self._data.extend(values.tobytes())
-        views = self._lists.setdefault("bufferViews", [])
-        views.append(view)
-        copied = {"bufferView": len(views) - 1, "componentType": accessor["componentType"]}
-        copied |= {"count": len(values), "type": accessor["type"]}
-        if values.dtype == np.float32:
-            bounds = {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
-            copied |= {"componentType": _FLOAT, **bounds}
+        copied = view | {"byteOffset": len(self._data)}
+        start = view["byteOffset"]
+        self._data.extend(self._binary[start : start + view["byteLength"]])
         return copied
-
-    def _values(self, accessor: dict[str, Any]) -> NDArray[Any]:
-        """Return (count, channels); rows of the file may be padded."""
-        start, length = self._range(accessor["bufferView"])
-        dtype = np.dtype(_DTYPES[accessor["componentType"]])
-        rows = np.frombuffer(self._binary, dtype, length // dtype.itemsize, start)
-        values = rows.reshape(accessor["count"], -1)[:, : _CHANNELS[accessor["type"]]]
-        if accessor.get("normalized"):
-            return values.astype(np.float32) / np.float32(np.iinfo(dtype).max)
-        return values
-
-    def _range(self, view: int) -> tuple[int, int]:
-        item = self._source["bufferViews"][view]
-        return item["byteOffset"], item["byteLength"]
 
 
 def _label_material(material: dict[str, Any], label: int) -> dict[str, Any]:

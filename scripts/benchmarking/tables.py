@@ -50,7 +50,7 @@ def _stages(run: Run, servers: ListOf[Server]) -> Iterator[RenderableType]:
     for server in servers:
         means = stages(run, server.name)
         if not means:
-            yield f"{server.url} sends no Server-Timing, so where its time goes is not known.\n"
+            yield f"{server.url} sends no Server-Timing, so where its time goes is not known."
             continue
         title = f"{run.name}: where the time of {server.url} goes, mean milliseconds"
         made = table(title, ["stage"], [heading for kind in kinds for heading in (kind.value, "%")])
@@ -95,7 +95,7 @@ def _point_cells(run: Run, kinds: ListOf[Kind], servers: ListOf[Server]) -> Iter
 def _failures(runs: ListOf[Run]) -> Iterator[str]:
     for run in runs:
         for message in run.failures.values():
-            yield f"{run.name}: {message}\n"
+            yield f"{run.name}: {message}"
 
 
 def _memory(run: Run, servers: ListOf[Server]) -> Table:
