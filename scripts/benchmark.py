@@ -21,8 +21,8 @@ try:
     from benchmarking.memory import MemoryWatch
     from benchmarking.plot import save_plot
     from benchmarking.record import record_of
+    from benchmarking.scenes import ImageType
     from benchmarking.tables import tables
-    from gltf_render_server.http.form import ImageType
     from option_types import whole_number
     from reporting import add_output_options, check_outputs, progress, run, tell
 except ModuleNotFoundError as error:

@@ -20,10 +20,9 @@ try:
     from rich.console import Console, RenderableType
 
     from benchmarking.exchange import Server
-    from benchmarking.scenes import small_scene
+    from benchmarking.scenes import ImageType, small_scene
     from benchmarking.sequences import Moving, SceneRequest
     from gltf_render_server.client import RenderClient
-    from gltf_render_server.http.form import ImageType
     from reporting import add_output_options, check_outputs, progress, run, table, tell
 except ModuleNotFoundError as error:
     sys.exit(

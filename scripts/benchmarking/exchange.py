@@ -14,9 +14,9 @@ import requests
 from PIL import Image
 
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
-from gltf_render_server.http.form import ImageType
 from reporting import ScriptError, reason
 
+from .scenes import ImageType
 from .sequences import SceneRequest, Sequence
 
 __all__ = ["Sample", "Server", "ServerName", "play"]

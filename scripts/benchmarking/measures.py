@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from gltf_render_server.http.form import ImageType
 from reporting import ScriptError
 
 from . import scenes
 from .exchange import Sample, Server, ServerName, play
 from .memory import MemoryWatch, Reading
+from .scenes import ImageType
 from .sequences import Alternating, Changing, Moving, Sequence
 
 __all__ = ["Measure", "Plan", "Run", "Settings", "carry_out", "plans"]

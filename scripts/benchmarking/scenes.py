@@ -27,7 +27,7 @@ from reporting import ScriptError
 from trimesh_document import document_of
 from viewpoint import form_of, look_at
 
-__all__ = ["StillScene", "heavy_scene", "many_objects", "recorded", "small_scene", "table"]
+__all__ = ["ImageType", "StillScene", "heavy_scene", "many_objects", "recorded", "small_scene", "table"]
 
 Fields = dict[str, str]
 

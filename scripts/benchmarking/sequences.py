@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from gltf_render_server.errors import SceneError
 from gltf_render_server.gltf.graph import Graph
 from gltf_render_server.gltf.schema import Document
-from gltf_render_server.http.form import ImageType
 from reporting import ScriptError
 
-from .scenes import StillScene
+from .scenes import ImageType, StillScene
 
 __all__ = ["Alternating", "Changing", "Moving", "SceneRequest", "Sequence", "with_size"]
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence as ListOf
 from rich.console import RenderableType
 from rich.table import Table
 
-from gltf_render_server.http.form import ImageType
 from reporting import table
 
 from .exchange import Server
 from .measures import Measure, Run
+from .scenes import ImageType
 from .summary import Kind, Timing, growth, image_types, ratio, stages, timing
 
 __all__ = ["tables"]

@@ -61,7 +61,8 @@ def test_it_is_sent_as_drake_sends_a_scene():
     color, label = (json.loads(still_life.scene(kind)) for kind in ("color", "label"))
     scene = parse_scene(still_life.scene("color"), extensions=GLASS)
     assert len(scene.placements) == len(scene.primitives) == 48
-    assert scene.camera_to_world[:3, 3] == pytest.approx((0.03, -1.3, 0.45))
+    [camera] = scene.cameras
+    assert camera.camera_to_world[:3, 3] == pytest.approx((0.03, -1.3, 0.45))
     assert {each["uri"][:5] for kind in ("images", "buffers") for each in color[kind]} == {"data:"}
     assert {name for name in color if color[name] != label[name]} == {"materials"}
     told = {tuple(material["emissiveFactor"]) for material in label["materials"]}
