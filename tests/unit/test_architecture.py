@@ -102,6 +102,11 @@ def test_package_imports_itself_relatively_and_each_back_end_in_one_room(name):
         assert room(name) == owner or not absolute & names
 
 
+def test_scripts_ask_servers_and_import_no_back_end():
+    for path in (ROOT / "scripts").rglob("*.py"):
+        assert not set(foreign(path)) & set.union(*FOREIGN.values()), path.name
+
+
 def test_only_compat_looks_at_the_version():
     guilty = [
         path.name
