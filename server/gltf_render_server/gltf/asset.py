@@ -124,17 +124,18 @@ class Asset(Content):
 
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
         """Return poses by the nodes' numbers."""
+        places = [f"poses[{name[:40]!r}]" for name in poses]
         found: dict[int, Matrix] = {}
-        for name, matrix in poses.items():
+        for (name, matrix), where in zip(poses.items(), places, strict=True):
             nodes = self._nodes_by_name.get(name, [])
-            where = f"poses[{name[:40]!r}]"
             if not name or len(nodes) != 1:
                 raise RequestError(f"{where}: {len(nodes) or 'no'} nodes of the scene have this name")
-            if not np.allclose(matrix[3], (0, 0, 0, 1), atol=_ROUNDING):
-                raise RequestError(f"{where}: the last row must be 0 0 0 1")
             found[nodes[0]] = matrix
-        if found:
-            check_reach(np.array([*found.values()]), [f"poses[{name[:40]!r}]" for name in poses])
+        matrices = np.array([*found.values()]).reshape(-1, 4, 4)
+        is_affine = (np.abs(matrices[:, 3] - (0, 0, 0, 1)) < _ROUNDING).all(1)
+        for index in np.flatnonzero(~is_affine).tolist():
+            raise RequestError(f"{places[index]}: the last row must be 0 0 0 1")
+        check_reach(matrices, places)
         return found
 
     @cached_property
