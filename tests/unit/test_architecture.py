@@ -136,7 +136,7 @@ def test_the_add_on_has_no_circle():
 
 def test_the_scripts_have_no_circle():
     modules = modules_below(SCRIPTS, [])
-    assert "tabletop.scene" in modules
+    assert "benchmarking.scenes" in modules
     assert_no_circle(modules)
 
 
