@@ -325,10 +325,10 @@ class Grey:
     info = RendererInfo("Grey", "1", "none", "none")
     extensions = frozenset()
 
-    def render(self, request):
+    def render(self, frame):
         from gltf_render_server.renderer import RenderedFrame
 
-        lens = request.views[0].lens
+        lens = frame.views[0].lens
         return RenderedFrame(({"color": np.full((lens.height, lens.width, 3), 127, np.uint8)},))
 
     def close(self):
