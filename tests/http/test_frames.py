@@ -14,9 +14,8 @@ from drake_like import DrakeScene, box, look_at, translation
 from forms import FIELDS, send
 from prometheus_client.parser import text_string_to_metric_families
 
-from gltf_render_server.dispatch.jobs import RenderQueue
+from gltf_render_server.compose import make_app
 from gltf_render_server.errors import RenderTimeoutError
-from gltf_render_server.http.app import create_app
 from gltf_render_server.settings import ServerSettings
 
 
@@ -256,8 +255,7 @@ def test_a_render_that_takes_too_long(client, renderer, kept):
 
 
 def test_the_token_and_foreign_pages(renderer, data):
-    app = create_app(ServerSettings(token="secret"), RenderQueue(renderer, 1))
-    client = app.test_client()
+    client = make_app(ServerSettings(token="secret"), renderer)[0].test_client()
     for response in (upload(client, data), ask(client, data), client.get("/v1/openapi.json")):
         assert response.status_code == 401
     assert upload(client, data, headers={"Authorization": "Bearer secret"}).status_code == 201

@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from gltf_render_server.dispatch.jobs import RenderQueue
-from gltf_render_server.http.app import create_app
+from gltf_render_server.compose import make_app
 from gltf_render_server.passes import Exact
 from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 
@@ -45,14 +44,13 @@ class FakeRenderer:
 @contextmanager
 def answering(settings, renderer):
     """An application, and the thread that renders for it."""
-    queue = RenderQueue(renderer, settings.max_queue)
-    app = create_app(settings, queue)
-    thread = threading.Thread(target=queue.run)
+    app, dispatcher = make_app(settings, renderer)
+    thread = threading.Thread(target=dispatcher.run)
     thread.start()
     try:
         yield app
     finally:
         renderer.gate.set()
-        queue.close()
+        dispatcher.close()
         thread.join(10)
     assert not thread.is_alive()

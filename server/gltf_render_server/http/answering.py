@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 import flask
 
-from ..dispatch.service import RenderService
+from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
 from ..frame import Frame
 from ..gltf import Asset, read_asset
@@ -52,9 +52,9 @@ class Visit:
     account : Account
     """
 
-    def __init__(self, service: RenderService, settings: ServerSettings, checks: threading.Semaphore) -> None:
+    def __init__(self, dispatcher: Dispatcher, settings: ServerSettings, checks: threading.Semaphore) -> None:
         self.account = Account()
-        self._service = service
+        self._dispatcher = dispatcher
         self._settings = settings
         self._checks = checks
         # waitress's test for a client that hung up; other servers do not tell
@@ -66,7 +66,7 @@ class Visit:
     def checking(self) -> Iterator[None]:
         """Check what a client sent, for the length of a ``with`` block: few at once, and not too long."""
         with self.account.timed("check"):
-            _ = self._service.extensions  # waits where the service is still starting
+            _ = self._dispatcher.extensions  # waits while the first worker starts
             with self.turn(self._checks), time_limit(self._settings.check_timeout):
                 yield
 
@@ -83,7 +83,7 @@ class Visit:
 
     def read_asset(self, data: bytes) -> Asset:
         """Check a document as the back end and the options want it."""
-        return read_asset(data, extensions=self._service.extensions, limits=self._settings.limits)
+        return read_asset(data, extensions=self._dispatcher.extensions, limits=self._settings.limits)
 
     def _check_presence(self) -> None:
         if self.is_abandoned():
@@ -96,13 +96,13 @@ class Answering:
     Parameters
     ----------
     settings : ServerSettings
-    service : RenderService
+    dispatcher : Dispatcher
     metrics : Metrics
     """
 
-    def __init__(self, settings: ServerSettings, service: RenderService, metrics: Metrics) -> None:
+    def __init__(self, settings: ServerSettings, dispatcher: Dispatcher, metrics: Metrics) -> None:
         self._settings = settings
-        self._service = service
+        self._dispatcher = dispatcher
         self._metrics = metrics
         self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
 
@@ -116,7 +116,7 @@ class Answering:
         """
         with self.visit() as visit:
             asked = read(visit)
-            rendered = self._service.submit(asked.frame, is_abandoned=visit.is_abandoned)
+            rendered = self._dispatcher.submit(asked.frame, is_abandoned=visit.is_abandoned)
             visit.account.milliseconds.update(rendered.stages_ms)
             with visit.account.timed("encode"):
                 encoded = asked.encode(rendered)
@@ -128,7 +128,7 @@ class Answering:
     @contextmanager
     def visit(self) -> Iterator[Visit]:
         """Log one line for a request and count it, whatever becomes of it."""
-        visit = Visit(self._service, self._settings, self._checks)
+        visit = Visit(self._dispatcher, self._settings, self._checks)
         try:
             yield visit
         except Exception as error:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import flask
 
 from .. import __version__
-from ..dispatch.service import RenderService, WorkerState
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.status import WorkerState
 from ..settings import ServerSettings
 from .access import Access
 from .answering import Answering
@@ -36,24 +37,24 @@ class _Flask(flask.Flask):
     request_class = MemoryRequest
 
 
-def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
+def create_app(settings: ServerSettings, dispatcher: Dispatcher) -> flask.Flask:
     """Make the WSGI application.
 
     Parameters
     ----------
     settings : ServerSettings
-    service : RenderService
+    dispatcher : Dispatcher
         Renders what is asked for.
     """
     app = _Flask(__name__, static_folder=None)
     app.config["SETTINGS"] = settings
     app.config["MAX_CONTENT_LENGTH"] = largest_body(settings)
-    metrics = Metrics(service)
+    metrics = Metrics(dispatcher)
     _guard(app, settings, metrics)
-    _register_pages(app, service, metrics)
-    answering = Answering(settings, service, metrics)
+    _register_pages(app, dispatcher, metrics)
+    answering = Answering(settings, dispatcher, metrics)
     register_render(app, settings, answering)
-    register_v1(app, settings, service, answering)
+    register_v1(app, settings, dispatcher, answering)
     app.register_error_handler(Exception, _answer_error)
     return app
 
@@ -110,18 +111,18 @@ def _guard(app: flask.Flask, settings: ServerSettings, metrics: Metrics) -> None
         check_and_count(flask.request)
 
 
-def _register_pages(app: flask.Flask, service: RenderService, metrics: Metrics) -> None:
+def _register_pages(app: flask.Flask, dispatcher: Dispatcher, metrics: Metrics) -> None:
     @app.get("/")
     def index() -> str:
-        return _INDEX.format(version=__version__, info=service.info)
+        return _INDEX.format(version=__version__, info=dispatcher.info)
 
     @app.get(_HEALTH)
     def health() -> flask.Response:
-        return _by_readiness(_health(service))
+        return _by_readiness(_health(dispatcher))
 
     @app.get(f"{_HEALTH}/ready")
     def ready() -> flask.Response:
-        return _by_readiness(_readiness(service))
+        return _by_readiness(_readiness(dispatcher))
 
     @app.get(f"{_HEALTH}/live")
     def live() -> flask.Response:
@@ -138,27 +139,27 @@ def _by_readiness(told: dict[str, Any]) -> flask.Response:
     return response
 
 
-def _readiness(service: RenderService) -> dict[str, Any]:
-    states = {worker.state for worker in service.workers()}
-    is_ready = not service.is_closed and bool(states & {WorkerState.IDLE, WorkerState.RENDERING})
+def _readiness(dispatcher: Dispatcher) -> dict[str, Any]:
+    states = {worker.state for worker in dispatcher.workers()}
+    is_ready = not dispatcher.is_closed and bool(states & {WorkerState.IDLE, WorkerState.RENDERING})
     return {
-        "status": "stopping" if service.is_closed else "ok" if is_ready else "starting",
+        "status": "stopping" if dispatcher.is_closed else "ok" if is_ready else "starting",
         "live": True,
         "ready": is_ready,
     }
 
 
-def _health(service: RenderService) -> dict[str, Any]:
-    info = service.info
-    workers = service.workers()
+def _health(dispatcher: Dispatcher) -> dict[str, Any]:
+    info = dispatcher.info
+    workers = dispatcher.workers()
     return {
-        **_readiness(service),
+        **_readiness(dispatcher),
         "version": __version__,
         f"{info.name.lower()}_version": info.version,
         "engine": info.engine,
         "device": info.device,
         "rendering": any(worker.state is WorkerState.RENDERING for worker in workers),
-        "queue_length": len(service),
+        "queue_length": len(dispatcher),
         "workers": [asdict(worker) for worker in workers],
     }
 

@@ -13,7 +13,7 @@ import flask
 import msgspec
 
 from .. import __version__
-from ..dispatch.service import RenderService
+from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
 from ..passes import prepare
 from ..settings import ServerSettings
@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
 def register_v1(
-    app: flask.Flask, settings: ServerSettings, service: RenderService, answering: Answering
+    app: flask.Flask, settings: ServerSettings, dispatcher: Dispatcher, answering: Answering
 ) -> None:
     """Add the routes to an application."""
     store = SceneStore(round(settings.scene_cache_mb * 1e6))
@@ -64,14 +64,14 @@ def register_v1(
 
     @app.post("/v1/frames")
     def post_frame() -> flask.Response:
-        return answering.frame(partial(_read_frame, store, settings, service))
+        return answering.frame(partial(_read_frame, store, settings, dispatcher))
 
     @app.get("/v1/openapi.json")
     def openapi() -> flask.Response:
         return _json(openapi_document(has_token=settings.token is not None))
 
 
-def _read_frame(store: SceneStore, settings: ServerSettings, service: RenderService, visit: Visit) -> Asked:
+def _read_frame(store: SceneStore, settings: ServerSettings, dispatcher: Dispatcher, visit: Visit) -> Asked:
     """Read a request for a frame: JSON that names a scene, or a form that holds one."""
     http = flask.request
     with visit.account.timed("parse"):
@@ -85,7 +85,7 @@ def _read_frame(store: SceneStore, settings: ServerSettings, service: RenderServ
     with visit.checking():
         frame = request.frame(request.scene_of(kept.asset, kept.scene), settings.max_pixels)
         prepare(frame)
-        description = describe(frame, _renderer(service), kept.sha256, request.time_s or 0.0)
+        description = describe(frame, _renderer(dispatcher), kept.sha256, request.time_s or 0.0)
         return Asked(frame, choose_packing(http.accept_mimetypes, frame, description))
 
 
@@ -132,8 +132,8 @@ def _digest(text: str) -> str:
     return text.lower()
 
 
-def _renderer(service: RenderService) -> RendererDescription:
-    info = service.info
+def _renderer(dispatcher: Dispatcher) -> RendererDescription:
+    info = dispatcher.info
     return RendererDescription(__version__, info.name, info.version, info.engine, info.device)
 
 
