@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import zipfile
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import requests
@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from .frame import Lens, Look, View
-from .http.form import DepthRange, ImageType
+from .http.form import DepthRange, ImageType, form_fields
 from .labels import DONT_CARE, decode_labels
 
 __all__ = [
@@ -216,7 +216,9 @@ class RenderClient:
 
     @cached_property
     def _session(self) -> requests.Session:
-        return requests.Session()
+        session = requests.Session()
+        session.headers["X-Render-Client"] = uuid4().hex  # a balancer lets it stay where its scene is
+        return session
 
     def _scene(self, scene: SceneLike) -> tuple[str, Callable[[], bytes]]:
         """Return a scene's digest, and what reads it; what was digested before is not read again."""
@@ -316,28 +318,6 @@ class RenderClient:
         except requests.ConnectionError as error:
             message = f"no server answers at {self._base_url}: {_innermost_reason(error)}"
             raise type(error)(message) from error
-
-
-def form_fields(image_type: ImageType, camera: Lens, depth_range: DepthRange | None = None) -> dict[str, str]:
-    """Make the form of a request, its scene excepted; every number arrives as it is.
-
-    Drake itself sends six decimals.
-    """
-    numbers = {
-        "near": camera.near,
-        "far": camera.far,
-        "focal_x": camera.focal_x,
-        "focal_y": camera.focal_y,
-        "fov_x": 2 * math.atan(camera.width / (2 * camera.focal_x)),
-        "fov_y": 2 * math.atan(camera.height / (2 * camera.focal_y)),
-        "center_x": camera.center_x,
-        "center_y": camera.center_y,
-    }
-    if depth_range is not None:
-        numbers |= {"min_depth": depth_range.min_depth, "max_depth": depth_range.max_depth}
-    sizes = {"width": str(camera.width), "height": str(camera.height)}
-    numeric = {name: repr(float(value)) for name, value in numbers.items()}
-    return {"image_type": str(image_type), **sizes, **numeric, "submit": "Render"}
 
 
 def _views(views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from .encode import EncodedImage
 from .metrics import Metrics
 from .responses import message_of, printable, status_of
 
-__all__ = ["Answering", "Asked", "Visit", "log_warnings"]
+__all__ = ["Answering", "Asked", "Exchange", "log_warnings"]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Asked:
     encode: Callable[[RenderedFrame], EncodedImage]
 
 
-class Visit:
+class Exchange:
     """A request while it is answered.
 
     Attributes
@@ -67,11 +67,11 @@ class Visit:
         """Check what a client sent, for the length of a ``with`` block: few at once, and not too long."""
         with self.account.timed("check"):
             _ = self._dispatcher.extensions  # waits while the first worker starts
-            with self.turn(self._checks), time_limit(self._settings.check_timeout):
+            with self.holding(self._checks), time_limit(self._settings.check_timeout):
                 yield
 
     @contextmanager
-    def turn(self, lock: threading.Semaphore | threading.Lock) -> Iterator[None]:
+    def holding(self, lock: threading.Semaphore | threading.Lock) -> Iterator[None]:
         """Hold a lock; what nobody waits for any more is not begun."""
         while not lock.acquire(timeout=_LOOK_S):
             self._check_presence()
@@ -106,7 +106,7 @@ class Answering:
         self._metrics = metrics
         self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
 
-    def frame(self, read: Callable[[Visit], Asked]) -> flask.Response:
+    def frame(self, read: Callable[[Exchange], Asked]) -> flask.Response:
         """Answer with a frame.
 
         Parameters
@@ -114,29 +114,29 @@ class Answering:
         read : callable
             Reads and checks the request, and digests what will be shown (see `passes.prepare`).
         """
-        with self.visit() as visit:
-            asked = read(visit)
-            rendered = self._dispatcher.submit(asked.frame, is_abandoned=visit.is_abandoned)
-            visit.account.milliseconds.update(rendered.stages_ms)
-            with visit.account.timed("encode"):
+        with self.exchange() as exchange:
+            asked = read(exchange)
+            rendered = self._dispatcher.submit(asked.frame, is_abandoned=exchange.is_abandoned)
+            exchange.account.milliseconds.update(rendered.stages_ms)
+            with exchange.account.timed("encode"):
                 encoded = asked.encode(rendered)
-            visit.account.answer(HTTPStatus.OK, f"{len(encoded.data)} B")
+            exchange.account.answer(HTTPStatus.OK, f"{len(encoded.data)} B")
             response = flask.Response(encoded.data, mimetype=encoded.mimetype)
-            response.headers["Server-Timing"] = visit.account.server_timing()
+            response.headers["Server-Timing"] = exchange.account.server_timing()
             return response
 
     @contextmanager
-    def visit(self) -> Iterator[Visit]:
+    def exchange(self) -> Iterator[Exchange]:
         """Log one line for a request and count it, whatever becomes of it."""
-        visit = Visit(self._dispatcher, self._settings, self._checks)
+        exchange = Exchange(self._dispatcher, self._settings, self._checks)
         try:
-            yield visit
+            yield exchange
         except Exception as error:
-            visit.account.answer(status_of(error), message_of(error))
+            exchange.account.answer(status_of(error), message_of(error))
             raise
         finally:
-            self._metrics.count(visit.account)
-            _logger.info("%s", visit.account)
+            self._metrics.count(exchange.account)
+            _logger.info("%s", exchange.account)
 
 
 def log_warnings(warnings: Sequence[str]) -> None:

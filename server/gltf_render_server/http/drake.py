@@ -9,7 +9,7 @@ import flask
 from ..passes import prepare, remarks
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
-from .answering import Answering, Asked, Visit, log_warnings
+from .answering import Answering, Asked, Exchange, log_warnings
 from .bodies import read_fields, read_upload, whole_scene
 from .encode import EncodedImage, encode, encode_depth
 from .form import RenderFields, check_digest
@@ -25,14 +25,14 @@ def register_render(app: flask.Flask, settings: ServerSettings, answering: Answe
         return answering.frame(partial(_read, settings))
 
 
-def _read(settings: ServerSettings, visit: Visit) -> Asked:
+def _read(settings: ServerSettings, exchange: Exchange) -> Asked:
     http = flask.request
-    with visit.checking():
+    with exchange.checking():
         fields = RenderFields.from_form(read_fields(http, settings), max_pixels=settings.max_pixels)
         data = whole_scene(read_upload(http, settings), fields.scene_sha256)
-        visit.account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
+        exchange.account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
         check_digest(data, fields.scene_sha256)
-        frame = fields.frame(visit.read_asset(data).scene())
+        frame = fields.frame(exchange.read_asset(data).scene())
         log_warnings([*remarks(frame)])
         prepare(frame)
     return Asked(frame, partial(_encoded, fields, settings))

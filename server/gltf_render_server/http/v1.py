@@ -17,7 +17,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
 from ..passes import prepare
 from ..settings import ServerSettings
-from .answering import Answering, Asked, Visit, log_warnings
+from .answering import Answering, Asked, Exchange, log_warnings
 from .api import FrameRequest, read_frame_request
 from .bodies import read_body, read_form, whole_scene
 from .openapi import openapi_document
@@ -38,18 +38,18 @@ def register_v1(
     @app.put("/v1/scenes/<sha256>")
     def put_scene(sha256: str) -> flask.Response:
         digest = _digest(sha256)
-        with answering.visit() as visit:
+        with answering.exchange() as exchange:
             data = read_body(flask.request, settings)
-            visit.account.describe_upload(len(data))
+            exchange.account.describe_upload(len(data))
             _check_digest(data, digest)
-            kept, is_new = _keep(store, digest, data, visit)
+            kept, is_new = _keep(store, digest, data, exchange)
             store.check_size(kept)
-            with visit.checking():
+            with exchange.checking():
                 description = kept.description
             status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-            visit.account.answer(status, "kept" if is_new else "kept already")
+            exchange.account.answer(status, "kept" if is_new else "kept already")
             response = _json(description, status)
-            response.headers["Server-Timing"] = visit.account.server_timing()
+            response.headers["Server-Timing"] = exchange.account.server_timing()
             return response
 
     @app.route("/v1/scenes/<sha256>", methods=["HEAD"], provide_automatic_options=False)
@@ -71,46 +71,49 @@ def register_v1(
         return _json(openapi_document(has_token=settings.token is not None))
 
 
-def _read_frame(store: SceneStore, settings: ServerSettings, dispatcher: Dispatcher, visit: Visit) -> Asked:
+def _read_frame(
+    store: SceneStore, settings: ServerSettings, dispatcher: Dispatcher, exchange: Exchange
+) -> Asked:
     """Read a request for a frame: JSON that names a scene, or a form that holds one."""
     http = flask.request
-    with visit.account.timed("parse"):
+    with exchange.account.timed("parse"):
         text, data = read_form(http, settings)
         request = read_frame_request(text)
     request.check(settings.max_pixels)
     sizes = [(view.width, view.height) for view in request.views]
-    visit.account.describe(tuple(request.passes), sizes, len(data or b""))
-    kept = _scene_of(store, request, data, visit)
-    visit.account.describe(tuple(request.passes), sizes, kept.file_bytes)
-    with visit.checking():
+    exchange.account.describe(tuple(request.passes), sizes, len(data or b""))
+    kept = _scene_of(store, request, data, exchange)
+    exchange.account.describe(tuple(request.passes), sizes, kept.file_bytes)
+    with exchange.checking():
         frame = request.frame(request.scene_of(kept.asset, kept.scene), settings.max_pixels)
-        prepare(frame)
         description = describe(frame, _renderer(dispatcher), kept.sha256, request.time_s or 0.0)
-        return Asked(frame, choose_packing(http.accept_mimetypes, frame, description))
+        encode = choose_packing(http.accept_mimetypes, frame, description)
+        prepare(frame)
+    return Asked(frame, encode)
 
 
-def _scene_of(store: SceneStore, request: FrameRequest, data: bytes | None, visit: Visit) -> KeptScene:
+def _scene_of(store: SceneStore, request: FrameRequest, data: bytes | None, exchange: Exchange) -> KeptScene:
     named = request.scene.lower() if request.scene else None
     if data is None:
         if named is None:
             raise RequestError("scene: give the digest of a scene that is kept, or send the scene as a part")
         return store.find(named)
-    with visit.account.timed("parse"):
+    with exchange.account.timed("parse"):
         data = whole_scene(data, named)
         digest = hashlib.sha256(data).hexdigest()
     if named is not None and named != digest:
         raise RequestError(_other_digest(data, digest, named))
-    return _keep(store, digest, data, visit)[0]
+    return _keep(store, digest, data, exchange)[0]
 
 
-def _keep(store: SceneStore, digest: str, data: bytes, visit: Visit) -> tuple[KeptScene, bool]:
+def _keep(store: SceneStore, digest: str, data: bytes, exchange: Exchange) -> tuple[KeptScene, bool]:
     def make() -> KeptScene:
-        with visit.checking():
-            kept = keep_asset(digest, len(data), visit.read_asset(data))
+        with exchange.checking():
+            kept = keep_asset(digest, len(data), exchange.read_asset(data))
             log_warnings(kept.scene.warnings)
             return kept
 
-    return store.add(digest, make, visit.turn)
+    return store.add(digest, make, exchange.holding)
 
 
 def _check_digest(data: bytes, expected: str) -> None:
