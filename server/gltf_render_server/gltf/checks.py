@@ -12,7 +12,7 @@ from ..limits import ask_time
 from . import schema
 from .extensions import DRACO
 from .graph import FARTHEST_M
-from .resources import read_accessor
+from .resources import Data, read_accessor
 
 if TYPE_CHECKING:
     from .surfaces import Drawn
@@ -50,7 +50,7 @@ def check_indices(document: schema.Document) -> None:
             raise SceneError(f"there is no {what} {index}", where)
 
 
-def check_geometry(document: schema.Document, buffers: Sequence[bytes], drawn: Drawn) -> None:
+def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Drawn) -> None:
     """Check the positions and vertex indices of what is drawn; `resources.check_views` must have passed.
 
     A primitive without any extent is left out: it has no triangle that can be seen.
@@ -186,7 +186,7 @@ def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: st
         raise SceneError(f"must be {' or '.join(types)}; it is {accessor.type}", where)
 
 
-def _check_positions(document: schema.Document, buffers: Sequence[bytes], position: int, where: str) -> bool:
+def _check_positions(document: schema.Document, buffers: Sequence[Data], position: int, where: str) -> bool:
     """Check positions, and tell whether all are equal."""
     points = read_accessor(document, buffers, position)
     # min and max let a NaN through, and touch the data once each
@@ -201,7 +201,7 @@ def _check_positions(document: schema.Document, buffers: Sequence[bytes], positi
 
 def _check_vertex_indices(
     document: schema.Document,
-    buffers: Sequence[bytes],
+    buffers: Sequence[Data],
     indices: int,
     vertices: int,
     largest: dict[int, int],

@@ -14,7 +14,7 @@ from . import schema
 from .checks import is_compressed
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
 from .materials import texture_references
-from .resources import is_draco_view
+from .resources import Data, is_draco_view
 
 __all__ = ["repair_draco", "repair_json"]
 
@@ -65,7 +65,7 @@ def repair_json(document: Json) -> list[str]:
     return warnings
 
 
-def repair_draco(document: schema.Document, buffers: Sequence[bytes]) -> None:
+def repair_draco(document: schema.Document, buffers: Sequence[Data]) -> None:
     """Point Draco's primitives at their own streams again.
 
     A merge appends whole files, so for each file the true index is the stated one plus a constant, and the
