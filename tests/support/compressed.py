@@ -1,4 +1,4 @@
-"""Writes plain documents anew as other tools would: packed into a GLB, with Draco, with meshopt, quantised, sparse."""
+"""Writes plain documents anew as other tools do: packed into a GLB, with Draco, with meshopt."""
 
 from __future__ import annotations
 

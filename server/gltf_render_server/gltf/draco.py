@@ -1,4 +1,4 @@
-"""KHR_draco_mesh_compression: what a stream holds becomes plain accessors, as if it had never been compressed.
+"""KHR_draco_mesh_compression: what a stream holds becomes plain accessors, as if it never was compressed.
 
 Streams are decoded by `draco_child`, a process of its own: a few bytes can make the library take any memory.
 """
@@ -34,7 +34,7 @@ _CHILD = Path(__file__).with_name("draco_child.py")
 _TRIANGLES, _STRIP = 4, 5
 _UNSIGNED_INT = 5125
 _SPARE_BYTES = 256 * 2**20
-_WORK_SPACE = 16  # times what comes out of a stream; whole models take 3 to 6
+_WORK_SPACE, _COPIES = 16, 3  # of what comes out of the largest stream, and out of all
 _LONGEST_S = 60.0
 _MOST_KEPT_BYTES = 256 * 2**20
 
@@ -128,12 +128,12 @@ def unpack_draco(
         return
     expected = [_expected_bytes(document, task) for task in tasks]
     limits.check_decoded(sum(expected))
-    for task, decoded in zip(tasks, _decode(tasks, max(expected)), strict=True):
+    memory_bytes = _SPARE_BYTES + _WORK_SPACE * max(expected) + _COPIES * sum(expected)
+    for task, decoded in zip(tasks, _decode(tasks, memory_bytes), strict=True):
         ask_time()
         if isinstance(decoded, str):
-            raise SceneError(
-                f"its Draco stream {decoded}; export it again, or without compression", task.where
-            )
+            what = f"its Draco stream {decoded}; export it again, or without compression"
+            raise SceneError(what, task.where)
         _replace_indices(document, buffers, task, decoded)
         for name, id_ in task.extension.attributes.items():
             _replace_attribute(document, buffers, task, name, decoded.attributes.get(id_))
@@ -149,10 +149,8 @@ def _read_extension(document: schema.Document, place: Place) -> _Extension:
         raise schema_error(error, where) from None
     if extension.buffer_view >= len(document.buffer_views):
         raise SceneError(f"there is no buffer view {extension.buffer_view}", f"{where}.bufferView")
-    if (
-        "POSITION" not in extension.attributes
-        or not extension.attributes.keys() <= primitive.attributes.keys()
-    ):
+    names = extension.attributes.keys()
+    if "POSITION" not in names or not names <= primitive.attributes.keys():
         raise SceneError("must name positions, and only attributes of the primitive", f"{where}.attributes")
     return extension
 
@@ -200,14 +198,11 @@ def _replace_attribute(
         raise SceneError("is not in the Draco stream", where)
     values, (dtype, width) = found.values(), accessor_dtype(accessor)
     if values.shape != (accessor.count, width):
-        said = f"{accessor.count} of {width}"
-        raise SceneError(
-            f"has {len(values)} of {found.width} in the Draco stream, {said} in its accessor", where
-        )
+        there, said = f"{len(values)} of {found.width}", f"{accessor.count} of {width}"
+        raise SceneError(f"has {there} in the Draco stream, {said} in its accessor", where)
     if (values.dtype.kind == "f") != (dtype.kind == "f"):
-        raise SceneError(
-            "is of floats in the Draco stream or in its accessor, of integers in the other", where
-        )
+        there, said = values.dtype.name, dtype.name
+        raise SceneError(f"is {there} in the Draco stream, {said} in its accessor", where)
     view = append_view(document, buffers, values.astype(dtype).tobytes())
     task.primitive.attributes[name] = len(document.accessors)
     document.accessors.append(msgspec.structs.replace(accessor, buffer_view=view, byte_offset=0))
@@ -239,22 +234,23 @@ class _Kept:
 _kept = _Kept()
 
 
-def _decode(tasks: Sequence[_Task], largest_bytes: int) -> list[_Decoded | str]:
+def _decode(tasks: Sequence[_Task], memory_bytes: int) -> list[_Decoded | str]:
     """Decode each stream once; those that were lately decoded, not again."""
     keys = [task.key for task in tasks]
     found: dict[object, _Decoded | str] = {key: kept for key in keys if (kept := _kept.find(key)) is not None}
     missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
     if missing:
-        streams = [(task.stream, key[1]) for key, task in missing.items()]
-        for key, decoded in zip(missing, _run_child(streams, largest_bytes), strict=True):
+        streams = [(memoryview(task.stream), key[1]) for key, task in missing.items()]
+        for key, decoded in zip(missing, _run_child(streams, memory_bytes), strict=True):
             found[key] = decoded
             if not isinstance(decoded, str):
                 _kept.keep(key, decoded)
     return [found[key] for key in keys]
 
 
-def _run_child(streams: Sequence[tuple[Data, Sequence[int]]], largest_bytes: int) -> list[_Decoded | str]:
-    memory_bytes = _SPARE_BYTES + _WORK_SPACE * largest_bytes
+def _run_child(
+    streams: Sequence[tuple[memoryview, Sequence[int]]], memory_bytes: int
+) -> list[_Decoded | str]:
     paths = os.pathsep.join(path for path in sys.path if path)
     try:
         done = subprocess.run(  # noqa: S603  a program of our own

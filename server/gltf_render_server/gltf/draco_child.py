@@ -1,7 +1,7 @@
 """The program that decodes Draco streams: what a hostile stream does to it, it does to no server.
 
-It is run by its path, and imports nothing of this package. It reads a list of ``[stream, [unique id, ...]]`` in
-MessagePack, and writes for each the indices and the asked attributes, or what is wrong with it.
+It is run by its path, and imports nothing of this package. It reads a list of ``[stream, [unique id, ...]]``
+in MessagePack, and writes for each the indices and the asked attributes, or what is wrong with it.
 
 usage: draco_child.py MEMORY_BYTES
 """

@@ -27,8 +27,8 @@ _LARGEST_STRIDE = 256
 class Packed(msgspec.Struct, rename="camel"):
     """How a buffer view is compressed.
 
-    Source: the specification of EXT_meshopt_compression; KHR_meshopt_compression adds a filter and a version of
-    the codec, which streams tell by themselves.
+    Source: the specification of EXT_meshopt_compression; KHR_meshopt_compression adds a filter and a version
+    of the codec, which streams tell by themselves.
     """
 
     buffer: Annotated[int, Meta(ge=0)]

@@ -1,6 +1,4 @@
-"""The binary data of a document: its file's own or ``data:`` URIs -> bytes -> arrays, checked against what they
-claim.
-"""
+"""The binary data of a document: a GLB's or ``data:`` URIs -> arrays, checked against what it says."""
 
 from __future__ import annotations
 
