@@ -194,9 +194,10 @@ def test_a_point_cloud_is_told():
         unpacked(document)
 
 
-def test_a_stream_cannot_take_any_memory():
-    """Ten thousand bytes that become a gigabyte."""
-    n = 400
+def test_a_stream_cannot_take_any_memory(monkeypatch):
+    """Some thousand bytes that become a hundred million."""
+    monkeypatch.setattr(draco, "_SPARE_BYTES", 16 * 2**20)
+    n = 150
     x, y = np.meshgrid(np.arange(n), np.arange(n))
     points = np.stack([x, y, 0 * x], -1).reshape(-1, 3).astype(np.float32)
     corner = (y[:-1, :-1] * n + x[:-1, :-1]).ravel()

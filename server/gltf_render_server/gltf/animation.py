@@ -1,0 +1,323 @@
+"""Animations: where nodes are, and how much their morph targets weigh, at a time.
+
+Source: the glTF 2.0 specification, section 3.11 and appendix C; of KHR_animation_pointer what says the same.
+Of several animations the first is shown, as viewers do. What is broken is left out, and told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+from ..limits import ask_time
+from . import schema
+from .extensions import POINTER
+from .resources import Data, check_views, read_accessor, read_values, views_of_accessors
+
+__all__ = ["Animation", "animation_accessors", "find_animation", "read_animation"]
+
+_WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
+_POINTER = re.compile(r"/nodes/(\d{1,7})/(translation|rotation|scale|weights)")
+_STRAIGHT = 0.9995  # cosine of half the angle, above which rotations are blended as vectors
+_MOST_TOLD = 20
+
+Floats = NDArray[np.float64]
+Index = Annotated[int, Meta(ge=0)]
+
+
+class _Sampler(msgspec.Struct):
+    input: Index
+    output: Index
+    interpolation: Literal["LINEAR", "STEP", "CUBICSPLINE"] = "LINEAR"
+
+
+class _Target(msgspec.Struct):
+    path: str
+    node: Index | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class _Channel(msgspec.Struct):
+    sampler: Index
+    target: _Target
+
+
+msgspec.json.Decoder(_Sampler | None)  # see `decoding`
+msgspec.json.Decoder(_Channel)
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One property of one node over time.
+
+    values : (keys, n, k)
+        n is 1, or for CUBICSPLINE 3: the tangent before, the value, the tangent after.
+    """
+
+    node: int
+    path: str
+    interpolation: str
+    times: int
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """What moves nodes, ready to be sampled.
+
+    Attributes
+    ----------
+    tracks : tuple
+    times : tuple of (n,) float64
+        The keys' times that tracks refer to, seconds, increasing.
+    """
+
+    tracks: tuple[_Track, ...] = ()
+    times: tuple[Floats, ...] = ()
+
+    def nodes_at(self, nodes: Sequence[schema.Node], time_s: float) -> list[schema.Node]:
+        """Return a document's nodes as they are at a time.
+
+        Parameters
+        ----------
+        nodes : sequence of Node
+            At rest; not changed.
+        time_s : float
+            Before the first key of a track its first value holds, after the last its last.
+        """
+        changed: dict[int, dict[str, Any]] = defaultdict(dict)
+        for track, value in self._sample(time_s):
+            changed[track.node][track.path] = value
+        moved = list(nodes)
+        for index, values in changed.items():
+            moved[index] = msgspec.structs.replace(nodes[index], **values)
+        return moved
+
+    def _sample(self, time_s: float) -> Iterator[tuple[_Track, list[float]]]:
+        spans = [_span(times, time_s) for times in self.times]
+        groups: dict[tuple[str, bool, tuple[int, ...]], list[_Track]] = defaultdict(list)
+        for track in self.tracks:
+            groups[track.interpolation, track.path == "rotation", track.values.shape[1:]].append(track)
+        for (interpolation, is_rotation, _), tracks in groups.items():
+            ask_time()
+            before = np.array([track.values[spans[track.times][0]] for track in tracks], float)
+            after = np.array([track.values[spans[track.times][1]] for track in tracks], float)
+            share, length_s = np.array([spans[track.times][2:] for track in tracks]).T[:, :, None]
+            values = _interpolated(interpolation, is_rotation, before, after, share, length_s)
+            yield from zip(tracks, values.tolist(), strict=True)
+
+
+def find_animation(document: schema.Document, name: str | int = 0) -> int | None:
+    """Find an animation by its name or index; None = there is none, and the scene stays at rest.
+
+    Raises
+    ------
+    SceneError
+        A name, or an index but the default's, is not there.
+    """
+    names = [animation.get("name") for animation in document.animations]
+    if isinstance(name, str) and name in names:
+        return names.index(name)
+    if isinstance(name, int) and 0 <= name < len(names):
+        return name
+    if name == 0:
+        return None
+    raise SceneError(f"there is no animation {str(name)[:60]}", "$.animations")
+
+
+def animation_accessors(document: schema.Document, animation: int) -> set[int]:
+    """Return the accessors that an animation reads; none if it is so broken that nothing of it is sampled."""
+    accessors = {
+        index for item in _samplers(document, animation) if item for index in (item.input, item.output)
+    }
+    accessors = {index for index in accessors if index < len(document.accessors)}
+    try:
+        check_views(document, views_of_accessors(document, accessors), accessors)
+    except SceneError:
+        return set()
+    return accessors
+
+
+def read_animation(
+    document: schema.Document, buffers: Sequence[Data], animation: int, warnings: list[str]
+) -> Animation:
+    """Read an animation.
+
+    Parameters
+    ----------
+    document : Document
+    buffers : sequence of bytes-like
+        With what `animation_accessors` tells.
+    animation : int
+    warnings : list of str
+        What is left out is added.
+    """
+    reader = _Reader(document, buffers, animation)
+    tracks: dict[tuple[int, str], _Track] = {}
+    told: list[str] = []
+    channels = document.animations[animation].get("channels")
+    for number, channel in enumerate(channels if isinstance(channels, list) else ()):
+        ask_time()
+        try:
+            track = reader.track(channel)
+        except SceneError as error:
+            told.append(f"animations[{animation}].channels[{number}]: {error.message}; left out")
+            continue
+        if track is not None:
+            tracks.setdefault((track.node, track.path), track)
+    warnings += told[:_MOST_TOLD]
+    if len(told) > _MOST_TOLD:
+        warnings.append(f"animations[{animation}]: {len(told) - _MOST_TOLD} more channels are left out")
+    return Animation(tuple(tracks.values()), tuple(reader.times))
+
+
+class _Reader:
+    """Reads the channels of an animation; each accessor once."""
+
+    def __init__(self, document: schema.Document, buffers: Sequence[Data], animation: int) -> None:
+        self._document, self._buffers = document, buffers
+        self._samplers = _samplers(document, animation)
+        self._readable = animation_accessors(document, animation)
+        self._numbers: dict[int, int] = {}
+        self._outputs: dict[int, NDArray[Any]] = {}
+        self.times: list[Floats] = []
+
+    def track(self, source: object) -> _Track | None:
+        """Read a channel; None = it has no target, and says so."""
+        try:
+            channel = msgspec.convert(source, _Channel)
+        except msgspec.ValidationError as error:
+            raise SceneError(str(error)[:200]) from None
+        target = _target(channel.target)
+        if target is None:
+            return None
+        node, path = target
+        sampler = self._samplers[channel.sampler] if channel.sampler < len(self._samplers) else None
+        if sampler is None or not {sampler.input, sampler.output} <= self._readable:
+            raise SceneError("its sampler or what that reads is broken")
+        if node >= len(self._document.nodes):
+            raise SceneError(f"there is no node {node}")
+        if self._document.nodes[node].matrix is not None and path != "weights":
+            raise SceneError(f"node {node} has a matrix, which cannot be animated")
+        times = self._time_number(sampler.input)
+        values = self._values(sampler, len(self.times[times]), _WIDTHS.get(path))
+        return _Track(node, path, sampler.interpolation, times, values)
+
+    def _time_number(self, accessor: int) -> int:
+        if accessor not in self._numbers:
+            times = read_accessor(self._document, self._buffers, accessor)
+            if times.dtype != np.float32 or times.shape[1] != 1:
+                raise SceneError("its times must be float scalars")
+            times = times[:, 0].astype(float)
+            if not np.isfinite(times).all() or (np.diff(times) < 0).any():
+                raise SceneError("its times are not finite, or do not increase")
+            self._numbers[accessor] = len(self.times)
+            self.times.append(times)
+        return self._numbers[accessor]
+
+    def _values(self, sampler: _Sampler, keys: int, width: int | None) -> NDArray[Any]:
+        values = self._output(sampler.output)
+        points = 3 if sampler.interpolation == "CUBICSPLINE" else 1
+        fits = not len(values) % (keys * points) if width is None else values.shape == (keys * points, width)
+        if not fits:
+            raise SceneError(f"its {len(values)} values of {values.shape[1]} do not fit {keys} keys")
+        return values.reshape(keys, points, -1)
+
+    def _output(self, accessor: int) -> NDArray[Any]:
+        if accessor not in self._outputs:
+            values = read_values(self._document, self._buffers, accessor)
+            if not np.isfinite(values).all():
+                raise SceneError("a value is not finite")
+            self._outputs[accessor] = values
+        return self._outputs[accessor]
+
+
+def _samplers(document: schema.Document, animation: int) -> list[_Sampler | None]:
+    """Convert an animation's samplers; None where one is broken."""
+    items = document.animations[animation].get("samplers")
+    return [_sampler(item) for item in items] if isinstance(items, list) else []
+
+
+def _sampler(item: object) -> _Sampler | None:
+    try:
+        return msgspec.convert(item, _Sampler)
+    except msgspec.ValidationError:
+        return None
+
+
+def _target(target: _Target) -> tuple[int, str] | None:
+    """Tell which node and which of its properties a channel moves."""
+    if target.path == "pointer":
+        extension = (target.extensions or {}).get(POINTER)
+        pointer = extension.get("pointer") if isinstance(extension, dict) else None
+        found = _POINTER.fullmatch(pointer) if isinstance(pointer, str) else None
+        if found is None:
+            raise SceneError(f"only nodes' transforms and weights can be animated, not {str(pointer)[:60]}")
+        return int(found[1]), found[2]
+    if target.node is None:
+        return None
+    if target.path not in (*_WIDTHS, "weights"):
+        raise SceneError(f"there is no path {target.path[:20]}")
+    return target.node, target.path
+
+
+def _span(times: Floats, time_s: float) -> tuple[int, int, float, float]:
+    """Return the keys around a time, its share of the way between them, and how many seconds that is."""
+    after = int(np.searchsorted(times, time_s, side="right"))
+    if after == 0:
+        return 0, 0, 0.0, 0.0
+    if after == len(times):
+        return after - 1, after - 1, 0.0, 0.0
+    length_s = float(times[after] - times[after - 1])
+    return after - 1, after, (time_s - float(times[after - 1])) / length_s, length_s
+
+
+def _interpolated(
+    interpolation: str, is_rotation: bool, before: Floats, after: Floats, share: Floats, length_s: Floats
+) -> Floats:
+    """Interpolate between the keys, (tracks, 1 or 3, k), by shares, (tracks, 1): (tracks, k)."""
+    if interpolation == "CUBICSPLINE":
+        values = _spline(before, after, share, length_s)
+    elif interpolation == "STEP":
+        values = before[:, 0]
+    elif is_rotation:
+        values = _slerp(_unit(before[:, 0]), _unit(after[:, 0]), share)
+    else:
+        values = (1 - share) * before[:, 0] + share * after[:, 0]
+    return _unit(values) if is_rotation else values
+
+
+def _spline(before: Floats, after: Floats, t: Floats, length_s: Floats) -> Floats:
+    """Appendix C.5 of the specification."""
+    t2, t3 = t * t, t * t * t
+    return (
+        (2 * t3 - 3 * t2 + 1) * before[:, 1]
+        + length_s * (t3 - 2 * t2 + t) * before[:, 2]
+        + (-2 * t3 + 3 * t2) * after[:, 1]
+        + length_s * (t3 - t2) * after[:, 0]
+    )
+
+
+def _slerp(before: Floats, after: Floats, share: Floats) -> Floats:
+    """Turn along the shorter way; appendix C.4 of the specification."""
+    cosine = (before * after).sum(1, keepdims=True)
+    after, cosine = np.where(cosine < 0, -after, after), np.abs(cosine)
+    angle = np.arccos(cosine.clip(max=_STRAIGHT))
+    left, right = np.sin((1 - share) * angle) / np.sin(angle), np.sin(share * angle) / np.sin(angle)
+    is_straight = cosine > _STRAIGHT
+    return np.where(is_straight, 1 - share, left) * before + np.where(is_straight, share, right) * after
+
+
+def _unit(rotations: Floats) -> Floats:
+    """Bring rotations to length 1; what has none is no rotation, and turns nothing."""
+    length = np.linalg.norm(rotations, axis=1, keepdims=True)
+    return np.where(length > 1e-9, rotations / length.clip(1e-9), [0.0, 0.0, 0.0, 1.0])
