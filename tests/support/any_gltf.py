@@ -168,8 +168,8 @@ def animated() -> Json:
     turns = rng.normal(size=(3, 4))
     turns /= np.linalg.norm(turns, axis=1, keepdims=True)
     spline = np.zeros((9, 3))
-    spline[1::3] = [[0, 0, -0.6], [0, 0, -0.2], [0.2, 0, -0.8]]
-    spline[0::3] = spline[2::3] = 0.4
+    spline[1::3] = [[0, 0, -0.9], [0.2, 0, -0.7], [0.2, 0.3, -1.1]]
+    spline[0::3] = spline[2::3] = 0.2
     shorts = np.round(turns * 32767).astype("<i2")
     _animate(
         document,
