@@ -14,8 +14,9 @@ from werkzeug.exceptions import HTTPException
 
 from .events import Answered, Asked, Event
 from .gltf_render_server.dispatch.jobs import RenderQueue
-from .gltf_render_server.http.form import ImageType, RenderRequest
-from .gltf_render_server.renderer import RenderedImage, Renderer
+from .gltf_render_server.frame import Frame
+from .gltf_render_server.http.form import ImageType
+from .gltf_render_server.renderer import RenderedFrame, Renderer
 from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures
 
@@ -62,10 +63,10 @@ class Journal:
                 self._answered(response)
             return response
 
-    def asked(self, request: RenderRequest) -> None:
+    def asked(self, frame: Frame) -> None:
         """Tell that a request waits to be rendered; called on the thread that answers it."""
-        camera = request.camera
-        self._tell(Asked(flask.g.number, str(request.image_type), camera.width, camera.height, _client()))
+        lens = frame.views[0].lens
+        self._tell(Asked(flask.g.number, frame.passes[0], lens.width, lens.height, _client()))
 
     def _answered(self, response: flask.Response) -> None:
         fields = {} if response.status_code in _UNREAD else _fields()
@@ -125,12 +126,10 @@ class WatchedQueue(RenderQueue):
         super().__init__(renderer, max_waiting)
         self._journal = journal
 
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
+    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
         """See `RenderQueue.submit`."""
-        self._journal.asked(request)
-        return super().submit(request, is_abandoned=is_abandoned)
+        self._journal.asked(frame)
+        return super().submit(frame, is_abandoned=is_abandoned)
 
 
 def _client() -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import bpy
 
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import adopt_guests
 from .gltf_render_server.blender.sources import SessionSource
+from .gltf_render_server.frame import Frame
 from .gltf_render_server.gltf import parse_scene
-from .gltf_render_server.http.form import ImageType, RenderFields, RenderRequest
+from .gltf_render_server.http.form import RenderFields
 from .kept_requests import KeptRequest
 from .session import main_window
 from .window import current_settings
@@ -62,10 +64,9 @@ def _arranged(kept: KeptRequest) -> Iterator[bpy.types.Scene]:
         renderer.close()
 
 
-def _request(kept: KeptRequest, extensions: frozenset[str]) -> RenderRequest:
+def _request(kept: KeptRequest, extensions: frozenset[str]) -> Frame:
     """Read a kept request again; whatever it asked for, its objects are shown in their colours."""
     form = {name: [value] for name, value in kept.fields.items()}
     fields = RenderFields.from_form(form, max_pixels=current_settings().max_pixels)
-    scene = parse_scene(kept.scene, extensions=extensions)
-    scene.digest(materials=True)
-    return RenderRequest(ImageType.COLOR, fields.camera, None, scene)
+    frame = fields.frame(parse_scene(kept.scene, extensions=extensions))
+    return replace(frame, passes=("color",))

@@ -93,11 +93,12 @@ class ShowKept(bpy.types.Operator):
 
 def _test_form(image_type: str) -> dict[str, str]:
     from .gltf_render_server.client import form_fields
-    from .gltf_render_server.http.form import Camera, DepthRange, ImageType
+    from .gltf_render_server.frame import Lens
+    from .gltf_render_server.http.form import DepthRange, ImageType
     from .sample_scene import sample_camera
 
     depth_range = DepthRange(**_TEST_RANGE) if image_type == "depth" else None
-    return form_fields(ImageType(image_type), Camera(**sample_camera(*_TEST_SIZE_PX)), depth_range)
+    return form_fields(ImageType(image_type), Lens(**sample_camera(*_TEST_SIZE_PX)), depth_range)
 
 
 def _show_test(reply: Reply, image_type: str) -> None:

@@ -12,11 +12,11 @@ from .events import Ended, Event, Held, Ready, take_all
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import remove_guests
 from .gltf_render_server.blender.sources import SessionSource
+from .gltf_render_server.frame import Frame
 from .gltf_render_server.http.access import check_exposure
 from .gltf_render_server.http.app import create_app
-from .gltf_render_server.http.form import RenderRequest
 from .gltf_render_server.http.serving import HttpServer
-from .gltf_render_server.renderer import RenderedImage
+from .gltf_render_server.renderer import RenderedFrame
 from .gltf_render_server.settings import ServerSettings
 from .journal import Journal, WatchedQueue
 from .kept_requests import Shelf
@@ -42,10 +42,10 @@ class SessionRenderer:
         self.info = self._renderer.info
         self.extensions = self._renderer.extensions
 
-    def render(self, request: RenderRequest) -> RenderedImage:
+    def render(self, frame: Frame) -> RenderedFrame:
         """See `Renderer.render`."""
         with bpy.context.temp_override(window=main_window()):
-            return self.current().render(request)
+            return self.current().render(frame)
 
     def current(self) -> BlenderRenderer:
         """Return a renderer with the settings of now."""

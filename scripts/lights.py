@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.form import RenderFields, RenderRequest
+from gltf_render_server.http.form import RenderFields
 from gltf_render_server.settings import ServerSettings
 from tabletop import tabletop
 
@@ -47,8 +47,8 @@ def save_pictures(file: Path) -> None:
         document, form = _scene(lights)
         fields = RenderFields.from_form({name: [value] for name, value in form.items()}, max_pixels=2**31)
         scene = parse_scene(document, extensions=renderer.extensions)
-        request = RenderRequest(fields.image_type, fields.camera, None, scene)
-        pictures[caption] = Image.fromarray(renderer.render(request).pixels)
+        frame = fields.frame(scene)
+        pictures[caption] = Image.fromarray(renderer.render(frame).views[0]["color"])
         print(f"{caption}: intensities times {scene.light_scale:.3g}", file=sys.stderr)
     _sheet(pictures).save(file, quality=88)
     renderer.close()

@@ -25,9 +25,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gltf_render_server.frame import Lens
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.form import Camera, RenderFields, RenderRequest
-from gltf_render_server.renderer import RenderedImage
+from gltf_render_server.http.form import RenderFields
+from gltf_render_server.renderer import RenderedFrame
 from gltf_render_server.settings import ServerSettings
 from interior import save_interior, still_life_in_a_room
 from tabletop import tabletop
@@ -37,7 +38,7 @@ _Form = tuple[bytes, dict[str, str]]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECORDED = Path(os.environ.get("GLTF_RENDER_SERVER_RECORDED", _ROOT.parent / "shared" / "scenes"))
-_WARM_UP = Camera(16, 12, 15.0, 15.0, 8.0, 6.0, 0.05, 20.0)
+_WARM_UP = Lens(16, 12, 15.0, 15.0, 8.0, 6.0, 0.05, 20.0)
 _YARDSTICK = "256 plain"
 _REFERENCE_SEED = 1  # another one than what is measured: both would share their first samples' noise
 
@@ -196,7 +197,7 @@ def _wanted(options: argparse.Namespace) -> set[str]:
 def _case(name: str, size: tuple[int, int], cache: Path) -> Case:
     (scene, form), options = _SCENES[name](*size, cache)
     fields = RenderFields.from_form({key: [value] for key, value in form.items()}, max_pixels=2**31)
-    return Case(name, scene, replace(fields, camera=_resized(fields.camera, *size)), options)
+    return Case(name, scene, replace(fields, lens=_resized(fields.lens, *size)), options)
 
 
 def _tea_table(width: int, height: int, _cache: Path) -> tuple[_Form, dict[str, Any]]:
@@ -227,7 +228,7 @@ def _still_life(width: int, height: int) -> _Form:
     return scene.document("color"), scene.fields("color", width, height)
 
 
-def _resized(camera: Camera, width: int, height: int) -> Camera:
+def _resized(camera: Lens, width: int, height: int) -> Lens:
     """Show the same view in another number of pixels."""
     x, y = width / camera.width, height / camera.height
     return replace(
@@ -261,7 +262,7 @@ def _measured(
 def _reference(case: Case, samples: int, cache: Path) -> _Picture:
     import bpy
 
-    camera = case.fields.camera
+    camera = case.fields.lens
     version = bpy.app.version_string.split()[0]
     path = cache / f"{case.name}-{camera.width}x{camera.height}-{samples}-{version}.png"
     if not path.exists():
@@ -292,16 +293,16 @@ def _render(case: Case, setting: Setting) -> tuple[_Picture, float]:
         try:
             _answer(renderer, case, _WARM_UP)
             start_s = time.process_time()
-            image = _answer(renderer, case, case.fields.camera)
+            image = _answer(renderer, case, case.fields.lens)
             seconds = time.process_time() - start_s
         finally:
             renderer.close()
-    return image.pixels[..., :3].astype(np.uint8), seconds / len(os.sched_getaffinity(0))
+    return image.views[0]["color"][..., :3].astype(np.uint8), seconds / len(os.sched_getaffinity(0))
 
 
-def _answer(renderer: Any, case: Case, camera: Camera) -> RenderedImage:
+def _answer(renderer: Any, case: Case, camera: Lens) -> RenderedFrame:
     scene = parse_scene(case.scene, extensions=renderer.extensions)
-    return renderer.render(RenderRequest(case.fields.image_type, camera, None, scene))
+    return renderer.render(replace(case.fields, lens=camera).frame(scene))
 
 
 def _psnr(picture: _Picture, reference: _Picture) -> float:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gltf_render_server.client import form_fields
-from gltf_render_server.http.form import Camera, DepthRange, ImageType
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange, ImageType
 from tabletop import tabletop
 from tabletop.shapes import Floats, Surface, box, grid, pose, revolve, unit
 
@@ -173,7 +174,7 @@ def _on_a_floor(name: str, things: Sequence[_Object]) -> StillScene:
 
 def _fields(far: float) -> dict[ImageType, Fields]:
     center_x, center_y = (_WIDTH - 1) / 2, (_HEIGHT - 1) / 2
-    camera = Camera(_WIDTH, _HEIGHT, _FOCAL, _FOCAL, center_x, center_y, 0.05, far)
+    camera = Lens(_WIDTH, _HEIGHT, _FOCAL, _FOCAL, center_x, center_y, 0.05, far)
     depth_range = {ImageType.DEPTH: DepthRange(0.1, far)}
     return {kind: form_fields(kind, camera, depth_range.get(kind)) for kind in ImageType}
 

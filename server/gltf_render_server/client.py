@@ -16,7 +16,8 @@ import requests
 from numpy.typing import NDArray
 from PIL import Image
 
-from .http.form import Camera, DepthRange, ImageType
+from .frame import Lens
+from .http.form import DepthRange, ImageType
 from .labels import DONT_CARE, decode_labels
 
 __all__ = ["DONT_CARE", "RenderAnswer", "RenderClient", "RenderClientError", "form_fields"]
@@ -74,11 +75,11 @@ class RenderClient:
         self._base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
 
-    def color(self, scene: bytes, camera: Camera) -> NDArray[np.uint8]:
+    def color(self, scene: bytes, camera: Lens) -> NDArray[np.uint8]:
         """Return (height, width, 3 or 4) uint8."""
         return self.post(scene, form_fields(ImageType.COLOR, camera)).pixels()
 
-    def depth(self, scene: bytes, camera: Camera, depth_range: DepthRange) -> NDArray[np.float32]:
+    def depth(self, scene: bytes, camera: Lens, depth_range: DepthRange) -> NDArray[np.float32]:
         """Return (height, width) float32, metres along the optical axis; 0 = too close, inf = too far."""
         pixels = self.post(scene, form_fields(ImageType.DEPTH, camera, depth_range)).pixels()
         if pixels.dtype == np.float32:
@@ -86,7 +87,7 @@ class RenderClient:
         metres = pixels.astype(np.float32) / np.float32(1000)
         return np.where(pixels == np.iinfo(np.uint16).max, np.float32(np.inf), metres)
 
-    def label(self, scene: bytes, camera: Camera) -> NDArray[np.uint16]:
+    def label(self, scene: bytes, camera: Lens) -> NDArray[np.uint16]:
         """Return (height, width) uint16 labels; `DONT_CARE` where there is none."""
         return decode_labels(self.post(scene, form_fields(ImageType.LABEL, camera)).pixels())
 
@@ -153,9 +154,7 @@ class RenderClient:
             raise type(error)(message) from error
 
 
-def form_fields(
-    image_type: ImageType, camera: Camera, depth_range: DepthRange | None = None
-) -> dict[str, str]:
+def form_fields(image_type: ImageType, camera: Lens, depth_range: DepthRange | None = None) -> dict[str, str]:
     """Make the form of a request, its scene excepted; every number arrives as it is.
 
     Drake itself sends six decimals.

@@ -10,7 +10,7 @@ __all__ = ["RecentViews", "view_bytes"]
 
 _MOST_VIEWS = 16  # a rig of cameras, each asked for depth and then for labels
 _MOST_BYTES = 64 * 2**20
-_PIXEL_BYTES = 4 + 2  # depth as float32, the object's index as uint16
+_PIXEL_BYTES = 4 + 4  # depth as float32, the placement as int32
 _POSE_BYTES = 16 * 8
 
 _Passes = TypeVar("_Passes")

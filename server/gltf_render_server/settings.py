@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from .errors import SettingsError
 from .limits import Limits
@@ -27,10 +27,7 @@ from .options import (
     words,
 )
 
-if TYPE_CHECKING:
-    from .http.encode import DepthFormat  # which needs libraries, where --help needs none
-
-__all__ = ["ENVIRONMENT_PREFIX", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
+__all__ = ["ENVIRONMENT_PREFIX", "DepthFormat", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
 
 ENVIRONMENT_PREFIX = "GLTF_RENDER_SERVER_"
 
@@ -38,6 +35,7 @@ Engine = Literal["cycles", "eevee"]
 Device = Literal["auto", "cpu", "cuda", "optix", "hip", "oneapi", "metal"]
 Quality = Literal["preview", "balanced", "final"]
 UpAxis = Literal["z", "y"]
+DepthFormat = Literal["tiff32f", "png16"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _PROGRAM = "gltf-render-server"

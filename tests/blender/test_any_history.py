@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from gltf_render_server.http.form import Camera
+from gltf_render_server.frame import Lens
 from gltf_render_server.settings import ServerSettings
 
 bpy = pytest.importorskip("bpy")
@@ -24,8 +24,8 @@ EXAMPLES = int(os.environ.get("GLTF_RENDER_SERVER_HISTORIES", "3"))
 STEPS = 12
 
 CAMERAS = (
-    Camera(48, 36, 45.0, 45.0, 23.5, 17.5, 0.05, 20.0),
-    Camera(40, 52, 45.0, 50.0, 12.0, 30.0, 0.5, 20.0),
+    Lens(48, 36, 45.0, 45.0, 23.5, 17.5, 0.05, 20.0),
+    Lens(40, 52, 45.0, 50.0, 12.0, 30.0, 0.5, 20.0),
 )
 EYES = ((1.6, -1.9, 1.5), (-1.2, -2.1, 0.9), (40.0, 2.0, 3.0))
 # coincident faces: which of two is hit must not depend on which came first

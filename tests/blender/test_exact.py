@@ -11,7 +11,7 @@ from drake_like import DrakeScene, box, column_major, look_at, oracle, sphere, t
 from exact_cases import CAMERAS, rotation_z, wrapped
 from exactness import assert_depth_exact
 
-from gltf_render_server.http.form import Camera
+from gltf_render_server.frame import Lens
 from gltf_render_server.settings import ServerSettings
 
 
@@ -46,7 +46,7 @@ def test_a_large_floor_at_a_grazing_angle(studio, target):
     """Each bit that the camera's pose loses is some hundredths of a millimetre here."""
     eye = np.array([0.3, -0.7, 1.1])
     floor = DrakeScene([box((100, 100, 1), translation(0, 0, -0.5), 1)], look_at(eye, eye + target))
-    camera = Camera(200, 150, 300.0, 300.0, 99.5, 74.5, 0.05, 60.0)
+    camera = Lens(200, 150, 300.0, 300.0, 99.5, 74.5, 0.05, 60.0)
     truth = oracle(floor, camera)
     depth = studio.image(floor.to_bytes(), "depth", camera=camera)
     assert_depth_exact(depth[truth.is_sharp], truth.depth[truth.is_sharp])
@@ -94,4 +94,4 @@ def test_a_large_picture_of_many_bodies(studio):
         box((0.3, 0.2, 0.1), translation(*rng.uniform(-1, 1, 3)), 500 + i) for i in range(12)
     ]
     scene = DrakeScene(bodies, look_at((3, 1, 1.5), (0, 0, 0)))
-    assert_exact(studio, scene, Camera(200, 150, 190.0, 190.0, 99.5, 74.5, 0.05, 20.0))
+    assert_exact(studio, scene, Lens(200, 150, 190.0, 190.0, 99.5, 74.5, 0.05, 20.0))

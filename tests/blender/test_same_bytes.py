@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from defaults import ask
 from drake_like import add_accessor
+from frames import frame_of
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.form import ImageType, RenderFields, RenderRequest
+from gltf_render_server.http.form import RenderFields
 from gltf_render_server.settings import ServerSettings
 from tabletop import tabletop
 
@@ -43,10 +44,10 @@ def busy_machine():
 def float_digest(renderer, data, camera, folder):
     """Render as for a picture, but into floats; return their digest."""
     from gltf_render_server.blender.lens import blender_camera
-    from gltf_render_server.blender.passes import rendered_exact
+    from gltf_render_server.blender.rendering import rendered_exact
 
-    request = RenderRequest(ImageType.COLOR, camera, None, parse_scene(data, extensions=renderer.extensions))
-    with renderer.arranged(request) as scene:
+    frame = frame_of(parse_scene(data, extensions=renderer.extensions), camera)
+    with renderer.arranged(frame) as scene:
         scene.render.use_persistent_data = False  # Cycles makes everything anew
         with rendered_exact(scene, blender_camera(camera), folder) as path:
             return hashlib.sha256(channels(path)).hexdigest()
@@ -72,7 +73,7 @@ def test_denoised_floats_are_the_same_each_time(studio, tmp_path, size, quality)
 
 def camera_of(width, height):
     form = {name: [value] for name, value in tabletop().fields("color", width, height).items()}
-    return RenderFields.from_form(form, max_pixels=10**6).camera
+    return RenderFields.from_form(form, max_pixels=10**6).lens
 
 
 @functools.cache

@@ -17,11 +17,12 @@ from exactness import assert_depth_exact, assert_labels_exact
 from servers import PACKAGE, ROOT, program, running
 
 from gltf_render_server.client import DONT_CARE, RenderClientError, form_fields
-from gltf_render_server.http.form import Camera, DepthRange, ImageType
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange, ImageType
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
-CAMERA = Camera(160, 120, 150.0, 150.0, 79.5, 59.5, 0.05, 20.0)
+CAMERA = Lens(160, 120, 150.0, 150.0, 79.5, 59.5, 0.05, 20.0)
 RANGE = DepthRange(0.05, 20.0)
 QUICK = ("--samples", "4", "--no-denoise")
 
@@ -92,7 +93,7 @@ def test_health(server):
 
 
 def test_health_answers_during_a_render(package_server, table):
-    slow = Camera(1200, 900, 1100.0, 1100.0, 600.0, 450.0, 0.05, 20.0)
+    slow = Lens(1200, 900, 1100.0, 1100.0, 600.0, 450.0, 0.05, 20.0)
     client = package_server.client
     thread = threading.Thread(target=client.color, args=(table.to_bytes(), slow))
     thread.start()
@@ -196,7 +197,7 @@ def test_a_signal_during_a_render_answers_its_client(table, tmp_path):
     outcome = []
 
     def ask(client):
-        camera = Camera(2000, 1500, 1900.0, 1900.0, 1000.0, 750.0, 0.05, 20.0)
+        camera = Lens(2000, 1500, 1900.0, 1900.0, 1000.0, 750.0, 0.05, 20.0)
         try:
             outcome.append(client.color(table.to_bytes(), camera).shape)
         except RenderClientError as error:

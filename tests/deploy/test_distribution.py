@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from servers import ROOT, running
 
-from gltf_render_server.http.form import Camera, DepthRange
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
 UV = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venv" / "tools" / "bin")
-CAMERA = Camera(64, 48, 60.0, 60.0, 31.5, 23.5, 0.05, 20.0)
+CAMERA = Lens(64, 48, 60.0, 60.0, 31.5, 23.5, 0.05, 20.0)
 RANGE = DepthRange(0.05, 20.0)
 
 pytestmark = pytest.mark.skipif(UV is None, reason="needs uv, which builds and installs")

@@ -14,12 +14,13 @@ from drake_like import DrakeScene, box, look_at, sphere, translation
 from servers import free_port, running, wait_for
 
 from gltf_render_server.client import RenderClient, form_fields
-from gltf_render_server.http.form import Camera, DepthRange, ImageType
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange, ImageType
 
 pytestmark = needs_haproxy
 
 FAST = ("--samples", "1", "--no-denoise")
-CAMERA = Camera(width=64, height=48, focal_x=60, focal_y=55, center_x=31.0, center_y=25.0, near=0.05, far=20)
+CAMERA = Lens(width=64, height=48, focal_x=60, focal_y=55, center_x=31.0, center_y=25.0, near=0.05, far=20)
 TOKEN = 'a "b" ${c}:d'  # nothing in it may mean anything to HAProxy
 
 

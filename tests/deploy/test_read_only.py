@@ -9,7 +9,8 @@ import pytest
 from drake_like import DrakeScene, box, look_at, translation
 from servers import PACKAGE, running
 
-from gltf_render_server.http.form import Camera, DepthRange
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange
 
 SCRATCH = "/mnt"
 SEALED = f"""
@@ -37,7 +38,7 @@ def can_unshare():
 
 @pytest.mark.skipif(not can_unshare(), reason="needs root, and mount namespaces, to make the root read-only")
 def test_a_read_only_root():
-    camera = Camera(width=64, height=48, focal_x=60, focal_y=60, center_x=32, center_y=24, near=0.05, far=20)
+    camera = Lens(width=64, height=48, focal_x=60, focal_y=60, center_x=32, center_y=24, near=0.05, far=20)
     scene = DrakeScene([box((1, 1, 1), translation(0, 0, 0), 3)], look_at((3, 2, 2), (0, 0, 0)))
     sealed = ("unshare", "--mount", "sh", "-ec", SEALED, "sealed", *PACKAGE)
     with running("--samples", "1", command=sealed) as server:

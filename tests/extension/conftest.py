@@ -10,11 +10,12 @@ from blenders import ROOT, install_in_package, install_in_program, program
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.client import form_fields
-from gltf_render_server.http.form import Camera, DepthRange, ImageType
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange, ImageType
 
 sys.path.insert(0, str(ROOT))  # the add-on's modules, as blender_addon
 
-CAMERA = Camera(160, 120, 150.0, 145.0, 83.5, 55.5, 0.05, 20.0)
+CAMERA = Lens(160, 120, 150.0, 145.0, 83.5, 55.5, 0.05, 20.0)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from blender_addon.picture import describe, displayed
 from blender_addon.sample_scene import LABELS, sample_scene
 from blender_addon.state import Phase, ServerState
 from forms import FIELDS, send
+from frames import pose_of
 from PIL import Image
 
 EVENTS = [
@@ -312,7 +313,7 @@ def test_the_sample_scene_is_one_scene_whichever_axis_is_up(image_type):
 
     z_up, y_up = (parse_scene(sample_scene(image_type, axis), extensions=frozenset()) for axis in "zy")
     turned = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-    np.testing.assert_allclose(y_up.camera_to_world, turned @ z_up.camera_to_world, atol=1e-9)
+    np.testing.assert_allclose(pose_of(y_up), turned @ pose_of(z_up), atol=1e-9)
     assert len(z_up.primitives) == len(LABELS)
 
 
@@ -325,9 +326,9 @@ class Grey:
     extensions = frozenset()
 
     def render(self, request):
-        from gltf_render_server.renderer import RenderedImage
+        from gltf_render_server.renderer import RenderedFrame
 
-        return RenderedImage(np.full((request.camera.height, request.camera.width, 3), 127, np.uint8))
+        return RenderedFrame(np.full((request.camera.height, request.camera.width, 3), 127, np.uint8))
 
     def close(self):
         pass

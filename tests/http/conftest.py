@@ -6,8 +6,8 @@ from drake_like import DrakeScene, box, look_at, translation
 
 from gltf_render_server.dispatch.jobs import RenderQueue
 from gltf_render_server.http.app import create_app
-from gltf_render_server.http.form import ImageType
-from gltf_render_server.renderer import RenderedImage, RendererInfo
+from gltf_render_server.passes import Exact
+from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 from gltf_render_server.settings import ServerSettings
 
 
@@ -27,13 +27,16 @@ class FakeRenderer:
         assert self.gate.wait(10)
         if self.error is not None:
             raise self.error
-        shape = (request.camera.height, request.camera.width)
-        if request.image_type is ImageType.DEPTH:
-            pixels = np.full(shape, 1.5, np.float32)
-            pixels[0, 0], pixels[0, 1] = 0.01, np.inf
-        else:
-            pixels = np.full((*shape, 3), 7, np.uint8)
-        return RenderedImage(pixels, {"import": 1.0, "render": 2.0})
+        views = render_views(request, lambda: self._picture, lambda _: self._exact)
+        return RenderedFrame(views, {"import": 1.0, "render": 2.0})
+
+    def _picture(self, view):
+        return np.full((view.lens.height, view.lens.width, 3), 7, np.uint8)
+
+    def _exact(self, view):
+        depth = np.full((view.lens.height, view.lens.width), 1.5, np.float32)
+        depth[0, 0], depth[0, 1] = 0.01, np.inf
+        return Exact(depth, np.zeros(depth.shape, np.int32))
 
     def close(self):
         pass

@@ -39,6 +39,11 @@ def edited(path, value):
     return edit
 
 
+def without_camera(document):
+    del document["cameras"], document["nodes"][1]["camera"]
+    return json.dumps(document).encode()
+
+
 def buffer_uri(uri):
     return edited("buffers/0/uri", uri)
 
@@ -49,11 +54,12 @@ def raw(data):
 
 CUT_SHORT = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 
+OPTIONAL = {"submit", "fov_x", "fov_y"}
 FIELD_CASES = [
     *[
         Bad(f"no {name}", f"{name}: the field is missing", {name: None})
         for name in FIELDS
-        if name != "submit"
+        if name not in OPTIONAL
     ],
     Bad("unknown type", "image_type: must be one of color, depth, label", {"image_type": "normal"}),
     Bad("no max_depth", "max_depth: the field is missing", {**DEPTH, "max_depth": None}),
@@ -96,7 +102,7 @@ SCENE_CASES = [
         scene=lambda d: json.dumps({k: v for k, v in d.items() if k != "asset"}).encode(),
     ),
     Bad("glTF 1.0", "version", scene=edited("asset/version", "1.0")),
-    Bad("no camera", "tiny primitive", scene=edited("cameras", None)),
+    Bad("no camera", "tiny primitive", scene=without_camera),
     Bad("camera in no node", "camera", scene=edited("nodes/1/camera", None)),
     Bad("camera that is not there", "$.nodes[1].camera", scene=edited("nodes/1/camera", 7)),
     Bad("mesh that is not there", "$.nodes[0].mesh", scene=edited("nodes/0/mesh", 7)),

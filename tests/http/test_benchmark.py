@@ -48,7 +48,7 @@ def run(*arguments):
 
 
 def asked(renderer):
-    return [request.image_type for request in renderer.requests]
+    return [request.passes[0] for request in renderer.requests]
 
 
 def test_one_server_and_nothing_else(url, renderer, capsys):
@@ -59,9 +59,9 @@ def test_one_server_and_nothing_else(url, renderer, capsys):
         assert word in out
     assert "peer" not in out
     assert asked(renderer) == [*ImageType] * 2, "a frame for warming up, a frame that counts"
-    camera = renderer.requests[0].camera
+    camera = renderer.requests[0].views[0].lens
     assert (camera.width, camera.height) == (640, 480)
-    assert len({request.scene.camera_to_world.tobytes() for request in renderer.requests}) == 2
+    assert len({request.views[0].camera_to_world.tobytes() for request in renderer.requests}) == 2
 
 
 def test_two_servers_json_and_plot(url, shelf, renderer, tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_two_servers_json_and_plot(url, shelf, renderer, tmp_path, capsys):
     assert shelf_run["timing"]["server"]["frame"]["median_ms"] > 0
     assert list(shelf_run["stages_ms"]["server"]) == [*shelf_run["samples"][0]["stages_ms"], "transport"]
     assert asked(renderer) == [ImageType.LABEL] * 2 + [ImageType.DEPTH] * 2 + asked(renderer)[4:]
-    assert renderer.requests[0].camera.width == 64
+    assert renderer.requests[0].views[0].lens.width == 64
 
 
 def test_servers_take_turns_in_being_first(url):
@@ -161,7 +161,8 @@ def test_a_picture_of_another_size_is_no_answer(url, shelf, renderer, monkeypatc
     monkeypatch.setattr(renderer, "render", lambda request: smaller(answer(request)))
 
     def smaller(image):
-        return type(image)(image.pixels[:2, :2], image.stages_ms)
+        [arrays] = image.views
+        return type(image)(({name: array[:2, :2] for name, array in arrays.items()},), image.stages_ms)
 
     assert run("--url", url, "--scenes", shelf) == 1
     assert "(2, 2) pixels, where (640, 480) were asked" in " ".join(capsys.readouterr().err.split())

@@ -33,9 +33,9 @@ def test_colour(client, renderer, scene):
     assert response.status_code == 200
     assert response.content_type == "image/png"
     assert pixels(response).shape == (48, 64, 3)
-    request = renderer.requests[0]
-    np.testing.assert_allclose(request.scene.camera_to_world, scene.camera_to_world, atol=1e-12)
-    assert request.camera.focal_x == 60.0
+    [view] = renderer.requests[0].views
+    np.testing.assert_allclose(view.camera_to_world, scene.camera_to_world, atol=1e-12)
+    assert view.lens.focal_x == 60.0
 
 
 def test_depth(client, scene):
@@ -49,7 +49,15 @@ def test_depth(client, scene):
 def test_label(client, scene):
     response = post(client, scene.to_bytes("label"), image_type="label")
     assert response.content_type == "image/png"
-    assert (pixels(response) == 7).all()
+    assert (pixels(response) == (3, 0, 0)).all()
+
+
+def test_what_has_no_label_is_logged(client, scene, caplog):
+    document = scene.document("label")
+    del document["meshes"][0]["primitives"][0]["material"]
+    with caplog.at_level(logging.WARNING):
+        assert post(client, json.dumps(document).encode(), image_type="label").status_code == 200
+    assert "$.meshes[0].primitives[0]: has no material" in caplog.text
 
 
 def test_scenes_of_many_lines(client, scene):

@@ -7,14 +7,15 @@ import pytest
 from servers import PACKAGE, running
 
 from gltf_render_server.client import RenderClientError
-from gltf_render_server.http.form import Camera, DepthRange
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
 IN_LITTLE_MEMORY = ("unshare", "--map-root-user", "--mount", "sh", "-c")
 MOUNT = 'mount -t tmpfs -o size=3m tmpfs /dev/shm && exec "$@"'
-LARGE = Camera(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
-SMALL = Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
+LARGE = Lens(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
+SMALL = Lens(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
 RANGE = DepthRange(0.05, 20.0)
 
 

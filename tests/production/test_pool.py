@@ -16,7 +16,8 @@ import requests as requests_library
 from servers import running, wait_for
 
 from gltf_render_server.client import RenderClientError, form_fields
-from gltf_render_server.http.form import Camera, DepthRange, ImageType
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange, ImageType
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
@@ -25,7 +26,7 @@ RANGE = DepthRange(0.05, 20.0)
 KILLS = int(os.environ.get("GLTF_RENDER_SERVER_KILLS", "8"))
 """How many workers are killed, one every 1 to 2 s; 48 is the full measure."""
 BUSY = {"starting", "rendering"}
-SLOW = Camera(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
+SLOW = Lens(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
         thread = threading.Thread(target=hang)
         thread.start()
         wait_for(lambda: "rendering" in states(server), 60)
-        small = form_fields(ImageType.LABEL, Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0))
+        small = form_fields(ImageType.LABEL, Lens(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0))
         while thread.is_alive():
             server.client.post(table.to_bytes("label"), small)
             answered += 1
@@ -147,7 +148,7 @@ def test_a_request_that_crashes_two_workers_is_told_and_the_pool_lives(table, tm
         with pytest.raises(RenderClientError, match=r"SIGSEGV.*cost 2 workers") as caught:
             server.client.color(table.to_bytes(), SLOW)
         assert caught.value.status == 500
-        label = Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
+        label = Lens(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0)
         assert server.client.label(table.to_bytes("label"), label).shape == (72, 96)
         assert restarts(server) == 2
 

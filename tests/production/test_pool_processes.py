@@ -40,7 +40,7 @@ def ask(table):
     scene = table.to_bytes()
 
     def ask(pool, width=8):
-        assert pool.submit(drill.request(width, scene)).pixels[0, 0, 0] == width % 256
+        assert pool.submit(drill.request(width, scene)).views[0]["color"][0, 0, 0] == width % 256
 
     return ask
 

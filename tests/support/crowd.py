@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from drake_like import DrakeScene, box, look_at, sphere, translation
 
 from gltf_render_server.client import RenderClient, form_fields
-from gltf_render_server.http.form import Camera, DepthRange, ImageType
+from gltf_render_server.frame import Lens
+from gltf_render_server.http.form import DepthRange, ImageType
 
 Request = tuple[bytes, tuple[tuple[str, str], ...]]
 
 _RANGE = DepthRange(0.05, 20.0)
 _CAMERAS = (
-    Camera(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0),
-    Camera(120, 64, 100.0, 90.0, 50.0, 31.5, 0.05, 20.0),
+    Lens(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0),
+    Lens(120, 64, 100.0, 90.0, 50.0, 31.5, 0.05, 20.0),
 )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gltf_render_server.http.form import Camera
+from gltf_render_server.frame import Lens
 
 Matrix = NDArray[np.float64]
 
@@ -191,7 +191,7 @@ class Oracle:
     is_sharp: NDArray[np.bool_]
 
 
-def oracle(scene: DrakeScene, camera: Camera) -> Oracle:
+def oracle(scene: DrakeScene, camera: Lens) -> Oracle:
     """Cast one ray through each pixel's centre."""
     u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     x = (u - camera.center_x) / camera.focal_x

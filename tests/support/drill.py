@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from frames import frame_of
 
 from gltf_render_server.errors import RenderError
+from gltf_render_server.frame import Frame, Lens
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.form import Camera, ImageType, RenderRequest
-from gltf_render_server.renderer import RenderedImage, RendererInfo
+from gltf_render_server.passes import prepare
+from gltf_render_server.renderer import RenderedFrame, RendererInfo
 
 CRASH, SLOW, HANG, BAD, STRANGE = 901, 902, 903, 904, 905
 NOTES = "DRILL_NOTES"
@@ -39,7 +41,7 @@ class DrillRenderer:
             raise RenderError("the drill says no")
 
     def render(self, request):
-        width = request.camera.width
+        width = request.views[0].lens.width
         if width == CRASH:
             os.abort()
         if width == BAD:
@@ -49,9 +51,8 @@ class DrillRenderer:
         time.sleep({SLOW: 0.3, HANG: 3600}.get(width, 0.01))
         with (self._notes / "rendered").open("a") as file:
             file.write(f"{width}\n")
-        return RenderedImage(
-            np.full((request.camera.height, width, 3), width % 256, np.uint8), {"render": 1.0}
-        )
+        picture = np.full((request.views[0].lens.height, width, 3), width % 256, np.uint8)
+        return RenderedFrame(({"color": picture},), {"render": 1.0})
 
     def close(self):
         is_owner = threading.get_ident() == self._thread
@@ -68,12 +69,12 @@ def install(folder: Path) -> None:
     )
 
 
-def request(width: int, scene: bytes) -> RenderRequest:
+def request(width: int, scene: bytes) -> Frame:
     """Ask for a colour image of that width."""
-    camera = Camera(width, 4, 100.0, 100.0, width / 2, 2.0, 0.1, 10.0)
-    parsed = parse_scene(scene, extensions=frozenset())
-    parsed.digest(materials=True)
-    return RenderRequest(ImageType.COLOR, camera, None, parsed)
+    camera = Lens(width, 4, 100.0, 100.0, width / 2, 2.0, 0.1, 10.0)
+    frame = frame_of(parse_scene(scene, extensions=frozenset()), camera)
+    prepare(frame)
+    return frame
 
 
 __all__ = ["BAD", "CRASH", "HANG", "NOTES", "SLOW", "STRANGE", "DrillRenderer", "install", "request"]

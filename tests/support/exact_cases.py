@@ -11,29 +11,29 @@ from defaults import CAMERA
 from drake_like import DrakeScene, column_major, oracle
 from numpy.typing import NDArray
 
-from gltf_render_server.http.form import Camera
+from gltf_render_server.frame import Lens
 
 CAMERAS = {
     "centred": CAMERA,
-    "off centre": Camera(96, 72, 90.0, 90.0, 70.0, 10.0, 0.05, 20.0),
-    "not square": Camera(96, 72, 80.0, 120.0, 40.0, 30.0, 0.05, 20.0),
-    "not square the other way": Camera(96, 72, 130.0, 70.0, 50.0, 40.0, 0.05, 20.0),
-    "portrait": Camera(60, 100, 80.0, 95.0, 25.0, 60.0, 0.05, 20.0),
-    "wide": Camera(96, 72, 2.0, 2.0, 48.0, 36.0, 0.05, 20.0),
-    "narrow": Camera(96, 72, 4000.0, 4000.0, 48.0, 36.0, 0.05, 20.0),
-    "principal point outside": Camera(96, 72, 90.0, 90.0, -30.0, 90.0, 0.05, 20.0),
-    "clipped near": Camera(96, 72, 90.0, 90.0, 48.0, 36.0, 2.4, 20.0),
-    "clipped far": Camera(96, 72, 90.0, 90.0, 48.0, 36.0, 0.05, 2.5),
-    "one pixel": Camera(1, 1, 90.0, 90.0, 0.5, 0.5, 0.05, 20.0),
-    "three by two": Camera(3, 2, 3.0, 3.0, 1.5, 1.0, 0.05, 20.0),
+    "off centre": Lens(96, 72, 90.0, 90.0, 70.0, 10.0, 0.05, 20.0),
+    "not square": Lens(96, 72, 80.0, 120.0, 40.0, 30.0, 0.05, 20.0),
+    "not square the other way": Lens(96, 72, 130.0, 70.0, 50.0, 40.0, 0.05, 20.0),
+    "portrait": Lens(60, 100, 80.0, 95.0, 25.0, 60.0, 0.05, 20.0),
+    "wide": Lens(96, 72, 2.0, 2.0, 48.0, 36.0, 0.05, 20.0),
+    "narrow": Lens(96, 72, 4000.0, 4000.0, 48.0, 36.0, 0.05, 20.0),
+    "principal point outside": Lens(96, 72, 90.0, 90.0, -30.0, 90.0, 0.05, 20.0),
+    "clipped near": Lens(96, 72, 90.0, 90.0, 48.0, 36.0, 2.4, 20.0),
+    "clipped far": Lens(96, 72, 90.0, 90.0, 48.0, 36.0, 0.05, 2.5),
+    "one pixel": Lens(1, 1, 90.0, 90.0, 0.5, 0.5, 0.05, 20.0),
+    "three by two": Lens(3, 2, 3.0, 3.0, 1.5, 1.0, 0.05, 20.0),
 }
 
-Picture = Callable[[bytes, str, Camera], NDArray[Any]]
+Picture = Callable[[bytes, str, Lens], NDArray[Any]]
 """Renders (scene bytes, image type, camera)."""
 
 
 def assert_exact(
-    picture: Picture, scene: DrakeScene, camera: Camera, documents: dict[str, bytes] | None = None
+    picture: Picture, scene: DrakeScene, camera: Lens, documents: dict[str, bytes] | None = None
 ) -> None:
     """documents: how the scene is sent as depth and as label, where that is not as it writes itself."""
     truth = oracle(scene, camera)

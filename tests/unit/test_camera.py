@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gltf_render_server.blender.lens import BlenderCamera, blender_camera
-from gltf_render_server.http.form import Camera
+from gltf_render_server.frame import Lens
 
 
 def project(camera: BlenderCamera, point: tuple[float, float, float]) -> tuple[float, float]:
@@ -25,7 +25,7 @@ centres = st.floats(-1e4, 1e4)
 
 @given(st.integers(1, 8000), st.integers(1, 8000), lengths, st.floats(0.02, 50), centres, centres)
 def test_projects_as_asked(width, height, focal_x, ratio, center_x, center_y):
-    asked = Camera(width, height, focal_x, focal_x * ratio, center_x, center_y, 0.1, 10)
+    asked = Lens(width, height, focal_x, focal_x * ratio, center_x, center_y, 0.1, 10)
     point = (0.3, -0.2, 1.7)
     u, v = project(blender_camera(asked), point)
     expected = (
@@ -37,13 +37,13 @@ def test_projects_as_asked(width, height, focal_x, ratio, center_x, center_y):
 
 @given(st.integers(1, 8000), st.integers(1, 8000), lengths, st.floats(0.02, 50))
 def test_stays_in_the_ranges_of_blender(width, height, focal_x, ratio):
-    camera = blender_camera(Camera(width, height, focal_x, focal_x * ratio, 0, 0, 0.1, 10))
+    camera = blender_camera(Lens(width, height, focal_x, focal_x * ratio, 0, 0, 0.1, 10))
     assert camera.lens_mm >= 1 - 1e-12
     assert min(camera.pixel_aspect_x, camera.pixel_aspect_y) == 1
     assert min(camera.resolution_x, camera.resolution_y) >= 4
 
 
 def test_centred_camera_has_no_shift():
-    camera = blender_camera(Camera(640, 480, 600, 600, 320, 240, 0.1, 10))
+    camera = blender_camera(Lens(640, 480, 600, 600, 320, 240, 0.1, 10))
     assert (camera.shift_x, camera.shift_y) == (0, 0)
     assert camera.lens_mm == pytest.approx(36 * 600 / 640)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gltf_render_server.http.encode import clamp_depth, encode_depth, encode_rgb
+from gltf_render_server.http.encode import encode_depth, encode_png
 from gltf_render_server.http.form import DepthRange
 
 DEPTH = np.array([[0.1, 0.5, 1.2345678], [3.0, 3.1, np.inf]], np.float32)
@@ -16,7 +16,7 @@ def decoded(encoded):
 
 
 def test_out_of_range_depths_are_marked():
-    clamped = clamp_depth(DEPTH, DepthRange(0.5, 3.0))
+    clamped = DepthRange(0.5, 3.0).clamp(DEPTH)
     np.testing.assert_array_equal(clamped, np.array([[0, 0.5, 1.2345678], [3.0, np.inf, np.inf]], np.float32))
     assert DEPTH[0, 0] == np.float32(0.1), "the renderer's array stays as it was"
 
@@ -40,7 +40,7 @@ def test_png16_is_millimetres():
 @pytest.mark.parametrize("channels", [3, 4])
 def test_png_keeps_every_bit(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (7, 5, channels), np.uint8)
-    encoded = encode_rgb(pixels)
+    encoded = encode_png(pixels)
     assert encoded.mimetype == "image/png"
     np.testing.assert_array_equal(decoded(encoded)[1], pixels)
     assert b"iCCP" not in encoded.data

@@ -89,9 +89,9 @@ def test_what_a_file_leaves_out_is_what_gltf_says():
         ),
     )
     for index in range(2):
-        assert read_light(scene, index) == read_light(explicit, index)
+        assert read_light(scene.asset, index) == read_light(explicit.asset, index)
     assert scene.light_sources == explicit.light_sources
-    spot = read_light(scene, 1)
+    spot = read_light(scene.asset, 1)
     assert (spot.intensity, spot.inner_rad, spot.outer_rad) == (1.0, 0.0, pytest.approx(np.pi / 4))
 
 

@@ -159,7 +159,7 @@ def with_image(image: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def shown(scene: Any) -> bool:
-    return "baseColorTexture" in scene.json["materials"][0]["pbrMetallicRoughness"]
+    return "baseColorTexture" in scene.asset.json["materials"][0]["pbrMetallicRoughness"]
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])

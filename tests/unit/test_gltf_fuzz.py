@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_gltf_document import EXTENSIONS, rich_document
 
 from gltf_render_server.errors import SceneError, TooLargeError
-from gltf_render_server.gltf import Detail, import_document, label_colours, parse_scene, read_triangles
+from gltf_render_server.gltf import Detail, content_of, import_document, parse_scene, read_triangles
 
 GOOD = rich_document()
 PLAIN = DrakeScene(
@@ -107,12 +107,10 @@ def survives(data: bytes) -> bool:
         scene = parse_scene(data, extensions=EXTENSIONS)
     except (SceneError, TooLargeError):
         return False
-    label_colours(scene)
-    for materials in (False, True):
-        scene.digest(materials=materials)
+    _ = (scene.labels, scene.shapes, scene.surfaces, scene.light_sources)
     for primitive in scene.primitives:
         if not primitive.is_compressed:
-            triangles = read_triangles(scene, primitive)
+            triangles = read_triangles(content_of(scene), primitive)
             assert triangles.corners.max() < len(triangles.vertices)
     for detail in Detail:
         everything = dict.fromkeys(range(len(scene.primitives)), detail)

@@ -13,7 +13,7 @@ SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], "<f4")
 def triangles(document, extensions=frozenset()):
     scene = parse_scene(json.dumps(document).encode(), extensions=extensions)
     [primitive] = scene.primitives
-    return read_triangles(scene, primitive)
+    return read_triangles(scene.asset, primitive)
 
 
 def square(mode=4, indices=(0, 1, 2, 0, 2, 3), **primitive):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from drake_like import DrakeScene, box, column_major, look_at, translation
+from frames import pose_of
 from test_gltf_document import CAMERA, one_box, parsed
 
 from gltf_render_server.errors import SceneError
@@ -55,7 +56,7 @@ def test_a_chain_of_ten_thousand_nodes():
 def test_the_camera_stays_rigid_under_a_scaled_wrapper():
     document = one_box()
     document["nodes"][2]["matrix"] = column_major(np.diag([2, 2, 2, 1.0]))
-    pose = parsed(document).camera_to_world
+    pose = pose_of(parsed(document))
     np.testing.assert_allclose(pose[:3, :3], CAMERA[:3, :3], atol=1e-12)
     np.testing.assert_allclose(pose[:3, 3], 2 * CAMERA[:3, 3], atol=1e-12)
 
@@ -65,7 +66,7 @@ def test_a_mirrored_or_flat_camera_is_refused(scale):
     document = one_box()
     document["nodes"][2]["matrix"] = column_major(np.diag(np.array(scale, float)))
     with pytest.raises(SceneError, match="singular or mirrored"):
-        parsed(document)
+        pose_of(parsed(document))
 
 
 def test_the_first_node_with_the_first_camera_counts():
@@ -73,7 +74,7 @@ def test_the_first_node_with_the_first_camera_counts():
     document["cameras"].append(document["cameras"][0])
     document["nodes"] += [{"camera": 1}, {"camera": 0}]
     document["scenes"][0]["nodes"] += [3, 4]
-    np.testing.assert_allclose(parsed(document).camera_to_world, CAMERA, atol=1e-12)
+    np.testing.assert_allclose(pose_of(parsed(document)), CAMERA, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_circle():
 def test_a_root_below_a_node_that_is_not_shown():
     document = one_box()
     document["nodes"].append({"children": [2], "translation": [5, 5, 5]})
-    np.testing.assert_allclose(parsed(document).camera_to_world, CAMERA, atol=1e-12)
+    np.testing.assert_allclose(pose_of(parsed(document)), CAMERA, atol=1e-12)
 
 
 def test_without_scenes_every_root_is_shown():
@@ -135,7 +136,7 @@ def test_hidden_nodes_and_those_below_them_are_not_drawn_but_the_camera_sees(hid
     document["extensionsRequired"] = ["KHR_node_visibility"]
     scene = parsed(document)
     assert len(scene.placements) == len(scene.lights) == 0
-    np.testing.assert_allclose(scene.camera_to_world, CAMERA, atol=1e-12)
+    np.testing.assert_allclose(pose_of(scene), CAMERA, atol=1e-12)
     extensions["KHR_node_visibility"] = {"visible": True}
     assert len(parsed(document).placements) == 1
 
@@ -149,7 +150,7 @@ def test_the_last_row_may_be_rounded():
 def test_the_camera_below_a_scale_that_is_not_uniform_stays_rigid():
     document = one_box()
     document["nodes"][2]["matrix"] = column_major(np.diag([1, 4, 2, 1.0]))
-    pose = parsed(document).camera_to_world
+    pose = pose_of(parsed(document))
     np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-12)
     assert np.linalg.det(pose[:3, :3]) > 0
     np.testing.assert_allclose(pose[:3, 3], CAMERA[:3, 3] * (1, 4, 2), atol=1e-12)
@@ -161,7 +162,7 @@ def test_a_camera_that_is_mirrored_twice_is_none():
     document["nodes"][2]["matrix"] = column_major(mirror)
     document["nodes"].append({"matrix": column_major(mirror), "children": [2]})
     document["scenes"][0]["nodes"] = [3]
-    np.testing.assert_allclose(parsed(document).camera_to_world, CAMERA, atol=1e-12)
+    np.testing.assert_allclose(pose_of(parsed(document)), CAMERA, atol=1e-12)
 
 
 def test_a_chain_that_grows_beyond_all_bounds():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from drake_like import add_accessor
+from frames import pose_of
 from test_gltf_document import EXTENSIONS, add_view, data_uri, one_box, parsed, picture
 
 from gltf_render_server.errors import SceneError
@@ -160,8 +161,10 @@ def test_a_morph_weight_beyond_blenders_is_spread_over_targets():
     assert others == [first] * 2
     assert last != first
     plain = parsed(one_box())
-    moved = read_triangles(scene, scene.primitives[0]).vertices
-    np.testing.assert_allclose(moved, read_triangles(plain, plain.primitives[0]).vertices - 24, atol=1e-5)
+    moved = read_triangles(scene.asset, scene.primitives[0]).vertices
+    np.testing.assert_allclose(
+        moved, read_triangles(plain.asset, plain.primitives[0]).vertices - 24, atol=1e-5
+    )
 
 
 def test_a_buffer_as_text():
@@ -238,11 +241,11 @@ def test_without_a_camera_drake_is_named_to_drake_alone():
     document = one_box()
     del document["cameras"], document["nodes"][1]["camera"]
     with pytest.raises(SceneError, match=r"Drake.*perception role"):
-        parsed(document)
+        pose_of(parsed(document))
     document["asset"] = {"version": "2.0"}
     with pytest.raises(SceneError, match=r"seen from cameras.0., but there is none; add") as error:
-        parsed(document)
+        pose_of(parsed(document))
     assert "Drake" not in str(error.value)
     document["cameras"] = [{}]
     with pytest.raises(SceneError, match="no node of the scene that is shown holds it"):
-        parsed(document)
+        pose_of(parsed(document))

@@ -9,7 +9,7 @@ from recorded import NAMES, needs_recorded, oracle, scene_bytes
 from test_gltf_document import CAMERA, EXTENSIONS, add_view, data_uri, one_box, parsed, picture, rich_document
 
 from gltf_render_server.errors import SceneError
-from gltf_render_server.gltf import Detail, import_document, label_colours, parse_scene
+from gltf_render_server.gltf import Detail, import_document, parse_scene
 
 _FIRST_RESERVED_LABEL = 32764  # of Drake, such as "empty"
 DRACO = "KHR_draco_mesh_compression"
@@ -55,7 +55,7 @@ def draco_scene(*files):
 def stated(scene):
     return [
         primitive.extensions[DRACO]["bufferView"]
-        for mesh in scene.source.meshes
+        for mesh in scene.asset.source.meshes
         for primitive in mesh.primitives
         if primitive.extensions
     ]
@@ -137,20 +137,20 @@ def with_material(material, **more):
     ids=str,
 )
 def test_label_colours(material, colour):
-    assert label_colours(with_material(material)) == [colour]
+    assert with_material(material).labels == (colour,)
 
 
 @pytest.mark.parametrize("label", [0, 1, 127, 128, 254, 255, 256, 511, 3001, 32001, 32763])
 def test_every_label_keeps_its_bytes(label):
     material = {"pbrMetallicRoughness": {"baseColorFactor": list(label_rgba(label))}}
-    [(red, green, _)] = label_colours(with_material(material))
+    [(red, green, _)] = with_material(material).labels
     assert red + 256 * green == label
 
 
 def test_no_material_no_label():
     document = one_box()
     del document["meshes"][0]["primitives"][0]["material"]
-    assert label_colours(parsed(document)) == [(255, 255, 255)]
+    assert parsed(document).labels == ((255, 255, 255),)
 
 
 DRAKES = {
@@ -173,7 +173,7 @@ def test_only_the_colours_of_drakes_primitives_are_converted(material, generator
     factor = written(scene)["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"]
     assert factor[0] == pytest.approx(0.2140 if is_converted else 0.5, abs=1e-4)
     assert factor[1:] == [0, 1, 1]
-    assert label_colours(scene) == [(128, 0, 255)], "labels are never converted"
+    assert scene.labels == ((128, 0, 255),), "labels are never converted"
 
 
 GLASS = {"baseColorFactor": [1, 1, 1, 0.5], "metallicFactor": 0, "roughnessFactor": 1}
@@ -403,6 +403,6 @@ def test_recorded_requests(name, image_type):
     out = written(scene, materials=image_type == "color")
     assert len(out["meshes"]) == len(scene.primitives)
     if image_type == "label":
-        painted = {colour[0] + 256 * colour[1] for colour in label_colours(scene) if colour}
+        painted = {colour[0] + 256 * colour[1] for colour in scene.labels if colour}
         seen = set(oracle(name, "label").reshape(-1).tolist())
         assert {label for label in seen if label < _FIRST_RESERVED_LABEL} <= painted

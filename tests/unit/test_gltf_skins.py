@@ -16,7 +16,7 @@ def placed(out):
     """The vertices in the world."""
     scene = parsed(out)
     [matrix] = scene.placements.matrix
-    points = read_triangles(scene, scene.primitives[0]).vertices
+    points = read_triangles(scene.asset, scene.primitives[0]).vertices
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
@@ -60,7 +60,9 @@ def test_far_from_the_origin_nothing_is_lost():
     scene, near = parsed(far), parsed(here)
     [first], [second] = scene.primitives, near.primitives
     np.testing.assert_allclose(
-        read_attribute(scene, first, "POSITION"), read_attribute(near, second, "POSITION"), atol=1e-6
+        read_attribute(scene.asset, first, "POSITION"),
+        read_attribute(near.asset, second, "POSITION"),
+        atol=1e-6,
     )
     assert scene.placements.matrix[0, 0, 3] == pytest.approx(near.placements.matrix[0, 0, 3] + 1e6)
 
@@ -68,13 +70,13 @@ def test_far_from_the_origin_nothing_is_lost():
 def test_normals_turn_as_the_surface_does():
     scene = parsed(document())
     [primitive] = scene.primitives
-    normals = read_attribute(scene, primitive, "NORMAL")
+    normals = read_attribute(scene.asset, primitive, "NORMAL")
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(normals[[0, 99]], [[0, -1, 0], [0, -1, 0]], atol=1e-6)
     squashed = document()
     squashed["nodes"][4]["matrix"] = np.diag([1.0, 1, 0, 1]).reshape(-1).tolist()
     scene = parsed(squashed)
-    assert np.isfinite(read_attribute(scene, scene.primitives[0], "NORMAL")).all()
+    assert np.isfinite(read_attribute(scene.asset, scene.primitives[0], "NORMAL")).all()
 
 
 def test_the_importer_gets_it_posed():
@@ -88,7 +90,8 @@ def test_the_importer_gets_it_posed():
     again = parsed(out)
     for name in ("POSITION", "NORMAL"):
         np.testing.assert_array_equal(
-            read_attribute(again, again.primitives[0], name), read_attribute(scene, scene.primitives[0], name)
+            read_attribute(again.asset, again.primitives[0], name),
+            read_attribute(scene.asset, scene.primitives[0], name),
         )
 
 

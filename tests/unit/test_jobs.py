@@ -6,9 +6,9 @@ import pytest
 
 from gltf_render_server.dispatch.jobs import RenderQueue
 from gltf_render_server.errors import QueueFullError, RenderError, RequestError, ShuttingDownError
-from gltf_render_server.renderer import RenderedImage
+from gltf_render_server.renderer import RenderedFrame
 
-IMAGE = RenderedImage(np.zeros((1, 1), np.float32), {"render": 1.0})
+IMAGE = RenderedFrame(({"depth": np.zeros((1, 1), np.float32)},), {"render": 1.0})
 
 
 class Gated:

@@ -9,9 +9,9 @@ from gltf_render_server.dispatch.board import Board
 from gltf_render_server.dispatch.gpus import gpu_ids, pinned
 from gltf_render_server.errors import NoWorkerError, QueueFullError, ShuttingDownError
 from gltf_render_server.recent import view_bytes
-from gltf_render_server.renderer import RenderedImage
+from gltf_render_server.renderer import RenderedFrame
 
-IMAGE = RenderedImage(np.zeros((1, 1), np.float32))
+IMAGE = RenderedFrame(({"depth": np.zeros((1, 1), np.float32)},))
 
 
 def job(*parts, is_colour=False, view=None, view_bytes=0):
@@ -57,7 +57,7 @@ def test_labels_go_where_their_depth_was_rendered():
 def test_a_worker_is_known_to_keep_as_many_views_as_fit():
     full_hd = view_bytes(1920, 1080, 100)
     jobs = [job("a", view=bytes([number]), view_bytes=full_hd) for number in range(8)]
-    assert [memory(*jobs).share(item) for item in jobs] == [1.0] * 3 + [2.0] * 5
+    assert [memory(*jobs).share(item) for item in jobs] == [1.0] * 4 + [2.0] * 4
     small = [job("a", view=bytes([number]), view_bytes=view_bytes(160, 120, 100)) for number in range(20)]
     assert [memory(*small).share(item) for item in small] == [1.0] * 4 + [2.0] * 16
 

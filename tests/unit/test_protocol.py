@@ -32,10 +32,10 @@ def read(max_pixels=10**6, **changes):
 def test_reads_every_field():
     fields = read()
     assert fields.image_type is ImageType.DEPTH
-    assert (fields.camera.width, fields.camera.height) == (640, 480)
-    assert (fields.camera.focal_x, fields.camera.focal_y) == (600.0, 580.0)
-    assert (fields.camera.center_x, fields.camera.center_y) == (400.0, 300.0)
-    assert (fields.camera.near, fields.camera.far) == (0.05, 8.0)
+    assert (fields.lens.width, fields.lens.height) == (640, 480)
+    assert (fields.lens.focal_x, fields.lens.focal_y) == (600.0, 580.0)
+    assert (fields.lens.center_x, fields.lens.center_y) == (400.0, 300.0)
+    assert (fields.lens.near, fields.lens.far) == (0.05, 8.0)
     assert fields.depth_range == DepthRange(0.2, 3.2)
     assert fields.scene_sha256 is None
 
@@ -52,10 +52,17 @@ def test_digest_is_compared_without_case():
 
 
 def test_principal_point_may_lie_outside_the_image():
-    assert read(center_x="-250.5").camera.center_x == -250.5
+    assert read(center_x="-250.5").lens.center_x == -250.5
 
 
-@pytest.mark.parametrize("name", [*GOOD.keys() - {"submit"}])
+OPTIONAL = {"submit", "fov_x", "fov_y"}
+
+
+def test_fields_that_say_the_same_again_are_optional():
+    assert read(fov_x=None, fov_y=None) == read()
+
+
+@pytest.mark.parametrize("name", [*GOOD.keys() - OPTIONAL])
 def test_missing_field_is_named(name):
     with pytest.raises(RequestError, match=f"{name}: the field is missing"):
         read(**{name: None})
@@ -139,4 +146,4 @@ def test_a_side_that_blender_would_cut():
 
 
 def test_field_of_view_is_checked_but_redundant():
-    assert math.isclose(read(fov_x="1.0").camera.focal_x, 600)
+    assert math.isclose(read(fov_x="1.0").lens.focal_x, 600)

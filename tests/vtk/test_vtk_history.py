@@ -15,7 +15,7 @@ from defaults import CAMERA, ask
 from drake_like import DrakeScene, add_accessor, box, look_at, png_uri, sphere, translation
 
 from gltf_render_server.errors import RenderError, SceneError
-from gltf_render_server.http.form import Camera
+from gltf_render_server.frame import Lens
 from gltf_render_server.settings import ServerSettings
 from gltf_render_server.vtk import VtkRenderer
 from gltf_render_server.vtk.cache import ContentCache
@@ -41,7 +41,7 @@ def textured(seed):
 
 def test_any_order_gives_the_same_bytes(table):
     """Each picture once by a renderer of its own, then all of them in any order by one."""
-    cameras = (CAMERA, Camera(64, 80, 70, 80, 30, 45, 0.05, 10))
+    cameras = (CAMERA, Lens(64, 80, 70, 80, 30, 45, 0.05, 10))
     scenes = {kind: [table.to_bytes(kind), OTHER.to_bytes(kind)] for kind in KINDS}
     scenes["color"].append(textured(1))
     requests = [(data, kind, camera) for kind in KINDS for data in scenes[kind] for camera in cameras]

@@ -2,11 +2,11 @@
 
 import pytest
 from exactness import assert_depth_exact, assert_labels_exact
+from frames import array_of
 from recorded import NAMES, fields, needs_recorded, oracle, scene_bytes
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.encode import clamp_depth
-from gltf_render_server.http.form import RenderFields, RenderRequest
+from gltf_render_server.http.form import RenderFields
 from gltf_render_server.labels import decode_labels
 from gltf_render_server.settings import ServerSettings
 
@@ -28,10 +28,10 @@ def answer(renderer, name, image_type):
     form = {field: [value] for field, value in fields(name, image_type).items()}
     asked = RenderFields.from_form(form, max_pixels=10**7)
     scene = parse_scene(scene_bytes(name, image_type), extensions=renderer.extensions)
-    pixels = renderer.render(RenderRequest(asked.image_type, asked.camera, asked.depth_range, scene)).pixels
+    pixels = asked.measured(array_of(renderer, asked.frame(scene)))
     if image_type == "label":
         return decode_labels(pixels)
-    return pixels if image_type == "color" else clamp_depth(pixels, asked.depth_range)
+    return pixels
 
 
 def test_labels_are_drake_s(renderer, name):

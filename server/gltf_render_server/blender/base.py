@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsScriptError
-from ..gltf import Scene
-from ..http.form import Camera
+from ..frame import Frame, Lens
 from ..settings import ServerSettings
 from . import compat, engines, lighting
 from .lens import BlenderCamera, blender_camera
@@ -107,29 +106,31 @@ class BaseScene:
         self._made_from = stamp
         return True
 
-    def light(self, *, scene_brings_lights: bool) -> None:
+    def light(self, frame: Frame) -> None:
         """Choose the world of the colour picture for a client's scene with or without lights of its own."""
-        wants_default = not (scene_brings_lights or self._brings_light)
+        wants_default = not (frame.scene.lights or self._brings_light)
         self.colour.cycles.use_light_tree = self._uses_light_tree and not wants_default  # for many lights
         if self._settings.environment is not None or wants_default:
             self.colour.world = self._environment
         else:
             self.colour.world = self._own_world
 
-    def is_metered(self, scene: Scene) -> bool:
+    def is_metered(self, frame: Frame) -> bool:
         """Whether the exposure of a picture is chosen for it: where all its light is the client's own."""
-        return bool(scene.lights) and not self._brings_light and self._settings.exposure is None
+        return bool(frame.scene.lights) and not self._brings_light and self._settings.exposure is None
 
-    def from_client(self, camera_to_world: NDArray[np.float64]) -> NDArray[np.float64]:
+    def from_client(self, frame: Frame) -> NDArray[np.float64]:
         """Return the transform from a client's world to Blender's; see `client_to_blender`."""
-        return client_to_blender(camera_to_world, self._settings.up_axis, may_move=self.is_empty)
+        cameras = [view.camera_to_world for view in frame.views]
+        up_axis = frame.look.up_axis or self._settings.up_axis
+        return client_to_blender(cameras, up_axis, may_move=self.is_empty)
 
-    def aim(self, asked: Camera, camera_to_world: NDArray[np.float64]) -> BlenderCamera:
+    def aim(self, lens: Lens, camera_to_world: NDArray[np.float64]) -> BlenderCamera:
         """Give Blender's camera intrinsics, clipping planes and a pose.
 
         Parameters
         ----------
-        asked : Camera
+        lens : Lens
         camera_to_world : (4, 4) float64
             In Blender's world; as the client's, the camera looks along -z with y up.
 
@@ -138,13 +139,13 @@ class BaseScene:
         BlenderCamera
             What the render itself must be told of it.
         """
-        camera = blender_camera(asked)
+        camera = blender_camera(lens)
         self.lens.lens = camera.lens_mm
         self.lens.sensor_width = camera.sensor_width_mm
         self.lens.shift_x = camera.shift_x
         self.lens.shift_y = camera.shift_y
-        self.lens.clip_start = asked.near
-        self.lens.clip_end = asked.far
+        self.lens.clip_start = lens.near
+        self.lens.clip_end = lens.far
         set_world_matrix(self.camera, camera_to_world)
         return camera
 

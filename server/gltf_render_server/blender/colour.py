@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..http.form import RenderRequest
-from ..stopwatch import Stopwatch
+from ..frame import Frame, View
+from ..stages import Stages
 from .base import BaseScene
 from .importing import Importer
 from .lens import BlenderCamera
 from .parts import Surfaces
-from .passes import metered_colour, read_colour, rendered_colour
+from .rendering import metered_colour, read_colour, rendered_colour
 from .scene import ClientScene, Layout
 
-__all__ = ["ColourStage"]
+__all__ = ["ColourRender"]
 
 
-class ColourStage:
-    """Holds what the last colour request showed.
+class ColourRender:
+    """Holds what the last frame with a colour pass showed.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ class ColourStage:
         self._parts = Surfaces(importer)
         self.scene = ClientScene(base.colour, self._parts)
 
-    def picture(self, request: RenderRequest, watch: Stopwatch) -> NDArray[np.uint8]:
-        """Return the canvas, (resolution_y, resolution_x, 3 or 4) uint8.
+    def views(self, frame: Frame, stages: Stages) -> Callable[[View], NDArray[np.uint8]]:
+        """Show a frame's scene, and return what renders a view of it, (height, width, 3 or 4) uint8.
 
         Raises
         ------
@@ -46,32 +47,37 @@ class ColourStage:
         RenderError
             Blender cannot render it.
         """
-        camera = self.arrange(request, watch)
-        rendered = metered_colour if self._base.is_metered(request.scene) else rendered_colour
-        with rendered(self._base.colour, camera, self._folder) as path:
-            watch.lap("render")
-            pixels = read_colour(path)
-        watch.lap("read")
-        return pixels
+        aim = self.arrange(frame, stages)
+        rendered = metered_colour if self._base.is_metered(frame) else rendered_colour
 
-    def arrange(self, request: RenderRequest, watch: Stopwatch) -> BlenderCamera:
-        """Show the client's scene, lit and seen as it would be rendered.
+        def render(view: View) -> NDArray[np.uint8]:
+            camera = aim(view)
+            stages.lap("update")
+            with rendered(self._base.colour, camera, self._folder) as path:
+                stages.lap("render")
+                pixels = read_colour(path)
+            stages.lap("read")
+            return pixels[: view.lens.height, : view.lens.width]  # see `BlenderCamera`
+
+        return render
+
+    def arrange(self, frame: Frame, stages: Stages) -> Callable[[View], BlenderCamera]:
+        """Show a frame's scene, lit as it would be rendered, and return what aims the camera at a view.
 
         Raises
         ------
         SceneError
             Blender cannot import the scene.
         """
-        scene, placements = request.scene, request.scene.placements
+        scene, placements = frame.scene, frame.scene.placements
         placed = placements.primitive.tolist()
         self._parts.load(scene, placed)
-        self._base.light(scene_brings_lights=bool(scene.lights))
+        self._base.light(frame)
         meshes = tuple(scene.surfaces[index] for index in placed)
         lights = np.array([light.matrix for light in scene.lights]).reshape(-1, 4, 4)
-        to_blender = self._base.from_client(scene.camera_to_world)
+        to_blender = self._base.from_client(frame)
         matrices = to_blender @ np.concatenate([placements.matrix, lights])
-        is_new = self.scene.show(Layout(meshes, lights=scene.light_sources), matrices)
+        is_new = self.scene.show(Layout(meshes, scene.light_sources), matrices)
         self._base.introduce(self.scene)
-        camera = self._base.aim(request.camera, to_blender @ scene.camera_to_world)
-        watch.lap("import" if is_new else "update")
-        return camera
+        stages.lap("import" if is_new else "update")
+        return lambda view: self._base.aim(view.lens, to_blender @ view.camera_to_world)

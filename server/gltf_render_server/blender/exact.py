@@ -1,36 +1,41 @@
-"""The exact pass: the client's shapes by number and depth, rendered once for a frame's depth and labels."""
+"""The exact render: depth, and which of the client's placements each pixel shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..http.form import Camera, RenderRequest
+from ..frame import Frame, Lens, View
+from ..passes import Exact
 from ..recent import RecentViews, view_bytes
-from ..stopwatch import Stopwatch
+from ..stages import Stages
 from .base import BaseScene
 from .importing import Importer
-from .parts import Shapes
-from .passes import ExactPass, read_exact, rendered_exact
+from .numbering import Numbering
+from .parts import PartKey, Shapes
+from .rendering import read_exact, rendered_exact
 from .scene import ClientScene, Layout
 
-__all__ = ["ExactStage"]
+__all__ = ["ExactRender"]
 
 
 @dataclass(frozen=True)
-class _View:
-    """All that an exact pass depends on, beside the server's own scene: equal views, equal passes."""
+class _Key:
+    """All that the render of a view depends on, beside the server's own scene."""
 
-    layout: Layout
+    shapes: tuple[PartKey, ...]
     poses: bytes
-    camera: Camera
+    shown: bytes
+    lens: Lens
 
 
-class ExactStage:
-    """Holds what the last depth or label request showed, and the passes of the last views.
+class ExactRender:
+    """Holds what the last frame with exact passes showed, and the renders of the last views.
 
     Parameters
     ----------
@@ -44,19 +49,18 @@ class ExactStage:
         self._base = base
         self._folder = folder
         self._parts = Shapes(importer, base.flat)
-        self._recent: RecentViews[ExactPass] = RecentViews()
+        self._recent: RecentViews[Exact] = RecentViews()
         self.scene = ClientScene(base.exact, self._parts)
 
-    def passes(self, request: RenderRequest, numbers: Sequence[int | None], watch: Stopwatch) -> ExactPass:
-        """Return the passes of the canvas, (resolution_y, resolution_x) each.
+    def views(self, frame: Frame, shown: NDArray[np.bool_], stages: Stages) -> Callable[[View], Exact]:
+        """Return what renders a view of a frame's scene.
 
         Parameters
         ----------
-        request : RenderRequest
-            Of either type: they differ in materials only, and those do not count.
-        numbers : sequence of (int or None)
-            The pass index of each of ``scene.primitives``; None = not to be rendered.
-        watch : Stopwatch
+        frame : Frame
+        shown : (number of placements,) bool
+            Those that a ray may meet.
+        stages : Stages
 
         Raises
         ------
@@ -65,25 +69,49 @@ class ExactStage:
         RenderError
             Blender cannot render it.
         """
-        scene, placements = request.scene, request.scene.placements
-        shown = np.array([number is not None for number in numbers], bool)[placements.primitive]
-        placed = placements.primitive[shown].tolist()
-        layout = Layout(
-            tuple(scene.shapes[index] for index in placed), tuple(numbers[index] or 0 for index in placed)
-        )
-        to_blender = self._base.from_client(scene.camera_to_world)
-        matrices, camera_to_world = to_blender @ placements.matrix[shown], to_blender @ scene.camera_to_world
-        view = _View(layout, matrices.tobytes() + camera_to_world.tobytes(), request.camera)
-        if (known := self._recent.find(view)) is not None:
-            return known
-        self._parts.load(scene, placed)
-        is_new = self.scene.show(layout, matrices)
-        self._base.introduce(self.scene)
-        camera = self._base.aim(request.camera, camera_to_world)
-        watch.lap("import" if is_new else "update")
-        with rendered_exact(self._base.exact, camera, self._folder) as path:
-            watch.lap("render")
-            result = read_exact(path)
-        size_bytes = view_bytes(request.camera.width, request.camera.height, len(matrices))
-        self._recent.keep(view, result, size_bytes)
-        return result
+        scene, placements = frame.scene, frame.scene.placements
+        placed = placements.primitive.tolist()
+        layout = Layout(tuple(scene.shapes[index] for index in placed))
+        to_blender = self._base.from_client(frame)
+        matrices = to_blender @ placements.matrix
+        numbering = Numbering(len(placed), self._base.free_pass_indices)
+
+        @cache
+        def show() -> None:
+            self._parts.load(scene, placed)
+            is_new = self.scene.show(layout, matrices)
+            self.scene.hide(~shown)
+            self._base.introduce(self.scene)
+            stages.lap("import" if is_new else "update")
+
+        def render(view: View) -> Exact:
+            camera_to_world = to_blender @ view.camera_to_world
+            poses = matrices.tobytes() + camera_to_world.tobytes()
+            key = _Key(layout.meshes, poses, shown.tobytes(), view.lens)
+            if (known := self._recent.find(key)) is not None:
+                return known
+            show()
+            exact = self._rendered(view.lens, camera_to_world, numbering, stages)
+            size_bytes = view_bytes(view.lens.width, view.lens.height, len(placed))
+            self._recent.keep(key, exact, size_bytes)
+            return exact
+
+        return render
+
+    def _rendered(
+        self, lens: Lens, camera_to_world: NDArray[np.float64], numbering: Numbering, stages: Stages
+    ) -> Exact:
+        camera = self._base.aim(lens, camera_to_world)
+        depth = np.empty((0, 0), np.float32)
+        images: list[NDArray[np.uint16]] = []
+        for indices in numbering.digits:
+            self.scene.number(indices)
+            stages.lap("update")
+            with rendered_exact(self._base.exact, camera, self._folder) as path:
+                stages.lap("render")
+                depth, image = read_exact(path)
+            images.append(image)
+        window = np.s_[: lens.height, : lens.width]  # see `BlenderCamera`
+        exact = Exact(depth[window], numbering.read(images)[window])
+        stages.lap("read")
+        return exact

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
-from ..gltf import Detail, Primitive, Scene, import_document
+from ..gltf import Detail, import_document
+from ..scene import Primitive, Scene
 from . import compat
 
 __all__ = ["Imported", "Importer", "Part", "remove_unused"]

@@ -1,10 +1,10 @@
-"""Pinhole intrinsics -> the numbers of Blender's camera, without Blender."""
+"""Pinhole intrinsics -> the numbers of Blender's camera."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..http.form import Camera
+from ..frame import Lens
 
 __all__ = ["BlenderCamera", "blender_camera"]
 
@@ -39,17 +39,17 @@ class BlenderCamera:
     shift_y: float
 
 
-def blender_camera(camera: Camera) -> BlenderCamera:
+def blender_camera(lens: Lens) -> BlenderCamera:
     """Translate pinhole intrinsics for a camera with horizontal sensor fit.
 
     ``lens = focal_x sensor_width / width``; the pixels' aspect x:y is focal_y:focal_x; the shifts move the
     principal point from the canvas's middle, y measured in units of the width as it is seen. There is
     no half pixel anywhere: both sides measure positions from the edge of the first pixel.
     """
-    width = max(camera.width, _SMALLEST_CANVAS_PX)
-    height = max(camera.height, _SMALLEST_CANVAS_PX)
-    aspect_y_over_x = camera.focal_x / camera.focal_y
-    lens_over_sensor = camera.focal_x / width
+    width = max(lens.width, _SMALLEST_CANVAS_PX)
+    height = max(lens.height, _SMALLEST_CANVAS_PX)
+    aspect_y_over_x = lens.focal_x / lens.focal_y
+    lens_over_sensor = lens.focal_x / width
     sensor_width_mm = max(_SENSOR_WIDTH_MM, _SMALLEST_LENS_MM / lens_over_sensor)
     return BlenderCamera(
         resolution_x=width,
@@ -58,6 +58,6 @@ def blender_camera(camera: Camera) -> BlenderCamera:
         pixel_aspect_y=max(1.0, aspect_y_over_x),
         lens_mm=lens_over_sensor * sensor_width_mm,
         sensor_width_mm=sensor_width_mm,
-        shift_x=(width / 2 - camera.center_x) / width,
-        shift_y=(camera.center_y - height / 2) * aspect_y_over_x / width,
+        shift_x=(width / 2 - lens.center_x) / width,
+        shift_y=(lens.center_y - height / 2) * aspect_y_over_x / width,
     )

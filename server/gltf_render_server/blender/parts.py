@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import bpy
 import numpy as np
 
-from ..gltf import Detail, Digest, Scene, Surface, Triangles, read_light, read_triangles
+from ..gltf import Detail, Triangles, content_of, read_light, read_triangles
+from ..scene import Digest, Scene, Surface
 from .importing import Importer, Part, remove_unused
 from .lamps import make_light
 from .tangents import give_tangents
@@ -74,7 +75,7 @@ class Shapes:
         if compressed:
             imported = self._importer.run(scene, dict.fromkeys(compressed, Detail.SHAPE)).meshes
         for key, index in missing.items():
-            part = imported.get(index) or _built(read_triangles(scene, scene.primitives[index]))
+            part = imported.get(index) or _built(read_triangles(content_of(scene), scene.primitives[index]))
             part.data.materials.clear()
             part.data.materials.append(self._material)
             self._parts[key] = part
@@ -107,9 +108,9 @@ class Surfaces:
         missing = {key: index for key, index in keys.items() if key not in self._meshes}
         if missing:
             self._import(scene, missing)
-        for index, key in enumerate(scene.light_sources):
+        for placed, key in zip(scene.lights, scene.light_sources, strict=True):
             if key not in self._lights:
-                self._lights[key] = make_light(read_light(scene, index), scene.light_scale)
+                self._lights[key] = make_light(read_light(content_of(scene), placed.light), scene.light_scale)
 
     def _import(self, scene: Scene, missing: Mapping[Surface, int]) -> None:
         meshes = {key.mesh: part for key, part in self._meshes.items()}

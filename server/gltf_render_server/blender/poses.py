@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import bpy
 import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
-
-from ..settings import UpAxis
 
 __all__ = ["client_to_blender", "set_world_matrix"]
 
@@ -17,18 +17,18 @@ _Y_UP_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1
 
 
 def client_to_blender(
-    camera_to_world: NDArray[np.float64], up_axis: UpAxis, *, may_move: bool
+    cameras_to_world: Sequence[NDArray[np.float64]], up_axis: str, *, may_move: bool
 ) -> NDArray[np.float64]:
     """Return the transform from the client's world to Blender's.
 
     Blender keeps positions in float32, so far from the origin depth would lose its exactness. Where
-    nothing of the user's stands in the way, the world is moved so that the camera is near the origin,
+    nothing of the user's stands in the way, the world is moved so that the cameras are near the origin,
     by whole steps: near the origin nothing moves.
 
     Parameters
     ----------
-    camera_to_world : (4, 4) float64
-        In the client's world.
+    cameras_to_world : sequence of (4, 4) float64
+        In the client's world; at least one.
     up_axis : {"z", "y"}
         Which axis points up in the client's files.
     may_move : bool
@@ -40,8 +40,8 @@ def client_to_blender(
     """
     to_blender = np.eye(4) if up_axis == "z" else _Y_UP_TO_Z_UP.copy()
     if may_move:
-        camera = (to_blender @ camera_to_world)[:3, 3]
-        to_blender[:3, 3] = -_ORIGIN_STEP_M * np.round(camera / _ORIGIN_STEP_M)
+        middle = np.mean([(to_blender @ camera)[:3, 3] for camera in cameras_to_world], axis=0)
+        to_blender[:3, 3] = -_ORIGIN_STEP_M * np.round(middle / _ORIGIN_STEP_M)
     return to_blender
 
 

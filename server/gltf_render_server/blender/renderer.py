@@ -1,4 +1,4 @@
-"""BlenderRenderer: a checked request in, an array out."""
+"""BlenderRenderer: a frame in, arrays out."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import bpy
+import numpy as np
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
-from ..gltf import label_colours, warn_of_unlabelled
-from ..http.form import ImageType, RenderRequest
-from ..labels import NO_LABEL, LabelTable
+from ..frame import Frame
 from ..process.scratch import ScratchFolder
-from ..renderer import Pixels, RenderedImage, RendererInfo
+from ..renderer import Arrays, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
-from ..stopwatch import Stopwatch
+from ..stages import Stages
 from . import compat, engines
 from .base import BaseScene
-from .colour import ColourStage
-from .exact import ExactStage
+from .colour import ColourRender
+from .exact import ExactRender
 from .importing import Importer
-from .passes import set_frame
+from .rendering import set_canvas
 from .sources import FileSource, SceneSource
 
 __all__ = ["BlenderRenderer"]
 
 _logger = logging.getLogger(__name__)
 
+_LARGEST_RIG_M = 64.0  # single precision resolves it to some micrometres
 _PIXEL_BYTES = 32  # in a file, at most: seven channels of float32
 
 
@@ -66,10 +67,10 @@ class BlenderRenderer:
         )
         self._source.settle(is_shown=False)
         self._scratch = ScratchFolder(*self._source.leftovers)
-        self._stages: tuple[ColourStage, ExactStage] | None = None
+        self._renders: tuple[ColourRender, ExactRender] | None = None
 
-    def render(self, request: RenderRequest) -> RenderedImage:
-        """Render one request; see `Renderer.render`.
+    def render(self, frame: Frame) -> RenderedFrame:
+        """Render one frame; see `Renderer.render`.
 
         Raises
         ------
@@ -78,19 +79,20 @@ class BlenderRenderer:
         NoRoomError
             There is no room for the files that it takes.
         """
-        is_colour = request.image_type is ImageType.COLOR
-        watch = Stopwatch()
-        with self._told_when_full(request), self._staged() as (colour, exact):
-            if is_colour:
-                pixels = colour.picture(request, watch)
-            else:
-                pixels = _exact_image(exact, request, self._base.free_pass_indices, watch)
-        size = request.camera
-        return RenderedImage(pixels[: size.height, : size.width], watch.laps_ms)  # see `BlenderCamera`
+        stages = Stages()
+        views: tuple[Arrays, ...] = ()
+        for part in _parts(frame):
+            with self._told_when_full(part), self._opened() as (colour, exact):
+                views += render_views(
+                    part,
+                    lambda part=part, colour=colour: colour.views(part, stages),
+                    lambda shown, part=part, exact=exact: exact.views(part, shown, stages),
+                )
+        return RenderedFrame(views, stages.milliseconds)
 
     @contextmanager
-    def arranged(self, request: RenderRequest) -> Iterator[bpy.types.Scene]:
-        """Show a request's scene as its colour would be rendered, for the length of a ``with`` block.
+    def arranged(self, frame: Frame) -> Iterator[bpy.types.Scene]:
+        """Show a frame's first view as its colour would be rendered, for the length of a ``with`` block.
 
         Raises
         ------
@@ -99,8 +101,9 @@ class BlenderRenderer:
         SettingsError
             As for `render`.
         """
-        with self._staged() as (colour, _):
-            set_frame(self._base.colour.render, colour.arrange(request, Stopwatch()))
+        with self._opened() as (colour, _):
+            aim = colour.arrange(frame, Stages())
+            set_canvas(self._base.colour.render, aim(frame.views[0]))
             yield self._base.colour
 
     def close(self) -> None:
@@ -108,23 +111,23 @@ class BlenderRenderer:
         self._scratch.remove()
 
     @contextmanager
-    def _told_when_full(self, request: RenderRequest) -> Iterator[None]:
+    def _told_when_full(self, frame: Frame) -> Iterator[None]:
         """Tell a failure for want of room, which passes, from one that the request would meet again."""
         try:
             yield
         except (RenderError, OSError) as error:
-            size_bytes = request.camera.width * request.camera.height * _PIXEL_BYTES
+            size_bytes = max(view.lens.width * view.lens.height for view in frame.views) * _PIXEL_BYTES
             if getattr(error, "errno", None) == errno.ENOSPC or self._scratch.lacks(size_bytes):
                 _logger.error("there is no room for a render's files in %s: %s", self._scratch.path, error)
                 raise NoRoomError("the server has no room for a render's files; try again later") from error
             raise
 
     @contextmanager
-    def _staged(self) -> Iterator[tuple[ColourStage, ExactStage]]:
-        """Open the stages; let the source come to rest at the end, whatever becomes of the request."""
+    def _opened(self) -> Iterator[tuple[ColourRender, ExactRender]]:
+        """Open the renders; let the source come to rest at the end, whatever becomes of the request."""
         is_shown = False
         try:
-            colour, exact = self._current_stages()
+            colour, exact = self._current_renders()
             try:
                 yield colour, exact
             except RenderError:
@@ -135,25 +138,20 @@ class BlenderRenderer:
         finally:
             self._source.settle(is_shown=is_shown)
 
-    def _current_stages(self) -> tuple[ColourStage, ExactStage]:
-        if self._base.refresh() or self._stages is None:
+    def _current_renders(self) -> tuple[ColourRender, ExactRender]:
+        if self._base.refresh() or self._renders is None:
             folder = self._scratch.path
             importer = Importer(self._base.workshop, folder)
-            self._stages = (
-                ColourStage(self._base, importer, folder),
-                ExactStage(self._base, importer, folder),
+            self._renders = (
+                ColourRender(self._base, importer, folder),
+                ExactRender(self._base, importer, folder),
             )
-        return self._stages
+        return self._renders
 
 
-def _exact_image(exact: ExactStage, request: RenderRequest, free: list[int], watch: Stopwatch) -> Pixels:
-    """Return a depth or label image, as large as the canvas."""
-    is_label = request.image_type is ImageType.LABEL
-    if is_label:
-        warn_of_unlabelled(request.scene)
-    colours = label_colours(request.scene) if is_label else [NO_LABEL] * len(request.scene.primitives)
-    table = LabelTable.from_colours(colours, free)
-    result = exact.passes(request, table.numbers, watch)
-    pixels = table.paint(result.object_index) if is_label else result.depth
-    watch.lap("read")
-    return pixels
+def _parts(frame: Frame) -> list[Frame]:
+    """Return a frame as it can be rendered at once: cameras far apart cannot share an origin."""
+    places = np.array([view.camera_to_world[:3, 3] for view in frame.views])
+    if len(places) > 1 and np.ptp(places, axis=0).max() > _LARGEST_RIG_M:
+        return [replace(frame, views=(view,)) for view in frame.views]
+    return [frame]

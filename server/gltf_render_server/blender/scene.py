@@ -26,14 +26,11 @@ class Layout:
     ----------
     meshes : tuple of PartKey
         The part of each placed mesh.
-    pass_indices : tuple of int
-        That of each placed mesh; empty = they do not matter.
     lights : tuple of PartKey
         The part of each placed light.
     """
 
     meshes: tuple[PartKey, ...]
-    pass_indices: tuple[int, ...] = ()
     lights: tuple[PartKey, ...] = ()
 
 
@@ -91,7 +88,6 @@ class ClientScene:
             self.forget_render()
             self._layout = None  # until it is all there
             self._meshes.fill([self._parts[key] for key in layout.meshes])
-            self._meshes.number(layout.pass_indices)
             self._lights.fill([self._parts[key] for key in layout.lights])
             self._parts.keep_only({*layout.meshes, *layout.lights})
             self._layout = layout
@@ -99,6 +95,16 @@ class ClientScene:
         self._lights.place(matrices[len(layout.meshes) :])
         self._render.use_persistent_data = self._may_persist
         return is_new
+
+    def hide(self, hidden: NDArray[np.bool_]) -> None:
+        """Let rays pass through some of the meshes, (n,) bool; nothing of them is unloaded."""
+        self._meshes.hide(hidden)
+
+    def number(self, pass_indices: Sequence[int]) -> None:
+        """Give each mesh its pass index."""
+        if self._meshes.number(pass_indices):
+            self.forget_render()
+            self._render.use_persistent_data = self._may_persist
 
     def forget_render(self) -> None:
         """Let Cycles forget what it has made of the scene."""
@@ -119,6 +125,8 @@ class _Row:
         self._items: list[bpy.types.Object] = []
         self._local = np.empty((0, 4, 4))
         self._world = np.empty((0, 4, 4))
+        self._hidden = np.empty(0, bool)
+        self._pass_indices: list[int] = []
 
     def fill(self, parts: Sequence[Part[Any]]) -> None:
         """Have one object for each part."""
@@ -132,11 +140,27 @@ class _Row:
             self._append(part)
         self._local = np.array([part.local for part in parts]).reshape(-1, 4, 4)
         self._world = np.full((len(parts), 4, 4), np.nan)
+        self.hide(np.zeros(len(parts), bool))
+        self._pass_indices = []
 
-    def number(self, pass_indices: Sequence[int]) -> None:
-        """Give each object its pass index."""
-        for item, index in zip(self._items, pass_indices, strict=False):
+    def hide(self, hidden: NDArray[np.bool_]) -> None:
+        """Hide some objects, (n,) bool, from the camera and from nothing else.
+
+        An object that no ray may meet would leave Cycles' scene, and its order of objects with it.
+        """
+        before = np.resize(self._hidden, len(hidden)) if len(self._hidden) else np.zeros(len(hidden), bool)
+        for index in np.flatnonzero(hidden != before).tolist():
+            self._items[index].visible_camera = not hidden[index]
+        self._hidden = hidden
+
+    def number(self, pass_indices: Sequence[int]) -> bool:
+        """Give each object its pass index; return whether any changes."""
+        if self._pass_indices == list(pass_indices):
+            return False
+        for item, index in zip(self._items, pass_indices, strict=True):
             item.pass_index = index
+        self._pass_indices = list(pass_indices)
+        return True
 
     def place(self, matrices: NDArray[np.float64]) -> None:
         """Move what is not there yet; matrices is (n, 4, 4) float64."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from ..http.form import ImageType, RenderRequest
+from ..frame import Frame
+from ..passes import Render, passes_of
 from ..recent import RecentViews, view_bytes
 from .jobs import Job
 
@@ -48,21 +49,20 @@ class PoolJob(Job):
     overtaken: int = 0
 
     @classmethod
-    def of(cls, request: RenderRequest, is_abandoned: Callable[[], bool]) -> PoolJob:
-        """Make the job of a request."""
-        packed = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
-        scene = request.scene
-        if request.image_type is ImageType.COLOR:
+    def of(cls, frame: Frame, is_abandoned: Callable[[], bool]) -> PoolJob:
+        """Make the job of a frame."""
+        packed = pickle.dumps(frame, pickle.HIGHEST_PROTOCOL)
+        scene = frame.scene
+        if passes_of(frame, Render.COLOUR):
             parts = frozenset((*scene.surfaces, *scene.light_sources))
             return cls(is_abandoned, packed=packed, is_colour=True, parts=parts)
-        parts = frozenset(scene.shapes)
         return cls(
             is_abandoned,
             packed=packed,
             is_colour=False,
-            parts=parts,
-            view=_view(request),
-            view_bytes=_view_bytes(request),
+            parts=frozenset(scene.shapes),
+            view=_view(frame),
+            view_bytes=_view_bytes(frame),
         )
 
 
@@ -116,14 +116,16 @@ def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory], busy: Sequence[Memor
     return chosen
 
 
-def _view(request: RenderRequest) -> bytes:
-    """Digest all that a depth or label request shows but for the labels."""
-    scene = request.scene
-    digest = blake3(repr(request.camera).encode())
-    for part in (*scene.shapes, scene.placements.primitive, scene.placements.matrix, scene.camera_to_world):
+def _view(frame: Frame) -> bytes:
+    """Digest all that the exact renders of a frame show."""
+    scene = frame.scene
+    digest = blake3(repr([view.lens for view in frame.views]).encode())
+    poses = [view.camera_to_world for view in frame.views]
+    for part in (*scene.shapes, scene.placements.primitive, scene.placements.matrix, *poses):
         digest.update(bytes(part))
     return digest.digest()
 
 
-def _view_bytes(request: RenderRequest) -> int:
-    return view_bytes(request.camera.width, request.camera.height, len(request.scene.placements))
+def _view_bytes(frame: Frame) -> int:
+    placements = len(frame.scene.placements)
+    return sum(view_bytes(view.lens.width, view.lens.height, placements) for view in frame.views)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 import psutil
 
 from ..errors import QueueFullError, RequestError, ShuttingDownError
-from ..http.form import RenderRequest
-from ..renderer import RenderedImage, Renderer, RendererInfo
+from ..frame import Frame
+from ..renderer import RenderedFrame, Renderer, RendererInfo
 from .service import WorkerState, WorkerStatus
 
 __all__ = ["Admission", "Job", "RenderQueue"]
@@ -34,14 +34,14 @@ class Job:
 
     is_abandoned: Callable[[], bool]
     submitted_s: float = field(default_factory=time.perf_counter)
-    future: Future[RenderedImage] = field(default_factory=Future)
+    future: Future[RenderedFrame] = field(default_factory=Future)
 
     @property
     def waited_ms(self) -> float:
         """How long ago it was submitted."""
         return (time.perf_counter() - self.submitted_s) * 1000
 
-    def settle(self, outcome: RenderedImage | BaseException) -> None:
+    def settle(self, outcome: RenderedFrame | BaseException) -> None:
         """Answer. A render that ends while it is being given up keeps its first answer."""
         with suppress(InvalidStateError):
             if isinstance(outcome, BaseException):
@@ -60,7 +60,7 @@ class Job:
         """Answer that the server ends."""
         self.settle(ShuttingDownError("the server is shutting down; the render was given up"))
 
-    def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedImage:
+    def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedFrame:
         """Wait for the answer; see `RenderService.submit`.
 
         Parameters
@@ -77,7 +77,7 @@ class Job:
 
 @dataclass(eq=False)
 class _QueuedJob(Job):
-    request: RenderRequest = field(kw_only=True)
+    frame: Frame = field(kw_only=True)
 
 
 class Admission:
@@ -157,11 +157,9 @@ class RenderQueue:
         rss_bytes = psutil.Process().memory_info().rss
         return [WorkerStatus(0, os.getpid(), state, self._rendered, 0, rss_bytes)]
 
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
-        """Wait for the picture of `request`; see `RenderService.submit`."""
-        job = _QueuedJob(is_abandoned, request=request)
+    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
+        """Wait for the arrays of `frame`; see `RenderService.submit`."""
+        job = _QueuedJob(is_abandoned, frame=frame)
         with self._changed:
             self._admission.check(len(self._waiting), int(self.is_rendering))
             self._waiting.append(job)
@@ -240,8 +238,8 @@ class RenderQueue:
         if job.give_up_if_abandoned():
             return
         try:
-            image = self._renderer.render(job.request)
+            rendered = self._renderer.render(job.frame)
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
             job.settle(error)
         else:
-            job.settle(replace(image, stages_ms={"queue": queue_ms, **image.stages_ms}))
+            job.settle(replace(rendered, stages_ms={"queue": queue_ms, **rendered.stages_ms}))

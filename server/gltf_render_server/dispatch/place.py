@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import NoWorkerError, RenderTimeoutError, WorkerLostError
-from ..renderer import RenderedImage
+from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .affinity import Memory, PoolJob
 from .board import Board
@@ -177,7 +177,7 @@ class Place:
             self._lose(error)
             self._let_another_try(job, error, has_begun=process.has_begun)
             return
-        if isinstance(outcome, RenderedImage):
+        if isinstance(outcome, RenderedFrame):
             self._memory.learn(job)
             outcome = replace(outcome, stages_ms={"queue": queue_ms, **outcome.stages_ms})
         job.settle(outcome)

@@ -8,9 +8,9 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
 from ..errors import NoWorkerError
-from ..http.form import RenderRequest
+from ..frame import Frame
 from ..process.scratch import ScratchFolder
-from ..renderer import RenderedImage, RendererInfo
+from ..renderer import RenderedFrame, RendererInfo
 from ..settings import ServerSettings
 from .affinity import PoolJob
 from .board import Board
@@ -85,10 +85,8 @@ class RenderPool:
         """Tell how each worker is."""
         return [place.status() for place in self._places]
 
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
-        """Wait for the picture of `request`; see `RenderService.submit`.
+    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
+        """Wait for the arrays of `frame`; see `RenderService.submit`.
 
         Raises
         ------
@@ -97,7 +95,7 @@ class RenderPool:
         NoWorkerError
             No worker can be started, or somebody kills each of them.
         """
-        job = PoolJob.of(request, is_abandoned)
+        job = PoolJob.of(frame, is_abandoned)
         self._board.put(job)
         return job.result(lambda: self._board.withdraw(job))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import RenderTimeoutError, WorkerLostError
-from ..renderer import RenderedImage
+from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
 from .worker import Begun, Greeting, Message
@@ -122,12 +122,12 @@ class WorkerProcess:
             self._greeting = said
         return self._greeting
 
-    def render(self, packed: bytes) -> RenderedImage | BaseException:
+    def render(self, packed: bytes) -> RenderedFrame | BaseException:
         """Render a pickled request in the process.
 
         Returns
         -------
-        RenderedImage or BaseException
+        RenderedFrame or BaseException
             The picture, with the stage ``transfer``, what it took to send and to receive; or whatever the
             renderer raised.
 
@@ -144,7 +144,7 @@ class WorkerProcess:
         self._sender.start()
         outcome = self._outcome(started_s)
         self.rendered += 1
-        if isinstance(outcome, RenderedImage):
+        if isinstance(outcome, RenderedFrame):
             elapsed_ms = (time.monotonic() - started_s) * 1000
             outcome.stages_ms["transfer"] = max(0.0, elapsed_ms - sum(outcome.stages_ms.values()))
         return outcome
@@ -177,7 +177,7 @@ class WorkerProcess:
         with suppress(OSError):  # the process is gone, as who waits for the outcome learns
             self._connection.send_bytes(packed)
 
-    def _outcome(self, started_s: float) -> RenderedImage | BaseException:
+    def _outcome(self, started_s: float) -> RenderedFrame | BaseException:
         limit_s = self._settings.render_timeout
         deadline_s = float("inf") if limit_s is None else started_s + limit_s
         try:

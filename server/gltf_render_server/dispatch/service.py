@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from ..http.form import RenderRequest
-from ..renderer import RenderedImage, RendererInfo
+from ..frame import Frame
+from ..renderer import RenderedFrame, RendererInfo
 
 __all__ = ["RenderService", "WorkerState", "WorkerStatus"]
 
@@ -75,21 +75,19 @@ class RenderService(Protocol):
         """Tell how each worker is."""
         ...
 
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
-        """Wait for the picture of `request`.
+    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
+        """Wait for the arrays of `frame`.
 
         Parameters
         ----------
-        request : RenderRequest
+        frame : Frame
         is_abandoned : callable
             Asked now and then while the request waits, and when its turn comes; true if nobody waits for the
             answer any more.
 
         Returns
         -------
-        RenderedImage
+        RenderedFrame
             Its stages begin with ``queue``.
 
         Raises

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..errors import SettingsError
-from ..http.form import RenderRequest
-from ..renderer import RenderedImage, RendererInfo
+from ..frame import Frame
+from ..renderer import RenderedFrame, RendererInfo
 from .pool import RenderPool
 from .service import WorkerState, WorkerStatus
 
@@ -64,17 +64,15 @@ class StartingService:
             return [WorkerStatus(0, None, WorkerState.STARTING, 0, 0, 0)]
         return self._pool.workers()
 
-    def submit(
-        self, request: RenderRequest, *, is_abandoned: Callable[[], bool] = lambda: False
-    ) -> RenderedImage:
-        """Wait for the picture of `request`; see `RenderService.submit`.
+    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
+        """Wait for the arrays of `frame`; see `RenderService.submit`.
 
         Raises
         ------
         SettingsError
             The service cannot start like that.
         """
-        return self._made().submit(request, is_abandoned=is_abandoned)
+        return self._made().submit(frame, is_abandoned=is_abandoned)
 
     def close(self) -> None:
         """Take nothing more and give up what waits."""

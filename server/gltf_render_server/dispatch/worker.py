@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection, wait
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
-from ..http.form import RenderRequest
-from ..renderer import RenderedImage, Renderer, RendererInfo
+from ..frame import Frame
+from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 
 __all__ = ["Begun", "Greeting", "Message", "run"]
@@ -37,7 +37,7 @@ class Begun:
     """What a worker says when it has the whole of a request and begins with it."""
 
 
-Message = Greeting | Begun | RenderedImage | BaseException
+Message = Greeting | Begun | RenderedFrame | BaseException
 """What a worker sends: `Greeting` once, then for each request `Begun` and its outcome."""
 
 
@@ -85,10 +85,10 @@ def _serve(connection: Connection, settings: ServerSettings) -> None:
         renderer.close()
 
 
-def _outcome(renderer: Renderer, packed: bytes) -> RenderedImage | BaseException:
+def _outcome(renderer: Renderer, packed: bytes) -> RenderedFrame | BaseException:
     try:
-        request: RenderRequest = pickle.loads(packed)  # noqa: S301  the server's own
-        return renderer.render(request)
+        frame: Frame = pickle.loads(packed)  # noqa: S301  the server's own
+        return renderer.render(frame)
     except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
         return _sendable(error)
 

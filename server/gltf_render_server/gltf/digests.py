@@ -4,77 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import msgspec
 from blake3 import blake3
 
 from ..limits import ask_time
+from ..scene import Digest, Primitive, Surface
 from . import schema
+from .content import Content
 from .extensions import BASISU, DRACO, WEBP
 from .lights import read_light
 from .materials import alpha_mode, copy_material, is_of_drakes_primitive
 from .writer import Detail
 
-if TYPE_CHECKING:
-    from .document import Primitive, Scene
-
-__all__ = ["Digest", "Surface", "light_digests", "shape_digests", "surface_digests"]
-
-Digest = bytes
-"""BLAKE3, 32 bytes: nobody can make two contents that have the same."""
+__all__ = ["Digester"]
 
 
-class Surface(NamedTuple):
-    """What a surface looks like.
+class Digester:
+    """Digests each part of a document once, however many refer to it.
 
-    Attributes
+    Parameters
     ----------
-    mesh : Digest
-        Its geometry, with all that materials may look up on it.
-    material : Digest
+    content : Content
     """
 
-    mesh: Digest
-    material: Digest
-
-
-def shape_digests(scene: Scene) -> tuple[Digest, ...]:
-    """Digest where the triangles of each of ``scene.primitives`` are, and nothing else."""
-    digester = _Digester(scene)
-    return tuple(digester.geometry(primitive, Detail.SHAPE) for primitive in scene.primitives)
-
-
-def surface_digests(scene: Scene) -> tuple[Surface, ...]:
-    """Digest what each of ``scene.primitives`` looks like."""
-    digester = _Digester(scene)
-    return tuple(
-        Surface(digester.geometry(primitive, Detail.SURFACE), digester.material(primitive))
-        for primitive in scene.primitives
-    )
-
-
-def light_digests(scene: Scene) -> tuple[Digest, ...]:
-    """Digest what is shown of each of ``scene.lights``, wherever it stands."""
-    scale = scene.light_scale
-    return tuple(_digest(astuple(read_light(scene, index)), scale) for index in range(len(scene.lights)))
-
-
-def _digest(*parts: object) -> Digest:
-    """Digest what JSON can hold, and digests."""
-    return blake3(msgspec.json.encode(parts, order="deterministic")).digest()
-
-
-class _Digester:
-    """Digests each part of a document once, however many refer to it."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._source = scene.source
-        self._json = scene.json
-        self._buffers = [memoryview(buffer) for buffer in scene.buffers]
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._source = content.source
+        self._json = content.json
+        self._buffers = [memoryview(buffer) for buffer in content.buffers]
         self._known: dict[Hashable, Digest] = {}
 
-    def geometry(self, primitive: Primitive, detail: Detail) -> Digest:
+    def shape(self, primitive: Primitive) -> Digest:
+        """Digest where the triangles of a primitive are, and nothing else."""
+        return self._geometry(primitive, Detail.SHAPE)
+
+    def surface(self, primitive: Primitive) -> Surface:
+        """Digest what a primitive looks like."""
+        return Surface(self._geometry(primitive, Detail.SURFACE), self._material(primitive))
+
+    def light(self, light: int, scale: float) -> Digest:
+        """Digest what is shown of a light, wherever it stands."""
+        return _digest(astuple(read_light(self._content, light)), scale)
+
+    def _geometry(self, primitive: Primitive, detail: Detail) -> Digest:
+        if primitive.pose or primitive.weights:  # these may be others at every moment
+            return self._geometry_content(primitive, detail)
+        return self._once(("primitive", primitive, detail), lambda: self._geometry_content(primitive, detail))
+
+    def _geometry_content(self, primitive: Primitive, detail: Detail) -> Digest:
         ask_time()
         mesh = self._source.meshes[primitive.mesh]
         source = mesh.primitives[primitive.number]
@@ -95,7 +74,7 @@ class _Digester:
         names = sorted(name for name in source.attributes if name.startswith(("JOINTS_", "WEIGHTS_")))
         return [primitive.pose, [(name, self._accessor(source.attributes[name])) for name in names]]
 
-    def material(self, primitive: Primitive) -> Digest:
+    def _material(self, primitive: Primitive) -> Digest:
         """Digest a primitive's material; on a mesh with colours of its own it is another."""
         attributes = self._source.meshes[primitive.mesh].primitives[primitive.number].attributes
         has_colours = "COLOR_0" in attributes
@@ -184,3 +163,8 @@ class _Digester:
         if image.buffer_view is not None:
             return _digest(image.mime_type, self._view(image.buffer_view))
         return _digest(image.mime_type, blake3((image.uri or "").encode()).digest())
+
+
+def _digest(*parts: object) -> Digest:
+    """Digest what JSON can hold, and digests."""
+    return blake3(msgspec.json.encode(parts, order="deterministic")).digest()

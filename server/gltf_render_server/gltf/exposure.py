@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ..scene import Scene
+from .content import content_of
 from .geometry import read_attribute
 from .lights import read_light
-
-if TYPE_CHECKING:
-    from .document import Scene
 
 __all__ = ["light_scale"]
 
@@ -44,7 +41,7 @@ def _received_lux(scene: Scene) -> Points:
     lux = np.zeros(len(centres))
     lights = _spread(np.arange(len(scene.lights)))
     for placement in lights.tolist():
-        light = read_light(scene, placement)
+        light = read_light(content_of(scene), scene.lights[placement].light)
         strongest = light.intensity * max(light.colour)
         if light.type == "directional":
             lux += strongest
@@ -72,7 +69,7 @@ def _box(scene: Scene, index: int) -> Points:
     primitive = scene.primitives[index]
     if primitive.is_compressed:
         return np.zeros((2, 3))
-    vertices = read_attribute(scene, primitive, "POSITION")
+    vertices = read_attribute(content_of(scene), primitive, "POSITION")
     return np.array([vertices.min(0), vertices.max(0)], float)
 
 

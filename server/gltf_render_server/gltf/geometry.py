@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..scene import Primitive
 from . import schema
+from .content import Content
 from .resources import read_accessor, read_values
 from .skins import moved_normals, moved_points, read_weights
-
-if TYPE_CHECKING:
-    from .document import Primitive, Scene
 
 __all__ = ["Triangles", "read_attribute", "read_corners", "read_triangles"]
 
@@ -37,51 +35,51 @@ class Triangles:
     corners: NDArray[np.int32]
 
 
-def read_triangles(scene: Scene, primitive: Primitive) -> Triangles:
+def read_triangles(content: Content, primitive: Primitive) -> Triangles:
     """Read a primitive that is not compressed, with its morph targets added and its skin posed.
 
     Parameters
     ----------
-    scene : Scene
+    content : Content
     primitive : Primitive
-        One of ``scene.primitives``, whose ``is_compressed`` is false.
+        Of it; its ``is_compressed`` is false.
     """
-    return _compact(read_attribute(scene, primitive, "POSITION"), read_corners(scene, primitive))
+    return _compact(read_attribute(content, primitive, "POSITION"), read_corners(content, primitive))
 
 
-def read_attribute(scene: Scene, primitive: Primitive, name: str) -> NDArray[np.float32]:
+def read_attribute(content: Content, primitive: Primitive, name: str) -> NDArray[np.float32]:
     """Read what each vertex has under a name, (n, k); KeyError if nothing.
 
     Morph targets are added, and a skin's joints have moved points and normals.
     """
-    source = _source(scene, primitive)
-    values = _floats(scene, source.attributes[name])
+    source = _source(content, primitive)
+    values = _floats(content, source.attributes[name])
     for weight, target in zip(primitive.weights, source.targets or (), strict=True):
         if weight and name in target:
-            values += np.float32(weight) * _floats(scene, target[name])
+            values += np.float32(weight) * _floats(content, target[name])
     if primitive.pose and name in _MOVED:
         joints = np.frombuffer(primitive.pose).reshape(-1, 4, 4)
-        return _MOVED[name](values, joints, read_weights(scene.source, scene.buffers, source))
+        return _MOVED[name](values, joints, read_weights(content.source, content.buffers, source))
     return values
 
 
-def read_corners(scene: Scene, primitive: Primitive) -> NDArray[np.int32]:
+def read_corners(content: Content, primitive: Primitive) -> NDArray[np.int32]:
     """Read the vertices of each triangle, (m, 3)."""
-    source = _source(scene, primitive)
+    source = _source(content, primitive)
     if source.indices is None:
-        count = scene.source.accessors[source.attributes["POSITION"]].count
+        count = content.source.accessors[source.attributes["POSITION"]].count
         indices = np.arange(count, dtype=np.int32)
     else:
-        indices = read_accessor(scene.source, scene.buffers, source.indices)[:, 0].astype(np.int32)
+        indices = read_accessor(content.source, content.buffers, source.indices)[:, 0].astype(np.int32)
     return _corners(indices, source.mode)
 
 
-def _source(scene: Scene, primitive: Primitive) -> schema.Primitive:
-    return scene.source.meshes[primitive.mesh].primitives[primitive.number]
+def _source(content: Content, primitive: Primitive) -> schema.Primitive:
+    return content.source.meshes[primitive.mesh].primitives[primitive.number]
 
 
-def _floats(scene: Scene, accessor: int) -> NDArray[np.float32]:
-    return read_values(scene.source, scene.buffers, accessor).astype(np.float32)
+def _floats(content: Content, accessor: int) -> NDArray[np.float32]:
+    return read_values(content.source, content.buffers, accessor).astype(np.float32)
 
 
 def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,11 @@ from ..limits import ask_time
 from . import schema
 from .extensions import VISIBILITY
 
-__all__ = ["FARTHEST_M", "Graph", "check_reach", "nearest_rigid", "thickened", "trs_matrices"]
+__all__ = ["FARTHEST_M", "Graph", "check_reach", "thickened", "trs_matrices"]
 
 FARTHEST_M = 1e9
 """What stands, or reaches, farther than that is refused; single precision holds nothing useful beyond."""
 
-_SMALLEST_SINGULAR_VALUE = 1e-9
 _FLATTEST = 5e-7  # of the largest side; below, single precision finds no inverse
 _THINNEST = 5e-6
 _ROUNDING = 1e-5  # of matrices in single precision
@@ -49,8 +49,16 @@ class Graph:
     _turns: dict[int, Matrices] = field(default_factory=dict)
 
     @classmethod
-    def from_document(cls, document: schema.Document) -> Graph:
+    def from_document(
+        cls, document: schema.Document, poses: Mapping[int, Matrices] = MappingProxyType({})
+    ) -> Graph:
         """Walk the default scene; indices must have been checked.
+
+        Parameters
+        ----------
+        document : Document
+        poses : mapping of int to (4, 4) float64
+            World matrices that nodes have instead of their own; what is below them moves along.
 
         Raises
         ------
@@ -75,14 +83,17 @@ class Graph:
         world = np.tile(np.eye(4), (len(nodes), 1, 1))
         order = list(reached)
         world[order] = _local_matrices(nodes, order)
+        _pose(world, order, poses)
         for level, above in steps:
             ask_time()
             if level:
                 with np.errstate(over="ignore", invalid="ignore"):  # told below
                     world[level] = world[above] @ world[level]
+                _pose(world, level, poses)
         check_reach(world[order], [f"$.nodes[{index}]" for index in order])
         parents = {child: node for level, above in steps for child, node in zip(level, above, strict=True)}
-        return cls(tuple(sorted(order)), world, frozenset(hidden), nodes, parents)
+        turns = {node: _turn_of(matrix) for node, matrix in poses.items()}
+        return cls(tuple(sorted(order)), world, frozenset(hidden), nodes, parents, turns)
 
     def rigid(self, node: int) -> Matrices:
         """Return where a node of `order` stands, (4, 4), turned by the rotations above it.
@@ -126,28 +137,6 @@ def check_reach(matrices: Matrices, places: Sequence[str]) -> None:
         bad = ~(np.abs(matrices) < FARTHEST_M).all((1, 2))
     for index in np.flatnonzero(bad).tolist():
         raise SceneError(f"its place or size in the world is beyond {FARTHEST_M:g}", places[index])
-
-
-def nearest_rigid(matrix: Matrices, where: str) -> Matrices:
-    """Return the rotation and translation next to a matrix that wrappers may have scaled.
-
-    Parameters
-    ----------
-    matrix : (4, 4) float64
-
-    Raises
-    ------
-    SceneError
-        It is singular or mirrored.
-    """
-    left, singular_values, right = np.linalg.svd(matrix[:3, :3])
-    rotation = left @ right
-    if singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0:
-        raise SceneError("the camera's transform is singular or mirrored", where)
-    rigid = np.eye(4)
-    rigid[:3, :3] = rotation
-    rigid[:3, 3] = matrix[:3, 3]
-    return rigid
 
 
 def thickened(matrices: Matrices) -> Matrices:
@@ -196,13 +185,24 @@ def trs_matrices(translation: Matrices, rotation: Matrices, scale: Matrices) -> 
     return matrices
 
 
+def _pose(world: Matrices, nodes: Sequence[int], poses: Mapping[int, Matrices]) -> None:
+    """Give those of some nodes that have a pose that as their world matrix."""
+    for node in poses.keys() & set(nodes) if poses else ():
+        world[node] = poses[node]
+
+
 def _rotation(node: schema.Node) -> Matrices:
-    """Return the rotation of a node, or next to its matrix, (3, 3); a mirror leaves the z axis in place."""
+    """Return the rotation of a node, or next to its matrix, (3, 3)."""
     if node.matrix is None:
         quaternion = np.array([node.rotation or (0, 0, 0, 1)], float)
         unit = np.array([[1.0, 1.0, 1.0]])
         return trs_matrices(0 * unit, quaternion / np.linalg.norm(quaternion), unit)[0, :3, :3]
-    matrix = np.reshape(node.matrix, (4, 4)).T[:3, :3]
+    return _turn_of(np.reshape(node.matrix, (4, 4)).T)
+
+
+def _turn_of(matrix: Matrices) -> Matrices:
+    """Return the rotation next to a (4, 4) matrix, (3, 3); a mirror leaves the z axis in place."""
+    matrix = matrix[:3, :3]
     if np.linalg.det(matrix) < 0:
         matrix = matrix * (-1.0, 1.0, 1.0)
     left, _, right = np.linalg.svd(matrix)

@@ -7,41 +7,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..scene import LightPlacement
 from . import schema
+from .content import Content
 from .extensions import LIGHTS
 from .graph import Graph
 
-if TYPE_CHECKING:
-    from .document import Scene
-
-__all__ = ["Light", "LightPlacement", "place_lights", "read_light"]
+__all__ = ["Light", "place_lights", "read_light"]
 
 _TYPES = ("directional", "point", "spot")
 _BRIGHTEST = 1e15  # more would leave single precision no room
 _SMALLEST_CONE_RAD = 1e-3
-
-
-@dataclass(frozen=True)
-class LightPlacement:
-    """A light in the world.
-
-    Attributes
-    ----------
-    light : int
-        Index into the document's lights.
-    matrix : (4, 4) float64
-        Column vectors, light to world, rigid; it shines along -z.
-    """
-
-    light: int
-    matrix: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -93,10 +74,10 @@ def place_lights(document: schema.Document, graph: Graph, warnings: list[str]) -
     return tuple(placed)
 
 
-def read_light(scene: Scene, placement: int) -> Light:
-    """Read what one of ``scene.lights`` sheds."""
-    extensions: dict[str, Any] = scene.source.extensions or {}
-    source = msgspec.convert(extensions[LIGHTS]["lights"][scene.lights[placement].light], schema.Light)
+def read_light(content: Content, light: int) -> Light:
+    """Read what one of a document's lights sheds; `place_lights` has checked it."""
+    extensions: dict[str, Any] = content.source.extensions or {}
+    source = msgspec.convert(extensions[LIGHTS]["lights"][light], schema.Light)
     spot = source.spot or schema.Spot()
     outer = max(spot.outer_cone_angle, _SMALLEST_CONE_RAD)
     red, green, blue = (max(channel, 0.0) for channel in source.color or (1.0, 1.0, 1.0))

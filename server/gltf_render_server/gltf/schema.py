@@ -51,6 +51,7 @@ class SceneNodes(_Part):
 
 
 class Node(_Part):
+    name: Any = None  # whatever it is, it is not refused
     children: list[Index] | None = None
     mesh: Index | None = None
     camera: Index | None = None

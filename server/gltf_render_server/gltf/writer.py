@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,12 +13,11 @@ import pybase64
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..scene import Primitive, Scene
+from .content import content_of
 from .extensions import BASISU, DRACO, WEBP
 from .geometry import read_attribute
 from .materials import alpha_mode, copy_material, holds_colour, is_of_drakes_primitive, linear
-
-if TYPE_CHECKING:
-    from .document import Primitive, Scene
 
 __all__ = ["Detail", "import_document"]
 
@@ -69,7 +68,8 @@ class _Writer:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._json = scene.json
+        self._content = content_of(scene)
+        self._json = self._content.json
         self._out: dict[str, list[Json]] = {}
         self._numbers: dict[tuple[str, int, object], int] = {}
         self._use: tuple[int, bool] | None = None
@@ -89,7 +89,7 @@ class _Writer:
         document: Json = {"asset": {"version": "2.0"}, "scene": 0}
         document |= {"scenes": [{"nodes": list(range(len(nodes)))}], "nodes": nodes, **self._out}
         document["extensionsUsed"] = sorted(self._extensions)
-        required = set(self._scene.source.extensions_required)
+        required = set(self._content.source.extensions_required)
         document["extensionsRequired"] = sorted(self._extensions & required)
         return {name: value for name, value in document.items() if value != []}
 
@@ -141,7 +141,7 @@ class _Writer:
     def _posed(self, primitive: Primitive, attributes: Mapping[str, int]) -> dict[str, int]:
         """Write points and normals as morph targets and joints have moved them."""
         return {
-            name: self._array(read_attribute(self._scene, primitive, name))
+            name: self._array(read_attribute(self._content, primitive, name))
             for name in ("POSITION", "NORMAL")
             if name in attributes
         }
@@ -182,7 +182,7 @@ class _Writer:
         return {**_kept(item, "byteOffset", "componentType"), "bufferView": view}
 
     def _buffer(self, index: int, item: Json) -> Json:
-        return {"byteLength": item["byteLength"], "uri": _data_uri(self._scene.buffers[index])}
+        return {"byteLength": item["byteLength"], "uri": _data_uri(self._content.buffers[index])}
 
     def _buffer_view(self, _: int, item: Json) -> Json:
         copy = _kept(item, "byteOffset", "byteLength", "byteStride", "target")

@@ -19,15 +19,18 @@ from werkzeug.formparser import FormDataParser
 from .. import __version__
 from ..dispatch.service import RenderService, WorkerState
 from ..errors import RequestError, TooLargeError
+from ..frame import Frame
 from ..gltf import parse_scene
 from ..limits import time_limit
+from ..passes import prepare, remarks
+from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .access import Access
-from .encode import EncodedImage, encode_image
-from .form import ImageType, RenderFields, RenderRequest, check_digest
+from .account import Account
+from .encode import EncodedImage, encode, encode_depth
+from .form import RenderFields, check_digest
 from .metrics import Metrics
 from .responses import error_response, message_of, printable, status_of
-from .stages import Stages
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -184,18 +187,18 @@ def _register_render(
 
     @app.post("/render")
     def render() -> flask.Response:
-        stages = Stages()
+        account = Account()
         is_abandoned = _abandonment(flask.request)
-        with _accounted(stages, metrics):
-            with stages.timed("check"):
+        with _accounted(account, metrics):
+            with account.timed("check"):
                 extensions = service.extensions  # waits where the service is still starting
                 with _turn(checks, is_abandoned):
-                    request = _read_request(flask.request, settings, extensions, stages)
-            image = service.submit(request, is_abandoned=is_abandoned)
-            stages.milliseconds.update(image.stages_ms)
-            with stages.timed("encode"):
-                encoded = encode_image(image.pixels, request, settings.depth_format)
-            return _image_response(encoded, stages)
+                    fields, frame = _read_request(flask.request, settings, extensions, account)
+            rendered = service.submit(frame, is_abandoned=is_abandoned)
+            account.milliseconds.update(rendered.stages_ms)
+            with account.timed("encode"):
+                encoded = _encoded(fields, rendered, settings)
+            return _image_response(encoded, account)
 
 
 @contextmanager
@@ -247,18 +250,25 @@ def _health(service: RenderService) -> dict[str, Any]:
 
 
 def _read_request(
-    http: flask.Request, settings: ServerSettings, extensions: frozenset[str], stages: Stages
-) -> RenderRequest:
+    http: flask.Request, settings: ServerSettings, extensions: frozenset[str], account: Account
+) -> tuple[RenderFields, Frame]:
     form = _form(http)
     fields = RenderFields.from_form(form, max_pixels=settings.max_pixels)
     data = _whole_scene(_scene_bytes(http, settings), fields.scene_sha256)
-    stages.describe(fields, len(data))
+    account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
     check_digest(data, fields.scene_sha256)
     with time_limit(settings.check_timeout):
-        scene = parse_scene(data, extensions=extensions, limits=settings.limits)
-        _log_warnings(scene.warnings)
-        scene.digest(materials=fields.image_type is ImageType.COLOR)
-    return RenderRequest(fields.image_type, fields.camera, fields.depth_range, scene)
+        frame = fields.frame(parse_scene(data, extensions=extensions, limits=settings.limits))
+        _log_warnings([*remarks(frame)])
+        prepare(frame)
+    return fields, frame
+
+
+def _encoded(fields: RenderFields, rendered: RenderedFrame, settings: ServerSettings) -> EncodedImage:
+    array = fields.measured(rendered.views[0][fields.row.name])
+    if fields.depth_range is not None:
+        return encode_depth(array, settings.depth_format)
+    return encode(array, fields.row)
 
 
 def _form(http: flask.Request) -> dict[str, list[str]]:
@@ -325,24 +335,24 @@ def _abandonment(http: flask.Request) -> Callable[[], bool]:
     return http.environ.get("waitress.client_disconnected", lambda: False)
 
 
-def _image_response(encoded: EncodedImage, stages: Stages) -> flask.Response:
+def _image_response(encoded: EncodedImage, account: Account) -> flask.Response:
     response = flask.Response(encoded.data, mimetype=encoded.mimetype)
-    response.headers["Server-Timing"] = stages.server_timing()
-    stages.answer(HTTPStatus.OK, f"{len(encoded.data)} B")
+    response.headers["Server-Timing"] = account.server_timing()
+    account.answer(HTTPStatus.OK, f"{len(encoded.data)} B")
     return response
 
 
 @contextmanager
-def _accounted(stages: Stages, metrics: Metrics) -> Iterator[None]:
+def _accounted(account: Account, metrics: Metrics) -> Iterator[None]:
     """Log one line for the request and count it, whatever becomes of it."""
     try:
         yield
     except Exception as error:
-        stages.answer(status_of(error), message_of(error))
+        account.answer(status_of(error), message_of(error))
         raise
     finally:
-        metrics.count(stages)
-        _logger.info("%s", stages)
+        metrics.count(account)
+        _logger.info("%s", account)
 
 
 def _answer_error(error: Exception) -> flask.Response:

@@ -1,6 +1,6 @@
-"""The render request: form fields as they come over the wire -> a validated ``RenderRequest``.
+"""Drake's form: fields as they come over the wire -> checked `RenderFields` -> a `Frame` of one view.
 
-Knows Drake's *glTF Render Client-Server API*; knows nothing of HTTP, glTF or Blender.
+Knows Drake's *glTF Render Client-Server API*; knows nothing of HTTP or Blender.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ..errors import RequestError, TooLargeError
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from ..gltf import Scene
+from ..errors import RequestError
+from ..frame import Frame, Lens, View
+from ..gltf import find_camera
+from ..passes import Pass, find_pass
+from ..scene import Scene
 
-__all__ = ["Camera", "DepthRange", "ImageType", "RenderFields", "RenderRequest", "check_digest"]
+__all__ = ["DepthRange", "ImageType", "RenderFields", "check_digest"]
 
 FormLists = Mapping[str, Sequence[str]]
 """A form as name -> all values sent under that name, in order."""
@@ -31,49 +35,13 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _LARGEST_LENGTH = 1e9
 """The largest length (m) or position (px) taken; float32 holds nothing useful beyond."""
 
-_LARGEST_SIDE_PX = 65536
-"""Blender's limit for a side of an image."""
-
-_LARGEST_PIXEL_ASPECT = 200.0
-"""Blender's limit for how far a pixel may be from square."""
-
 
 class ImageType(StrEnum):
-    """What is rendered."""
+    """What is rendered: the passes that the protocol knows, by their names."""
 
     COLOR = "color"
     DEPTH = "depth"
     LABEL = "label"
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera's intrinsics and clipping planes.
-
-    A point (x right, y down, z forward, metres) lands at ``u = focal_x x/z + center_x`` and
-    ``v = focal_y y/z + center_y``, where ``u = 0`` is the left edge of the first column and
-    ``v = 0`` the upper edge of the first row.
-
-    Attributes
-    ----------
-    width, height : int
-        Size of the image, px.
-    focal_x, focal_y : float
-        Focal lengths, px.
-    center_x, center_y : float
-        Principal point, px.
-    near, far : float
-        Clipping planes, metres along the optical axis.
-    """
-
-    width: int
-    height: int
-    focal_x: float
-    focal_y: float
-    center_x: float
-    center_y: float
-    near: float
-    far: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +51,24 @@ class DepthRange:
     min_depth: float
     max_depth: float
 
+    def clamp(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mark what the sensor cannot measure.
+
+        Parameters
+        ----------
+        depth : (height, width) float32
+            Metres along the optical axis; inf = no hit.
+
+        Returns
+        -------
+        (height, width) float32
+            As `depth`, with 0 where it is below `min_depth` and inf where it is above `max_depth`.
+        """
+        clamped = depth.copy()
+        clamped[depth < self.min_depth] = 0.0
+        clamped[depth > self.max_depth] = np.inf
+        return clamped
+
 
 @dataclass(frozen=True)
 class RenderFields:
@@ -91,7 +77,7 @@ class RenderFields:
     Attributes
     ----------
     image_type : ImageType
-    camera : Camera
+    lens : Lens
     depth_range : DepthRange or None
         With depth requests only.
     scene_sha256 : str or None
@@ -99,9 +85,14 @@ class RenderFields:
     """
 
     image_type: ImageType
-    camera: Camera
+    lens: Lens
     depth_range: DepthRange | None
     scene_sha256: str | None
+
+    @property
+    def row(self) -> Pass:
+        """The pass that is asked for."""
+        return find_pass(self.image_type)
 
     @classmethod
     def from_form(cls, form: FormLists, *, max_pixels: int) -> RenderFields:
@@ -124,31 +115,25 @@ class RenderFields:
         image_type = _image_type(form)
         return cls(
             image_type=image_type,
-            camera=_camera(form, max_pixels),
+            lens=_lens(form, max_pixels),
             depth_range=_depth_range(form) if image_type is ImageType.DEPTH else None,
             scene_sha256=_digest(form),
         )
 
+    def frame(self, scene: Scene) -> Frame:
+        """Return what is asked of a scene, seen from its camera 0.
 
-@dataclass(frozen=True)
-class RenderRequest:
-    """A request that has passed every check: all that a renderer needs to know.
+        Raises
+        ------
+        SceneError
+            The scene has no such camera.
+        """
+        view = View(self.lens, find_camera(scene).camera_to_world)
+        return Frame(scene, (view,), (self.row.name,))
 
-    Attributes
-    ----------
-    image_type : ImageType
-    camera : Camera
-        The intrinsics; the pose is the scene's (``scene.camera_to_world``).
-    depth_range : DepthRange or None
-        With depth requests only.
-    scene : gltf.Scene
-        The checked scene document.
-    """
-
-    image_type: ImageType
-    camera: Camera
-    depth_range: DepthRange | None
-    scene: Scene
+    def measured(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return what the sensor measures of what was rendered."""
+        return array if self.depth_range is None else self.depth_range.clamp(array)
 
 
 def check_digest(data: bytes, expected: str | None) -> None:
@@ -177,22 +162,13 @@ def _image_type(form: FormLists) -> ImageType:
         raise RequestError(f"image_type: must be one of {', '.join(ImageType)}; got {_shown(text)}") from None
 
 
-def _camera(form: FormLists, max_pixels: int) -> Camera:
-    width, height = _integer(form, "width"), _integer(form, "height")
-    if width * height > max_pixels:
-        raise TooLargeError(
-            f"width, height: {width} x {height} are {width * height} pixels; this server renders at most "
-            f"{max_pixels} (option --max-pixels)"
-        )
-    if max(width, height) > _LARGEST_SIDE_PX:
-        raise TooLargeError(
-            f"width, height: {width} x {height}; a side has at most {_LARGEST_SIDE_PX} pixels"
-        )
+def _lens(form: FormLists, max_pixels: int) -> Lens:
     for name in ("fov_x", "fov_y"):  # redundant beside the focal lengths, but part of the contract
-        _number(form, name, above=0.0, below=math.pi)
-    camera = Camera(
-        width=width,
-        height=height,
+        if name in form:
+            _number(form, name, above=0.0, below=math.pi)
+    lens = Lens(
+        width=_integer(form, "width"),
+        height=_integer(form, "height"),
         focal_x=_length(form, "focal_x"),
         focal_y=_length(form, "focal_y"),
         center_x=_number(form, "center_x", above=-_LARGEST_LENGTH, below=_LARGEST_LENGTH),
@@ -200,18 +176,8 @@ def _camera(form: FormLists, max_pixels: int) -> Camera:
         near=_length(form, "near"),
         far=_length(form, "far"),
     )
-    _check_order("near", camera.near, "far", camera.far)
-    _check_pixel_aspect(camera)
-    return camera
-
-
-def _check_pixel_aspect(camera: Camera) -> None:
-    aspect = camera.focal_x / camera.focal_y
-    if max(aspect, 1.0 / aspect) > _LARGEST_PIXEL_ASPECT:
-        raise RequestError(
-            f"focal_x, focal_y: {camera.focal_x} : {camera.focal_y} is too far from square pixels; "
-            f"the ratio may be at most {_LARGEST_PIXEL_ASPECT:g}"
-        )
+    lens.check(max_pixels)
+    return lens
 
 
 def _depth_range(form: FormLists) -> DepthRange:

@@ -8,7 +8,7 @@ waitress by itself takes the whole body before anybody sees the head.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import flask
 from waitress.parser import HTTPRequestParser
@@ -17,9 +17,6 @@ from waitress.task import ErrorTask, WSGITask
 from ..errors import RequestError
 from .app import body_error, head_answer
 from .responses import error_body, error_response
-
-if TYPE_CHECKING:
-    from .connections import Connection
 
 __all__ = ["IncomingRequest", "RefusalTask"]
 
@@ -30,6 +27,16 @@ _FRAMING_BYTES = 16 * 1024  # about the chunks themselves, before they must be s
 _HEAD_S = 10.0
 _BODY_S = 60.0
 _SLOWEST_BODY = 100_000.0  # bytes a second, beyond the time above
+
+
+class _Connection(Protocol):
+    """What a request needs of the connection that it comes over."""
+
+    server: Any
+
+    def refuse(self) -> None:
+        """Read the rest of the body, but keep nothing of it."""
+        ...
 
 
 class _Refusal:
@@ -83,7 +90,7 @@ class IncomingRequest(HTTPRequestParser):
 
     error: Any
 
-    def __init__(self, adjustments: Any, connection: Connection) -> None:
+    def __init__(self, adjustments: Any, connection: _Connection) -> None:
         super().__init__(adjustments)
         self._connection = connection
         self.started_s = time.time()

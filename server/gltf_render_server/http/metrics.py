@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from ..dispatch.service import RenderService, WorkerState
-from .stages import Stages
+from .account import Account
 
 __all__ = ["Metrics"]
 
@@ -59,11 +59,11 @@ class Metrics:
         self._workers.register(_Workers(service))
         self._counted = counted
 
-    def count(self, stages: Stages) -> None:
+    def count(self, account: Account) -> None:
         """Count a request that has been answered."""
-        self._requests.labels(stages.image_type, stages.status).inc()
-        for stage, milliseconds in stages.milliseconds.items():
-            self._stages.labels(stages.image_type, stage).observe(milliseconds / 1000)
+        self._requests.labels(account.passes, account.status).inc()
+        for stage, milliseconds in account.milliseconds.items():
+            self._stages.labels(account.passes, stage).observe(milliseconds / 1000)
 
     def count_refusal(self, status: int) -> None:
         """Count a request that its head alone was enough to refuse."""

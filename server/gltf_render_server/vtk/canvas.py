@@ -22,7 +22,7 @@ from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
 from vtkmodules.vtkRenderingOpenGL2 import vtkOpenGLRenderPass, vtkTextureObject
 
 from ..errors import RenderError, SettingsError
-from ..http.form import Camera
+from ..frame import Lens
 from .pinhole import projection_matrix
 
 __all__ = ["LARGEST_TILE_PX", "Canvas", "aim", "make_polydata", "make_renderer", "read_texture"]
@@ -125,10 +125,10 @@ def make_renderer() -> vtkRenderer:
     return renderer
 
 
-def aim(renderer: vtkRenderer, camera: Camera, near: float, far: float) -> None:
+def aim(renderer: vtkRenderer, lens: Lens, near: float, far: float) -> None:
     """Give a renderer a camera at the origin that looks along -z with y up; OpenGL clips at near and far."""
     matrix = vtkMatrix4x4()
-    matrix.DeepCopy(projection_matrix(camera, near, far).reshape(-1).tolist())
+    matrix.DeepCopy(projection_matrix(lens, near, far).reshape(-1).tolist())
     view = renderer.GetActiveCamera()
     view.SetPosition(0.0, 0.0, 0.0)
     view.SetFocalPoint(0.0, 0.0, -1.0)

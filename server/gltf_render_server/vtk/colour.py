@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +11,21 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
-from ..gltf import Scene, Surface
-from ..http.form import Camera, RenderRequest
+from ..frame import Frame, Lens, View
+from ..gltf import content_of
 from ..metering import metered_stops
+from ..scene import Scene, Surface
 from ..settings import UpAxis
-from ..stopwatch import Stopwatch
+from ..stages import Stages
 from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer
 from .lighting import UP, Lighting, light_scene
-from .materials import Look, read_look
+from .materials import Shading, read_shading
 from .meshes import SurfaceMesh, read_surface
 from .pinhole import tiles
 from .placing import Merged, merge
 
-__all__ = ["ColourStage"]
+__all__ = ["ColourRender"]
 
 _BACKGROUND = (0.85, 0.85, 0.85)  # sRGB
 _SAMPLES = 4
@@ -66,7 +67,7 @@ background."""
 _METERED_PX = 128  # the longest side
 
 
-class ColourStage:
+class ColourRender:
     """Draws surfaces, one actor for each material.
 
     Parameters
@@ -78,17 +79,19 @@ class ColourStage:
 
     def __init__(self, canvas: Canvas, up_axis: UpAxis) -> None:
         self._canvas = canvas
-        self._up = UP[up_axis]
+        self._up_axis = up_axis
         self._meshes: ContentCache[SurfaceMesh] = ContentCache(lambda mesh: mesh.nbytes, _MOST_MESH_BYTES)
-        self._looks: ContentCache[Look] = ContentCache(lambda look: look.nbytes, _MOST_TEXTURE_BYTES)
+        self._shadings: ContentCache[Shading] = ContentCache(
+            lambda shading: shading.nbytes, _MOST_TEXTURE_BYTES
+        )
         self._renderer = make_renderer()
         self._renderer.SetBackground(*_BACKGROUND)
         self._renderer.AutomaticLightCreationOff()
         self._batches: list[_Batch] = []
         self._shown: tuple[Surface, ...] = ()
 
-    def picture(self, request: RenderRequest, watch: Stopwatch) -> NDArray[np.uint8]:
-        """Return (height, width, 3) uint8, display-referred.
+    def views(self, frame: Frame, stages: Stages) -> Callable[[View], NDArray[np.uint8]]:
+        """Load a frame's scene, and return what renders a view of it, (height, width, 3) uint8.
 
         Raises
         ------
@@ -97,25 +100,35 @@ class ColourStage:
         RenderError
             OpenGL fails.
         """
-        scene, camera = request.scene, request.camera
+        scene = frame.scene
         is_new = self._load(scene)
-        world_to_camera = np.linalg.inv(scene.camera_to_world)
-        matrices = world_to_camera @ scene.placements.matrix
-        lighting = light_scene(self._renderer, scene, world_to_camera, self._up)
-        for batch in self._batches:
-            batch.place(matrices)
-            batch.light(lighting)
-            batch.expose(1.0)
-        watch.lap("import" if is_new else "update")
-        if scene.lights:
-            brightness = 2 ** metered_stops(self._metered(camera))
+        up = UP[frame.look.up_axis or self._up_axis]
+        stages.lap("import" if is_new else "update")
+
+        def render(view: View) -> NDArray[np.uint8]:
+            world_to_camera = np.linalg.inv(view.camera_to_world)
+            matrices = world_to_camera @ scene.placements.matrix
+            lighting = light_scene(self._renderer, scene, world_to_camera, up)
+            for batch in self._batches:
+                batch.place(matrices)
+                batch.light(lighting)
+                batch.expose(1.0)
+            stages.lap("update")
+            picture = self._picture(view.lens, is_metered=bool(scene.lights))
+            stages.lap("render")
+            return picture
+
+        return render
+
+    def _picture(self, lens: Lens, *, is_metered: bool) -> NDArray[np.uint8]:
+        if is_metered:
+            brightness = 2 ** metered_stops(self._metered(lens))
             for batch in self._batches:
                 batch.expose(brightness)
-        picture = np.empty((camera.height, camera.width, 3), np.uint8)
-        for tile in tiles(camera, LARGEST_TILE_PX):
-            self._draw(tile.camera)
+        picture = np.empty((lens.height, lens.width, 3), np.uint8)
+        for tile in tiles(lens, LARGEST_TILE_PX):
+            self._draw(tile.lens)
             picture[tile.rows, tile.columns] = self._canvas.pixels()[..., :3]
-        watch.lap("render")
         return picture
 
     def forget(self) -> None:
@@ -124,20 +137,20 @@ class ColourStage:
         self._batches.clear()
         self._shown = ()
 
-    def _draw(self, camera: Camera) -> None:
-        aim(self._renderer, camera, camera.near, camera.far)
-        self._canvas.draw(self._renderer, camera.width, camera.height, samples=_SAMPLES)
+    def _draw(self, lens: Lens) -> None:
+        aim(self._renderer, lens, lens.near, lens.far)
+        self._canvas.draw(self._renderer, lens.width, lens.height, samples=_SAMPLES)
 
-    def _metered(self, camera: Camera) -> NDArray[np.float32]:
+    def _metered(self, lens: Lens) -> NDArray[np.float32]:
         """Return how bright surfaces are, (n, 1) float32, from a smaller picture."""
-        scale = min(1.0, _METERED_PX / max(camera.width, camera.height))
-        sizes = {name: max(1, round(scale * getattr(camera, name))) for name in ("width", "height")}
-        lens = {
-            name: scale * getattr(camera, name) for name in ("focal_x", "focal_y", "center_x", "center_y")
+        scale = min(1.0, _METERED_PX / max(lens.width, lens.height))
+        sizes = {name: max(1, round(scale * getattr(lens, name))) for name in ("width", "height")}
+        intrinsics = {
+            name: scale * getattr(lens, name) for name in ("focal_x", "focal_y", "center_x", "center_y")
         }
         for batch in self._batches:
             batch.expose(1.0, is_metered=True)
-        small = replace(camera, **sizes, **lens)
+        small = replace(lens, **sizes, **intrinsics)
         aim(self._renderer, small, small.near, small.far)
         self._canvas.draw(self._renderer, small.width, small.height)
         whole, part, blue = np.moveaxis(self._canvas.pixels()[..., :3].astype(np.float32), 2, 0)
@@ -156,9 +169,11 @@ class ColourStage:
             by_material.setdefault(scene.surfaces[index].material, []).append(index)
         for key, members in by_material.items():
             material = scene.primitives[members[0]].material
-            look = self._looks.get(key, lambda material=material: read_look(scene, material))
-            meshes = {index: self._mesh(scene, index, look.texcoord) for index in members}
-            self._batches.append(_Batch(primitives, meshes, look))
+            shading = self._shadings.get(
+                key, lambda material=material: read_shading(content_of(scene), material)
+            )
+            meshes = {index: self._mesh(scene, index, shading.texcoord) for index in members}
+            self._batches.append(_Batch(primitives, meshes, shading))
         for batch in self._batches:
             self._renderer.AddActor(batch.actor)
         self._shown = shown
@@ -166,7 +181,9 @@ class ColourStage:
 
     def _mesh(self, scene: Scene, index: int, texcoord: int) -> SurfaceMesh:
         key = (scene.surfaces[index].mesh, texcoord)
-        return self._meshes.get(key, lambda: read_surface(scene, scene.primitives[index], texcoord))
+        return self._meshes.get(
+            key, lambda: read_surface(content_of(scene), scene.primitives[index], texcoord)
+        )
 
 
 class _Batch:
@@ -177,7 +194,9 @@ class _Batch:
     actor : vtkActor
     """
 
-    def __init__(self, primitives: NDArray[np.intp], meshes: Mapping[int, SurfaceMesh], look: Look) -> None:
+    def __init__(
+        self, primitives: NDArray[np.intp], meshes: Mapping[int, SurfaceMesh], shading: Shading
+    ) -> None:
         self._members = np.flatnonzero(np.isin(primitives, list(meshes)))
         self._merged = merge(
             primitives[self._members], {index: (mesh.points, mesh.corners) for index, mesh in meshes.items()}
@@ -186,8 +205,8 @@ class _Batch:
         self._points = np.zeros((self._merged.vertex_count, 3), np.float32)
         self._normals = np.zeros_like(self._points)
         self._polydata = make_polydata(self._points, self._merged.corners)
-        _attach(self._polydata, self._normals, self._merged, meshes, look)
-        self.actor = _make_actor(self._polydata, look)
+        _attach(self._polydata, self._normals, self._merged, meshes, shading)
+        self.actor = _make_actor(self._polydata, shading)
 
     def place(self, matrices: NDArray[np.float64]) -> None:
         """Move what is drawn; matrices, (n, 4, 4), are of all placements, to the camera's axes."""
@@ -218,20 +237,20 @@ def _attach(
     normals: NDArray[np.float32],
     merged: Merged,
     meshes: Mapping[int, SurfaceMesh],
-    look: Look,
+    shading: Shading,
 ) -> None:
     """Give each vertex what its material looks up."""
     data = polydata.GetPointData()
     data.SetNormals(numpy_to_vtk(normals))
-    if look.textures:
+    if shading.textures:
         texcoords = merged.spread({index: mesh.texcoords for index, mesh in meshes.items()})
-        moved = texcoords @ look.texcoord_matrix[:, :2].T + look.texcoord_matrix[:, 2]
+        moved = texcoords @ shading.texcoord_matrix[:, :2].T + shading.texcoord_matrix[:, 2]
         moved[:, 1] = 1 - moved[:, 1]  # VTK's v points up
         data.SetTCoords(numpy_to_vtk(moved.astype(np.float32), deep=True))
     colours = merged.spread({index: mesh.colours for index, mesh in meshes.items()})
     if (colours != 1).any():
         data.SetScalars(
-            numpy_to_vtk(_vertex_colours(colours * np.array(look.base_colour, np.float32)), deep=True)
+            numpy_to_vtk(_vertex_colours(colours * np.array(shading.base_colour, np.float32)), deep=True)
         )
 
 
@@ -242,40 +261,40 @@ def _vertex_colours(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(255 * encoded).astype(np.uint8)
 
 
-def _make_actor(polydata: vtkPolyData, look: Look) -> vtkActor:
+def _make_actor(polydata: vtkPolyData, shading: Shading) -> vtkActor:
     mapper = vtkPolyDataMapper()
     mapper.SetInputDataObject(polydata)
     mapper.SetColorModeToDirectScalars()
     mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; the camera is at the origin already
     actor = vtkActor()
     actor.SetMapper(mapper)
-    _dress(actor, look)
+    _dress(actor, shading)
     shader = actor.GetShaderProperty()
     shader.AddFragmentShaderReplacement("//VTK::Normal::Impl", False, _FACE_THE_VIEWER, False)
     shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH + _METER, False)
     uniforms = shader.GetFragmentCustomUniforms()
     # VTK knows the emission of a texture only
-    emission = (0.0, 0.0, 0.0) if "emissiveTexture" in look.textures else look.emission
+    emission = (0.0, 0.0, 0.0) if "emissiveTexture" in shading.textures else shading.emission
     uniforms.SetUniform3f("emission", emission)
-    uniforms.SetUniformf("isUnlit", float(look.is_unlit))
-    uniforms.SetUniformf("cutoff", look.alpha_cutoff if look.alpha_mode == "MASK" else 0.0)
+    uniforms.SetUniformf("isUnlit", float(shading.is_unlit))
+    uniforms.SetUniformf("cutoff", shading.alpha_cutoff if shading.alpha_mode == "MASK" else 0.0)
     return actor
 
 
-def _dress(actor: vtkActor, look: Look) -> None:
+def _dress(actor: vtkActor, shading: Shading) -> None:
     """Give an actor what VTK's own shading knows of a material."""
-    has_depth = look.alpha_mode != "BLEND"
+    has_depth = shading.alpha_mode != "BLEND"
     actor.SetForceOpaque(has_depth)
     actor.SetForceTranslucent(not has_depth)
     surface = actor.GetProperty()
     surface.SetInterpolationToPBR()
-    surface.SetColor(*look.base_colour[:3])
-    surface.SetOpacity(1.0 if look.alpha_mode == "OPAQUE" else look.base_colour[3])
-    surface.SetMetallic(look.metallic)
-    surface.SetRoughness(look.roughness)
-    surface.SetEmissiveFactor(*look.emission)
+    surface.SetColor(*shading.base_colour[:3])
+    surface.SetOpacity(1.0 if shading.alpha_mode == "OPAQUE" else shading.base_colour[3])
+    surface.SetMetallic(shading.metallic)
+    surface.SetRoughness(shading.roughness)
+    surface.SetEmissiveFactor(*shading.emission)
     surface.SetOcclusionStrength(0.0)  # the texture may hold something else in its red channel
-    textures = look.textures
+    textures = shading.textures
     if "baseColorTexture" in textures:
         surface.SetBaseColorTexture(textures["baseColorTexture"])
     if "metallicRoughnessTexture" in textures:

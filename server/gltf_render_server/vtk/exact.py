@@ -7,8 +7,7 @@ from its buffers, but is where the ray through the pixel's centre meets the plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +20,17 @@ from vtkmodules.vtkRenderingOpenGL2 import (
     vtkTextureObject,
 )
 
-from ..gltf import Digest, Scene, Triangles, read_triangles
-from ..http.form import Camera, RenderRequest
-from ..stopwatch import Stopwatch
+from ..frame import Frame, Lens, View
+from ..gltf import Triangles, content_of, read_triangles
+from ..passes import NOTHING, Exact
+from ..scene import Digest, Scene
+from ..stages import Stages
 from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
 from .pinhole import pixel_rays, tiles
 from .placing import Merged, merge
 
-__all__ = ["ExactPass", "ExactStage"]
+__all__ = ["ExactRender"]
 
 _NO_TRIANGLE = -1
 _MOST_SHAPE_BYTES = 512 * 2**20
@@ -44,23 +45,7 @@ _SHADER = """
 halves that float32 holds exactly."""
 
 
-@dataclass(frozen=True)
-class ExactPass:
-    """What each pixel's ray meets first.
-
-    Attributes
-    ----------
-    depth : (height, width) float32
-        Metres along the optical axis; inf = nothing.
-    primitive : (height, width) int
-        Index into ``scene.primitives``; -1 = nothing.
-    """
-
-    depth: NDArray[np.float32]
-    primitive: NDArray[np.intp]
-
-
-class ExactStage:
+class ExactRender:
     """Draws the numbers of triangles.
 
     Parameters
@@ -76,15 +61,8 @@ class ExactStage:
         self._renderer.SetPass(self._framebuffer)
         self._drawing: _Drawing | None = None
 
-    def passes(self, request: RenderRequest, shown: NDArray[np.bool_], watch: Stopwatch) -> ExactPass:
-        """Return what each pixel's ray meets first.
-
-        Parameters
-        ----------
-        request : RenderRequest
-        shown : (number of primitives,) bool
-            Which of ``scene.primitives`` are drawn at all.
-        watch : Stopwatch
+    def views(self, frame: Frame, shown: NDArray[np.bool_], stages: Stages) -> Callable[[View], Exact]:
+        """Load some of a frame's placements, (n,) bool, and return what renders a view of them.
 
         Raises
         ------
@@ -93,18 +71,24 @@ class ExactStage:
         RenderError
             OpenGL fails.
         """
-        scene = request.scene
-        placed = np.flatnonzero(shown[scene.placements.primitive])
-        primitives = scene.placements.primitive[placed]
-        is_new = self._load(scene, primitives)
-        if self._drawing is None:
-            return _nothing(request.camera)
-        matrices = np.linalg.inv(scene.camera_to_world) @ scene.placements.matrix[placed]
-        points = self._drawing.place(matrices)
-        watch.lap("import" if is_new else "update")
-        triangle = self._triangles(request.camera)
-        watch.lap("render")
-        return _met(triangle, points, self._drawing.merged, primitives, request.camera)
+        placements = frame.scene.placements
+        placed = np.flatnonzero(shown)
+        is_new = self._load(frame.scene, placements.primitive[placed])
+        stages.lap("import" if is_new else "update")
+
+        def render(view: View) -> Exact:
+            if self._drawing is None:
+                return _nothing(view.lens)
+            matrices = np.linalg.inv(view.camera_to_world) @ placements.matrix[placed]
+            points = self._drawing.place(matrices)
+            stages.lap("update")
+            triangle = self._triangles(view.lens)
+            stages.lap("render")
+            exact = _met(triangle, points, self._drawing.merged, placed, view.lens)
+            stages.lap("read")
+            return exact
+
+        return render
 
     def forget(self) -> None:
         """Forget the scene, with what OpenGL holds of it; the window must still be there."""
@@ -128,24 +112,24 @@ class ExactStage:
             self._renderer.AddActor(self._drawing.actor)
         return True
 
-    def _triangles(self, camera: Camera) -> NDArray[np.int32]:
+    def _triangles(self, lens: Lens) -> NDArray[np.int32]:
         """Return which triangle each pixel shows, (height, width); -1 = none."""
-        triangle = np.empty((camera.height, camera.width), np.int32)
-        for tile in tiles(camera, LARGEST_TILE_PX):
-            self._aim(tile.camera)
-            self._canvas.draw(self._renderer, tile.camera.width, tile.camera.height)
+        triangle = np.empty((lens.height, lens.width), np.int32)
+        for tile in tiles(lens, LARGEST_TILE_PX):
+            self._aim(tile.lens)
+            self._canvas.draw(self._renderer, tile.lens.width, tile.lens.height)
             numbers = read_texture(self._framebuffer.GetColorTexture())
             low, high, is_drawn = (numbers[..., channel].astype(np.int32) for channel in range(3))
             triangle[tile.rows, tile.columns] = np.where(is_drawn, low + 65536 * high, _NO_TRIANGLE)
         return triangle
 
-    def _aim(self, camera: Camera) -> None:
+    def _aim(self, lens: Lens) -> None:
         """Let the shader clip, for OpenGL's own planes are less exact; they stand a little apart."""
-        aim(self._renderer, camera, camera.near / 2, camera.far * 2)
+        aim(self._renderer, lens, lens.near / 2, lens.far * 2)
         if self._drawing is not None:
             uniforms = self._drawing.actor.GetShaderProperty().GetFragmentCustomUniforms()
-            uniforms.SetUniformf("nearest", camera.near)
-            uniforms.SetUniformf("farthest", camera.far)
+            uniforms.SetUniformf("nearest", lens.near)
+            uniforms.SetUniformf("farthest", lens.far)
 
 
 class _Drawing:
@@ -181,7 +165,7 @@ class _Drawing:
 
 
 def _read(scene: Scene, index: int) -> Triangles:
-    return read_triangles(scene, scene.primitives[index])
+    return read_triangles(content_of(scene), scene.primitives[index])
 
 
 def _triangle_bytes(shape: Triangles) -> int:
@@ -209,24 +193,24 @@ def _make_actor(polydata: vtkPolyData) -> vtkActor:
     return actor
 
 
-def _nothing(camera: Camera) -> ExactPass:
-    size = (camera.height, camera.width)
-    return ExactPass(np.full(size, np.inf, np.float32), np.full(size, _NO_TRIANGLE, np.intp))
+def _nothing(lens: Lens) -> Exact:
+    size = (lens.height, lens.width)
+    return Exact(np.full(size, np.inf, np.float32), np.full(size, NOTHING, np.int32))
 
 
 def _met(
     triangle: NDArray[np.int32],
     points: NDArray[np.float64],
     merged: Merged,
-    primitives: NDArray[np.intp],
-    camera: Camera,
-) -> ExactPass:
+    placed: NDArray[np.intp],
+    lens: Lens,
+) -> Exact:
     """Tell what was met from the triangles that are seen."""
-    result = _nothing(camera)
+    result = _nothing(lens)
     pixels = np.flatnonzero(triangle != _NO_TRIANGLE)
     seen = triangle.reshape(-1)[pixels]
-    result.primitive.flat[pixels] = primitives[merged.placement[seen]]
-    result.depth.flat[pixels] = _depth(points, merged.corners, seen, pixel_rays(camera, pixels), camera)
+    result.placement.flat[pixels] = placed[merged.placement[seen]]
+    result.depth.flat[pixels] = _depth(points, merged.corners, seen, pixel_rays(lens, pixels), lens)
     return result
 
 
@@ -235,7 +219,7 @@ def _depth(
     corners: NDArray[np.int32],
     triangle: NDArray[np.int32],
     rays: NDArray[np.float64],
-    camera: Camera,
+    lens: Lens,
 ) -> NDArray[np.float64]:
     """Return the depth at which each ray, (n, 3), meets the plane of its triangle, (n,).
 
@@ -249,7 +233,7 @@ def _depth(
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = offset[which] / slope
     depths = -np.stack([a[:, 2], b[:, 2], c[:, 2]])
-    nearest, farthest = (limit.clip(camera.near, camera.far) for limit in (depths.min(0), depths.max(0)))
+    nearest, farthest = (limit.clip(lens.near, lens.far) for limit in (depths.min(0), depths.max(0)))
     depth = np.where(np.isnan(depth), nearest[which], depth)
     return depth.clip(nearest[which], farthest[which])
 

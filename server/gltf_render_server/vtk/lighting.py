@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from vtkmodules.vtkRenderingCore import vtkLight, vtkRenderer
 
-from ..gltf import Light, Scene, read_light
+from ..gltf import Light, content_of, read_light
+from ..scene import Scene
 
 __all__ = ["UP", "Lighting", "light_scene"]
 
@@ -61,10 +62,9 @@ def light_scene(
     if not scene.lights:
         renderer.AddLight(_sun(world_to_camera[:3, :3], up))
         return Lighting(upward, _SKY, _GROUND)
-    for index, placed in enumerate(scene.lights):
-        renderer.AddLight(
-            _own_light(read_light(scene, index), scene.light_scale, world_to_camera @ placed.matrix)
-        )
+    for placed in scene.lights:
+        light = read_light(content_of(scene), placed.light)
+        renderer.AddLight(_own_light(light, scene.light_scale, world_to_camera @ placed.matrix))
     return Lighting(upward)
 
 

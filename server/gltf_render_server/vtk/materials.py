@@ -14,23 +14,23 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkRenderingCore import vtkTexture
 
 from ..errors import SceneError
-from ..gltf import Scene, read_image
+from ..gltf import Content, read_image
 from ..gltf.extensions import BASISU, WEBP
 from ..gltf.materials import alpha_mode, is_of_drakes_primitive, linear
 
-__all__ = ["Look", "read_look"]
+__all__ = ["Shading", "read_shading"]
 
 _TRANSFORM = "KHR_texture_transform"
 _UNLIT = "KHR_materials_unlit"
 _WRAPS = {33071: vtkTexture.ClampToEdge, 33648: vtkTexture.MirroredRepeat, 10497: vtkTexture.Repeat}
 _NEAREST = 9728
-_LOOK_BYTES = 4096  # without its textures
+_SHADING_BYTES = 4096  # without its textures
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Look:
+class Shading:
     """What a material looks like.
 
     Attributes
@@ -67,10 +67,10 @@ class Look:
     def nbytes(self) -> int:
         """About what it takes."""
         images = (texture.GetInput() for texture in self.textures.values())
-        return _LOOK_BYTES + sum(1024 * image.GetActualMemorySize() for image in images)
+        return _SHADING_BYTES + sum(1024 * image.GetActualMemorySize() for image in images)
 
 
-def read_look(scene: Scene, material: int | None) -> Look:
+def read_shading(content: Content, material: int | None) -> Shading:
     """Read a material with its textures; None is glTF's default material.
 
     Raises
@@ -79,16 +79,16 @@ def read_look(scene: Scene, material: int | None) -> Look:
         An image cannot be decoded.
     """
     if material is None:
-        return Look()
-    source = scene.json["materials"][material]
+        return Shading()
+    source = content.json["materials"][material]
     pbr = source.get("pbrMetallicRoughness") or {}
     names = ("baseColorTexture", "metallicRoughnessTexture", "emissiveTexture")
     found = {name: pbr.get(name) or source.get(name) for name in names}
     references = {name: reference for name, reference in found.items() if reference}
-    mode = alpha_mode(scene.json["asset"], source)
+    mode = alpha_mode(content.json["asset"], source)
     first = next(iter(references.values()), {})
-    return Look(
-        base_colour=_base_colour(scene, source, pbr),
+    return Shading(
+        base_colour=_base_colour(content, source, pbr),
         metallic=_given(pbr, "metallicFactor", 1.0),
         roughness=_given(pbr, "roughnessFactor", 1.0),
         emission=tuple(_given(source, "emissiveFactor", (0.0, 0.0, 0.0))),
@@ -96,7 +96,7 @@ def read_look(scene: Scene, material: int | None) -> Look:
         alpha_cutoff=_given(source, "alphaCutoff", 0.5),
         is_unlit=_UNLIT in (source.get("extensions") or {}),
         textures={
-            name: _texture(scene, reference["index"], name, has_alpha=mode != "OPAQUE")
+            name: _texture(content, reference["index"], name, has_alpha=mode != "OPAQUE")
             for name, reference in references.items()
         },
         texcoord=_given(_transform(first), "texCoord", first.get("texCoord") or 0),
@@ -109,9 +109,9 @@ def _given(item: Json, name: str, otherwise: Any) -> Any:
     return otherwise if value is None else value
 
 
-def _base_colour(scene: Scene, source: Json, pbr: Json) -> tuple[float, ...]:
+def _base_colour(content: Content, source: Json, pbr: Json) -> tuple[float, ...]:
     factor = _given(pbr, "baseColorFactor", (1.0, 1.0, 1.0, 1.0))
-    return tuple(linear(factor) if is_of_drakes_primitive(scene.json["asset"], source) else factor)
+    return tuple(linear(factor) if is_of_drakes_primitive(content.json["asset"], source) else factor)
 
 
 def _transform(reference: Json) -> Json:
@@ -127,8 +127,8 @@ def _texcoord_matrix(transform: Json) -> NDArray[np.float64]:
     return np.column_stack([turn * scale, offset])
 
 
-def _texture(scene: Scene, index: int, name: str, *, has_alpha: bool) -> vtkTexture:
-    source = scene.source.textures[index]
+def _texture(content: Content, index: int, name: str, *, has_alpha: bool) -> vtkTexture:
+    source = content.source.textures[index]
     webp = (source.extensions or {}).get(WEBP)
     image = webp["source"] if webp else source.source
     if image is None:
@@ -136,21 +136,21 @@ def _texture(scene: Scene, index: int, name: str, *, has_alpha: bool) -> vtkText
         raise SceneError(f"its only image cannot be read here ({BASISU}); add a plain PNG or JPEG", where)
     is_colour = name != "metallicRoughnessTexture"
     texture = vtkTexture()
-    texture.SetInputDataObject(_decoded(scene, image, "RGBA" if is_colour and has_alpha else "RGB"))
+    texture.SetInputDataObject(_decoded(content, image, "RGBA" if is_colour and has_alpha else "RGB"))
     texture.SetUseSRGBColorSpace(is_colour)
     texture.SetMipmap(True)
     texture.SetMaximumAnisotropicFiltering(1.0)  # Mesa's software renderer can take a minute for more
-    sampler = None if source.sampler is None else scene.source.samplers[source.sampler]
+    sampler = None if source.sampler is None else content.source.samplers[source.sampler]
     texture.SetInterpolate(sampler is None or sampler.mag_filter != _NEAREST)
     # VTK has one wrap for both directions
     texture.SetWrap(_WRAPS[(sampler and sampler.wrap_s) or 10497])
     return texture
 
 
-def _decoded(scene: Scene, index: int, mode: str) -> vtkImageData:
+def _decoded(content: Content, index: int, mode: str) -> vtkImageData:
     """Decode an image; VTK's first row is the lowest."""
     try:
-        with Image.open(io.BytesIO(read_image(scene.source, scene.buffers, index))) as image:
+        with Image.open(io.BytesIO(read_image(content.source, content.buffers, index))) as image:
             pixels = np.array(image.convert(mode))[::-1]
     except (OSError, ValueError, SyntaxError) as error:
         raise SceneError(f"cannot be decoded: {error}", f"$.images[{index}]") from None

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
 
-from ..gltf import Primitive, Scene, read_attribute, read_corners
+from ..gltf import Content, read_attribute, read_corners
+from ..scene import Primitive
 from .canvas import make_polydata
 
 __all__ = ["SurfaceMesh", "read_surface"]
@@ -45,17 +46,17 @@ class SurfaceMesh:
         return sum(part.nbytes for part in parts)
 
 
-def read_surface(scene: Scene, primitive: Primitive, texcoord: int) -> SurfaceMesh:
+def read_surface(content: Content, primitive: Primitive, texcoord: int) -> SurfaceMesh:
     """Read a primitive with one of its sets of texture coordinates."""
-    corners = read_corners(scene, primitive)
-    points = read_attribute(scene, primitive, "POSITION")
-    texcoords = _optional(scene, primitive, f"TEXCOORD_{texcoord}", np.zeros((len(points), 2), np.float32))
-    colours = _optional(scene, primitive, "COLOR_0", np.ones((len(points), 4), np.float32))
+    corners = read_corners(content, primitive)
+    points = read_attribute(content, primitive, "POSITION")
+    texcoords = _optional(content, primitive, f"TEXCOORD_{texcoord}", np.zeros((len(points), 2), np.float32))
+    colours = _optional(content, primitive, "COLOR_0", np.ones((len(points), 4), np.float32))
     if colours.shape[1] == 3:
         colours = np.column_stack([colours, np.ones(len(colours), np.float32)])
     if primitive.has_normals:
         used, compact = np.unique(corners, return_inverse=True)
-        normals = read_attribute(scene, primitive, "NORMAL")[used]
+        normals = read_attribute(content, primitive, "NORMAL")[used]
     else:
         used, compact = corners.reshape(-1), np.arange(corners.size)
         normals = (_smooth_normals if primitive.is_smoothed else _flat_normals)(points, corners)
@@ -64,10 +65,10 @@ def read_surface(scene: Scene, primitive: Primitive, texcoord: int) -> SurfaceMe
 
 
 def _optional(
-    scene: Scene, primitive: Primitive, name: str, otherwise: NDArray[np.float32]
+    content: Content, primitive: Primitive, name: str, otherwise: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    attributes = scene.source.meshes[primitive.mesh].primitives[primitive.number].attributes
-    return read_attribute(scene, primitive, name) if name in attributes else otherwise
+    attributes = content.source.meshes[primitive.mesh].primitives[primitive.number].attributes
+    return read_attribute(content, primitive, name) if name in attributes else otherwise
 
 
 def _flat_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -1,11 +1,10 @@
-"""The render passes: Blender writes them to files in memory, and they come back as arrays."""
+"""Renders: Blender writes them to files in memory, and they come back as arrays."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +20,15 @@ from . import compat
 from .lens import BlenderCamera
 
 __all__ = [
-    "ExactPass",
     "metered_colour",
     "read_colour",
     "read_exact",
     "rendered_colour",
     "rendered_exact",
-    "set_frame",
+    "set_canvas",
 ]
 
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
-
-
-@dataclass(frozen=True)
-class ExactPass:
-    """What one ray through each pixel's centre hits first.
-
-    Attributes
-    ----------
-    depth : (height, width) float32
-        Metres along the optical axis; inf = no hit.
-    object_index : (height, width) uint16
-        Pass indices; 0 = no hit.
-    """
-
-    depth: NDArray[np.float32]
-    object_index: NDArray[np.uint16]
 
 
 @contextmanager
@@ -112,17 +94,23 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-def read_exact(path: Path) -> ExactPass:
-    """Read what `rendered_exact` wrote."""
+def read_exact(path: Path) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
+    """Read what `rendered_exact` wrote.
+
+    Returns
+    -------
+    depth : (resolution_y, resolution_x) float32
+        Metres along the optical axis; inf = no hit.
+    object_index : (resolution_y, resolution_x) uint16
+        Pass indices; 0 = no hit.
+    """
     channels = _read_channels(path)
     depth = _channel(channels, "Depth.Z")
-    return ExactPass(
-        depth=np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth),
-        object_index=_channel(channels, f"{compat.OBJECT_INDEX_PASS}.X").astype(np.uint16),
-    )
+    object_index = _channel(channels, f"{compat.OBJECT_INDEX_PASS}.X")
+    return np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth), object_index.astype(np.uint16)
 
 
-def set_frame(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
+def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
     """Set the canvas, and switch off what would change it."""
     render.resolution_x = camera.resolution_x
     render.resolution_y = camera.resolution_y
@@ -153,7 +141,7 @@ def _read_linear(path: Path) -> NDArray[np.float32]:
 
 @contextmanager
 def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
-    set_frame(scene.render, camera)
+    set_canvas(scene.render, camera)
     scene.render.filepath = str(path)
     try:
         with compat.quiet():

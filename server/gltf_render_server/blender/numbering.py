@@ -1,0 +1,56 @@
+"""Numbers for objects: Blender has some 32 thousand pass indices, and a scene may have more placements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..passes import NOTHING
+
+__all__ = ["Numbering"]
+
+_INDICES = 2**16  # all that the pass of object indices can hold
+
+
+class Numbering:
+    """Writes the number of each object in digits, and each digit as a pass index.
+
+    Almost always one digit is enough; each takes a render of its own.
+
+    Parameters
+    ----------
+    count : int
+        How many objects there are.
+    free : sequence of int
+        The pass indices that can be given, positive.
+    """
+
+    def __init__(self, count: int, free: Sequence[int]) -> None:
+        self._base = len(free)
+        self._digit = np.full(_INDICES, NOTHING, np.int32)
+        self._digit[list(free)] = np.arange(self._base)
+        self.digits: list[list[int]] = []
+        left = np.arange(count)
+        while not self.digits or left.any():
+            self.digits.append(np.asarray(free)[left % self._base].tolist() if count else [])
+            left //= self._base
+
+    def read(self, images: Sequence[NDArray[np.uint16]]) -> NDArray[np.int32]:
+        """Return which object each pixel shows.
+
+        Parameters
+        ----------
+        images : sequence of (height, width) uint16
+            Pass indices, one image for each of `digits`.
+
+        Returns
+        -------
+        (height, width) int32
+            -1 = none of them.
+        """
+        found = self._digit[images[0]]
+        for place, image in enumerate(images[1:], 1):
+            found = np.where(found == NOTHING, found, found + self._digit[image] * self._base**place)
+        return found

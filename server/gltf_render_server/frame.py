@@ -1,0 +1,158 @@
+"""What is asked: a scene, the views of it, the passes, and the look. All that comes in becomes a `Frame`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import RequestError, TooLargeError
+from .scene import Scene
+
+__all__ = ["Frame", "Lens", "Look", "View"]
+
+_LARGEST_SIDE_PX = 65536
+"""Blender's limit for a side of an image."""
+
+_LARGEST_PIXEL_ASPECT = 200.0
+"""Blender's limit for how far a pixel may be from square."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A pinhole camera's intrinsics and clipping planes.
+
+    A point (x right, y down, z forward, metres) lands at ``u = focal_x x/z + center_x`` and
+    ``v = focal_y y/z + center_y``, where ``u = 0`` is the left edge of the first column and
+    ``v = 0`` the upper edge of the first row.
+
+    Attributes
+    ----------
+    width, height : int
+        Size of the image, px.
+    focal_x, focal_y : float
+        Focal lengths, px.
+    center_x, center_y : float
+        Principal point, px.
+    near, far : float
+        Clipping planes, metres along the optical axis.
+    """
+
+    width: int
+    height: int
+    focal_x: float
+    focal_y: float
+    center_x: float
+    center_y: float
+    near: float
+    far: float
+
+    def check(self, max_pixels: int) -> None:
+        """Check what single numbers do not tell.
+
+        Parameters
+        ----------
+        max_pixels : int
+            The largest image that the server renders, width * height.
+
+        Raises
+        ------
+        RequestError
+            The planes are in the wrong order, or pixels are too far from square.
+        TooLargeError
+            The image is too large.
+        """
+        width, height = self.width, self.height
+        if width * height > max_pixels:
+            raise TooLargeError(
+                f"width, height: {width} x {height} are {width * height} pixels; this server renders at most "
+                f"{max_pixels} (option --max-pixels)"
+            )
+        if max(width, height) > _LARGEST_SIDE_PX:
+            raise TooLargeError(
+                f"width, height: {width} x {height}; a side has at most {_LARGEST_SIDE_PX} pixels"
+            )
+        if not self.near < self.far:
+            raise RequestError(f"near, far: {self.near} must be less than {self.far}")
+        aspect = self.focal_x / self.focal_y
+        if max(aspect, 1.0 / aspect) > _LARGEST_PIXEL_ASPECT:
+            raise RequestError(
+                f"focal_x, focal_y: {self.focal_x} : {self.focal_y} is too far from square pixels; "
+                f"the ratio may be at most {_LARGEST_PIXEL_ASPECT:g}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """From where a scene is seen.
+
+    Attributes
+    ----------
+    lens : Lens
+    camera_to_world : (4, 4) float64
+        Rigid, column vectors, in the file's own world axes; the camera looks along -z with y up.
+    name : str
+        Unique among the views of a frame.
+    """
+
+    lens: Lens
+    camera_to_world: NDArray[np.float64]
+    name: str = "view"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a scene is lit and shown. None means as the server's options, its .blend or its quality say.
+
+    Attributes
+    ----------
+    environment : str or None
+        Name of an HDRI that Blender ships, or "none".
+    rotation_deg : float or None
+        By which the environment is turned about the vertical axis.
+    strength : float or None
+        By which the environment's light is multiplied.
+    exposure : float or None
+        In stops.
+    view_transform : str or None
+        A view transform of Blender's colour management.
+    quality : str or None
+        Preset of samples, noise threshold and denoising.
+    samples : int or None
+        A pixel, at most.
+    transparent : bool or None
+        Whether the background is left out, and the colour picture has an alpha channel.
+    up_axis : {"z", "y"} or None
+        Which axis of the file points up.
+    """
+
+    environment: str | None = None
+    rotation_deg: float | None = None
+    strength: float | None = None
+    exposure: float | None = None
+    view_transform: str | None = None
+    quality: str | None = None
+    samples: int | None = None
+    transparent: bool | None = None
+    up_axis: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """All that a renderer needs to know; the same frame gives the same bytes, whatever came before.
+
+    Attributes
+    ----------
+    scene : Scene
+    views : tuple of View
+        At least one.
+    passes : tuple of str
+        Names of rows of the table of passes, at least one.
+    look : Look
+    """
+
+    scene: Scene
+    views: tuple[View, ...]
+    passes: tuple[str, ...]
+    look: Look = field(default_factory=Look)

@@ -1,0 +1,223 @@
+"""Bytes -> `Asset`, a document that is read, repaired and checked once -> `Scene`, what it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RequestError, SceneError
+from ..limits import Limits
+from ..scene import Colour, Digest, Primitive, Scene, Surface
+from . import schema
+from .cameras import place_cameras
+from .checks import check_geometry, check_indices, is_compressed
+from .content import Content
+from .decoding import convert, decode
+from .digests import Digester
+from .exposure import light_scale
+from .extensions import INSTANCING, VISIBILITY
+from .graph import Graph, check_reach
+from .images import check_images, shown_images
+from .labels import label_colour
+from .lights import place_lights
+from .material_extensions import check_materials
+from .placing import place
+from .repair import repair_draco, repair_json
+from .resources import check_views, decode_buffers, views_of_accessors
+from .surfaces import Drawn, find_drawn
+
+__all__ = ["Asset", "parse_scene", "read_asset"]
+
+_DEFAULT_LIMITS = Limits()
+_ROUNDING = 1e-5
+_OWN_WORK = frozenset({INSTANCING, VISIBILITY})
+"""Extensions that are dealt with here, whatever the importer knows."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Asset(Content):
+    """A document that passed every check; see `scene.Asset`.
+
+    Attributes
+    ----------
+    drawn : Drawn
+        What of it is drawn.
+    warnings : tuple of str
+        What was dropped or is not drawn, for the log.
+    key : bytes
+        Names it where it is kept from one frame to the next; empty = it is used once.
+    """
+
+    drawn: Drawn
+    warnings: tuple[str, ...]
+    key: Digest = b""
+
+    def node_name(self, node: int) -> str:
+        """See `scene.Asset.node_name`."""
+        name = self.source.nodes[node].name
+        return name if isinstance(name, str) else ""
+
+    @cached_property
+    def _digester(self) -> Digester:
+        return Digester(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_digester"}
+
+    def shape(self, primitive: Primitive) -> Digest:
+        """See `scene.Asset.shape`."""
+        return self._digester.shape(primitive)
+
+    def surface(self, primitive: Primitive) -> Surface:
+        """See `scene.Asset.surface`."""
+        return self._digester.surface(primitive)
+
+    def light_source(self, light: int, scale: float) -> Digest:
+        """See `scene.Asset.light_source`."""
+        return self._digester.light(light, scale)
+
+    def label(self, primitive: Primitive) -> Colour | None:
+        """See `scene.Asset.label`."""
+        return label_colour(self.source, primitive.material)
+
+    def light_scale(self, scene: Scene) -> float:
+        """See `scene.Asset.light_scale`."""
+        return light_scale(scene)
+
+    def scene(self, poses: Mapping[str, Matrix] | None = None) -> Scene:
+        """Return what the document shows.
+
+        Parameters
+        ----------
+        poses : mapping of str to (4, 4) float64, optional
+            World matrices, column vectors, that nodes have instead of their own, by the nodes' names; what
+            is below these nodes moves along.
+
+        Raises
+        ------
+        RequestError
+            A pose is none, or names no node, or several.
+        SceneError
+            What is drawn is not possible in these poses.
+        """
+        warnings: list[str] = []
+        graph = Graph.from_document(self.source, self._poses(poses or {}))
+        primitives, placements, instances = place(self, self.drawn, graph, warnings)
+        return Scene(
+            asset=self,
+            primitives=primitives,
+            placements=placements,
+            instances=instances,
+            cameras=place_cameras(self.source, graph),
+            lights=place_lights(self.source, graph, warnings),
+            warnings=(*self.warnings, *warnings),
+        )
+
+    def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
+        """Return poses by the nodes' numbers."""
+        found: dict[int, Matrix] = {}
+        for name, matrix in poses.items():
+            nodes = self._nodes_by_name.get(name, [])
+            where = f"poses[{name[:40]!r}]"
+            if not name or len(nodes) != 1:
+                raise RequestError(f"{where}: {len(nodes) or 'no'} nodes of the scene have this name")
+            if not np.allclose(matrix[3], (0, 0, 0, 1), atol=_ROUNDING):
+                raise RequestError(f"{where}: the last row must be 0 0 0 1")
+            found[nodes[0]] = matrix
+        if found:
+            check_reach(np.array([*found.values()]), [f"poses[{name[:40]!r}]" for name in poses])
+        return found
+
+    @cached_property
+    def _nodes_by_name(self) -> dict[str, list[int]]:
+        nodes: dict[str, list[int]] = {}
+        for index in range(len(self.source.nodes)):
+            nodes.setdefault(self.node_name(index), []).append(index)
+        return nodes
+
+
+def parse_scene(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Scene:
+    """Read a document, and return what it shows; see `read_asset`."""
+    return read_asset(data, extensions=extensions, limits=limits).scene()
+
+
+def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Asset:
+    """Read a glTF 2.0 JSON document and check all that a back end relies on.
+
+    Parameters
+    ----------
+    data : bytes
+        Resources are embedded as ``data:`` URIs; nothing else is ever opened.
+    extensions : frozenset of str
+        The extensions that the back end's importer knows.
+    limits : Limits
+        What it may cost; checked before the work is begun.
+
+    Raises
+    ------
+    SceneError
+        Anything is wrong with what is drawn; the message says what and where.
+    TooLargeError
+        It is above a limit.
+    CheckTimeoutError
+        Within `time_limit`, the time is over.
+    """
+    json = decode(data)
+    warnings = repair_json(json)
+    document = convert(json)
+    _check_version(document.asset)
+    _check_required(document, extensions | _OWN_WORK)
+    check_indices(document)
+    graph = Graph.from_document(document)
+    drawn = find_drawn(document, graph, extensions, limits)
+    materials = drawn.materials(document)
+    check_materials(json.get("materials") or [], materials, extensions)
+    buffers = _checked_buffers(document, drawn, shown_images(json, document, materials))
+    _drop_text_of_buffers(json, document)
+    repair_draco(document, buffers)
+    check_geometry(document, buffers, drawn)
+    warnings += drawn.warnings
+    warnings += check_images(json, document, buffers, materials, limits)
+    return Asset(json, document, buffers, drawn, tuple(warnings))
+
+
+def _checked_buffers(document: schema.Document, drawn: Drawn, images: set[int]) -> tuple[bytes, ...]:
+    """Decode the buffers that anything which is drawn reads; all of them where Draco's streams are sought."""
+    accessors = drawn.accessors(document)
+    views = views_of_accessors(document, accessors)
+    views |= {view for index in images if (view := document.images[index].buffer_view) is not None}
+    if any(is_compressed(document, primitive) for _, _, primitive in drawn.primitives(document)):
+        views |= set(range(len(document.buffer_views)))
+    check_views(document, views, accessors)
+    return decode_buffers(document, views)
+
+
+def _drop_text_of_buffers(json: dict[str, Any], document: schema.Document) -> None:
+    """Let go of what is half of a scene, and travels with it to another process."""
+    for buffer in json.get("buffers") or ():
+        buffer.pop("uri", None)
+    for buffer in document.buffers:
+        buffer.uri = None
+
+
+def _check_version(asset: schema.Asset) -> None:
+    for name, version in (("version", asset.version), ("minVersion", asset.min_version)):
+        if version is not None and not re.fullmatch(r"2\.[0-9]{1,3}", version):
+            raise SceneError(f"glTF {version[:20]} is not supported; glTF 2.0 is", f"$.asset.{name}")
+
+
+def _check_required(document: schema.Document, known: frozenset[str]) -> None:
+    unknown = sorted(set(document.extensions_required) - known)
+    if unknown:
+        names = ", ".join(name[:60] for name in unknown[:10])
+        raise SceneError(
+            f"requires {names}, which cannot be read here; export it again without", "$.extensionsRequired"
+        )

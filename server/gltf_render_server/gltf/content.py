@@ -1,0 +1,43 @@
+"""What a glTF document holds, read and checked; what is made of it is for the modules above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..scene import Scene
+from . import schema
+
+__all__ = ["Content", "content_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """A document that passed every check.
+
+    Attributes
+    ----------
+    json : dict
+        The document after repairs; not to be changed.
+    source : schema.Document
+        The same, typed.
+    buffers : tuple of bytes
+        The document's buffers, decoded; their text is dropped from `json` and `source`.
+    """
+
+    json: dict[str, Any]
+    source: schema.Document
+    buffers: tuple[bytes, ...]
+
+
+def content_of(scene: Scene) -> Content:
+    """Return the document that a scene's surfaces and lights are read from.
+
+    Raises
+    ------
+    TypeError
+        The scene was not read from glTF.
+    """
+    if not isinstance(scene.asset, Content):
+        raise TypeError(f"a scene of glTF is needed, not one of {type(scene.asset).__name__}")
+    return scene.asset

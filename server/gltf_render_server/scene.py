@@ -1,0 +1,268 @@
+"""What is there: surfaces, where they stand, lights and cameras. Knows no HTTP, glTF syntax or Blender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SceneError
+
+__all__ = [
+    "Asset",
+    "Colour",
+    "Digest",
+    "Instances",
+    "LightPlacement",
+    "Placements",
+    "Primitive",
+    "Scene",
+    "SceneCamera",
+    "Surface",
+]
+
+_SMALLEST_SINGULAR_VALUE = 1e-9
+
+Matrix = NDArray[np.float64]
+
+Digest = bytes
+"""BLAKE3, 32 bytes: nobody can make two contents that have the same."""
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+
+class Surface(NamedTuple):
+    """What a surface looks like.
+
+    Attributes
+    ----------
+    mesh : Digest
+        Its geometry, with all that materials may look up on it.
+    material : Digest
+    """
+
+    mesh: Digest
+    material: Digest
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """A surface with one material, as its asset numbers it.
+
+    Attributes
+    ----------
+    mesh, number : int
+        Its place in the document, ``$.meshes[mesh].primitives[number]``.
+    material : int or None
+    has_normals : bool
+    is_smoothed : bool
+        Whether it is shaded round where its faces meet at less than 30 degrees: Drake writes no normals.
+        Anything else that has none is shaded flat, as glTF asks.
+    is_compressed : bool
+        Whether only Blender's importer can read its geometry.
+    weights : tuple of float
+        How much of each morph target is added to it.
+    pose : bytes
+        The matrices of its skin's joints, (n, 4, 4) float64; empty = it has none.
+    """
+
+    mesh: int
+    number: int
+    material: int | None
+    has_normals: bool
+    is_smoothed: bool = False
+    is_compressed: bool = False
+    weights: tuple[float, ...] = ()
+    pose: bytes = b""
+
+
+@dataclass(frozen=True)
+class Placements:
+    """Primitives in the world, in the document's order.
+
+    Attributes
+    ----------
+    primitive : (n,) int
+        Indices into ``Scene.primitives``.
+    matrix : (n, 4, 4) float64
+        Column vectors, primitive to world; may shear.
+    instance : (n,) int
+        Indices into ``Scene.instances``.
+    """
+
+    primitive: NDArray[np.intp]
+    matrix: Matrix
+    instance: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.primitive)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The objects of a scene: the mesh of a node, or one of a node's several copies of it.
+
+    Attributes
+    ----------
+    node : (k,) int
+        The document's number of the node.
+    matrix : (k, 4, 4) float64
+        Column vectors, object to world.
+    """
+
+    node: NDArray[np.intp]
+    matrix: Matrix
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+
+@dataclass(frozen=True)
+class LightPlacement:
+    """A light in the world.
+
+    Attributes
+    ----------
+    light : int
+        Index into the document's lights.
+    matrix : (4, 4) float64
+        Column vectors, light to world, rigid; it shines along -z.
+    """
+
+    light: int
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
+class SceneCamera:
+    """A camera that the document holds.
+
+    Attributes
+    ----------
+    camera, node : int
+        Indices into the document's cameras and nodes.
+    name : str
+        Of the node, or else of the camera; may be empty.
+    matrix : (4, 4) float64
+        Column vectors, node to world; wrappers may have scaled it.
+    y_fov_rad : float or None
+        Of a perspective camera.
+    near, far : float or None
+        Clipping planes, metres along the optical axis.
+    """
+
+    camera: int
+    node: int
+    name: str
+    matrix: Matrix
+    y_fov_rad: float | None = None
+    near: float | None = None
+    far: float | None = None
+
+    @property
+    def camera_to_world(self) -> Matrix:
+        """The rotation and translation next to `matrix`, (4, 4); the camera looks along -z with y up.
+
+        Raises
+        ------
+        SceneError
+            The matrix is singular or mirrored.
+        """
+        left, singular_values, right = np.linalg.svd(self.matrix[:3, :3])
+        rotation = left @ right
+        if singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0:
+            raise SceneError("the camera's transform is singular or mirrored", f"$.nodes[{self.node}]")
+        rigid = np.eye(4)
+        rigid[:3, :3] = rotation
+        rigid[:3, 3] = self.matrix[:3, 3]
+        return rigid
+
+
+class Asset(Protocol):
+    """What the surfaces and lights of a scene are read from; see ``gltf.Asset``."""
+
+    @property
+    def key(self) -> Digest:
+        """Equal keys, equal assets."""
+        ...
+
+    def node_name(self, node: int) -> str:
+        """Return the name of a node; empty where it has none."""
+        ...
+
+    def shape(self, primitive: Primitive) -> Digest:
+        """Digest where the triangles of a primitive are, and nothing else."""
+        ...
+
+    def surface(self, primitive: Primitive) -> Surface:
+        """Digest what a primitive looks like."""
+        ...
+
+    def light_source(self, light: int, scale: float) -> Digest:
+        """Digest what is shown of a light, wherever it stands."""
+        ...
+
+    def label(self, primitive: Primitive) -> Colour | None:
+        """Read the label of a primitive; None = it is not to be rendered."""
+        ...
+
+    def light_scale(self, scene: Scene) -> float:
+        """Return what the intensities of a scene's lights are multiplied by."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is there at one moment; it passed every check.
+
+    Attributes
+    ----------
+    asset : Asset
+    primitives : tuple of Primitive
+        All surfaces that are shown, once each.
+    placements : Placements
+        Where they are.
+    instances : Instances
+    cameras : tuple of SceneCamera
+        In the order of the document's nodes.
+    lights : tuple of LightPlacement
+    warnings : tuple of str
+        What was dropped or is not drawn, for the log.
+    """
+
+    asset: Asset
+    primitives: tuple[Primitive, ...]
+    placements: Placements
+    instances: Instances
+    cameras: tuple[SceneCamera, ...]
+    lights: tuple[LightPlacement, ...]
+    warnings: tuple[str, ...]
+
+    @cached_property
+    def shapes(self) -> tuple[Digest, ...]:
+        """For each of `primitives`, what depth and labels see of it."""
+        return tuple(map(self.asset.shape, self.primitives))
+
+    @cached_property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """For each of `primitives`, what a colour picture sees of it."""
+        return tuple(map(self.asset.surface, self.primitives))
+
+    @cached_property
+    def light_scale(self) -> float:
+        """What the intensities of `lights` are multiplied by."""
+        return self.asset.light_scale(self)
+
+    @cached_property
+    def light_sources(self) -> tuple[Digest, ...]:
+        """For each of `lights`, what it sheds."""
+        return tuple(self.asset.light_source(light.light, self.light_scale) for light in self.lights)
+
+    @cached_property
+    def labels(self) -> tuple[Colour | None, ...]:
+        """For each of `primitives`, the colour of its label; None = it is not to be rendered."""
+        return tuple(map(self.asset.label, self.primitives))

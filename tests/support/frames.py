@@ -1,0 +1,21 @@
+"""Frames of one view, as Drake's form makes them, without the form."""
+
+from gltf_render_server.frame import Frame, Lens, View
+from gltf_render_server.gltf import find_camera
+from gltf_render_server.scene import Scene
+
+
+def pose_of(scene: Scene):
+    """Where the camera is that Drake's form looks through."""
+    return find_camera(scene).camera_to_world
+
+
+def frame_of(scene: Scene, lens: Lens, *passes: str) -> Frame:
+    return Frame(scene, (View(lens, pose_of(scene)),), tuple(map(str, passes)) or ("color",))
+
+
+def array_of(renderer, frame: Frame):
+    """The only array of a frame of one view and one pass."""
+    [view] = renderer.render(frame).views
+    [array] = view.values()
+    return array
