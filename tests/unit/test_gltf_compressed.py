@@ -26,6 +26,7 @@ LIMITS = Limits()
 def plain():
     """Two meshes; the first has normals, joints and weights, too."""
     document = empty_document()
+    document["asset"] = {"version": "2.0"}
     for body in (sphere(0.7, translation(0, 0, 0), 1), box([1, 2, 3], translation(0, 0, 0), 2)):
         position = add_accessor(document, body.vertices.astype("<f4"), "VEC3")
         indices = add_accessor(document, body.triangles.reshape(-1).astype("<u4"), "SCALAR")
@@ -45,12 +46,16 @@ def unpacked(document, limits=LIMITS, binary=None):
     """Return the typed document, and for each primitive its arrays by name."""
     typed = msgspec.convert(json.loads(json.dumps(document)), schema.Document)
     places = [(m, n, p) for m, mesh in enumerate(typed.meshes) for n, p in enumerate(mesh.primitives)]
-    buffers = read_buffers(typed, places, set(), limits, binary)
+    buffers = read_buffers(typed, places, plain_views(document), limits, binary)
     found = []
     for _, _, primitive in places:
         names = {**primitive.attributes, "indices": primitive.indices}
         found.append({name: read_accessor(typed, buffers, index) for name, index in names.items()})
     return found
+
+
+def plain_views(document):
+    return {item["bufferView"] for item in document["accessors"] if "bufferView" in item}
 
 
 def expected(document):
@@ -145,7 +150,7 @@ def test_a_strip_is_triangles_in_its_stream():
     document = with_draco(plain())
     primitive = document["meshes"][1]["primitives"][0]
     primitive["mode"] = 5
-    document["accessors"][primitive["indices"]]["count"] = 20
+    document["accessors"][primitive["indices"]]["count"] = 14
     check_equal(unpacked(document), list(expected(plain())), 3 / 2**16)
 
 
@@ -172,7 +177,9 @@ def edit_draco(edit):
         (lambda d, p, x: x["attributes"].update(COLOR_0=7), "only attributes of the primitive"),
         (lambda d, p, x: x["attributes"].update(POSITION=77), "POSITION: is not in the Draco stream"),
         (lambda d, p, x: x["attributes"].update(POSITION=2), "of 4 in the Draco stream"),
-        (lambda d, p, x: p.update(mode=6), "triangles only"),
+        (lambda d, p, x: p.pop("indices"), "with indices"),
+        (lambda d, p, x: p.update(mode=5) or d["accessors"][p["indices"]].update(count=9), "its accessor 9"),
+        (lambda d, p, x: p.update(mode=6), "for triangles or a strip"),
         (lambda d, p, x: d["accessors"][p["indices"]].update(count=3), "indices, its accessor 3"),
         (lambda d, p, x: d["accessors"][p["attributes"]["NORMAL"]].update(count=3), "3 of 3 in its accessor"),
         (lambda d, p, x: d["accessors"][p["attributes"]["NORMAL"]].update(componentType=5120), "int8"),

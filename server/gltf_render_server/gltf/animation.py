@@ -23,7 +23,7 @@ from . import schema
 from .extensions import POINTER
 from .resources import Data, check_views, read_accessor, read_values, views_of_accessors
 
-__all__ = ["Animation", "animation_accessors", "find_animation", "read_animation"]
+__all__ = ["Animation", "animation_accessors", "find_animation", "morphing_nodes", "read_animation"]
 
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
 _POINTER = re.compile(r"/nodes/(\d{1,7})/(translation|rotation|scale|weights)")
@@ -84,23 +84,25 @@ class Animation:
     tracks: tuple[_Track, ...] = ()
     times: tuple[Floats, ...] = ()
 
-    def nodes_at(self, nodes: Sequence[schema.Node], time_s: float) -> list[schema.Node]:
-        """Return a document's nodes as they are at a time.
+    def moved(self, document: schema.Document, time_s: float) -> schema.Document:
+        """Return a document whose nodes are as they are at a time.
 
         Parameters
         ----------
-        nodes : sequence of Node
+        document : Document
             At rest; not changed.
         time_s : float
             Before the first key of a track its first value holds, after the last its last.
         """
+        if not self.tracks:
+            return document
         changed: dict[int, dict[str, Any]] = defaultdict(dict)
         for track, value in self._sample(time_s):
             changed[track.node][track.path] = value
-        moved = list(nodes)
+        nodes = list(document.nodes)
         for index, values in changed.items():
-            moved[index] = msgspec.structs.replace(nodes[index], **values)
-        return moved
+            nodes[index] = msgspec.structs.replace(nodes[index], **values)
+        return msgspec.structs.replace(document, nodes=nodes)
 
     def _sample(self, time_s: float) -> Iterator[tuple[_Track, list[float]]]:
         spans = [_span(times, time_s) for times in self.times]
@@ -134,7 +136,13 @@ def find_animation(document: schema.Document, name: str | int = 0) -> int | None
     raise SceneError(f"there is no animation {str(name)[:60]}", "$.animations")
 
 
-def animation_accessors(document: schema.Document, animation: int) -> set[int]:
+def morphing_nodes(document: schema.Document, animation: int | None) -> set[int]:
+    """Return the nodes whose weights an animation may move."""
+    targets = [_target_of(channel) for channel in _channels(document, animation)]
+    return {target[0] for target in targets if target is not None and target[1] == "weights"}
+
+
+def animation_accessors(document: schema.Document, animation: int | None) -> set[int]:
     """Return the accessors that an animation reads; none if it is so broken that nothing of it is sampled."""
     accessors = {
         index for item in _samplers(document, animation) if item for index in (item.input, item.output)
@@ -148,7 +156,7 @@ def animation_accessors(document: schema.Document, animation: int) -> set[int]:
 
 
 def read_animation(
-    document: schema.Document, buffers: Sequence[Data], animation: int, warnings: list[str]
+    document: schema.Document, buffers: Sequence[Data], animation: int | None, warnings: list[str]
 ) -> Animation:
     """Read an animation.
 
@@ -157,15 +165,15 @@ def read_animation(
     document : Document
     buffers : sequence of bytes-like
         With what `animation_accessors` tells.
-    animation : int
+    animation : int or None
+        From `find_animation`.
     warnings : list of str
         What is left out is added.
     """
     reader = _Reader(document, buffers, animation)
     tracks: dict[tuple[int, str], _Track] = {}
     told: list[str] = []
-    channels = document.animations[animation].get("channels")
-    for number, channel in enumerate(channels if isinstance(channels, list) else ()):
+    for number, channel in enumerate(_channels(document, animation)):
         ask_time()
         try:
             track = reader.track(channel)
@@ -183,7 +191,7 @@ def read_animation(
 class _Reader:
     """Reads the channels of an animation; each accessor once."""
 
-    def __init__(self, document: schema.Document, buffers: Sequence[Data], animation: int) -> None:
+    def __init__(self, document: schema.Document, buffers: Sequence[Data], animation: int | None) -> None:
         self._document, self._buffers = document, buffers
         self._samplers = _samplers(document, animation)
         self._readable = animation_accessors(document, animation)
@@ -193,10 +201,7 @@ class _Reader:
 
     def track(self, source: object) -> _Track | None:
         """Read a channel; None = it has no target, and says so."""
-        try:
-            channel = msgspec.convert(source, _Channel)
-        except msgspec.ValidationError as error:
-            raise SceneError(str(error)[:200]) from None
+        channel = _convert_channel(source)
         target = _target(channel.target)
         if target is None:
             return None
@@ -241,16 +246,38 @@ class _Reader:
         return self._outputs[accessor]
 
 
-def _samplers(document: schema.Document, animation: int) -> list[_Sampler | None]:
+def _items(document: schema.Document, animation: int | None, name: str) -> list[object]:
+    items = None if animation is None else document.animations[animation].get(name)
+    return items if isinstance(items, list) else []
+
+
+def _channels(document: schema.Document, animation: int | None) -> list[object]:
+    return _items(document, animation, "channels")
+
+
+def _samplers(document: schema.Document, animation: int | None) -> list[_Sampler | None]:
     """Convert an animation's samplers; None where one is broken."""
-    items = document.animations[animation].get("samplers")
-    return [_sampler(item) for item in items] if isinstance(items, list) else []
+    return [_sampler(item) for item in _items(document, animation, "samplers")]
 
 
 def _sampler(item: object) -> _Sampler | None:
     try:
         return msgspec.convert(item, _Sampler)
     except msgspec.ValidationError:
+        return None
+
+
+def _convert_channel(source: object) -> _Channel:
+    try:
+        return msgspec.convert(source, _Channel)
+    except msgspec.ValidationError as error:
+        raise SceneError(str(error)[:200]) from None
+
+
+def _target_of(channel: object) -> tuple[int, str] | None:
+    try:
+        return _target(_convert_channel(channel).target)
+    except SceneError:
         return None
 
 

@@ -10,14 +10,13 @@ import numpy as np
 from ..errors import SceneError
 from ..limits import ask_time
 from . import schema
-from .extensions import DRACO
 from .graph import FARTHEST_M
 from .resources import Data, read_accessor
 
 if TYPE_CHECKING:
     from .surfaces import Drawn
 
-__all__ = ["check_geometry", "check_indices", "check_types", "is_compressed"]
+__all__ = ["check_geometry", "check_indices", "check_types"]
 
 _FLOAT = 5126
 _UNSIGNED = {5121, 5123, 5125}
@@ -63,8 +62,6 @@ def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Dr
     flat: dict[int, bool] = {}
     largest: dict[int, int] = {}
     for number, place, primitive in drawn.primitives(document):
-        if is_compressed(document, primitive):
-            continue
         ask_time()
         where = f"$.meshes[{number}].primitives[{place}]"
         position = primitive.attributes["POSITION"]
@@ -76,12 +73,6 @@ def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Dr
             _check_vertex_indices(document, buffers, primitive.indices, vertices, largest, where)
         if flat[position] and not primitive.targets:
             drawn.leave_out(number, place, "all its positions are equal")
-
-
-def is_compressed(document: schema.Document, primitive: schema.Primitive) -> bool:
-    """Whether only the importer can read it; an optional Draco stream has plain data beside it."""
-    is_plain = document.accessors[primitive.attributes["POSITION"]].buffer_view is not None
-    return not is_plain and DRACO in (primitive.extensions or {})
 
 
 def _references(document: schema.Document) -> Iterator[Reference]:

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from ..limits import Limits
 from . import schema
 from .draco import Place, draco_views, unpack_draco
+from .materials import is_of_drake
 from .meshopt_views import find_packed, unpack_views
-from .resources import Data, check_views, decode_buffers, views_of_accessors
+from .repair import repair_draco
+from .resources import Data, check_views, decode_buffers
 
 __all__ = ["read_buffers"]
 
@@ -29,7 +31,7 @@ def read_buffers(
     primitives : iterable of (mesh, number, primitive)
         Those that are drawn.
     views : set of int
-        The buffer views that anything else reads.
+        The buffer views that accessors and images read.
     limits : Limits
     binary : memoryview, optional
         The binary chunk of a GLB.
@@ -42,21 +44,15 @@ def read_buffers(
         It is above a limit.
     """
     primitives = list(primitives)
-    used = views | _primitive_views(document, primitives) | draco_views(document, primitives)
+    streams = draco_views(document, primitives)
+    is_merged = bool(streams) and is_of_drake(document.asset.generator)
+    used = set(range(len(document.buffer_views))) if is_merged else views | streams
     packed = find_packed(document, used)
     raw = (used - packed.keys()) | {stream for stream, _ in packed.values()}
     check_views(document, raw, ())
     buffers = decode_buffers(document, raw, binary)
     unpack_views(document, buffers, packed, limits)
+    if is_merged:
+        repair_draco(document, buffers)
     unpack_draco(document, buffers, primitives, limits)
     return buffers
-
-
-def _primitive_views(document: schema.Document, primitives: Iterable[Place]) -> set[int]:
-    accessors: set[int] = set()
-    for _, _, primitive in primitives:
-        accessors.update(primitive.attributes.values())
-        accessors.update(*(target.values() for target in primitive.targets or ()))
-        if primitive.indices is not None:
-            accessors.add(primitive.indices)
-    return views_of_accessors(document, accessors)

@@ -12,7 +12,7 @@ from ..errors import SceneError
 
 __all__ = ["Container", "open_container"]
 
-_MAGIC, _BOM = b"glTF", b"\xef\xbb\xbf"
+_MAGIC = b"glTF"
 _HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<I4s")
 _JSON, _BIN = b"JSON", b"BIN\0"
 
@@ -22,13 +22,13 @@ class Container(NamedTuple):
 
     Attributes
     ----------
-    json : memoryview
-        The text of the document, in UTF-8 without a byte order mark.
+    json : bytes
+        The text of the document.
     binary : memoryview or None
-        The binary chunk, which `buffers[0]` may stand for; both look into the file, and copy nothing.
+        The binary chunk, which `buffers[0]` may stand for; it looks into the file, and copies nothing.
     """
 
-    json: memoryview
+    json: bytes
     binary: memoryview | None
 
 
@@ -45,19 +45,14 @@ def open_container(data: bytes) -> Container:
     SceneError
         It begins as a GLB, and is not whole.
     """
-    view = memoryview(data).cast("B").toreadonly()
-    if view[:4] != _MAGIC:
-        return Container(_without_mark(view), None)
-    view = _checked(view)
+    if not data.startswith(_MAGIC):
+        return Container(data, None)
+    view = _checked(memoryview(data))
     json, end = _chunk(view, _HEADER.size, _JSON)
     if json is None:
         raise SceneError("its first GLB chunk must be its JSON")
     binary, _ = _chunk(view, end, _BIN) if end < len(view) else (None, end)
-    return Container(_without_mark(json), binary)
-
-
-def _without_mark(json: memoryview) -> memoryview:
-    return json[len(_BOM) :] if json[: len(_BOM)] == _BOM else json
+    return Container(bytes(json), binary)
 
 
 def _checked(view: memoryview) -> memoryview:

@@ -35,8 +35,6 @@ def decode(data: bytes) -> Json:
     SceneError
         It is no JSON object, is nested too deeply, or has too many values.
     """
-    if data.startswith(b"glTF"):
-        raise SceneError("is a binary .glb; send the JSON form with embedded resources")
     _check_size(data)
     try:
         kept = _DECODER.decode(data.removeprefix(b"\xef\xbb\xbf"))

@@ -39,6 +39,7 @@ _LONGEST_S = 60.0
 _MOST_KEPT_BYTES = 256 * 2**20
 
 Place = tuple[int, int, schema.Primitive]
+"""The numbers of a mesh and of its primitive, and that."""
 
 
 class _Extension(msgspec.Struct, rename="camel"):
@@ -152,41 +153,36 @@ def _read_extension(document: schema.Document, place: Place) -> _Extension:
     names = extension.attributes.keys()
     if "POSITION" not in names or not names <= primitive.attributes.keys():
         raise SceneError("must name positions, and only attributes of the primitive", f"{where}.attributes")
+    for name in [name for name in names if name.startswith("_")]:
+        del extension.attributes[name]  # an application's own, which nothing reads
     return extension
 
 
 def _task(document: schema.Document, buffers: Sequence[Data], place: Place) -> _Task:
     mesh, number, primitive = place
     where = f"$.meshes[{mesh}].primitives[{number}]"
-    if primitive.mode not in (_TRIANGLES, _STRIP):
-        raise SceneError(f"{DRACO} holds triangles only, no mode {primitive.mode}", where)
+    if primitive.mode not in (_TRIANGLES, _STRIP) or primitive.indices is None:
+        raise SceneError(f"{DRACO} is for triangles or a strip, with indices", where)
     extension = _read_extension(document, place)
     return _Task(primitive, extension, view_data(document, buffers, extension.buffer_view), where)
 
 
 def _expected_bytes(document: schema.Document, task: _Task) -> int:
     accessors = [document.accessors[task.primitive.attributes[name]] for name in task.extension.attributes]
-    if task.primitive.indices is not None:
-        accessors.append(document.accessors[task.primitive.indices])
+    accessors.append(document.accessors[task.primitive.indices or 0])
     return sum(accessor_bytes(accessor) for accessor in accessors)
 
 
 def _replace_indices(document: schema.Document, buffers: list[Data], task: _Task, decoded: _Decoded) -> None:
     """Give a primitive its triangles; a stream has no strips, whatever was put into it."""
     primitive, count = task.primitive, len(decoded.indices) // 4
-    if primitive.mode == _TRIANGLES:
-        said = document.accessors[_counted(primitive)].count
-        if count != said and primitive.indices is not None:
-            raise SceneError(f"its Draco stream has {count} indices, its accessor {said}", task.where)
-    if not count:
-        raise SceneError("its Draco stream has no triangles", task.where)
+    said = document.accessors[primitive.indices or 0].count
+    fits = count == said if primitive.mode == _TRIANGLES else 3 <= count <= 3 * (said - 2)
+    if not fits:
+        raise SceneError(f"its Draco stream has {count} indices, its accessor {said}", task.where)
     view = append_view(document, buffers, decoded.indices)
     primitive.indices, primitive.mode = len(document.accessors), _TRIANGLES
     document.accessors.append(schema.Accessor(_UNSIGNED_INT, count, "SCALAR", view))
-
-
-def _counted(primitive: schema.Primitive) -> int:
-    return primitive.attributes["POSITION"] if primitive.indices is None else primitive.indices
 
 
 def _replace_attribute(

@@ -4,6 +4,7 @@ __all__ = [
     "BASISU",
     "DRACO",
     "EXT_MESHOPT",
+    "IGNORED",
     "INSTANCING",
     "KHR_MESHOPT",
     "LIGHTS",
@@ -17,6 +18,17 @@ DRACO = "KHR_draco_mesh_compression"
 EXT_MESHOPT = "EXT_meshopt_compression"
 INSTANCING = "EXT_mesh_gpu_instancing"
 KHR_MESHOPT = "KHR_meshopt_compression"
+IGNORED = frozenset(
+    {
+        "EXT_mesh_features",
+        "EXT_structural_metadata",
+        "KHR_materials_variants",
+        "KHR_node_hoverability",
+        "KHR_node_selectability",
+        "KHR_xmp_json_ld",
+    }
+)
+"""They add what no picture shows, or choices besides the default: required or not, they change nothing."""
 LIGHTS = "KHR_lights_punctual"
 POINTER = "KHR_animation_pointer"
 VISIBILITY = "KHR_node_visibility"

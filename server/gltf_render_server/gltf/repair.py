@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import SceneError
 from . import schema
-from .checks import is_compressed
+from .draco import is_draco
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
 from .materials import texture_references
 from .resources import Data, is_draco_view
@@ -118,7 +118,7 @@ def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
     files: dict[int, list[schema.Primitive]] = {}
     for index, mesh in enumerate(document.meshes):
         for number, primitive in enumerate(mesh.primitives):
-            if "POSITION" in primitive.attributes and is_compressed(document, primitive):
+            if "POSITION" in primitive.attributes and is_draco(document, primitive):
                 _check_draco(primitive, f"$.meshes[{index}].primitives[{number}].extensions.{DRACO}")
                 files.setdefault(owner.get(index, -1), []).append(primitive)
     return list(files.values())
