@@ -1,4 +1,4 @@
-"""Depth of files as all kinds of programs write them, against a ray caster that reads and poses them itself."""
+"""Depth of files as all kinds of programs write them, against a ray caster that reads and poses them."""
 
 import copy
 import json

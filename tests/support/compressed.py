@@ -30,11 +30,12 @@ def view_bytes(document: Json, index: int) -> bytes:
 
 
 def values(document: Json, index: int) -> NDArray[Any]:
-    """Read a plain, tightly packed accessor, (n, k)."""
+    """Read a plain accessor, (n, k)."""
     item = document["accessors"][index]
     data = view_bytes(document, item["bufferView"])[item.get("byteOffset", 0) :]
     width, dtype = WIDTHS[item["type"]], np.dtype(DTYPES[item["componentType"]])
-    return np.frombuffer(data, dtype, item["count"] * width).reshape(-1, width)
+    stride = document["bufferViews"][item["bufferView"]].get("byteStride", width * dtype.itemsize)
+    return np.ndarray((item["count"], width), dtype, data, 0, (stride, dtype.itemsize)).copy()
 
 
 def add_buffer(document: Json, data: bytes) -> int:
@@ -56,15 +57,21 @@ def require(document: Json, *names: str) -> None:
 def to_glb(document: Json) -> bytes:
     """Move all buffers into the binary chunk, as exporters write it."""
     document, binary = copy.deepcopy(document), b""
-    starts = []
+    moved: list[tuple[int, int]] = []
+    fallbacks: list[Json] = []
     for buffer in document["buffers"]:
-        binary += bytes(-len(binary) % 4)
-        starts.append(len(binary))
-        binary += base64.b64decode(buffer["uri"].partition(",")[2])
+        if "uri" in buffer:
+            binary += bytes(-len(binary) % 4)
+            moved.append((0, len(binary)))
+            binary += base64.b64decode(buffer["uri"].partition(",")[2])
+        else:
+            fallbacks.append(buffer)
+            moved.append((len(fallbacks), 0))
     for view in document["bufferViews"]:
-        view["byteOffset"] = view.get("byteOffset", 0) + starts[view["buffer"]]
-        view["buffer"] = 0
-    document["buffers"] = [{"byteLength": len(binary)}]
+        for place in (view, *view.get("extensions", {}).values()):
+            place["buffer"], start = moved[place["buffer"]]
+            place["byteOffset"] = place.get("byteOffset", 0) + start
+    document["buffers"] = [{"byteLength": len(binary)}, *fallbacks]
     text = json.dumps(document).encode()
     text, binary = text + b" " * (-len(text) % 4), binary + bytes(-len(binary) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text
@@ -108,8 +115,8 @@ def with_meshopt(document: Json, name: str = "EXT_meshopt_compression", version:
     indices = {p["indices"] for m in document["meshes"] for p in m["primitives"] if "indices" in p}
     done = set()
     for index, accessor in enumerate(document["accessors"]):
-        number = accessor["bufferView"]
-        if number in done:
+        number = accessor.get("bufferView")
+        if number is None or number in done:
             continue
         done.add(number)
         array = values(plain, index)

@@ -1,9 +1,9 @@
 """What an exact renderer must answer for any plain glTF file: reads it, poses it, and casts rays, by itself.
 
 It shares nothing with the server's own reading of glTF. It is slow and simple, in float64: a formula of the
-specification is computed for one vertex after another, and each ray meets all triangles. It knows GLB and JSON
-with embedded buffers, sparse and normalized accessors, skins, morph targets, EXT_mesh_gpu_instancing and the
-three interpolations of animations, but no compression.
+specification is computed for one vertex after another, and each ray meets all triangles. It knows GLB and
+JSON with embedded buffers, sparse and normalized accessors, skins, morph targets, EXT_mesh_gpu_instancing and
+the three interpolations of animations, but no compression.
 """
 
 from __future__ import annotations

@@ -196,12 +196,17 @@ def _replace_attribute(
     if values.shape != (accessor.count, width):
         there, said = f"{len(values)} of {found.width}", f"{accessor.count} of {width}"
         raise SceneError(f"has {there} in the Draco stream, {said} in its accessor", where)
-    if (values.dtype.kind == "f") != (dtype.kind == "f"):
-        there, said = values.dtype.name, dtype.name
-        raise SceneError(f"is {there} in the Draco stream, {said} in its accessor", where)
-    view = append_view(document, buffers, values.astype(dtype).tobytes())
+    view = append_view(document, buffers, _converted(values, dtype).tobytes())
     task.primitive.attributes[name] = len(document.accessors)
     document.accessors.append(msgspec.structs.replace(accessor, buffer_view=view, byte_offset=0))
+
+
+def _converted(values: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
+    """Convert to the accessor's type: streams hold some as floats that are whole numbers."""
+    if values.dtype.kind != "f" or dtype.kind == "f":
+        return values.astype(dtype)
+    limits = np.iinfo(dtype.name)
+    return np.nan_to_num(np.rint(values)).clip(limits.min, limits.max).astype(dtype)
 
 
 class _Kept:
