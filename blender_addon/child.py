@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from .gltf_render_server.errors import RenderServerError
 from .gltf_render_server.http.access import check_exposure
 from .gltf_render_server.http.app import create_app
 from .gltf_render_server.http.serving import HttpServer
+from .gltf_render_server.process.logs import configure_logging
 from .gltf_render_server.process.shutdown import ShutdownWatch
 from .gltf_render_server.settings import ServerSettings
 from .journal import Journal, WatchedQueue
@@ -41,7 +41,7 @@ def run(answers: BinaryIO, pictures: Path | None = None) -> None:
     pictures : Path, optional
         The folder for the last pictures.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     tell = _teller(answers)

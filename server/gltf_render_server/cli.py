@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from .errors import RenderServerError, SettingsError
 from .http.access import check_exposure
 from .http.app import create_app
 from .http.serving import HttpServer
+from .process.logs import configure_logging
 from .process.reload import watch_code
 from .process.shutdown import ShutdownWatch
 from .settings import ServerSettings
@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Without the program's name; by default those of the process.
     """
     settings = ServerSettings.from_command_line(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.logging_level)
     try:
         serve(settings)
     except RenderServerError as error:

@@ -21,7 +21,7 @@
         ├── WorkerLostError              500   its process crashed, or grew too large
         └── RenderTimeoutError           504   it took too long
 
-An error is raised where its cause is known and turned into a response in one place, ``responses``.
+An error is raised where its cause is known and turned into a response in one place, ``http.responses``.
 """
 
 from __future__ import annotations

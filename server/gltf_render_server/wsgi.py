@@ -7,7 +7,6 @@ request. Settings come from the environment.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ import flask
 from .dispatch.pool import RenderPool
 from .dispatch.starting import StartingService
 from .http.app import create_app
+from .process.logs import configure_logging
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -87,10 +87,7 @@ class Application:
 
 def _application() -> Application:
     settings = ServerSettings.from_environment()
-    if not logging.root.handlers:
-        logging.basicConfig(
-            level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
+    configure_logging(settings.logging_level)
     application = Application(settings)
     if hasattr(os, "register_at_fork"):
         application.start_after_any_fork()

@@ -15,6 +15,7 @@ BROUGHT = [
     "OpenEXR",
     "PIL",
     "blake3",
+    "click",
     "flask",
     "msgspec",
     "prometheus_client",
@@ -64,7 +65,7 @@ def test_wheels_are_for_each_python_of_the_platform(built):
 def test_holds_nothing_that_is_not_needed(built):
     with zipfile.ZipFile(built[1]) as archive:
         names = archive.namelist()
-    assert "gltf_render_server/app.py" in names
+    assert "gltf_render_server/http/app.py" in names
     waste = ("__pycache__", "wheels/numpy", "wheels/requests")
     assert not [name for name in names if any(part in name for part in waste)]
 

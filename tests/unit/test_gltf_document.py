@@ -268,14 +268,14 @@ def test_the_cost_is_linear():
         data = with_many(count)
         best = 1e9
         for _ in range(3):
-            started_s = time.perf_counter()
+            started_s = time.thread_time()
             parse_scene(data, extensions=EXTENSIONS)
-            best = min(best, time.perf_counter() - started_s)
+            best = min(best, time.thread_time() - started_s)
         return best
 
     few, many = seconds(1_000), seconds(10_000)
     assert many < 20 * few + 0.05
-    assert many < 3, "about 0.5 on an idle machine"
+    assert many < 5, "about 0.5 on an idle machine"
 
 
 def test_deep_nesting_is_refused_before_it_exhausts_the_stack():

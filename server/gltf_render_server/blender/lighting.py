@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,53 +10,16 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT, Exposure
 from ..errors import SettingsError
 from . import compat
 
 __all__ = [
-    "DEFAULT_ENVIRONMENT",
     "brings_light",
     "environment_names",
     "find_environment",
     "make_environment",
 ]
-
-DEFAULT_ENVIRONMENT = "forest"
-
-
-@dataclass(frozen=True)
-class _Exposure:
-    """How an HDRI is shown.
-
-    Attributes
-    ----------
-    strength : float
-        Multiplies the radiance.
-    rotation_deg : float
-        About the vertical axis.
-    tint : tuple of float
-        Red, green and blue, of about the same luminance as white.
-    """
-
-    strength: float = 1.0
-    rotation_deg: float = 0.0
-    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-
-# Neutral exposure: strength = 1.2 pi / max(E, (E + V) / 2), where E is the irradiance of a card that lies and
-# V the largest of a card that stands (night: 0.6 of that). The rotation brings the side of V to the diagonal
-# -x -y, so that no camera along an axis has the light right in front or behind. The tint is a white balance
-# of 60 %.
-_SHIPPED = {
-    "city": _Exposure(0.552, 101, (1.010, 0.999, 0.982)),
-    "courtyard": _Exposure(1.026, 159, (1.078, 1.010, 0.796)),
-    "forest": _Exposure(0.796, 88, (1.055, 0.997, 0.898)),
-    "interior": _Exposure(0.669, 110, (0.910, 1.014, 1.259)),
-    "night": _Exposure(3.015, 251, (0.940, 1.014, 1.061)),
-    "studio": _Exposure(1.292, 62, (1.096, 0.983, 0.934)),
-    "sunrise": _Exposure(0.914, 98, (1.085, 0.990, 0.903)),
-    "sunset": _Exposure(1.474, 104, (1.136, 1.003, 0.771)),
-}
 
 _LARGEST_BAKED_PX = 2048  # the pixels of a larger HDRI do not show behind a scene
 _IMPORTANCE_MAP_PX = 512  # the automatic choice costs 3 s a picture, and no eye sees the difference
@@ -79,14 +41,14 @@ def brings_light(scene: bpy.types.Scene) -> bool:
 
 
 def find_environment(environment: str | None) -> Path | None:
-    """Find the file of a name or path of the settings; None means the default, "none" means no file.
+    """Find the file of a name or path of the settings; None means the default, `NO_ENVIRONMENT` no file.
 
     Raises
     ------
     SettingsError
         There is no such HDRI.
     """
-    if environment == "none":
+    if environment == NO_ENVIRONMENT:
         return None
     name = environment or DEFAULT_ENVIRONMENT
     shipped = _shipped() / f"{name.lower()}.exr"
@@ -113,7 +75,7 @@ def make_environment(path: Path) -> bpy.types.World:
     world.sun_threshold = _EEVEE_SUN_THRESHOLD
     world.sun_angle = _EEVEE_SUN_ANGLE_RAD
     is_shipped = path.parent == _shipped().resolve()
-    exposure = _SHIPPED.get(path.stem, _Exposure()) if is_shipped else _Exposure()
+    exposure = ENVIRONMENTS.get(path.stem, Exposure()) if is_shipped else Exposure()
     image: Any = _load(path)
     if image.is_float and image.size[0] <= _LARGEST_BAKED_PX:
         image = _baked(image, exposure)
@@ -139,7 +101,7 @@ def _load(path: Path) -> bpy.types.Image:
     return image
 
 
-def _baked(source: Any, exposure: _Exposure) -> bpy.types.Image:
+def _baked(source: Any, exposure: Exposure) -> bpy.types.Image:
     """Make an image with the exposure in its pixels, smoothed, so that these do not show behind the scene."""
     width, height = source.size
     pixels = np.empty(width * height * 4, np.float32)

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
 from ..frame import Frame
+from ..process.logs import configure_logging
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 
@@ -55,9 +56,7 @@ def run(connection: Connection, settings: ServerSettings, environment: Mapping[s
     _end_with_the_server()
     os.environ.update(environment)
     tempfile.tempdir = None  # read TMPDIR again
-    logging.basicConfig(
-        level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.logging_level)
     try:
         _serve(connection, settings)
     except (EOFError, BrokenPipeError, ConnectionResetError):

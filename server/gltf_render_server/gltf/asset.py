@@ -24,6 +24,7 @@ from .container import open_container
 from .content import Content
 from .decoding import convert, decode
 from .digests import Digester
+from .drawn import Drawn
 from .exposure import light_scale
 from .extensions import DRACO, EXT_MESHOPT, IGNORED, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY
 from .graph import Graph, check_reach
@@ -34,7 +35,7 @@ from .material_extensions import check_materials
 from .placing import place
 from .repair import repair_json
 from .resources import Data, check_views, views_of_accessors
-from .surfaces import Drawn, find_drawn
+from .surfaces import find_drawn
 
 __all__ = ["Asset", "parse_scene", "read_asset"]
 
@@ -135,17 +136,18 @@ class Asset(Content):
 
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
         """Return poses by the nodes' numbers."""
+        places = [f"poses[{name[:40]!r}]" for name in poses]
         found: dict[int, Matrix] = {}
-        for name, matrix in poses.items():
+        for (name, matrix), where in zip(poses.items(), places, strict=True):
             nodes = self._nodes_by_name.get(name, [])
-            where = f"poses[{name[:40]!r}]"
             if not name or len(nodes) != 1:
                 raise RequestError(f"{where}: {len(nodes) or 'no'} nodes of the scene have this name")
-            if not np.allclose(matrix[3], (0, 0, 0, 1), atol=_ROUNDING):
-                raise RequestError(f"{where}: the last row must be 0 0 0 1")
             found[nodes[0]] = matrix
-        if found:
-            check_reach(np.array([*found.values()]), [f"poses[{name[:40]!r}]" for name in poses])
+        matrices = np.array([*found.values()]).reshape(-1, 4, 4)
+        is_affine = (np.abs(matrices[:, 3] - (0, 0, 0, 1)) < _ROUNDING).all(1)
+        for index in np.flatnonzero(~is_affine).tolist():
+            raise RequestError(f"{places[index]}: the last row must be 0 0 0 1")
+        check_reach(matrices, places)
         return found
 
     @cached_property

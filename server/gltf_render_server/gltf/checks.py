@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import SceneError
 from ..limits import ask_time
 from . import schema
+from .drawn import Drawn
 from .graph import FARTHEST_M
 from .resources import Data, read_accessor
-
-if TYPE_CHECKING:
-    from .surfaces import Drawn
 
 __all__ = ["check_geometry", "check_indices", "check_types"]
 

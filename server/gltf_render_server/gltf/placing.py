@@ -12,11 +12,11 @@ from ..limits import ask_time
 from ..scene import Instances, Placements, Primitive
 from . import schema
 from .content import Content
+from .drawn import Drawn
 from .graph import Graph, thickened
 from .instancing import instance_matrices
 from .materials import is_of_drake
 from .skins import Pose, check_weights, is_skinned, read_pose
-from .surfaces import Drawn
 
 __all__ = ["place"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import SceneError
 from . import schema
+from .decoding import schema_error
 from .graph import Graph, check_reach
 from .resources import Data, read_accessor, read_values
 
@@ -147,7 +148,7 @@ def _convert(skin: dict[str, object], where: str) -> schema.Skin:
     try:
         return msgspec.convert(skin, schema.Skin)
     except msgspec.ValidationError as error:
-        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
+        raise schema_error(error, where) from None
 
 
 def _inverse_bind_matrices(
