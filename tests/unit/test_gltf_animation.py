@@ -51,9 +51,10 @@ def add_numbers(document, values, kind):
 
 def nodes_at(document, time_s, warnings=None):
     typed = msgspec.convert(document, schema.Document)
-    views = views_of_accessors(typed, animation_accessors(typed, 0))
+    readable = animation_accessors(typed, 0)
+    views = views_of_accessors(typed, readable)
     said = [] if warnings is None else warnings
-    animation = read_animation(typed, decode_buffers(typed, views), 0, said)
+    animation = read_animation(typed, decode_buffers(typed, views), 0, readable, said)
     assert warnings is not None or not said
     return animation.moved(typed, time_s).nodes
 
@@ -215,7 +216,7 @@ def test_a_thousand_channels_take_milliseconds():
     ]
     typed = msgspec.convert(animated(*tracks, nodes=334), schema.Document)
     buffers = decode_buffers(typed, range(len(typed.buffer_views)))
-    animation = read_animation(typed, buffers, 0, [])
+    animation = read_animation(typed, buffers, 0, animation_accessors(typed, 0), [])
     assert len(animation.tracks) == 1002
     spent = []
     for t in range(5):
@@ -223,3 +224,13 @@ def test_a_thousand_channels_take_milliseconds():
         animation.moved(typed, t * 10.1)
         spent.append(time.perf_counter() - begin)
     assert min(spent) < 0.5
+
+
+@pytest.mark.parametrize("uri", [None, "motion.bin"])
+def test_keys_that_are_not_in_the_file_are_left_out_and_told(uri):
+    document = edited(lambda d, a, c, s: None)
+    for buffer in document["buffers"]:
+        buffer["uri"] = uri
+    warnings = []
+    assert nodes_at(document, 0.5, warnings)[1].translation is None
+    assert len(warnings) == 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ from ..errors import SceneError
 from ..limits import ask_time
 from . import schema
 from .extensions import POINTER
-from .resources import Data, check_views, read_accessor, read_values, views_of_accessors
+from .resources import Data, check_views, has_data, read_accessor, read_values, views_of_accessors
 
 __all__ = ["Animation", "animation_accessors", "find_animation", "morphing_nodes", "read_animation"]
 
@@ -142,8 +142,20 @@ def morphing_nodes(document: schema.Document, animation: int | None) -> set[int]
     return {target[0] for target in targets if target is not None and target[1] == "weights"}
 
 
-def animation_accessors(document: schema.Document, animation: int | None) -> set[int]:
-    """Return the accessors that an animation reads; none if it is so broken that nothing of it is sampled."""
+def animation_accessors(
+    document: schema.Document, animation: int | None, binary: memoryview | None = None
+) -> set[int]:
+    """Return the accessors that an animation reads; none if it is so broken that nothing of it is sampled.
+
+    Parameters
+    ----------
+    document : Document
+        Its buffers still have their text.
+    animation : int or None
+        From `find_animation`.
+    binary : memoryview, optional
+        The binary chunk of a GLB.
+    """
     accessors = {
         index for item in _samplers(document, animation) if item for index in (item.input, item.output)
     }
@@ -152,11 +164,16 @@ def animation_accessors(document: schema.Document, animation: int | None) -> set
         check_views(document, views_of_accessors(document, accessors), accessors)
     except SceneError:
         return set()
-    return accessors
+    views = views_of_accessors(document, accessors)
+    return accessors if all(has_data(document, view, binary) for view in views) else set()
 
 
 def read_animation(
-    document: schema.Document, buffers: Sequence[Data], animation: int | None, warnings: list[str]
+    document: schema.Document,
+    buffers: Sequence[Data],
+    animation: int | None,
+    readable: Container[int],
+    warnings: list[str],
 ) -> Animation:
     """Read an animation.
 
@@ -164,13 +181,14 @@ def read_animation(
     ----------
     document : Document
     buffers : sequence of bytes-like
-        With what `animation_accessors` tells.
     animation : int or None
         From `find_animation`.
+    readable : container of int
+        From `animation_accessors`.
     warnings : list of str
         What is left out is added.
     """
-    reader = _Reader(document, buffers, animation)
+    reader = _Reader(document, buffers, _samplers(document, animation), readable)
     tracks: dict[tuple[int, str], _Track] = {}
     told: list[str] = []
     for number, channel in enumerate(_channels(document, animation)):
@@ -191,10 +209,16 @@ def read_animation(
 class _Reader:
     """Reads the channels of an animation; each accessor once."""
 
-    def __init__(self, document: schema.Document, buffers: Sequence[Data], animation: int | None) -> None:
+    def __init__(
+        self,
+        document: schema.Document,
+        buffers: Sequence[Data],
+        samplers: Sequence[_Sampler | None],
+        readable: Container[int],
+    ) -> None:
         self._document, self._buffers = document, buffers
-        self._samplers = _samplers(document, animation)
-        self._readable = animation_accessors(document, animation)
+        self._samplers = samplers
+        self._readable = readable
         self._numbers: dict[int, int] = {}
         self._outputs: dict[int, NDArray[Any]] = {}
         self.times: list[Floats] = []
@@ -207,7 +231,7 @@ class _Reader:
             return None
         node, path = target
         sampler = self._samplers[channel.sampler] if channel.sampler < len(self._samplers) else None
-        if sampler is None or not {sampler.input, sampler.output} <= self._readable:
+        if sampler is None or not all(index in self._readable for index in (sampler.input, sampler.output)):
             raise SceneError("its sampler or what that reads is broken")
         if node >= len(self._document.nodes):
             raise SceneError(f"there is no node {node}")

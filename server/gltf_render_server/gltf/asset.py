@@ -202,13 +202,13 @@ def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEF
         for index in shown_images(json, document, materials)
         if (view := document.images[index].buffer_view) is not None
     }
-    keys = animation_accessors(document, animation)
+    keys = animation_accessors(document, animation, container.binary)
     buffers = _buffers(document, drawn, images, keys, limits, container.binary)
     _write_back(json, document)
     check_geometry(document, buffers, drawn)
     warnings += drawn.warnings
     warnings += check_images(json, document, buffers, materials, limits)
-    moves = read_animation(document, buffers, animation, warnings)
+    moves = read_animation(document, buffers, animation, keys, warnings)
     return Asset(json, document, tuple(buffers), drawn, moves, tuple(warnings))
 
 

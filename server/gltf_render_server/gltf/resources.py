@@ -20,6 +20,7 @@ __all__ = [
     "append_view",
     "check_views",
     "decode_buffers",
+    "has_data",
     "image_place",
     "is_draco_view",
     "read_accessor",
@@ -100,6 +101,15 @@ def view_data(document: schema.Document, buffers: Sequence[Data], index: int) ->
     view = document.buffer_views[index]
     _check_view(document, index)
     return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+
+
+def has_data(document: schema.Document, view: int, binary: memoryview | None) -> bool:
+    """Whether the bytes of a buffer view, or what it is unpacked from, are embedded in the file."""
+    item = document.buffer_views[view]
+    if item.extensions:
+        return True  # compressed; that is checked where it is unpacked
+    uri = document.buffers[item.buffer].uri
+    return uri.startswith("data:") if uri is not None else item.buffer == 0 and binary is not None
 
 
 def append_buffer(document: schema.Document, buffers: list[Data], data: bytes) -> int:
