@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_PATHS = ("translation", "rotation", "scale", "weights")
 
 
 class File:
@@ -99,14 +100,17 @@ class File:
     def _animate(self, animation: dict[str, Any], time_s: float) -> None:
         for channel in animation["channels"]:
             sampler, target = animation["samplers"][channel["sampler"]], channel["target"]
-            path = target["path"]
-            if "node" not in target or path == "pointer":
+            node, path = target.get("node"), target["path"]
+            if path == "pointer":
+                _, kind, number, path, *_ = f"{_pointer(target)}////".split("/")
+                node = int(number) if kind == "nodes" and path in _PATHS else None
+            if node is None:
                 continue
             times = self.values(sampler["input"])[:, 0]
             values = self.values(sampler["output"])
             kind = sampler.get("interpolation", "LINEAR")
             rows = values.reshape(len(times), 3 if kind == "CUBICSPLINE" else 1, -1)
-            self.nodes[target["node"]][path] = _at(kind, path == "rotation", times, rows, time_s).tolist()
+            self.nodes[node][path] = _at(kind, path == "rotation", times, rows, time_s).tolist()
 
     def _place(self, index: int, above: Array) -> None:
         self.world[index] = above @ _local(self.nodes[index])
@@ -220,6 +224,10 @@ def _open(data: bytes) -> tuple[dict[str, Any], bytes]:
         chunks[kind] = data[at + 8 : at + 8 + length]
         at += 8 + length
     return json.loads(chunks[b"JSON"]), chunks.get(b"BIN\0", b"")
+
+
+def _pointer(target: dict[str, Any]) -> str:
+    return target["extensions"]["KHR_animation_pointer"]["pointer"]
 
 
 def _local(node: dict[str, Any]) -> Array:
