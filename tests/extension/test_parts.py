@@ -325,10 +325,11 @@ class Grey:
     info = RendererInfo("Grey", "1", "none", "none")
     extensions = frozenset()
 
-    def render(self, request):
+    def render(self, frame):
         from gltf_render_server.renderer import RenderedFrame
 
-        return RenderedFrame(np.full((request.camera.height, request.camera.width, 3), 127, np.uint8))
+        lens = frame.views[0].lens
+        return RenderedFrame(({"color": np.full((lens.height, lens.width, 3), 127, np.uint8)},))
 
     def close(self):
         pass

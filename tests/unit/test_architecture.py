@@ -113,6 +113,11 @@ def test_package_imports_itself_relatively_and_each_back_end_in_one_room(name):
         assert room(name) == owner or not absolute & names
 
 
+def test_scripts_ask_servers_and_import_no_back_end():
+    for path in (ROOT / "scripts").rglob("*.py"):
+        assert not set(foreign(path)) & set.union(*FOREIGN.values()), path.name
+
+
 def test_only_compat_looks_at_the_version():
     guilty = [
         path.name
@@ -131,7 +136,7 @@ def test_the_add_on_has_no_circle():
 
 def test_the_scripts_have_no_circle():
     modules = modules_below(SCRIPTS, [])
-    assert "tabletop.scene" in modules
+    assert "benchmarking.scenes" in modules
     assert_no_circle(modules)
 
 
