@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 import flask
 
-from .dispatch.pool import RenderPool
-from .dispatch.starting import StartingService
-from .http.app import create_app
+from .compose import make_app
 from .process.logs import configure_logging
 from .settings import ServerSettings
 
@@ -80,9 +78,9 @@ class Application:
             return self._app
 
     def _make(self) -> flask.Flask:
-        service = StartingService(self._settings.backend, lambda: RenderPool(self._settings))
-        atexit.register(service.shut_down)
-        return create_app(self._settings, service)
+        app, dispatcher = make_app(self._settings)
+        atexit.register(dispatcher.shut_down)
+        return app
 
 
 def _application() -> Application:

@@ -75,8 +75,7 @@ def test_wheels_bring_all_that_the_server_imports(package_home):
     wheels = next((package_home.folder / "extensions" / ".local").rglob("site-packages"))
     script = (
         f"import sys; sys.path.insert(0, {str(wheels)!r})\n"
-        "import gltf_render_server.http.app, gltf_render_server.http.serving\n"
-        "import gltf_render_server.dispatch.pool\n"
+        "import gltf_render_server.compose\n"
         "import importlib\n"
         f"brought = map(importlib.import_module, {BROUGHT!r})\n"
         f"print([m.__name__ for m in brought if not m.__file__.startswith({str(wheels)!r})])"

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from drake_like import DrakeScene, box, look_at, translation
 
-from gltf_render_server.dispatch.jobs import RenderQueue
-from gltf_render_server.http.app import create_app
+from gltf_render_server.compose import make_app
 from gltf_render_server.passes import Exact
 from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 from gltf_render_server.settings import ServerSettings
@@ -54,13 +53,12 @@ def settings():
 
 @pytest.fixture
 def app(settings, renderer):
-    queue = RenderQueue(renderer, settings.max_queue)
-    app = create_app(settings, queue)
-    thread = threading.Thread(target=queue.run)
+    app, dispatcher = make_app(settings, renderer)
+    thread = threading.Thread(target=dispatcher.run)
     thread.start()
     yield app
     renderer.gate.set()
-    queue.close()
+    dispatcher.close()
     thread.join(10)
     assert not thread.is_alive()
 

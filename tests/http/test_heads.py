@@ -12,11 +12,9 @@ import requests
 from forms import FIELDS, multipart
 from servers import wait_for
 
-from gltf_render_server.dispatch.jobs import RenderQueue
+from gltf_render_server.compose import Server
 from gltf_render_server.http import app as app_module
 from gltf_render_server.http import connections, incoming
-from gltf_render_server.http.app import create_app
-from gltf_render_server.http.serving import HttpServer
 from gltf_render_server.settings import ServerSettings
 
 TOKEN = "Authorization: Bearer secret"
@@ -29,15 +27,13 @@ def settings():
 
 @pytest.fixture
 def server(settings, renderer):
-    queue = RenderQueue(renderer, settings.max_queue)
-    server = HttpServer(create_app(settings, queue), settings)
-    thread = threading.Thread(target=queue.run)
+    server = Server(settings, lambda: renderer)
+    thread = threading.Thread(target=server.dispatcher.run)
     thread.start()
     server.start()
     yield server
     renderer.gate.set()
-    queue.close()
-    server.close(5)
+    server.shut_down(5)
     thread.join(10)
 
 
@@ -142,9 +138,8 @@ def test_requests_on_one_connection(server, scene):
 @pytest.mark.parametrize("first_words", [b"", b"POST /render HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_the_oldest_silent_connection_makes_room(settings, renderer, scene, monkeypatch, first_words):
     monkeypatch.setattr("gltf_render_server.http.serving.most_connections", lambda _: 20)
-    queue = RenderQueue(renderer, settings.max_queue)
-    server = HttpServer(create_app(settings, queue), settings)
-    threading.Thread(target=queue.run).start()
+    server = Server(settings, lambda: renderer)
+    threading.Thread(target=server.dispatcher.run).start()
     server.start()
     try:
         with attacks.crowd_of(60, server.url, first_words) as sockets:
@@ -154,8 +149,7 @@ def test_the_oldest_silent_connection_makes_room(settings, renderer, scene, monk
             assert is_closed(sockets[0])
             assert not is_closed(sockets[-1])
     finally:
-        queue.close()
-        server.close(5)
+        server.shut_down(5)
 
 
 def is_closed(connection):

@@ -13,9 +13,8 @@ from forms import FIELDS, multipart, send
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from gltf_render_server.dispatch.jobs import RenderQueue
+from gltf_render_server.compose import make_app
 from gltf_render_server.errors import RenderError
-from gltf_render_server.http.app import create_app
 from gltf_render_server.settings import ServerSettings
 
 
@@ -186,7 +185,7 @@ def test_foreign_pages_and_hosts_are_refused(client, scene):
 
 def test_a_token_guards_all_but_health(renderer, scene):
     settings = ServerSettings(token="secret")
-    client = create_app(settings, RenderQueue(renderer, 1)).test_client()
+    client = make_app(settings, renderer)[0].test_client()
     for path in ("/", "/metrics", "/render", "/healthz", "/nothing"):
         response = client.get(path)
         assert response.status_code == 401

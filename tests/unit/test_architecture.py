@@ -13,6 +13,7 @@ SCRIPTS = ROOT / "scripts"
 LAYERS = (
     {"__main__"},
     {"cli", "wsgi"},
+    {"compose"},
     {"client"},
     {"http"},
     {"dispatch"},

@@ -17,7 +17,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from .. import __version__
-from ..dispatch.service import RenderService, WorkerState
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.status import WorkerState
 from ..errors import RequestError, TooLargeError
 from ..frame import Frame
 from ..gltf import parse_scene
@@ -71,22 +72,22 @@ class _Flask(flask.Flask):
     request_class = _MemoryRequest
 
 
-def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
+def create_app(settings: ServerSettings, dispatcher: Dispatcher) -> flask.Flask:
     """Make the WSGI application.
 
     Parameters
     ----------
     settings : ServerSettings
-    service : RenderService
+    dispatcher : Dispatcher
         Renders what is asked for.
     """
     app = _Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_scene_bytes + _FORM_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = _PARSER_BYTES
-    metrics = Metrics(service)
+    metrics = Metrics(dispatcher)
     _guard(app, settings, metrics)
-    _register_pages(app, service, metrics)
-    _register_render(app, settings, service, metrics)
+    _register_pages(app, dispatcher, metrics)
+    _register_render(app, settings, dispatcher, metrics)
     app.register_error_handler(Exception, _answer_error)
     return app
 
@@ -158,18 +159,18 @@ def _check_length(http: flask.Request, settings: ServerSettings) -> None:
         raise TooLargeError(f"{printable(http.path, 100)}: only POST /render takes a body")
 
 
-def _register_pages(app: flask.Flask, service: RenderService, metrics: Metrics) -> None:
+def _register_pages(app: flask.Flask, dispatcher: Dispatcher, metrics: Metrics) -> None:
     @app.get("/")
     def index() -> str:
-        return _INDEX.format(version=__version__, info=service.info)
+        return _INDEX.format(version=__version__, info=dispatcher.info)
 
     @app.get(_HEALTH)
     def health() -> flask.Response:
-        return _by_readiness(_health(service))
+        return _by_readiness(_health(dispatcher))
 
     @app.get(f"{_HEALTH}/ready")
     def ready() -> flask.Response:
-        return _by_readiness(_readiness(service))
+        return _by_readiness(_readiness(dispatcher))
 
     @app.get(f"{_HEALTH}/live")
     def live() -> flask.Response:
@@ -181,7 +182,7 @@ def _register_pages(app: flask.Flask, service: RenderService, metrics: Metrics) 
 
 
 def _register_render(
-    app: flask.Flask, settings: ServerSettings, service: RenderService, metrics: Metrics
+    app: flask.Flask, settings: ServerSettings, dispatcher: Dispatcher, metrics: Metrics
 ) -> None:
     checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
 
@@ -191,10 +192,10 @@ def _register_render(
         is_abandoned = _abandonment(flask.request)
         with _accounted(account, metrics):
             with account.timed("check"):
-                extensions = service.extensions  # waits where the service is still starting
+                extensions = dispatcher.extensions  # waits while the first worker starts
                 with _turn(checks, is_abandoned):
                     fields, frame = _read_request(flask.request, settings, extensions, account)
-            rendered = service.submit(frame, is_abandoned=is_abandoned)
+            rendered = dispatcher.submit(frame, is_abandoned=is_abandoned)
             account.milliseconds.update(rendered.stages_ms)
             with account.timed("encode"):
                 encoded = _encoded(fields, rendered, settings)
@@ -224,27 +225,27 @@ def _by_readiness(told: dict[str, Any]) -> flask.Response:
     return response
 
 
-def _readiness(service: RenderService) -> dict[str, Any]:
-    states = {worker.state for worker in service.workers()}
-    is_ready = not service.is_closed and bool(states & {WorkerState.IDLE, WorkerState.RENDERING})
+def _readiness(dispatcher: Dispatcher) -> dict[str, Any]:
+    states = {worker.state for worker in dispatcher.workers()}
+    is_ready = not dispatcher.is_closed and bool(states & {WorkerState.IDLE, WorkerState.RENDERING})
     return {
-        "status": "stopping" if service.is_closed else "ok" if is_ready else "starting",
+        "status": "stopping" if dispatcher.is_closed else "ok" if is_ready else "starting",
         "live": True,
         "ready": is_ready,
     }
 
 
-def _health(service: RenderService) -> dict[str, Any]:
-    info = service.info
-    workers = service.workers()
+def _health(dispatcher: Dispatcher) -> dict[str, Any]:
+    info = dispatcher.info
+    workers = dispatcher.workers()
     return {
-        **_readiness(service),
+        **_readiness(dispatcher),
         "version": __version__,
         f"{info.name.lower()}_version": info.version,
         "engine": info.engine,
         "device": info.device,
         "rendering": any(worker.state is WorkerState.RENDERING for worker in workers),
-        "queue_length": len(service),
+        "queue_length": len(dispatcher),
         "workers": [asdict(worker) for worker in workers],
     }
 

@@ -1,28 +1,34 @@
-"""A worker's place in the pool: the thread that keeps a process in it, whatever becomes of the last one."""
+"""Who renders the queue's jobs: the renderer of this very process, or one worker's process after another."""
 
 from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import NoWorkerError, RenderTimeoutError, WorkerLostError
-from ..renderer import RenderedFrame
-from ..settings import ServerSettings
-from .affinity import Memory, PoolJob
-from .board import Board
-from .process import WorkerProcess
-from .service import WorkerState, WorkerStatus
-from .worker import Greeting
+import psutil
 
-__all__ = ["Place"]
+from ..errors import NoWorkerError, RenderTimeoutError, WorkerLostError
+from ..renderer import RenderedFrame, Renderer
+from ..settings import ServerSettings
+from .affinity import Loaded
+from .gpus import gpu_ids, pinned
+from .job import Job
+from .process import WorkerProcess
+from .queue import JobQueue
+from .status import WorkerState, WorkerStatus
+from .transfer import Packed
+from .worker import Handshake
+
+__all__ = ["LocalSlot", "ProcessSlot"]
 
 _logger = logging.getLogger(__name__)
 
+_CLOSE_S = 1.0  # for a renderer of this process to be closed
 _MOST_CRASHES = 2
 _MOST_KILLS = 30  # by somebody else: where the kernel has no memory left, that counts as a crash
 _MOST_FAILED_STARTS = 3  # before nobody has to wait for the next one
@@ -30,8 +36,76 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
 
-class Place:
-    """Renders the board's jobs with one process after another.
+class LocalSlot:
+    """Renders with a renderer of this process, on the thread that made this and calls `run` or `run_next`.
+
+    Parameters
+    ----------
+    renderer : Renderer
+    queue : JobQueue
+    """
+
+    cannot_start = False
+
+    def __init__(self, renderer: Renderer, queue: JobQueue) -> None:
+        self._renderer = renderer
+        self._queue = queue
+        self._loaded = Loaded()
+        self._job: Job | None = None
+        self._rendered = 0
+        self._owner = threading.get_ident()
+        self._is_closed = threading.Event()
+
+    def run(self) -> None:
+        """Render until the queue is closed; then close the renderer."""
+        self._owner = threading.get_ident()
+        try:
+            while self._render_next(lambda: True):
+                pass
+        finally:
+            self._close()
+
+    def run_next(self) -> bool:
+        """Render one request if any waits; tell whether one did."""
+        return self._render_next(lambda: False)
+
+    def status(self) -> WorkerStatus:
+        """Tell how it is."""
+        state = WorkerState.IDLE if self._job is None else WorkerState.RENDERING
+        rss_bytes = psutil.Process().memory_info().rss
+        return WorkerStatus(0, os.getpid(), state, self._rendered, 0, rss_bytes)
+
+    def end(self) -> None:
+        """Begin to end: its owner does that when the queue is closed."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Let the owner close the renderer; where a render holds that thread, it is left undone."""
+        if threading.get_ident() == self._owner:
+            self._close()
+        self._is_closed.wait(min(timeout_s, _CLOSE_S))
+
+    def _render_next(self, stays: Callable[[], bool]) -> bool:
+        self._job = job = self._queue.take(self._loaded, stays)
+        if job is None:
+            return False
+        try:
+            job.settle(self._renderer.render(job.frame))
+            self._loaded.note(job.needs)
+        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
+            job.settle(error)
+        self._job = None
+        self._rendered += 1
+        self._queue.finish(job)
+        return True
+
+    def _close(self) -> None:
+        if not self._is_closed.is_set():
+            self._renderer.close()
+            self._is_closed.set()
+
+
+class ProcessSlot:
+    """Renders with one process after another, whatever becomes of the last one.
 
     Its thread owns the processes: it alone starts, uses and closes them, and no exception ends it.
 
@@ -40,11 +114,9 @@ class Place:
     number : int
         From 0.
     settings : ServerSettings
-    environment : mapping of str to str
-        For its processes; see `WorkerProcess`.
     folder : Path
         Where its processes have theirs.
-    board : Board
+    queue : JobQueue
     on_start, on_failure : callable
         Told of each process that has started, and of each that could not through no one else's doing.
     """
@@ -53,23 +125,21 @@ class Place:
         self,
         number: int,
         settings: ServerSettings,
-        environment: Mapping[str, str],
         folder: Path,
-        board: Board,
-        on_start: Callable[[Greeting], None],
+        queue: JobQueue,
+        on_start: Callable[[Handshake], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._number = number
         self._settings = settings
-        self._environment = environment
         self._folders = (folder / f"worker-{number}-{count}" for count in itertools.count())
-        self._board = board
+        self._queue = queue
         self._on_start = on_start
         self._on_failure = on_failure
         self._process: WorkerProcess | None = None
         self._next: WorkerProcess | None = None  # is starting
-        self._memory = Memory()
-        self._job: PoolJob | None = None
+        self._loaded = Loaded()
+        self._job: Job | None = None
         self._restarts = 0
         self._failed_starts = 0
         self._earliest_start_s = 0.0
@@ -83,7 +153,7 @@ class Place:
         return self._process is None and self._failed_starts >= _MOST_FAILED_STARTS
 
     def start(self) -> None:
-        """Take jobs from the board, on a thread of its own, until the board is closed."""
+        """Take jobs from the queue, on a thread of its own, until that is closed."""
         self._thread.start()
 
     def status(self) -> WorkerStatus:
@@ -120,10 +190,10 @@ class Place:
         return WorkerState.IDLE if self._job is None else WorkerState.RENDERING
 
     def _run(self) -> None:
-        while not (self._board.is_closed or self._ended.is_set()):
+        while not (self._queue.is_closed or self._ended.is_set()):
             try:
                 if self._has_process():
-                    self._take()
+                    self._render_next()
             except Exception as error:  # noqa: BLE001  whatever it is, the next process may do better
                 self._lose(error)
                 self._ended.wait(_FIRST_PAUSE_S)
@@ -132,7 +202,7 @@ class Place:
         self._process = self._next = None
 
     def _has_process(self) -> bool:
-        """See to it that there is a process that is not worn; tell whether there is one at all."""
+        """See to it that there is a process that need not be retired; tell whether there is one at all."""
         process = self._process
         if process is not None and not process.is_alive:
             self._lose("it ended while it was idle")
@@ -140,7 +210,7 @@ class Place:
             if self._process is None:
                 self._ended.wait(self._earliest_start_s - time.monotonic())
                 self._start_next()
-            elif self._process.is_worn and time.monotonic() >= self._earliest_start_s:
+            elif self._process.is_to_retire and time.monotonic() >= self._earliest_start_s:
                 self._start_next()
             if self._next is not None and (self._process is None or self._next.has_news):
                 self._promote(self._next)
@@ -148,18 +218,22 @@ class Place:
             self._fail_start(error)
         return self._process is not None
 
-    def _take(self) -> None:
+    def _render_next(self) -> None:
         """Render one job, unless something else is to be done before there is one."""
-        job = self._board.take(self._memory, self._stays)
-        if job is None:
+        self._job = job = self._queue.take(self._loaded, self._stays)
+        process = self._process
+        if job is None or process is None:
             return
-        queue_ms = job.waited_ms
-        if job.give_up_if_abandoned():
-            self._board.finish(job)
-            return
-        self._job = job
         try:
-            self._render(job, queue_ms)
+            outcome = process.render(job.packed or Packed(job.frame))
+        except Exception as error:  # noqa: BLE001  whatever it is, the process can be used no more
+            self._lose(error)
+            self._let_another_try(job, error, has_begun=process.has_begun)
+        else:
+            if isinstance(outcome, RenderedFrame):
+                self._loaded.note(job.needs)
+            job.settle(outcome)
+            self._queue.finish(job)
         finally:
             self._job = None
 
@@ -168,29 +242,14 @@ class Place:
         process, successor = self._process, self._next
         return process is not None and process.is_alive and not (successor and successor.has_news)
 
-    def _render(self, job: PoolJob, queue_ms: float) -> None:
-        process = self._process
-        assert process is not None  # noqa: S101  for the type checker
-        try:
-            outcome = process.render(job.packed)
-        except Exception as error:  # noqa: BLE001  whatever it is, the process can be used no more
-            self._lose(error)
-            self._let_another_try(job, error, has_begun=process.has_begun)
-            return
-        if isinstance(outcome, RenderedFrame):
-            self._memory.learn(job)
-            outcome = replace(outcome, stages_ms={"queue": queue_ms, **outcome.stages_ms})
-        job.settle(outcome)
-        self._board.finish(job)
-
-    def _let_another_try(self, job: PoolJob, error: Exception, *, has_begun: bool) -> None:
+    def _let_another_try(self, job: Job, error: Exception, *, has_begun: bool) -> None:
         """Give back a job over which a process was lost, unless that happens too often."""
         if has_begun:
             is_own = isinstance(error, RenderTimeoutError | WorkerLostError) and not _is_foreign(error)
             job.crashes += is_own
             job.kills += not is_own
         if job.crashes < _MOST_CRASHES and job.kills < _MOST_KILLS:
-            self._board.put_back(job)
+            self._queue.put_back(job)
             return
         if job.crashes >= _MOST_CRASHES:
             job.settle(type(error)(f"{error}; this request has cost {job.crashes} workers, and is given up"))
@@ -198,23 +257,24 @@ class Place:
             job.settle(
                 NoWorkerError(f"{job.kills} workers were killed while they rendered it; try again later")
             )
-        self._board.finish(job)
+        self._queue.finish(job)
 
     def _start_next(self) -> None:
         with self._lock:
             if self._next is None and not self._ended.is_set():
-                self._next = WorkerProcess(self._settings, self._environment, next(self._folders))
+                environment = pinned(gpu_ids(self._settings.gpus), self._number)
+                self._next = WorkerProcess(self._settings, environment, next(self._folders))
 
     def _promote(self, started: WorkerProcess) -> None:
-        """Wait until a process has started, and let it take the place."""
-        greeting = started.greeting()
-        worn, self._process, self._next = self._process, started, None
-        self._memory = Memory()
+        """Wait until a process has started, and let it take the slot."""
+        handshake = started.handshake()
+        retired, self._process, self._next = self._process, started, None
+        self._loaded = Loaded()
         self._failed_starts = 0
-        self._on_start(greeting)
-        if worn is not None:
-            _logger.info("worker %d is replaced after %d requests", self._number, worn.rendered)
-            _end(worn, WorkerProcess.retire)
+        self._on_start(handshake)
+        if retired is not None:
+            _logger.info("worker %d is replaced after %d requests", self._number, retired.rendered)
+            _end(retired, WorkerProcess.retire)
 
     def _lose(self, cause: object) -> None:
         """Give up the process."""
@@ -249,5 +309,5 @@ def _end(process: WorkerProcess | None, how: Callable[[WorkerProcess], None]) ->
     try:
         if process is not None:
             how(process)
-    except Exception as error:  # noqa: BLE001  the place goes on without it
+    except Exception as error:  # noqa: BLE001  the slot goes on without it
         _logger.error("a worker's process could not be ended: %s", error)
