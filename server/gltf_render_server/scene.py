@@ -63,8 +63,6 @@ class Primitive:
     is_smoothed : bool
         Whether it is shaded round where its faces meet at less than 30 degrees: Drake writes no normals.
         Anything else that has none is shaded flat, as glTF asks.
-    is_compressed : bool
-        Whether only Blender's importer can read its geometry.
     weights : tuple of float
         How much of each morph target is added to it.
     pose : bytes
@@ -76,7 +74,6 @@ class Primitive:
     material: int | None
     has_normals: bool
     is_smoothed: bool = False
-    is_compressed: bool = False
     weights: tuple[float, ...] = ()
     pose: bytes = b""
 

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from compressed import to_glb
 from forms import FIELDS, multipart, send
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
@@ -36,6 +37,15 @@ def test_colour(client, renderer, scene):
     [view] = renderer.requests[0].views
     np.testing.assert_allclose(view.camera_to_world, scene.camera_to_world, atol=1e-12)
     assert view.lens.focal_x == 60.0
+
+
+def test_a_glb_is_the_same_scene(client, renderer, scene):
+    for data in (scene.to_bytes(), to_glb(scene.document()), b"\xef\xbb\xbf" + scene.to_bytes()):
+        assert post(client, data).status_code == 200
+    first, *others = [frame.scene for frame in renderer.requests]
+    for other in others:
+        assert other.surfaces == first.surfaces
+        np.testing.assert_array_equal(other.placements.matrix, first.placements.matrix)
 
 
 def test_depth(client, scene):

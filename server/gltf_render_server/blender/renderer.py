@@ -144,7 +144,7 @@ class BlenderRenderer:
             importer = Importer(self._base.workshop, folder)
             self._renders = (
                 ColourRender(self._base, importer, folder),
-                ExactRender(self._base, importer, folder),
+                ExactRender(self._base, folder),
             )
         return self._renders
 
