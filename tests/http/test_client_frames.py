@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 from fake_server import answering
 
 from gltf_render_server.client import RenderClient, RenderClientError
@@ -19,17 +20,6 @@ from gltf_render_server.settings import ServerSettings
 LENS = Lens(64, 48, 60, 61, 31.5, 23.5, 1e-7, 10)
 POSE = np.eye(4) + np.outer([0, 0, 1, 0], [0, 0, 0, 5])
 VIEW = View(LENS, POSE)
-
-
-class Exporter:
-    """What trimesh's scenes can do."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def export(self, *, file_type):
-        assert file_type == "glb"
-        return self.data
 
 
 @pytest.fixture
@@ -94,14 +84,21 @@ def test_a_rig_is_uploaded_once(serve, renderer, scene, asked):
     assert asked == [JSON, UPLOAD, JSON] + [JSON] * 3
 
 
-@pytest.mark.parametrize("kind", ["bytes", "path", "str", "exporter"])
-def test_scenes_of_every_kind(serve, scene, tmp_path, asked, kind):
-    client, data = serve(), scene.to_bytes()
-    path = tmp_path / "scene.gltf"
+@pytest.mark.parametrize("kind", ["bytes", "path", "str", "trimesh"])
+def test_scenes_of_every_kind(serve, renderer, tmp_path, asked, kind):
+    client, scene = serve(), trimesh.Scene()
+    scene.add_geometry(trimesh.creation.box((1, 2, 3)), node_name="box", geom_name="box")
+    data = scene.export(file_type="glb")
+    path = tmp_path / "scene.glb"
     path.write_bytes(data)
-    given = {"bytes": data, "path": path, "str": str(path), "exporter": Exporter(data)}[kind]
-    for _ in range(2):
-        assert client.render(given, VIEW, "depth").views["view"]["depth"].shape == (48, 64)
+    given = {"bytes": data, "path": path, "str": str(path), "trimesh": scene}[kind]
+    moved = np.eye(4)
+    moved[0, 3] = 0.1
+    for poses in (None, {"box": moved}):
+        answer = client.render(given, VIEW, "depth", poses=poses)
+        assert answer["view"]["depth"].shape == (48, 64)
+        assert answer.instances == {1: "box"}
+    np.testing.assert_array_equal(renderer.requests[-1].scene.instances.matrix[0], moved)
     assert asked == [JSON, UPLOAD, JSON, JSON]
 
 

@@ -10,7 +10,7 @@ import OpenEXR
 import pytest
 from api import VIEW, ask, digest_of, frame_json, pixels, unpacked, upload, view
 from api import send as send_form
-from drake_like import DrakeScene, box, look_at, translation
+from drake_like import DrakeScene, add_accessor, box, look_at, translation
 from forms import FIELDS, send
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -184,6 +184,28 @@ def test_poses_and_look(client, renderer, scene):
     assert (frame.look.environment, frame.look.exposure, frame.look.quality) == ("studio", -1.5, None)
     assert frame.scene.asset.key == hashlib.sha256(data).digest()
     assert unpacked(ask(client, data))[1]["instances"][0]["matrix"] != moved, "a pose is of its frame only"
+
+
+def test_animations_at_a_time(client, renderer, scene):
+    document = scene.document()
+    times = add_accessor(document, np.array([0, 2], "<f4"), "SCALAR")
+    places = add_accessor(document, np.array([[0, 0, 0], [4, 0, 0]], "<f4"), "VEC3")
+    [node] = [index for index, node in enumerate(document["nodes"]) if node.get("mesh") is not None]
+    del document["nodes"][node]["matrix"]
+    document["animations"] = [
+        {
+            "name": "slide",
+            "samplers": [{"input": times, "output": places}],
+            "channels": [{"sampler": 0, "target": {"node": node, "path": "translation"}}],
+        }
+    ]
+    data = json.dumps(document).encode()
+    assert upload(client, data).json["animations"] == ["slide"]
+    moved = []
+    for time_s in (None, 0, 0.5, 1.5, 9):
+        assert ask(client, data, time_s=time_s).status_code == 200
+        moved.append(renderer.requests[-1].scene.instances.matrix[0, 0, 3])
+    np.testing.assert_allclose(moved, [0, 0, 1, 3, 4], atol=1e-6)
 
 
 def test_the_cache_lets_the_oldest_go(clients):

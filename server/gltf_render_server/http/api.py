@@ -186,13 +186,10 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         as_it_is : Scene
             What it shows without any.
         """
-        time_s = self.time_s if asset.json.get("animations") else None
-        if not self.poses and not time_s:
+        if not self.poses and not self.time_s:
             return as_it_is
         poses = {name: _matrix(rows) for name, rows in self.poses.items()}
-        if not time_s:
-            return asset.scene(poses)
-        return asset.scene(poses, time_s=time_s)  # pyright: ignore[reportCallIssue]
+        return asset.scene(poses, self.time_s or 0.0)
 
     def frame(self, scene: Scene, max_pixels: int) -> Frame:
         """Return what is asked of a scene.
