@@ -5,7 +5,9 @@ import logging
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
+import api
 import attacks
 import pytest
 import requests
@@ -67,6 +69,13 @@ def answers(connection, count=1):
         (405, {"method": "PUT"}, [TOKEN]),
         (413, {"method": "GET", "path": "/healthz/live"}, []),
         (413, {"method": "GET", "path": "/metrics"}, [TOKEN]),
+        (401, {"path": "/v1/frames"}, []),
+        (401, {"method": "PUT", "path": f"/v1/scenes/{'0' * 64}"}, []),
+        (403, {"path": "/v1/frames"}, [TOKEN, "Origin: http://evil.example"]),
+        (404, {"method": "PUT", "path": "/v1/scenes"}, [TOKEN]),
+        (405, {"method": "PUT", "path": "/v1/frames"}, [TOKEN]),
+        (413, {"method": "DELETE", "path": f"/v1/scenes/{'0' * 64}"}, [TOKEN]),
+        (413, {"method": "GET", "path": "/v1/openapi.json"}, [TOKEN]),
     ],
 )
 @pytest.mark.parametrize("expect", [[], ["Expect: 100-continue"]])
@@ -81,11 +90,18 @@ def test_refused_before_any_of_the_body_is_sent(server, way, status, request_lin
     assert json.loads(body)["code"] == status
 
 
-def test_a_length_beyond_the_limit_is_refused_before_the_body(server):
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"path": "/v1/frames"},
+        {"method": "PUT", "path": f"/v1/scenes/{'0' * 64}"},
+    ],
+)
+def test_a_length_beyond_the_limit_is_refused_before_the_body(server, line):
+    length = ["Content-Length: 4200000000", "Expect: 100-continue"]
     with attacks.connect(server.url) as connection:
-        connection.sendall(
-            attacks.head(server.url, TOKEN, "Content-Length: 4200000000", "Expect: 100-continue")
-        )
+        connection.sendall(attacks.head(server.url, TOKEN, *length, **line))
         answer = answers(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"--max-scene-mb" in answer
@@ -230,6 +246,38 @@ def test_more_requests_than_there_are_threads_for_are_told_at_once(server, rende
     for thread in threads:
         thread.join(10)
     assert ask(server, scene).ok
+
+
+def test_all_that_takes_long_shares_the_threads(server, renderer, scene):
+    """Uploads and frames get what renders get, and are told at once where that is nothing."""
+    renderer.gate.clear()
+    data = scene.to_bytes()
+    url, headers = f"{server.url}/v1", {"Authorization": "Bearer secret"}
+    scene_url = f"{url}/scenes/{api.digest_of(data)}"
+    assert requests.put(scene_url, data=data, headers=headers, timeout=30).status_code == 201
+
+    def frame():
+        return requests.post(f"{url}/frames", json=api.frame_json(data), headers=headers, timeout=30)
+
+    threads = [threading.Thread(target=frame) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    health = {"headers": headers, "timeout": 10}
+    wait_for(lambda: requests.get(f"{server.url}/healthz", **health).json()["queue_length"] == 2)
+    assert frame().status_code == 503
+    assert requests.head(scene_url, **health).ok, "asking takes no thread of theirs"
+    with ExitStack() as stack:
+        places = server._http._server.places
+        while places.take():
+            stack.callback(places.give_back)
+        refused = requests.put(scene_url, data=data, headers=headers, timeout=30)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert frame().status_code == 503
+        assert requests.head(scene_url, **health).ok
+    renderer.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert frame().ok
 
 
 def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkeypatch):

@@ -38,7 +38,6 @@ _ERRORS = {
     404: "The scene is not kept here, or no longer (reason scene_not_found): send it, and ask again.",
     406: "The answer has no form that the client accepts.",
     408: "The request took too long to arrive.",
-    411: "The body has no length.",
     413: "The body, the scene or the picture is larger than the server allows (reason scene_not_kept: "
     "the scene must be sent with each frame).",
     415: "The body is neither JSON nor a form.",
@@ -170,7 +169,6 @@ def _operation(
     }
     if body is not None:
         operation["requestBody"] = {"required": True, "content": body}
-        operation["responses"]["411"] = {"description": _ERRORS[411], "content": _content(ErrorBody)}
     return operation
 
 
