@@ -17,6 +17,7 @@ from .http.app import create_app
 from .http.serving import HttpServer
 from .process.reload import watch_code
 from .process.shutdown import ShutdownWatch
+from .recording import recorders
 from .settings import ServerSettings
 
 __all__ = ["main", "serve"]
@@ -84,8 +85,15 @@ def _serve_with_workers(settings: ServerSettings) -> None:
 
 def _answer(service: RenderService, settings: ServerSettings, clean_up: Callable[[], None]) -> ShutdownWatch:
     """Answer from now on, and until a signal comes."""
-    server = HttpServer(create_app(settings, service), settings)
-    watch = ShutdownWatch(service, server.drain, clean_up)
+    observers = recorders(settings.record)
+    server = HttpServer(create_app(settings, service, *observers), settings)
+
+    def clean_up_all() -> None:
+        clean_up()
+        for recorder in observers:
+            recorder.close()
+
+    watch = ShutdownWatch(service, server.drain, clean_up_all)
     server.start()
     if settings.debug:
         watch_code(watch.restart)

@@ -123,6 +123,8 @@ class ServerSettings:
     view_transform : str or None
         A view transform of Blender's colour management.
     depth_format : {"tiff32f", "png16"}
+    record : str or None
+        A folder that keeps each request.
     """
 
     host: str = option("server", "127.0.0.1", str, "address to listen on")
@@ -331,6 +333,9 @@ class ServerSettings:
         "tiff32f",
         choice("tiff32f", "png16"),
         "depth as float metres or as 16-bit millimetres",
+    )
+    record: str | None = option(
+        "server", None, text, "keep every request in this folder, to look at it or render it again", "DIR"
     )
 
     @classmethod

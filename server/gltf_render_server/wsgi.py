@@ -19,6 +19,7 @@ import flask
 from .dispatch.pool import RenderPool
 from .dispatch.starting import StartingService
 from .http.app import create_app
+from .recording import recorders
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Application:
     def _make(self) -> flask.Flask:
         service = StartingService(self._settings.backend, lambda: RenderPool(self._settings))
         atexit.register(service.shut_down)
-        return create_app(self._settings, service)
+        return create_app(self._settings, service, *recorders(self._settings.record))
 
 
 def _application() -> Application:

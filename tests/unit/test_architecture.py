@@ -13,6 +13,7 @@ LAYERS = (
     {"cli", "wsgi"},
     {"client"},
     {"http"},
+    {"recording"},
     {"dispatch"},
     {"backends"},
     {"blender", "vtk"},

@@ -8,11 +8,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any
 
 import flask
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
@@ -23,6 +24,7 @@ from ..frame import Frame
 from ..gltf import parse_scene
 from ..limits import time_limit
 from ..passes import prepare, remarks
+from ..recording import Document, Observer, Request
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .access import Access
@@ -30,6 +32,7 @@ from .account import Account
 from .encode import EncodedImage, encode, encode_depth
 from .form import RenderFields, check_digest
 from .metrics import Metrics
+from .observing import note, tell_observers
 from .responses import error_response, message_of, printable, status_of
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class _Flask(flask.Flask):
     request_class = _MemoryRequest
 
 
-def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
+def create_app(settings: ServerSettings, service: RenderService, *observers: Observer) -> flask.Flask:
     """Make the WSGI application.
 
     Parameters
@@ -79,11 +82,14 @@ def create_app(settings: ServerSettings, service: RenderService) -> flask.Flask:
     settings : ServerSettings
     service : RenderService
         Renders what is asked for.
+    *observers : Observer
+        Are told of each request for pictures.
     """
     app = _Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_scene_bytes + _FORM_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = _PARSER_BYTES
     metrics = Metrics(service)
+    tell_observers(app, observers)
     _guard(app, settings, metrics)
     _register_pages(app, service, metrics)
     _register_render(app, settings, service, metrics)
@@ -253,12 +259,17 @@ def _read_request(
     http: flask.Request, settings: ServerSettings, extensions: frozenset[str], account: Account
 ) -> tuple[RenderFields, Frame]:
     form = _form(http)
+    upload = http.files.get("scene")
+    document = None if upload is None else Document(_content(upload))
+    request = Request("drake", http.remote_addr or "", form, document)
+    note(request)
     fields = RenderFields.from_form(form, max_pixels=settings.max_pixels)
     data = _whole_scene(_scene_bytes(http, settings), fields.scene_sha256)
     account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
     check_digest(data, fields.scene_sha256)
     with time_limit(settings.check_timeout):
         frame = fields.frame(parse_scene(data, extensions=extensions, limits=settings.limits))
+        note(replace(request, document=Document(data)).of(frame))
         _log_warnings([*remarks(frame)])
         prepare(frame)
     return fields, frame
@@ -299,11 +310,15 @@ def _scene_bytes(http: flask.Request, settings: ServerSettings) -> bytes:
     if len(files) != 1:
         sent = "as a plain field" if "scene" in http.form else f"{len(files)} times"
         raise RequestError(f"scene: must be sent once, as a file part; it was sent {sent}")
-    stream = files[0].stream
-    data = stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
+    data = _content(files[0])
     if len(data) > settings.max_scene_bytes:
         raise _scene_too_large(settings.max_scene_bytes)
     return data
+
+
+def _content(upload: FileStorage) -> bytes:
+    stream = upload.stream
+    return stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
 
 
 def _whole_scene(data: bytes, digest: str | None) -> bytes:
