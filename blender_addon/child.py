@@ -58,8 +58,7 @@ def _serve(settings: ServerSettings, tell: Callable[[Event], None], pictures: La
     renderer = make_renderer(settings)
     journal = Journal(tell, Shelf(Path(), 0), pictures)
     queue = WatchedQueue(renderer, settings.max_queue, journal)
-    app = create_app(settings, queue)
-    journal.watch(app)
+    app = create_app(settings, queue, journal)
     try:
         server = HttpServer(app, settings)
     except RenderServerError:

@@ -28,7 +28,7 @@ _POLL_S = 0.1
 class _OfKept:
     """An operator for the request that is selected when the button is pressed, whatever comes meanwhile."""
 
-    folder: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    path: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -39,12 +39,12 @@ class _OfKept:
     def kept(self) -> KeptRequest:
         """The request; see `read_kept`."""
         self.choose()
-        return read_kept(Path(self.folder))
+        return read_kept(Path(self.path))
 
     def choose(self) -> None:
         """Remember which request is selected, once."""
-        if not self.folder:
-            self.folder = lists().kept[lists().kept_index].folder
+        if not self.path:
+            self.path = lists().kept[lists().kept_index].path
 
 
 class ImportKept(_OfKept, bpy.types.Operator):
@@ -100,7 +100,7 @@ class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore
 
 
 class ExportFolder(_OfKept, bpy.types.Operator):
-    """Copy the request into a folder: the scene, the form and the answer, to send it from elsewhere"""  # noqa: D400
+    """Write the request as plain files: the scene, the form and the answer, to send it from elsewhere"""  # noqa: D400
 
     bl_idname = "gltf_render_server.export_folder"
     bl_label = "Export Folder"
@@ -114,7 +114,7 @@ class ExportFolder(_OfKept, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Copy the folder."""
+        """Write the folder."""
         return _tried(self, lambda: f"Wrote {export(self.kept, Path(self.directory))}")
 
 
@@ -138,19 +138,19 @@ class ClearKept(bpy.types.Operator):
         left = preferences().shelf.clear()
         controller.read_shelf()
         if left:
-            self.report({"WARNING"}, f"{left} stay: their folders hold other files, or cannot be changed")
+            self.report({"WARNING"}, f"{left} stay: they were changed by somebody, or cannot be removed")
         return {"FINISHED"}
 
 
 class _Repetition:
     """A request that is sent again from a thread, and waited for by a timer.
 
-    All of it is read at once: while it is rendered, its folder may go.
+    All of it is read at once: while it is rendered, its file may go.
     """
 
     def __init__(self, kept: KeptRequest) -> None:
         self._scene, self._fields = kept.scene, kept.fields
-        self._stored = kept.answer.read_bytes() if kept.answer else None
+        self._stored = kept.answer
         self._answer = b""
         self._error = ""
         self._thread = threading.Thread(target=self._send, args=(_base_url(),), daemon=True)

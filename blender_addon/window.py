@@ -85,8 +85,7 @@ class WindowServer:
         pictures = LastPictures(pictures_folder(), MOST_SHOWN)
         self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0), pictures)
         self._queue = WatchedQueue(self._renderer, settings.max_queue, self._journal)
-        app = create_app(settings, self._queue)
-        self._journal.watch(app)
+        app = create_app(settings, self._queue, self._journal)
         try:
             self._server = HttpServer(app, settings)
         except Exception:
