@@ -163,8 +163,8 @@ class Controller:
         for request in requests:
             entry = session.kept.add()
             entry.path, entry.label = str(request.path), request.label
-            entry.failed = bool(request.message)
-            entry.message = request.message
+            entry.message = request.answered.message
+            entry.failed = bool(entry.message)
         session.kept_index = paths.index(selected) if selected in paths else first
 
     def tick(self) -> float | None:

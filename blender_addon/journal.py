@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 
 import flask
 
@@ -16,7 +16,7 @@ from .gltf_render_server.frame import Frame
 from .gltf_render_server.passes import PASSES
 from .gltf_render_server.recording import Answer, Request
 from .gltf_render_server.renderer import RenderedFrame, Renderer
-from .kept_requests import NOT_KEPT, KeptRequest, Shelf
+from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures
 
 __all__ = ["Journal", "WatchedQueue"]
@@ -52,22 +52,27 @@ class Journal:
 
     def answered(self, request: Request | None, answer: Answer) -> None:
         """See `recording.Observer.answered`."""
-        number = self._number()
-        kept = _about(request, answer)
-        path = self._keep(request, answer, kept, number) if request and kept.image_type else ""
-        self._tell(
-            Answered(
-                number=number,
-                image_type=kept.image_type,
-                width=kept.width,
-                height=kept.height,
-                client=kept.client,
-                status=kept.status,
-                seconds=kept.seconds,
-                message=kept.message,
-                kept=path,
-                picture=self._put(answer, number),
-            )
+        answered = self._answered(request, answer)
+        kept = self._keep(request, answer, answered) if request and answered.image_type else ""
+        self._tell(replace(answered, kept=kept, picture=self._put(answer, answered.number)))
+
+    def _answered(self, request: Request | None, answer: Answer) -> Answered:
+        """Tell of a request as far as it could be read."""
+        request = request or Request("")
+        form = {name: values[0] for name, values in request.form.items() if values}
+        names = (form.get("image_type", ""), *request.passes)
+        sizes = [(view.lens.width, view.lens.height) for view in request.views]
+        sizes.append((_whole(form.get("width", "")), _whole(form.get("height", ""))))
+        return Answered(
+            number=self._number(),
+            image_type=next((name for name in names if name in PASSES), ""),
+            width=sizes[0][0],
+            height=sizes[0][1],
+            client=_client(),
+            status=answer.status,
+            seconds=answer.seconds,
+            message=answer.message,
+            kept="",
         )
 
     def _number(self) -> int:
@@ -86,12 +91,12 @@ class Journal:
             _logger.error("a picture could not be written for the panel: %s", error)
             return ""
 
-    def _keep(self, request: Request, answer: Answer, about: KeptRequest, number: int) -> str:
+    def _keep(self, request: Request, answer: Answer, answered: Answered) -> str:
         """Keep the request; its answer goes out even if the disk is full."""
         if not self.shelf.most or request.document is None or NOT_KEPT in flask.request.headers:
             return ""
         try:
-            return str(self.shelf.keep(request, answer, about, number))
+            return str(self.shelf.keep(request, answer, answered))
         except OSError as error:
             _logger.error("a request could not be kept in %s: %s", self.shelf.folder, error)
             return ""
@@ -119,17 +124,6 @@ class WatchedQueue(RenderQueue):
 
 def _client() -> str:
     return flask.request.remote_addr or ""
-
-
-def _about(request: Request | None, answer: Answer) -> KeptRequest:
-    """Return what lists show of a request, as far as it could be read."""
-    form = {} if request is None else {name: values[0] for name, values in request.form.items() if values}
-    passes = () if request is None else request.passes
-    image_type = next((name for name in (form.get("image_type", ""), *passes) if name in PASSES), "")
-    sizes = [(view.lens.width, view.lens.height) for view in request.views] if request else []
-    width, height = sizes[0] if sizes else (_whole(form.get(name, "")) for name in ("width", "height"))
-    about = (answer.status, answer.seconds, _client(), answer.message)
-    return KeptRequest(Path(), image_type, width, height, *about)
 
 
 def _whole(text: str) -> int:

@@ -16,12 +16,16 @@ import re
 import secrets
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile
+
+from .events import Answered
 
 if TYPE_CHECKING:
     from .gltf_render_server.recording import Answer, RecordedFrame, Request
@@ -38,6 +42,7 @@ _PARTIAL = ".partial-"
 _PARTIAL_S = 3600.0  # what is older was left by a crash
 _NAME = re.compile(rf"({re.escape(_PARTIAL)})?\d{{8}}-\d{{6}}-\d{{6,}}-\w+-[0-9a-f]{{8}}\.zip")
 _MOST_BYTES = 4 * 10**9
+_TYPES: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "str": str}
 
 
 class KeptRequestError(Exception):
@@ -51,25 +56,12 @@ class KeptRequest:
     Attributes
     ----------
     path : Path
-    image_type : str
-    width, height : int
-        0 if they are not known.
-    status : int
-        HTTP status of the answer.
-    seconds : float
-    client : str
-    message : str
-        Why it failed; empty if it did not.
+    answered : Answered
+        What a list shows.
     """
 
     path: Path
-    image_type: str
-    width: int
-    height: int
-    status: int
-    seconds: float
-    client: str
-    message: str
+    answered: Answered
 
     @cached_property
     def recorded(self) -> RecordedFrame:
@@ -98,14 +90,15 @@ class KeptRequest:
     @property
     def answer(self) -> bytes | None:
         """The picture that was sent; None if there was none."""
-        return self.recorded.answer.body if self.status == 200 else None
+        return self.recorded.answer.body if self.answered.status == HTTPStatus.OK else None
 
     @property
     def label(self) -> str:
         """A name for lists: when, what, how large."""
         _, clock, *_ = self.path.name.split("-")
-        size = f"{self.width or '?'} x {self.height or '?'}"
-        return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {self.image_type}  {size}"
+        told = self.answered
+        size = f"{told.width or '?'} x {told.height or '?'}"
+        return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {told.image_type}  {size}"
 
 
 class Shelf:
@@ -123,17 +116,8 @@ class Shelf:
         self.folder = folder
         self.most = most
 
-    def keep(self, request: Request, answer: Answer, about: KeptRequest, number: int) -> Path:
+    def keep(self, request: Request, answer: Answer, answered: Answered) -> Path:
         """Keep a request, and let go of the oldest; return its file.
-
-        Parameters
-        ----------
-        request : Request
-        answer : Answer
-        about : KeptRequest
-            What a list shows; its path is not used.
-        number : int
-            Tells requests of a second apart.
 
         Raises
         ------
@@ -142,10 +126,10 @@ class Shelf:
         from .gltf_render_server.recording import save_frame
 
         own = secrets.token_hex(4)  # two Blenders may share a shelf
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{number:06d}-{about.image_type}-{own}.zip"
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{answered.number:06d}-{answered.image_type}-{own}.zip"
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{_PARTIAL}{name}"
-        text = json.dumps({**asdict(about), "path": name}, indent=1)
+        text = json.dumps({**asdict(answered), "kept": name}, indent=1)
         try:
             save_frame(request, answer, partial, **{_ABOUT: text.encode()})
             path = partial.rename(self.folder / name)
@@ -205,16 +189,8 @@ def read_kept(path: Path) -> KeptRequest:
     try:
         with ZipFile(path) as file:
             about = json.loads(file.read(_ABOUT))
-        return KeptRequest(
-            path,
-            str(about["image_type"]),
-            int(about["width"]),
-            int(about["height"]),
-            int(about["status"]),
-            float(about["seconds"]),
-            str(about["client"]),
-            str(about["message"]),
-        )
+        told = {field.name: _TYPES[str(field.type)](about[field.name]) for field in fields(Answered)}
+        return KeptRequest(path, Answered(**told))
     except FileNotFoundError as error:
         raise KeptRequestError(f"The kept request {path.name} is gone") from error
     except (OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -262,7 +238,7 @@ def _remove(path: Path) -> bool:
     """Remove a file of the shelf's own, and nobody's else; tell whether it is gone."""
     with suppress(OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError):
         with ZipFile(path) as file:
-            is_own = json.loads(file.read(_ABOUT))["path"] == path.name
+            is_own = json.loads(file.read(_ABOUT))["kept"] == path.name
         if is_own:
             path.unlink()
     return not os.path.lexists(path)

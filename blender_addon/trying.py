@@ -10,7 +10,7 @@ import bpy
 from .address import with_token
 from .control import controller
 from .events import Answered
-from .kept_requests import KeptRequest, read_kept
+from .kept_requests import read_kept
 from .sending import Reply, send
 from .session import lists, scene_properties
 
@@ -89,7 +89,7 @@ class ShowKept(bpy.types.Operator):
         entry = lists().kept[lists().kept_index]
         try:
             kept = read_kept(Path(entry.path))
-            return _show(self, kept.answer, kept.image_type, _summary(kept))
+            return _show(self, kept.answer, kept.answered.image_type, _summary(kept.answered))
         except Exception as error:  # noqa: BLE001  whatever is wrong with the file, it cannot be shown
             self.report({"ERROR"}, f"The request {entry.label} cannot be shown: {error}")
             return {"CANCELLED"}
@@ -136,7 +136,7 @@ def _show_picture(data: bytes, image_type: str, summary: str = "") -> str:
     return text
 
 
-def _summary(answer: Answered | KeptRequest) -> str:
+def _summary(answer: Answered) -> str:
     """Return status, time, client and reason."""
     text = f"{answer.status} in {answer.seconds:.2f} s to {answer.client or 'an unknown client'}"
     return f"{text}: {answer.message}" if answer.message else text

@@ -17,7 +17,7 @@ from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Held, Ready, from_line, to_line
 from blender_addon.gltf_render_server.recording import Answer, Document, RecordedFrames, Request
 from blender_addon.journal import Journal, WatchedQueue
-from blender_addon.kept_requests import NOT_KEPT, KeptRequest, KeptRequestError, Shelf, export, read_kept
+from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
 from blender_addon.last_pictures import LastPictures
 from blender_addon.picture import describe, displayed
 from blender_addon.sample_scene import LABELS, sample_scene
@@ -98,8 +98,8 @@ SCENE = b'{"asset": {"version": "2.0"}}\r'
 
 def keep(shelf, number=1, image_type="depth"):
     request = Request("drake", form={"image_type": [image_type], "width": ["4"]}, document=Document(SCENE))
-    about = KeptRequest(Path(), image_type, 4, 0, 200, 0.1, "me", "")
-    return shelf.keep(request, Answer(200, 0.1, "", "image/tiff", b"II"), about, number)
+    answered = Answered(number, image_type, 4, 0, "me", 200, 0.1, "", "")
+    return shelf.keep(request, Answer(200, 0.1, "", "image/tiff", b"II"), answered)
 
 
 def files(folder):
@@ -160,7 +160,7 @@ def with_another_list_entry(path):
     with zipfile.ZipFile(path) as file:
         about = json.loads(file.read("about.json"))
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr("about.json", json.dumps({**about, "path": "another"}))
+        file.writestr("about.json", json.dumps({**about, "kept": "another"}))
 
 
 def linked(path):
@@ -399,7 +399,7 @@ def test_journal_tells_and_keeps(watched, forms):
     [kept] = shelf.newest(9)
     assert kept.scene == scene
     assert kept.answer == answer.data
-    assert (kept.width, kept.height) == (64, 48)
+    assert (kept.answered.width, kept.answered.height) == (64, 48)
     assert str(kept.path) == answered.kept
 
 
@@ -420,7 +420,7 @@ def test_journal_tells_and_keeps_failures(watched, forms):
     assert "far" in answered.message
     [kept] = shelf.newest(9)
     assert kept.answer is None
-    assert kept.message == answered.message
+    assert kept.answered.message == answered.message
     assert kept.scene == (forms / "color.gltf").read_bytes()
 
 

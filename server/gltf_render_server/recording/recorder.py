@@ -22,7 +22,7 @@ __all__ = ["Recorder", "recorders"]
 
 _logger = logging.getLogger(__name__)
 
-_MOST_WAITING = 8  # each may hold a scene of hundreds of megabytes
+_MOST_WAITING = 4  # each may hold a scene of hundreds of megabytes
 _PATIENCE_S = 5.0  # that a request waits for a disk that is too slow, before its frame is lost
 
 

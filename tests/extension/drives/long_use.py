@@ -394,7 +394,7 @@ def refused(button, **options):
 def damage_what_is_kept():
     for path in KEPT.iterdir():
         if path.name != "holiday":
-            about = {"path": path.name, "status": chance.choice([None, "", [1], 200])}
+            about = {"kept": path.name, "status": chance.choice([None, "", [1], 200])}
             with zipfile.ZipFile(path, "w") as file:
                 file.writestr("about.json", json.dumps(about))
     yield from ask()
