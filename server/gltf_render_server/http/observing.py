@@ -44,4 +44,5 @@ def _answer(response: flask.Response) -> Answer:
     is_error = response.status_code >= HTTPStatus.BAD_REQUEST
     told = response.get_json(silent=True) if is_error else None
     message = str(told.get("message", "")) if isinstance(told, dict) else ""
-    return Answer(response.status_code, seconds, message, response.mimetype or "", response.get_data())
+    body = b"" if response.is_streamed else response.get_data()
+    return Answer(response.status_code, seconds, message, response.mimetype or "", body)
