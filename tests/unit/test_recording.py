@@ -11,7 +11,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -305,7 +305,7 @@ def test_a_recording_from_elsewhere_leads_nowhere(tmp_path, monkeypatch, blob):
         _ = RecordedFrames(tmp_path)[0].request.document.data
 
 
-def test_what_is_no_recording_says_so(tmp_path):
+def test_what_is_no_recording_says_so(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("nothing")
     for path in (tmp_path, tmp_path / "file", tmp_path / "gone"):
         with pytest.raises(RecordingError, match=f"{path.name}"):
@@ -313,6 +313,11 @@ def test_what_is_no_recording_says_so(tmp_path):
     with ZipFile(tmp_path / "other.zip", "w") as file:
         file.writestr("frames/1", "glTF Render Server frames 1\n")
     assert not RecordedFrames(tmp_path / "other.zip")
+    with ZipFile(tmp_path / "bomb.zip", "w", ZIP_DEFLATED) as file:
+        file.writestr("frames/1", bytes(2**20))
+    monkeypatch.setattr("gltf_render_server.recording.frames._LARGEST_ZIP", 2**19)
+    with pytest.raises(RecordingError, match="so much room"):
+        RecordedFrames(tmp_path / "bomb.zip")
     with pytest.raises(SettingsError, match="--record"):
         Recorder(tmp_path / "file" / "below")
 

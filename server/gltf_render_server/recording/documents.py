@@ -24,6 +24,7 @@ _BINARY_CHUNK = 0x004E4942
 _SMALLEST_BYTES = 4096  # what is smaller stays in the text, where it costs nothing once it repeats
 _MOST_URIS = 10_000  # that are looked for
 _MOST_KNOWN = 10_000
+_LARGEST_BYTES = 2**31  # whatever a recording from elsewhere says of itself
 
 Encoding = Literal["base64", "raw"]
 
@@ -157,7 +158,7 @@ def join(recipe: Recipe, blobs: Blobs) -> bytes:
         blob = blobs.get(cut.blob)
         payload = pybase64.b64encode(blob) if cut.encoding == "base64" else blob
         size += len(payload)
-        if size > recipe.size:
+        if size > min(recipe.size, _LARGEST_BYTES):
             break
         parts += [recipe.text[end : end + cut.gap], payload]
         end += cut.gap

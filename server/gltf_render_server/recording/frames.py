@@ -31,6 +31,7 @@ FRAMES = "frames"
 
 _DEFAULT_LIMITS = Limits()
 _MOST_SEGMENTS = 2  # that are held in memory
+_LARGEST_ZIP = 2**32
 _SUFFIXES = {"image/png": ".png", "image/tiff": ".tiff", "image/x-exr": ".exr", "application/zip": ".zip"}
 
 
@@ -200,12 +201,18 @@ def unpack(recorded: RecordedFrame, folder: Path) -> None:
 
 def _root(path: Path) -> Path | ZipPath:
     try:
-        root = path if path.is_dir() else ZipPath(ZipFile(path))
+        root = path if path.is_dir() else ZipPath(_small(ZipFile(path)))
     except (OSError, BadZipFile) as error:
         raise RecordingError(f"{path.name} is no recording: {error}") from error
     if not (root / FRAMES).is_dir():
         raise RecordingError(f"{path.name} holds no recording; a server makes one with --record {path.name}")
     return root
+
+
+def _small(file: ZipFile) -> ZipFile:
+    if sum(entry.file_size for entry in file.infolist()) > _LARGEST_ZIP:
+        raise BadZipFile("one frame does not take so much room as it says")
+    return file
 
 
 def _segments(root: Path | ZipPath) -> list[Path | ZipPath]:

@@ -23,7 +23,7 @@ __all__ = ["Recorder", "recorders"]
 _logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 4  # each may hold a scene of hundreds of megabytes
-_PATIENCE_S = 5.0  # that a request waits for a disk that is too slow, before its frame is lost
+_PATIENCE_S = 5.0  # that one request waits for a disk that stands still; those after it do not
 
 
 def recorders(folder: str | None) -> tuple[Recorder, ...]:
@@ -58,6 +58,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._lost = 0
+        self._stands_still = False
 
     def answered(self, request: Request | None, answer: Answer) -> None:
         """See `Observer.answered`; the answer's body is not kept."""
@@ -65,8 +66,10 @@ class Recorder:
             return
         self._start()
         try:
-            self._queue.put((request, replace(answer, body=b"")), timeout=_PATIENCE_S)
+            patience_s = 0.0 if self._stands_still else _PATIENCE_S
+            self._queue.put((request, replace(answer, body=b"")), timeout=patience_s)
         except queue.Full:
+            self._stands_still = True
             self._lose("the disk is too slow")
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -93,6 +96,7 @@ class Recorder:
             except Exception:
                 _logger.exception("a frame could not be recorded")
             finally:
+                self._stands_still = False
                 self._queue.task_done()
 
     def _write(self, request: Request, answer: Answer) -> None:
