@@ -156,16 +156,16 @@ class Controller:
         """List what is kept; the request that was selected stays so, or none is."""
         session = lists()
         requests = preferences().shelf.newest(_MOST_LISTED)
-        selected = session.kept[session.kept_index].folder if session.has_kept_selection else ""
+        selected = session.kept[session.kept_index].path if session.has_kept_selection else ""
         first = -1 if session.kept else 0  # a list that was empty shows its first
-        folders = [str(request.folder) for request in requests]
+        paths = [str(request.path) for request in requests]
         session.kept.clear()
         for request in requests:
             entry = session.kept.add()
-            entry.folder, entry.label = str(request.folder), request.label
-            entry.failed = bool(request.message)
-            entry.message = request.message
-        session.kept_index = folders.index(selected) if selected in folders else first
+            entry.path, entry.label = str(request.path), request.label
+            entry.message = request.answered.message
+            entry.failed = bool(entry.message)
+        session.kept_index = paths.index(selected) if selected in paths else first
 
     def tick(self) -> float | None:
         """Do what there is to do on the main thread; return after how many seconds to do more, if ever."""

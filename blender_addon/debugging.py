@@ -26,7 +26,7 @@ _COMPARISON = "Stored | Now"
 class _OfKept:
     """An operator for the request that is selected when the button is pressed, whatever comes meanwhile."""
 
-    folder: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    path: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -37,12 +37,12 @@ class _OfKept:
     def kept(self) -> KeptRequest:
         """The request; see `read_kept`."""
         self.choose()
-        return read_kept(Path(self.folder))
+        return read_kept(Path(self.path))
 
     def choose(self) -> None:
         """Remember which request is selected, once."""
-        if not self.folder:
-            self.folder = lists().kept[lists().kept_index].folder
+        if not self.path:
+            self.path = lists().kept[lists().kept_index].path
 
 
 class ImportKept(_OfKept, bpy.types.Operator):
@@ -98,7 +98,7 @@ class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore
 
 
 class ExportFolder(_OfKept, bpy.types.Operator):
-    """Copy the request into a folder: the scene, the form and the answer, to send it from elsewhere"""  # noqa: D400
+    """Write the request as plain files: the scene, the form and the answer, to send it from elsewhere"""  # noqa: D400
 
     bl_idname = "gltf_render_server.export_folder"
     bl_label = "Export Folder"
@@ -112,7 +112,7 @@ class ExportFolder(_OfKept, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Copy the folder."""
+        """Write the folder."""
         return _tried(self, lambda: f"Wrote {export(self.kept, Path(self.directory))}")
 
 
@@ -136,13 +136,13 @@ class ClearKept(bpy.types.Operator):
         left = preferences().shelf.clear()
         controller.read_shelf()
         if left:
-            self.report({"WARNING"}, f"{left} stay: their folders hold other files, or cannot be changed")
+            self.report({"WARNING"}, f"{left} stay: they were changed by somebody, or cannot be removed")
         return {"FINISHED"}
 
 
 def _send_again(kept: KeptRequest) -> None:
-    """Send a request; all of it is read at once, for while it is rendered its folder may go."""
-    stored = kept.answer.read_bytes() if kept.answer else None
+    """Send a request; all of it is read at once, for while it is rendered its file may go."""
+    stored = kept.answer
     url = with_token(controller.state.url, controller.token)
     send(url, kept.scene, kept.fields, lambda reply: _compare(stored, reply), {NOT_KEPT: "1"})
 

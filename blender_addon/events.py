@@ -68,7 +68,7 @@ class Answered:
     message : str
         Why it failed; empty if it did not.
     kept : str
-        The folder in which it is kept; empty if it is not.
+        The file in which it is kept; empty if it is not.
     picture : str
         The file that holds the answer for a while; empty if there is none.
     """

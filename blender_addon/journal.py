@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 import flask
-from werkzeug.exceptions import HTTPException
 
 from .events import Answered, Asked, Event
 from .gltf_render_server.frame import Frame
-from .gltf_render_server.http.form import ImageType
+from .gltf_render_server.passes import PASSES
+from .gltf_render_server.recording import Answer, Request
 from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures
 
@@ -22,12 +21,9 @@ __all__ = ["Journal"]
 
 _logger = logging.getLogger(__name__)
 
-_UNREAD = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-"""Answers to requests whose body nobody has a reason to read."""
-
 
 class Journal:
-    """An `Observer` of one application.
+    """An `Observer` of one server.
 
     Parameters
     ----------
@@ -47,64 +43,58 @@ class Journal:
         self._numbers = itertools.count(1)
         self.shelf = shelf
 
-    def watch(self, app: flask.Flask) -> None:
-        """Tell what this application answers to render requests."""
-
-        @app.before_request
-        def begin() -> None:
-            flask.g.number = next(self._numbers)
-            flask.g.started_s = time.perf_counter()
-
-        @app.after_request
-        def end(response: flask.Response) -> flask.Response:
-            if flask.request.path == "/render":
-                self._answered(response)
-            return response
-
     def asked(self, frame: Frame) -> None:
         """Tell that a request waits to be rendered; called on the thread that answers it."""
         lens = frame.views[0].lens
-        self._tell(Asked(flask.g.number, frame.passes[0], lens.width, lens.height, _client()))
+        self._tell(Asked(self._number(), frame.passes[0], lens.width, lens.height, _client()))
 
-    def _answered(self, response: flask.Response) -> None:
-        fields = {} if response.status_code in _UNREAD else _fields()
-        number = flask.g.get("number") or next(self._numbers)
-        seconds = time.perf_counter() - flask.g.get("started_s", time.perf_counter())
-        message = _message(response)
-        about = {
-            "number": number,
-            "status": response.status_code,
-            "seconds": seconds,
-            "client": _client(),
-            "message": message,
-        }
-        image_type = fields.get("image_type", "")
-        kept = self._keep(response, fields, about) if image_type in set(ImageType) else ""
-        width, height = (_whole(fields.get(name, "")) for name in ("width", "height"))
-        picture = self._put(response, number)
-        self._tell(
-            Answered(image_type=image_type, width=width, height=height, kept=kept, picture=picture, **about)
+    def answered(self, request: Request | None, answer: Answer) -> None:
+        """See `recording.Observer.answered`."""
+        answered = self._answered(request, answer)
+        kept = self._keep(request, answer, answered) if request and answered.image_type else ""
+        self._tell(replace(answered, kept=kept, picture=self._put(answer, answered.number)))
+
+    def _answered(self, request: Request | None, answer: Answer) -> Answered:
+        """Tell of a request as far as it could be read."""
+        request = request or Request("")
+        form = {name: values[0] for name, values in request.form.items() if values}
+        names = (form.get("image_type", ""), *request.passes)
+        sizes = [(view.lens.width, view.lens.height) for view in request.views]
+        sizes.append((_whole(form.get("width", "")), _whole(form.get("height", ""))))
+        return Answered(
+            number=self._number(),
+            image_type=next((name for name in names if name in PASSES), ""),
+            width=sizes[0][0],
+            height=sizes[0][1],
+            client=_client(),
+            status=answer.status,
+            seconds=answer.seconds,
+            message=answer.message,
+            kept="",
         )
 
-    def _put(self, response: flask.Response, number: int) -> str:
+    def _number(self) -> int:
+        """Return the number of the request that this thread answers."""
+        if "number" not in flask.g:
+            flask.g.number = next(self._numbers)
+        return flask.g.number
+
+    def _put(self, answer: Answer, number: int) -> str:
         """Have the picture shown later; it goes out even if that cannot be."""
-        if self._pictures is None or response.status_code != HTTPStatus.OK:
+        if self._pictures is None or answer.status != HTTPStatus.OK:
             return ""
         try:
-            return self._pictures.put(number, response.get_data(), response.mimetype or "")
+            return self._pictures.put(number, answer.body, answer.mimetype)
         except OSError as error:
             _logger.error("a picture could not be written for the panel: %s", error)
             return ""
 
-    def _keep(self, response: flask.Response, fields: dict[str, str], about: dict[str, object]) -> str:
+    def _keep(self, request: Request, answer: Answer, answered: Answered) -> str:
         """Keep the request; its answer goes out even if the disk is full."""
-        upload = flask.request.files.get("scene")
-        if not self.shelf.most or upload is None or NOT_KEPT in flask.request.headers:
+        if not self.shelf.most or request.document is None or NOT_KEPT in flask.request.headers:
             return ""
-        upload.stream.seek(0)
-        scene = upload.stream.read()
         try:
-            return str(self.shelf.keep(scene, fields, response.get_data(), response.mimetype or "", about))
+            return str(self.shelf.keep(request, answer, answered))
         except OSError as error:
             _logger.error("a request could not be kept in %s: %s", self.shelf.folder, error)
             return ""
@@ -114,19 +104,5 @@ def _client() -> str:
     return flask.request.remote_addr or ""
 
 
-def _fields() -> dict[str, str]:
-    """Return the form, as far as it can be read."""
-    try:
-        return flask.request.form.to_dict()
-    except (HTTPException, ValueError):
-        return {}
-
-
 def _whole(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 9 else 0
-
-
-def _message(response: flask.Response) -> str:
-    if response.status_code < HTTPStatus.BAD_REQUEST:
-        return ""
-    return str(json.loads(response.get_data()).get("message", ""))

@@ -1,10 +1,10 @@
-"""Requests that are kept to be looked at later: a folder each, the newest only. Knows nothing of Blender.
+"""Requests that are kept to be looked at later: a file each, the newest only. Knows nothing of Blender.
 
-A folder holds the scene and the form as they came, ``color.gltf`` and ``color.json``, beside
-``answer.png``, ``.tiff`` or ``.json``, and ``about.json``, which says what became of the request.
+A file is a zip that holds a recording of one frame (docs/recording.md), and ``about.json`` with what a list
+shows, which is read without any of the wheels.
 
-Others may have folders beside them. Only a folder with a mark that names that very folder, and with none but
-these files, is ever removed: what somebody renamed, copied or put something into is theirs.
+Others may have files beside them. Only a plain file whose ``about.json`` holds the file's own name is ever
+removed: what somebody renamed, copied or changed is theirs, and so is every folder.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ import logging
 import os
 import re
 import secrets
-import shutil
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile, ZipFile
+
+from .events import Answered
+
+if TYPE_CHECKING:
+    from .gltf_render_server.recording import Answer, RecordedFrame, Request
 
 __all__ = ["NOT_KEPT", "KeptRequest", "KeptRequestError", "Shelf", "export", "read_kept"]
 
@@ -31,22 +38,15 @@ NOT_KEPT = "X-glTF-Render-Server-Not-Kept"
 _logger = logging.getLogger(__name__)
 
 _ABOUT = "about.json"
-_MARK = ".gltf_render_server"
 _PARTIAL = ".partial-"
 _PARTIAL_S = 3600.0  # what is older was left by a crash
-_TYPES = ("color", "depth", "label")
-_NAME = re.compile(rf"\d{{8}}-\d{{6}}-\d{{6,}}-({'|'.join(_TYPES)})-[0-9a-f]{{8}}")
-_SUFFIXES = {"image/png": ".png", "image/tiff": ".tiff"}
-_OWN = {
-    _MARK,
-    _ABOUT,
-    *(f"{image_type}{suffix}" for image_type in _TYPES for suffix in (".gltf", ".json")),
-    *(f"answer{suffix}" for suffix in (*_SUFFIXES.values(), ".json")),
-}
+_NAME = re.compile(rf"({re.escape(_PARTIAL)})?\d{{8}}-\d{{6}}-\d{{6,}}-\w+-[0-9a-f]{{8}}\.zip")
+_MOST_BYTES = 4 * 10**9
+_TYPES: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "str": str}
 
 
 class KeptRequestError(Exception):
-    """A folder holds no kept request, or one that cannot be read."""
+    """A file holds no kept request, or one that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -55,46 +55,50 @@ class KeptRequest:
 
     Attributes
     ----------
-    folder : Path
-    image_type : str
-    status : int
-        HTTP status of the answer.
-    seconds : float
-    client : str
-    message : str
-        Why it failed; empty if it did not.
+    path : Path
+    answered : Answered
+        What a list shows.
     """
 
-    folder: Path
-    image_type: str
-    status: int
-    seconds: float
-    client: str
-    message: str
+    path: Path
+    answered: Answered
+
+    @cached_property
+    def recorded(self) -> RecordedFrame:
+        """All of it.
+
+        Raises
+        ------
+        RecordingError
+            It is damaged.
+        """
+        from .gltf_render_server.recording import RecordedFrames
+
+        return RecordedFrames(self.path)[0]
 
     @property
     def fields(self) -> dict[str, str]:
         """The form, without the scene."""
-        return json.loads((self.folder / f"{self.image_type}.json").read_text("utf-8"))
+        return {name: values[0] for name, values in self.recorded.request.form.items()}
 
     @property
     def scene(self) -> bytes:
         """The glTF file."""
-        return (self.folder / f"{self.image_type}.gltf").read_bytes()
+        document = self.recorded.request.document
+        return b"" if document is None else document.data
 
     @property
-    def answer(self) -> Path | None:
+    def answer(self) -> bytes | None:
         """The picture that was sent; None if there was none."""
-        found = sorted(self.folder.glob("answer.*"))
-        return found[0] if found and found[0].suffix != ".json" else None
+        return self.recorded.answer.body if self.answered.status == HTTPStatus.OK else None
 
     @property
     def label(self) -> str:
         """A name for lists: when, what, how large."""
-        _, clock, *_ = self.folder.name.split("-")
-        fields = self.fields
-        size = f"{fields.get('width', '?')} x {fields.get('height', '?')}"
-        return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {self.image_type}  {size}"
+        _, clock, *_ = self.path.name.split("-")
+        told = self.answered
+        size = f"{told.width or '?'} x {told.height or '?'}"
+        return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {told.image_type}  {size}"
 
 
 class Shelf:
@@ -112,61 +116,70 @@ class Shelf:
         self.folder = folder
         self.most = most
 
-    def keep(
-        self, scene: bytes, fields: dict[str, str], answer: bytes, mimetype: str, about: dict[str, Any]
-    ) -> Path:
-        """Keep a request, and let go of the oldest.
+    def keep(self, request: Request, answer: Answer, answered: Answered) -> Path:
+        """Keep a request, and let go of the oldest; return its file.
 
-        Parameters
-        ----------
-        scene : bytes
-        fields : dict of str to str
-            The form; says the image type.
-        answer : bytes
-        mimetype : str
-            Of the answer.
-        about : dict
-            The other attributes of `KeptRequest`, and a ``number`` that tells requests of a second apart.
+        Raises
+        ------
+        OSError
         """
-        image_type = fields["image_type"]
+        from .gltf_render_server.recording import save_frame
+
         own = secrets.token_hex(4)  # two Blenders may share a shelf
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{about['number']:06d}-{image_type}-{own}"
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{answered.number:06d}-{answered.image_type}-{own}.zip"
+        self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{_PARTIAL}{name}"
-        partial.mkdir(parents=True)
+        text = json.dumps({**asdict(answered), "kept": name}, indent=1)
         try:
-            (partial / _MARK).write_text(name, "utf-8")
-            (partial / f"{image_type}.gltf").write_bytes(scene)
-            (partial / f"{image_type}.json").write_text(json.dumps(fields, indent=1, sort_keys=True), "utf-8")
-            (partial / f"answer{_SUFFIXES.get(mimetype, '.json')}").write_bytes(answer)
-            (partial / _ABOUT).write_text(json.dumps({"image_type": image_type, **about}, indent=1), "utf-8")
-            folder = partial.rename(self.folder / name)
+            save_frame(request, answer, partial, **{_ABOUT: text.encode()})
+            path = partial.rename(self.folder / name)
         except OSError:
-            _remove_files(partial)  # or what is left would keep a full disk full
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)  # or what is left would keep a full disk full
             raise
         self._let_go()
-        return folder
+        return path
 
     def newest(self, count: int) -> list[KeptRequest]:
         """Return the last that are kept and can be read, the newest first."""
-        return list(_readable(reversed(self._folders()[-count:])))
+        found = []
+        for path in reversed(self._files()[-count:]):
+            try:
+                found.append(read_kept(path))
+            except KeptRequestError as error:
+                _logger.warning("%s", error)
+        return found
 
     def clear(self) -> int:
-        """Let go of everything that is the shelf's own; return how many folders could not be removed."""
-        return sum(not _remove(folder) for folder in self._folders())
+        """Let go of everything that is the shelf's own; return how many files could not be removed."""
+        return sum(not _remove(path) for path in self._files())
 
     def _let_go(self) -> None:
-        for folder in self._folders()[: -self.most or None]:
-            _remove(folder)  # the other requests of this moment do it, too
-        for folder in _own_folders(self.folder, _PARTIAL):
-            if time.time() - folder.lstat().st_mtime > _PARTIAL_S:
-                _remove(folder)
+        size = 0
+        for number, path in enumerate(reversed(self._files())):
+            with suppress(OSError):  # the other requests of this moment let go, too
+                size += path.stat().st_size
+            if number and (number >= self.most or size > _MOST_BYTES):
+                _remove(path)
+        for path in self._files(_PARTIAL):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _PARTIAL_S:
+                    path.unlink()
 
-    def _folders(self) -> list[Path]:
-        return sorted(_own_folders(self.folder))
+    def _files(self, prefix: str = "") -> list[Path]:
+        """Return the plain files that are called as the shelf's own, the oldest first."""
+        try:
+            paths = sorted(self.folder.iterdir())
+        except OSError:
+            return []
+        called = (
+            path for path in paths if (match := _NAME.fullmatch(path.name)) and (match[1] or "") == prefix
+        )
+        return [path for path in called if _is_plain(path)]
 
 
-def read_kept(folder: Path) -> KeptRequest:
-    """Read one kept request from its folder.
+def read_kept(path: Path) -> KeptRequest:
+    """Read one kept request from its file, as far as a list shows it.
 
     Raises
     ------
@@ -174,26 +187,18 @@ def read_kept(folder: Path) -> KeptRequest:
         It is gone, or damaged.
     """
     try:
-        about = json.loads((folder / _ABOUT).read_text("utf-8"))
-        kept = KeptRequest(
-            folder,
-            str(about["image_type"]),
-            int(about["status"]),
-            float(about["seconds"]),
-            str(about["client"]),
-            str(about["message"]),
-        )
-        if kept.image_type not in _TYPES or not isinstance(kept.fields, dict):
-            raise ValueError("it names no type of image")
+        with ZipFile(path) as file:
+            about = json.loads(file.read(_ABOUT))
+        told = {field.name: _TYPES[str(field.type)](about[field.name]) for field in fields(Answered)}
+        return KeptRequest(path, Answered(**told))
     except FileNotFoundError as error:
-        raise KeptRequestError(f"The kept request {folder.name} is gone") from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise KeptRequestError(f"The kept request {folder.name} cannot be read: {error!r}") from error
-    return kept
+        raise KeptRequestError(f"The kept request {path.name} is gone") from error
+    except (OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KeptRequestError(f"The kept request {path.name} cannot be read: {error!r}") from error
 
 
 def export(kept: KeptRequest, target: Path) -> Path:
-    """Copy a kept request into a folder, as somebody's own.
+    """Write a kept request as plain files, as somebody's own.
 
     Parameters
     ----------
@@ -205,68 +210,35 @@ def export(kept: KeptRequest, target: Path) -> Path:
     -------
     Path
         The new folder.
+
+    Raises
+    ------
+    RecordingError
+        It is damaged.
     """
-    names = (f"{kept.folder.name}{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
+    from .gltf_render_server.recording import unpack
+
+    names = (f"{kept.path.stem}{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
     folder = next(target / name for name in names if not os.path.lexists(target / name))
-    folder.mkdir(parents=True)
-    for name in sorted(_OWN - {_MARK}):
-        if (kept.folder / name).exists():
-            shutil.copyfile(kept.folder / name, folder / name)
+    unpack(kept.recorded, folder)
     return folder
 
 
-def _readable(folders: Iterable[Path]) -> Iterator[KeptRequest]:
-    for folder in folders:
-        try:
-            yield read_kept(folder)
-        except KeptRequestError as error:
-            _logger.warning("%s", error)
-
-
-def _own_folders(shelf: Path, prefix: str = "") -> Iterator[Path]:
-    """Yield the folders that carry the mark of a shelf; a link is none."""
+def _is_plain(path: Path) -> bool:
+    """Whether a path is a file itself; Windows has links, junctions, that look like what they lead to."""
     try:
-        found = sorted(shelf.iterdir())
+        status = path.lstat()
     except OSError:
-        return
-    for folder in found:
-        if folder.name.startswith(prefix or ".") == bool(prefix) and _is_own(folder, prefix):
-            yield folder
-
-
-def _is_own(folder: Path, prefix: str = "") -> bool:
-    """Whether a folder is one itself, no link to one, and its mark names it."""
-    try:
-        mark = folder / _MARK
-        name = folder.name.removeprefix(prefix)
-        is_plain = _is_plain(folder, stat.S_ISDIR) and _is_plain(mark, stat.S_ISREG)
-        return is_plain and mark.read_text("utf-8") == name and _NAME.fullmatch(name) is not None
-    except (OSError, ValueError):
         return False
-
-
-def _is_plain(path: Path, is_kind: Callable[[int], bool]) -> bool:
-    """Whether a path is of a kind itself; Windows has links, junctions, that look like folders."""
-    status = path.lstat()
     is_reparsed = getattr(status, "st_file_attributes", 0) & getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0)
-    return is_kind(status.st_mode) and not is_reparsed
+    return stat.S_ISREG(status.st_mode) and not is_reparsed
 
 
-def _remove(folder: Path) -> bool:
-    """Remove a folder of the shelf's own, if nothing else is in it; tell whether it is gone."""
-    prefix = _PARTIAL if folder.name.startswith(_PARTIAL) else ""
-    try:
-        holds_own = all(file.name in _OWN and _is_plain(file, stat.S_ISREG) for file in folder.iterdir())
-        if holds_own and _is_own(folder, prefix):
-            _remove_files(folder)
-    except OSError:
-        pass  # another request's thread may be removing it
-    return not os.path.lexists(folder)
-
-
-def _remove_files(folder: Path) -> None:
-    """Remove the files that a kept request has, the mark last, and the folder if no other is in it."""
-    with suppress(OSError):
-        for name in sorted(_OWN, key=lambda name: name == _MARK):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+def _remove(path: Path) -> bool:
+    """Remove a file of the shelf's own, and nobody's else; tell whether it is gone."""
+    with suppress(OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError):
+        with ZipFile(path) as file:
+            is_own = json.loads(file.read(_ABOUT))["kept"] == path.name
+        if is_own:
+            path.unlink()
+    return not os.path.lexists(path)

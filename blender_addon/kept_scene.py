@@ -11,9 +11,6 @@ import bpy
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import adopt_guests
 from .gltf_render_server.blender.sources import SessionSource
-from .gltf_render_server.frame import Frame
-from .gltf_render_server.gltf import parse_scene
-from .gltf_render_server.http.form import RenderFields
 from .kept_requests import KeptRequest
 from .session import main_window
 from .window import current_settings
@@ -58,15 +55,8 @@ def write_blend(kept: KeptRequest, path: str) -> None:
 def _arranged(kept: KeptRequest) -> Iterator[bpy.types.Scene]:
     renderer = BlenderRenderer(current_settings(), SessionSource(lambda: main_window().scene))
     try:
-        with renderer.arranged(_request(kept, renderer.extensions)) as scene:
+        frame = kept.recorded.frame(renderer.extensions)
+        with renderer.arranged(replace(frame, passes=("color",))) as scene:  # objects in their colours
             yield scene
     finally:
         renderer.close()
-
-
-def _request(kept: KeptRequest, extensions: frozenset[str]) -> Frame:
-    """Read a kept request again; whatever it asked for, its objects are shown in their colours."""
-    form = {name: [value] for name, value in kept.fields.items()}
-    fields = RenderFields.from_form(form, max_pixels=current_settings().max_pixels)
-    frame = fields.frame(parse_scene(kept.scene, extensions=extensions))
-    return replace(frame, passes=("color",))

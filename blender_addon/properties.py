@@ -76,7 +76,7 @@ class ServerProperties(bpy.types.PropertyGroup):
 class KeptEntry(bpy.types.PropertyGroup):
     """A line in the list of kept requests."""
 
-    folder: bpy.props.StringProperty()
+    path: bpy.props.StringProperty()
     label: bpy.props.StringProperty()
     failed: bpy.props.BoolProperty()
     message: bpy.props.StringProperty()

@@ -10,7 +10,7 @@ import bpy
 from .address import with_token
 from .control import controller
 from .events import Answered
-from .kept_requests import KeptRequest, read_kept
+from .kept_requests import read_kept
 from .sending import Reply, send
 from .session import lists, scene_properties
 
@@ -65,7 +65,11 @@ class ShowAnswer(bpy.types.Operator):
         if self.index >= len(controller.state.answered):
             return {"CANCELLED"}
         answer = controller.state.answered[self.index]
-        picture = Path(answer.picture) if answer.picture else None
+        try:
+            picture = Path(answer.picture).read_bytes() if answer.picture else None
+        except OSError as error:
+            self.report({"ERROR"}, f"The picture is gone: {error.strerror}")
+            return {"CANCELLED"}
         return _show(self, picture, answer.image_type, _summary(answer))
 
 
@@ -84,9 +88,9 @@ class ShowKept(bpy.types.Operator):
         """Show it."""
         entry = lists().kept[lists().kept_index]
         try:
-            kept = read_kept(Path(entry.folder))
-            return _show(self, kept.answer, kept.image_type, _summary(kept))
-        except Exception as error:  # noqa: BLE001  whatever is wrong with the folder, it cannot be shown
+            kept = read_kept(Path(entry.path))
+            return _show(self, kept.answer, kept.answered.image_type, _summary(kept.answered))
+        except Exception as error:  # noqa: BLE001  whatever is wrong with the file, it cannot be shown
             self.report({"ERROR"}, f"The request {entry.label} cannot be shown: {error}")
             return {"CANCELLED"}
 
@@ -113,16 +117,11 @@ def _show_test(reply: Reply, image_type: str) -> None:
     controller.tell("", note=f"Test request: {text}, {reply.seconds:.2f} s")
 
 
-def _show(operator: bpy.types.Operator, picture: Path | None, image_type: str, summary: str) -> _Result:
+def _show(operator: bpy.types.Operator, picture: bytes | None, image_type: str, summary: str) -> _Result:
     if picture is None:
         operator.report({"ERROR"}, f"There is no picture: {summary}")
         return {"CANCELLED"}
-    try:
-        data = picture.read_bytes()
-    except OSError as error:
-        operator.report({"ERROR"}, f"The picture is gone: {error.strerror}")
-        return {"CANCELLED"}
-    _show_picture(data, image_type, summary)
+    _show_picture(picture, image_type, summary)
     operator.report({"INFO"}, summary)
     return {"FINISHED"}
 
@@ -137,7 +136,7 @@ def _show_picture(data: bytes, image_type: str, summary: str = "") -> str:
     return text
 
 
-def _summary(answer: Answered | KeptRequest) -> str:
+def _summary(answer: Answered) -> str:
     """Return status, time, client and reason."""
     text = f"{answer.status} in {answer.seconds:.2f} s to {answer.client or 'an unknown client'}"
     return f"{text}: {answer.message}" if answer.message else text

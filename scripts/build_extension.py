@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,10 +133,10 @@ def download_wheels(platform: Platform) -> list[Path]:
     text = "\n".join(_requirements())
     stamp = folder / ".made-from"
     if not stamp.exists() or stamp.read_text() != text + str(platform):
-        requirements.write_text(text)
         for old in folder.glob("*.whl"):
             old.unlink()
         for python in platform.pythons:
+            requirements.write_text("\n".join(_for_python(python, _requirements())))
             _download(requirements, platform, python, folder)
         stamp.write_text(text + str(platform))
     return sorted(folder.glob("*.whl"))
@@ -147,6 +147,16 @@ def _requirements() -> Iterator[str]:
     for entry in re.split(r"\n(?=\S)", _REQUIREMENTS.read_text()):
         if entry.partition("==")[0] not in _LEFT_OUT:
             yield entry
+
+
+def _for_python(python: str, entries: Iterable[str]) -> Iterator[str]:
+    """Yield what a Python needs, without the markers: pip judges them by the Python that it runs on."""
+    for entry in entries:
+        older_than = re.search(r" ; python_full_version < '3\.(\d+)'", entry)
+        if older_than is None:
+            yield entry
+        elif int(python.removeprefix("3.")) < int(older_than[1]):
+            yield entry.replace(older_than[0], "")
 
 
 def _download(requirements: Path, platform: Platform, python: str, folder: Path) -> None:

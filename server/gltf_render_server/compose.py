@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -16,18 +16,16 @@ from .http.app import create_app
 from .http.serving import HttpServer
 from .process.reload import watch_code
 from .process.shutdown import ShutdownWatch
+from .recording import Observer as AnswerObserver
+from .recording import Recorder, make_recorders
 from .renderer import Renderer
 from .settings import ServerSettings
 
 __all__ = ["Observer", "Server", "make_app"]
 
 
-class Observer(Protocol):
-    """Is told what happens to each request."""
-
-    def watch(self, app: flask.Flask) -> None:
-        """Begin to watch the application."""
-        ...
+class Observer(AnswerObserver, Protocol):
+    """Is told what happens to each request: that it waits, and what was answered."""
 
     def asked(self, frame: Frame) -> None:
         """Note that a request waits to be rendered; called on the thread that answers it."""
@@ -35,14 +33,15 @@ class Observer(Protocol):
 
 
 def make_app(
-    settings: ServerSettings, renderer: Renderer | None = None, observer: Observer | None = None
+    settings: ServerSettings,
+    recorders: Sequence[Recorder],
+    renderer: Renderer | None = None,
+    observer: Observer | None = None,
 ) -> tuple[flask.Flask, Dispatcher]:
     """Make the WSGI application, and the dispatcher that renders for it; see `Dispatcher`."""
     dispatcher = Dispatcher(settings, renderer, observer.asked if observer else None)
-    app = create_app(settings, dispatcher)
-    if observer:
-        observer.watch(app)
-    return app, dispatcher
+    observers = (*recorders, observer) if observer else recorders
+    return create_app(settings, dispatcher, *observers), dispatcher
 
 
 class Server:
@@ -74,7 +73,8 @@ class Server:
         check_exposure(settings)
         if make is None and not settings.workers:
             make = partial(make_renderer, settings)
-        app, self.dispatcher = make_app(settings, make() if make else None, observer)
+        self._recorders = make_recorders(settings.record)
+        app, self.dispatcher = make_app(settings, self._recorders, make() if make else None, observer)
         try:
             self.dispatcher.wait_until_ready()
             self._http = HttpServer(app, settings)
@@ -100,7 +100,7 @@ class Server:
         on_start : callable
             Called when requests are answered.
         """
-        watch = ShutdownWatch(self.dispatcher, self._http.drain)
+        watch = ShutdownWatch(self.dispatcher, self._drain)
         self.start()
         if self._is_debugged:
             watch_code(watch.restart)
@@ -111,7 +111,7 @@ class Server:
     def close(self, timeout_s: float) -> None:
         """Take nothing more, and send what was answered."""
         self.dispatcher.close()
-        self._http.drain(timeout_s)
+        self._drain(timeout_s)
 
     def shut_down(self, timeout_s: float) -> None:
         """Leave nothing behind in a process that goes on without."""
@@ -120,3 +120,9 @@ class Server:
             self._http.close(timeout_s)
         finally:
             self.dispatcher.shut_down()
+
+    def _drain(self, timeout_s: float) -> None:
+        """Send what was answered, and write down what is recorded."""
+        self._http.drain(timeout_s)
+        for recorder in self._recorders:
+            recorder.close(timeout_s)

@@ -19,6 +19,7 @@
     │   ├── NoRoomError                  503   the memory for files is full
     │   ├── NoWorkerError                503   no process that renders lasts, or can be started
     │   └── ShuttingDownError            503
+    ├── RecordingError                   500   a recording cannot be read
     ├── SettingsError                    500   an option or a .blend is wrong
     │   └── SettingsScriptError          500   the user's settings script fails
     └── RenderError                      500   the back end did not deliver
@@ -40,6 +41,7 @@ __all__ = [
     "NoWorkerError",
     "NotAcceptableError",
     "QueueFullError",
+    "RecordingError",
     "RenderError",
     "RenderServerError",
     "RenderTimeoutError",
@@ -174,6 +176,10 @@ class NoWorkerError(UnavailableError):
 
 class ShuttingDownError(UnavailableError):
     """The server is ending and renders nothing more."""
+
+
+class RecordingError(RenderServerError):
+    """A recording, or a frame of it, cannot be read."""
 
 
 class SettingsError(RenderServerError):

@@ -249,6 +249,9 @@ class ServerSettings:
         "picture", None, "a view transform of Blender's, such as AgX or Standard", "NAME"
     )
     depth_format: DepthFormat = option("picture", "tiff32f", "depth as float metres or as 16-bit millimetres")
+    record: str | None = option(
+        "server", None, "keep every request in this folder, to look at it or render it again", "DIR"
+    )
 
     @classmethod
     def from_command_line(

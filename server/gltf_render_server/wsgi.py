@@ -17,6 +17,7 @@ import flask
 
 from .compose import make_app
 from .process.logs import configure_logging
+from .recording import make_recorders
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Application:
             return self._app
 
     def _make(self) -> flask.Flask:
-        app, dispatcher = make_app(self._settings)
+        app, dispatcher = make_app(self._settings, make_recorders(self._settings.record))
         atexit.register(dispatcher.shut_down)
         return app
 

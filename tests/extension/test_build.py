@@ -14,6 +14,7 @@ NATIVE = {"blake3", "markupsafe", "msgspec", "openexr", "pillow", "pybase64"}
 BROUGHT = [
     "OpenEXR",
     "PIL",
+    "backports.zstd",
     "blake3",
     "click",
     "flask",

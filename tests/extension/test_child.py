@@ -81,8 +81,10 @@ def test_tells_what_happens_and_keeps_requests(start, forms, tmp_path):
     assert (asked.image_type, asked.width, asked.height) == ("depth", 160, 120)
     wait_for(server, "Answered", 3)
     kept = shelf.newest(9)
-    assert [request.image_type for request in kept] == ["depth", "label"], "the last two, the newest first"
-    assert kept[0].answer.read_bytes() == bodies[2]
+    assert [request.answered.image_type for request in kept] == ["depth", "label"], (
+        "the last two, the newest first"
+    )
+    assert kept[0].answer == bodies[2]
     assert kept[1].scene == (forms / "label.gltf").read_bytes()
     server.stop()
     wait_for(server, "Ended")

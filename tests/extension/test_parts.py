@@ -2,9 +2,11 @@
 
 import ast
 import io
+import json
 import os
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +15,7 @@ import pytest
 from blender_addon.address import drake_snippet, reachable, with_token
 from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Held, Ready, from_line, to_line
+from blender_addon.gltf_render_server.recording import Answer, Document, RecordedFrames, Request
 from blender_addon.journal import Journal
 from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
 from blender_addon.last_pictures import LastPictures
@@ -90,76 +93,92 @@ def test_drake_takes_the_snippet(token):
     assert dict(parse_qsl(endpoint.query)) == ({"token": token} if token else {})
 
 
-def test_shelf_keeps_the_newest(tmp_path):
-    shelf = Shelf(tmp_path / "kept", 2)
-    for number in (1, 2, 3):
-        about = {"number": number, "status": 200, "seconds": 0.1, "client": "me", "message": ""}
-        shelf.keep(b"{}", {"image_type": "depth", "width": "4"}, b"II", "image/tiff", about)
-    found = shelf.newest(9)
-    assert [kept.folder.name.split("-")[2] for kept in found] == ["000003", "000002"]
-    assert found[0].fields["width"] == "4"
-    assert found[0].answer.name == "answer.tiff"
-    assert "depth  4 x ?" in found[0].label
-    shelf.clear()
-    assert not shelf.newest(9)
+SCENE = b'{"asset": {"version": "2.0"}}\r'
 
 
-def keep(shelf, number=1):
-    about = {"number": number, "status": 200, "seconds": 0.1, "client": "me", "message": ""}
-    return shelf.keep(b"{}", {"image_type": "depth"}, b"II", "image/tiff", about)
+def keep(shelf, number=1, image_type="depth"):
+    request = Request("drake", form={"image_type": [image_type], "width": ["4"]}, document=Document(SCENE))
+    answered = Answered(number, image_type, 4, 0, "me", 200, 0.1, "", "")
+    return shelf.keep(request, Answer(200, 0.1, "", "image/tiff", b"II"), answered)
 
 
 def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def foreign(folder):
-    """Make a folder beside, with a file that is called as one of the add-on's."""
-    other = folder.with_name("19990101-000000-000001-depth")
-    other.mkdir()
-    (other / "about.json").write_text("{}")
-    (other / "thesis.txt").write_text("all of it")
+def test_shelf_keeps_the_newest(tmp_path):
+    shelf = Shelf(tmp_path / "kept", 2)
+    for number in (1, 2, 3):
+        keep(shelf, number)
+    found = shelf.newest(9)
+    assert [kept.path.name.split("-")[2] for kept in found] == ["000003", "000002"]
+    assert found[0].fields == {"image_type": "depth", "width": "4"}
+    assert found[0].scene == SCENE
+    assert found[0].answer == b"II"
+    assert "depth  4 x ?" in found[0].label
+    assert shelf.clear() == 0
+    assert not files(shelf.folder)
 
 
-def copied(folder):
-    shutil.copytree(folder, folder.with_name("my favourite"))
+def test_shelf_takes_no_more_than_its_size(tmp_path, monkeypatch):
+    shelf = Shelf(tmp_path / "kept", 9)
+    size = keep(shelf).stat().st_size
+    monkeypatch.setattr("blender_addon.kept_requests._MOST_BYTES", 2.5 * size)
+    for number in (2, 3):
+        keep(shelf, number)
+    assert len(shelf.newest(9)) == 2
+    monkeypatch.setattr("blender_addon.kept_requests._MOST_BYTES", 1)
+    newest = keep(shelf, 4)
+    assert [kept.path for kept in shelf.newest(9)] == [newest]
 
 
-def renamed(folder):
-    folder.rename(folder.with_name(folder.name.replace("depth", "label")))
+def foreign(path):
+    """Make a folder and a file beside, which are called nearly as the add-on's."""
+    folder = path.with_name("19990101-000000-000001-depth-00000000.zip")
+    folder.mkdir()
+    (folder / "about.json").write_text("{}")
+    path.with_name("19990101-000000-000001-depth.zip").write_text("all of it")
 
 
-def with_a_note(folder):
-    (folder / "note.txt").write_text("keep this")
+def copied(path):
+    shutil.copyfile(path, path.with_name("my favourite.zip"))
 
 
-def with_a_folder(folder):
-    (folder / "answer.png").mkdir()
+def renamed(path):
+    path.rename(path.with_name(path.name.replace("depth", "label")))
 
 
-def with_a_link(folder):
-    (folder / "answer.tiff").unlink()
-    (folder / "answer.tiff").symlink_to(folder / "depth.gltf")
+def called_as_another(path):
+    path.rename(path.with_name("19990101-000000-000001-depth-00000000.zip"))
 
 
-def linked(folder):
+def written_over(path):
+    path.write_text("keep this")
+
+
+def with_another_list_entry(path):
+    with zipfile.ZipFile(path) as file:
+        about = json.loads(file.read("about.json"))
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("about.json", json.dumps({**about, "kept": "another"}))
+
+
+def linked(path):
     """Move it elsewhere, and leave a link in its place."""
-    elsewhere = folder.parents[1] / "elsewhere" / folder.name
+    elsewhere = path.parents[1] / "elsewhere" / path.name
     elsewhere.parent.mkdir()
-    folder.rename(elsewhere)
-    folder.symlink_to(elsewhere, target_is_directory=True)
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
 
 
-def without_a_mark(folder):
-    (folder / ".gltf_render_server").unlink()
-
-
-def with_another_mark(folder):
-    (folder / ".gltf_render_server").write_text("20260101-120000-000001-depth-00000000")
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+    (path / "thesis.txt").write_text("all of it")
 
 
 BESIDE = (foreign, copied)
-CHANGED = (renamed, with_a_note, with_a_folder, with_a_link, linked, without_a_mark, with_another_mark)
+CHANGED = (renamed, called_as_another, written_over, with_another_list_entry, linked, a_folder)
 
 
 @pytest.mark.parametrize("change", [*BESIDE, *CHANGED])
@@ -167,20 +186,18 @@ CHANGED = (renamed, with_a_note, with_a_folder, with_a_link, linked, without_a_m
 def test_shelf_removes_nothing_that_is_not_its_own(tmp_path, change, let_go):
     shelf = Shelf(tmp_path / "kept", 1)
     first = keep(shelf)
-    own = set(files(tmp_path))
     change(first)
     before = set(files(tmp_path))
     let_go(shelf)
     gone = before - set(files(tmp_path))
-    assert gone == (own - {"kept"} if change in BESIDE else set())
+    assert gone == ({f"kept/{first.name}"} if change in BESIDE else set())
 
 
 def test_shelf_says_what_it_could_not_remove(tmp_path):
     shelf = Shelf(tmp_path / "kept", 5)
-    with_a_note(keep(shelf))
+    written_over(keep(shelf))
     keep(shelf, 2)
     assert shelf.clear() == 1
-    assert len(shelf.newest(9)) == 1
 
 
 UNREADABLE = [
@@ -198,25 +215,25 @@ UNREADABLE = [
 def test_shelf_survives_what_cannot_be_read(tmp_path, about):
     shelf = Shelf(tmp_path / "kept", 5)
     keep(shelf)
-    (keep(shelf, 2) / "about.json").write_text(about)
-    (shelf.folder / "file").write_text("no folder")
+    with zipfile.ZipFile(keep(shelf, 2), "w") as file:
+        file.writestr("about.json", about)
+    keep(shelf, 3).write_bytes(b"PK\x05\x06")
+    (shelf.folder / "folder").mkdir()
     assert len(shelf.newest(9)) == 1
-    assert shelf.clear() == 0
-    assert files(shelf.folder) == ["file"]
+    assert shelf.clear() == 2
+    assert len(files(shelf.folder)) == 3
 
 
 def test_shelf_leaves_nothing_of_what_could_not_be_kept(tmp_path, monkeypatch):
     shelf = Shelf(tmp_path / "kept", 5)
-    write = Path.write_bytes
 
-    def full(path, data):
-        if path.name == "answer.tiff":
-            raise OSError(28, "No space left on device")
-        return write(path, data)
+    def full(file, *_, **__):
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space"):
-        keep(shelf)
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "_write_end_record", full)
+        with pytest.raises(OSError, match="No space"):
+            keep(shelf)
     assert not files(shelf.folder)
 
 
@@ -229,6 +246,7 @@ def test_shelf_removes_what_a_crash_has_left(tmp_path):
     os.utime(partial, (0, 0))
     keep(shelf, 3)
     assert not partial.exists()
+    assert len(shelf.newest(9)) == 2
 
 
 def test_two_may_keep_the_same_at_once(tmp_path):
@@ -240,14 +258,23 @@ def test_export_is_somebody_elses(tmp_path):
     shelf = Shelf(tmp_path / "kept", 5)
     kept = read_kept(keep(shelf))
     exported = [export(kept, tmp_path / "out" / "here") for _ in range(2)]
-    assert exported[0] != exported[1]
+    assert [folder.name for folder in exported] == [kept.path.stem, f"{kept.path.stem}-2"]
     expected = ["about.json", "answer.tiff", "depth.gltf", "depth.json"]
     assert files(exported[0]) == files(exported[1]) == expected
-    assert read_kept(exported[1]).answer.read_bytes() == b"II"
+    assert (exported[1] / "answer.tiff").read_bytes() == b"II"
+    assert (exported[1] / "depth.gltf").read_bytes() == SCENE
+    assert json.loads((exported[1] / "depth.json").read_text()) == kept.fields
     elsewhere = Shelf(tmp_path / "out" / "here", 1)
     keep(elsewhere)
     elsewhere.clear()
     assert all(folder.exists() for folder in exported)
+
+
+def test_a_kept_request_is_a_recording_that_can_be_sent_to_somebody(tmp_path):
+    kept = keep(Shelf(tmp_path / "kept", 5))
+    sent = shutil.copyfile(kept, tmp_path / "mail.zip")
+    [frame] = RecordedFrames(sent)
+    assert (frame.request.document.data, frame.answer.body) == (SCENE, b"II")
 
 
 def test_a_kept_request_that_is_gone_says_so(tmp_path):
@@ -346,7 +373,7 @@ def watched(tmp_path):
     events = []
     shelf = Shelf(tmp_path / "kept", 5)
     journal = Journal(events.append, shelf, LastPictures(tmp_path / "last", 5))
-    app, dispatcher = make_app(ServerSettings(token="secret"), Grey(), journal)
+    app, dispatcher = make_app(ServerSettings(token="secret"), (), Grey(), journal)
     thread = threading.Thread(target=dispatcher.run)
     thread.start()
     yield app.test_client(), events, shelf
@@ -370,8 +397,9 @@ def test_journal_tells_and_keeps(watched, forms):
     assert Path(answered.picture).read_bytes() == answer.data
     [kept] = shelf.newest(9)
     assert kept.scene == scene
-    assert kept.answer.read_bytes() == answer.data
-    assert str(kept.folder) == answered.kept
+    assert kept.answer == answer.data
+    assert (kept.answered.width, kept.answered.height) == (64, 48)
+    assert str(kept.path) == answered.kept
 
 
 def test_journal_keeps_nothing_that_is_not_to_be_kept(watched, forms):
@@ -391,7 +419,8 @@ def test_journal_tells_and_keeps_failures(watched, forms):
     assert "far" in answered.message
     [kept] = shelf.newest(9)
     assert kept.answer is None
-    assert kept.message == answered.message
+    assert kept.answered.message == answered.message
+    assert kept.scene == (forms / "color.gltf").read_bytes()
 
 
 def test_journal_reads_nothing_of_strangers(watched, forms):

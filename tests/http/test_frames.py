@@ -277,7 +277,7 @@ def test_a_render_that_takes_too_long(client, renderer, kept):
 
 
 def test_the_token_and_foreign_pages(renderer, data):
-    client = make_app(ServerSettings(token="secret"), renderer)[0].test_client()
+    client = make_app(ServerSettings(token="secret"), (), renderer)[0].test_client()
     for response in (upload(client, data), ask(client, data), client.get("/v1/openapi.json")):
         assert response.status_code == 401
     assert upload(client, data, headers={"Authorization": "Bearer secret"}).status_code == 201

@@ -185,7 +185,7 @@ def test_foreign_pages_and_hosts_are_refused(client, scene):
 
 def test_a_token_guards_all_but_health(renderer, scene):
     settings = ServerSettings(token="secret")
-    client = make_app(settings, renderer)[0].test_client()
+    client = make_app(settings, (), renderer)[0].test_client()
     for path in ("/", "/metrics", "/render", "/healthz", "/nothing"):
         response = client.get(path)
         assert response.status_code == 401

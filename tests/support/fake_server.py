@@ -44,7 +44,7 @@ class FakeRenderer:
 @contextmanager
 def answering(settings, renderer):
     """An application, and the thread that renders for it."""
-    app, dispatcher = make_app(settings, renderer)
+    app, dispatcher = make_app(settings, (), renderer)
     thread = threading.Thread(target=dispatcher.run)
     thread.start()
     try:

@@ -16,6 +16,7 @@ LAYERS = (
     {"compose"},
     {"client"},
     {"http"},
+    {"recording"},
     {"dispatch"},
     {"backends"},
     {"blender", "vtk"},

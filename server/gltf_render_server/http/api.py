@@ -188,8 +188,12 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         """
         if not self.poses and not self.time_s:
             return as_it_is
-        poses = {name: _matrix(rows) for name, rows in self.poses.items()}
-        return asset.scene(poses, self.time_s or 0.0)
+        return asset.scene(self.matrices, self.time_s or 0.0)
+
+    @property
+    def matrices(self) -> dict[str, NDArray[np.float64]]:
+        """The poses, (4, 4) float64 each."""
+        return {name: _matrix(rows) for name, rows in self.poses.items()}
 
     def frame(self, scene: Scene, max_pixels: int) -> Frame:
         """Return what is asked of a scene.

@@ -12,12 +12,14 @@ import flask
 from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.status import WorkerState
+from ..recording import Observer
 from ..settings import ServerSettings
 from .access import Access
 from .answering import Answering
 from .bodies import MemoryRequest, check_length, largest_body
 from .drake import register_render
 from .metrics import Metrics
+from .observing import tell_observers
 from .responses import error_response, printable, status_of
 from .v1 import register_v1
 
@@ -37,7 +39,7 @@ class _Flask(flask.Flask):
     request_class = MemoryRequest
 
 
-def create_app(settings: ServerSettings, dispatcher: Dispatcher) -> flask.Flask:
+def create_app(settings: ServerSettings, dispatcher: Dispatcher, *observers: Observer) -> flask.Flask:
     """Make the WSGI application.
 
     Parameters
@@ -45,11 +47,14 @@ def create_app(settings: ServerSettings, dispatcher: Dispatcher) -> flask.Flask:
     settings : ServerSettings
     dispatcher : Dispatcher
         Renders what is asked for.
+    *observers : Observer
+        Are told of each request for pictures.
     """
     app = _Flask(__name__, static_folder=None)
     app.config["SETTINGS"] = settings
     app.config["MAX_CONTENT_LENGTH"] = largest_body(settings)
     metrics = Metrics(dispatcher)
+    tell_observers(app, observers)
     _guard(app, settings, metrics)
     _register_pages(app, dispatcher, metrics)
     answering = Answering(settings, dispatcher, metrics)

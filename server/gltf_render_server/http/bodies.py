@@ -11,6 +11,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from ..errors import MediaTypeError, RequestError, TooLargeError
+from ..recording import Document
 from ..settings import ServerSettings
 from .responses import printable
 
@@ -24,6 +25,7 @@ __all__ = [
     "read_fields",
     "read_form",
     "read_upload",
+    "uploaded",
     "whole_scene",
 ]
 
@@ -123,6 +125,12 @@ def read_upload(http: flask.Request, settings: ServerSettings) -> bytes:
     if len(data) > settings.max_scene_bytes:
         raise body_error(settings)
     return data
+
+
+def uploaded(http: flask.Request) -> Document | None:
+    """Return what was sent as a scene, whether it is good or not."""
+    part = http.files.get("scene")
+    return None if part is None else Document(_content(part))
 
 
 def whole_scene(data: bytes, digest: str | None) -> bytes:

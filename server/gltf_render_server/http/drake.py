@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import flask
 
 from ..passes import prepare, remarks
+from ..recording import Document, Request
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
-from .bodies import read_fields, read_upload, whole_scene
+from .bodies import read_fields, read_upload, uploaded, whole_scene
 from .encode import EncodedImage, encode, encode_depth
 from .form import RenderFields, check_digest
+from .observing import note
 
 __all__ = ["register_render"]
 
@@ -28,11 +31,15 @@ def register_render(app: flask.Flask, settings: ServerSettings, answering: Answe
 def _read(settings: ServerSettings, exchange: Exchange) -> Asked:
     http = flask.request
     with exchange.checking():
-        fields = RenderFields.from_form(read_fields(http, settings), max_pixels=settings.max_pixels)
+        form = read_fields(http, settings)
+        request = Request("drake", http.remote_addr or "", form, uploaded(http))
+        note(request)
+        fields = RenderFields.from_form(form, max_pixels=settings.max_pixels)
         data = whole_scene(read_upload(http, settings), fields.scene_sha256)
         exchange.account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
         check_digest(data, fields.scene_sha256)
         frame = fields.frame(exchange.read_asset(data).scene())
+        note(replace(request, document=Document(data)).of(frame))
         log_warnings([*remarks(frame)])
         prepare(frame)
     return Asked(frame, partial(_encoded, fields, settings))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import SceneNotFoundError, SceneNotKeptError
 from ..gltf import Asset, content_of, read_triangles
 from ..limits import ask_time
+from ..recording import Document
 from ..scene import Scene
 
 __all__ = ["CameraDescription", "KeptScene", "SceneDescription", "SceneStore", "keep_asset"]
@@ -69,6 +70,8 @@ class KeptScene:
         What it shows as it is.
     size : int
         About what it takes of memory, bytes.
+    document : Document or None
+        The file as it came, where somebody observes what is asked of it.
     """
 
     sha256: str
@@ -76,6 +79,7 @@ class KeptScene:
     asset: Asset
     scene: Scene
     size: int
+    document: Document | None = None
 
     @cached_property
     def description(self) -> SceneDescription:
@@ -96,10 +100,11 @@ class KeptScene:
         )
 
 
-def keep_asset(sha256: str, file_bytes: int, asset: Asset) -> KeptScene:
+def keep_asset(sha256: str, file_bytes: int, asset: Asset, document: Document | None = None) -> KeptScene:
     """Name a checked document by the digest of its file, and weigh it."""
     asset = replace(asset, key=bytes.fromhex(sha256))
-    return KeptScene(sha256, file_bytes, asset, asset.scene(), _size(asset))
+    size = _size(asset) + (file_bytes if document else 0)
+    return KeptScene(sha256, file_bytes, asset, asset.scene(), size, document)
 
 
 class SceneStore:

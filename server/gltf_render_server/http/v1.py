@@ -16,10 +16,12 @@ from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
 from ..passes import prepare
+from ..recording import Request
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
 from .api import FrameRequest, read_frame_request
 from .bodies import read_body, read_form, whole_scene
+from .observing import note, observed
 from .openapi import openapi_document
 from .packing import RendererDescription, choose_packing, describe
 from .scenes import KeptScene, SceneStore, keep_asset
@@ -86,6 +88,15 @@ def _read_frame(
     exchange.account.describe(tuple(request.passes), sizes, kept.file_bytes)
     with exchange.checking():
         frame = request.frame(request.scene_of(kept.asset, kept.scene), settings.max_pixels)
+        note(
+            Request(
+                "v1",
+                http.remote_addr or "",
+                document=kept.document,
+                poses=request.matrices,
+                scene_time_s=request.time_s or 0.0,
+            ).of(frame)
+        )
         description = describe(frame, _renderer(dispatcher), kept.sha256, request.time_s or 0.0)
         encode = choose_packing(http.accept_mimetypes, frame, description)
         prepare(frame)
@@ -109,7 +120,7 @@ def _scene_of(store: SceneStore, request: FrameRequest, data: bytes | None, exch
 def _keep(store: SceneStore, digest: str, data: bytes, exchange: Exchange) -> tuple[KeptScene, bool]:
     def make() -> KeptScene:
         with exchange.checking():
-            kept = keep_asset(digest, len(data), exchange.read_asset(data))
+            kept = keep_asset(digest, len(data), exchange.read_asset(data), observed(data))
             log_warnings(kept.scene.warnings)
             return kept
 

@@ -1,6 +1,7 @@
 """Use the add-on at random for a while, as somebody at work would; tell what of theirs has changed."""
 
 import hashlib
+import json
 import os
 import random
 import resource
@@ -8,6 +9,7 @@ import shutil
 import sys
 import time
 import traceback
+import zipfile
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
@@ -363,9 +365,9 @@ def edit_a_guest():
 
 def delete_folders():
     """Remove all that the add-on has on disk, while it serves."""
-    for folder in KEPT.iterdir():
-        if folder.name != "holiday":
-            shutil.rmtree(folder)
+    for path in KEPT.iterdir():
+        if path.name != "holiday":
+            path.unlink()
     shutil.rmtree(Path(bpy.app.tempdir) / "gltf_render_server", ignore_errors=True)
     lists = bpy.context.window_manager.gltf_render_server
     if lists.has_kept_selection:
@@ -389,9 +391,11 @@ def refused(button, **options):
 
 
 def damage_what_is_kept():
-    for folder in KEPT.iterdir():
-        if folder.name != "holiday":
-            (folder / "about.json").write_text(chance.choice(["{}", "", "[1]", '{"number": 1}']))
+    for path in KEPT.iterdir():
+        if path.name != "holiday":
+            about = {"kept": path.name, "status": chance.choice([None, "", [1], 200])}
+            with zipfile.ZipFile(path, "w") as file:
+                file.writestr("about.json", json.dumps(about))
     yield from ask()
     press("check")
 
@@ -409,7 +413,7 @@ def select_and_export():
     yield from ask()
     lists = bpy.context.window_manager.gltf_render_server
     lists.kept_index = 0
-    chosen = Path(lists.kept[0].folder).name
+    chosen = Path(lists.kept[0].path).stem
     for _ in range(2):
         yield from ask()
     shutil.rmtree(OUT / "exported", ignore_errors=True)
