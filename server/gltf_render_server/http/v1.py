@@ -105,8 +105,8 @@ def _keep(store: SceneStore, data: bytes, named: str | None, exchange: Exchange)
         digest = hashlib.sha256(data).hexdigest()
     if named not in (None, digest):
         raise RequestError(
-            f"scene: its {len(data)} bytes have the SHA-256 {digest}, not {named}; the upload was cut short or "
-            "altered on its way"
+            f"scene: its {len(data)} bytes have the SHA-256 {digest}, not {named}; the upload was cut short "
+            "or altered on its way"
         )
 
     def make() -> KeptScene:
