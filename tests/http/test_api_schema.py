@@ -103,7 +103,8 @@ def see_the_scene(frame, data):
     if isinstance(frame, dict):
         frame.pop("poses", None)
         frame["scene"] = digest_of(data)
-        for number, asked in enumerate(frame.get("views") or ()):
+        views = frame.get("views")
+        for number, asked in enumerate(views if isinstance(views, list) else ()):
             if isinstance(asked, dict):
                 for name in ("focal_x", "focal_y", "camera"):
                     asked.pop(name, None)

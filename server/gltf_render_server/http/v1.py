@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from functools import partial
 from http import HTTPStatus
@@ -43,8 +42,7 @@ def register_v1(
         with answering.exchange() as exchange:
             data = read_body(flask.request, settings)
             exchange.account.describe_upload(len(data))
-            _check_digest(data, digest)
-            kept, is_new = _keep(store, digest, data, exchange)
+            kept, is_new = _keep(store, data, digest, exchange)
             store.check_size(kept)
             with exchange.checking():
                 description = kept.description
@@ -109,15 +107,19 @@ def _scene_of(store: SceneStore, request: FrameRequest, data: bytes | None, exch
         if named is None:
             raise RequestError("scene: give the digest of a scene that is kept, or send the scene as a part")
         return store.find(named)
+    return _keep(store, whole_scene(data, named), named, exchange)[0]
+
+
+def _keep(store: SceneStore, data: bytes, named: str | None, exchange: Exchange) -> tuple[KeptScene, bool]:
+    """Return the scene in a file, and whether it had to be checked."""
     with exchange.account.timed("parse"):
-        data = whole_scene(data, named)
         digest = hashlib.sha256(data).hexdigest()
-    if named is not None and named != digest:
-        raise RequestError(_other_digest(data, digest, named))
-    return _keep(store, digest, data, exchange)[0]
+    if named not in (None, digest):
+        raise RequestError(
+            f"scene: its {len(data)} bytes have the SHA-256 {digest}, not {named}; the upload was cut short "
+            "or altered on its way"
+        )
 
-
-def _keep(store: SceneStore, digest: str, data: bytes, exchange: Exchange) -> tuple[KeptScene, bool]:
     def make() -> KeptScene:
         with exchange.checking():
             kept = keep_asset(digest, len(data), exchange.read_asset(data), observed(data))
@@ -125,19 +127,6 @@ def _keep(store: SceneStore, digest: str, data: bytes, exchange: Exchange) -> tu
             return kept
 
     return store.add(digest, make, exchange.holding)
-
-
-def _check_digest(data: bytes, expected: str) -> None:
-    actual = hashlib.sha256(data).hexdigest()
-    if not hmac.compare_digest(actual, expected):
-        raise RequestError(_other_digest(data, actual, expected))
-
-
-def _other_digest(data: bytes, actual: str, expected: str) -> str:
-    return (
-        f"scene: its {len(data)} bytes have the SHA-256 {actual}, not {expected}; the upload was cut short "
-        "or altered on its way"
-    )
 
 
 def _digest(text: str) -> str:
