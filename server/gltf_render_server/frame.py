@@ -105,7 +105,8 @@ class View:
 class Look:
     """How a scene is lit and shown.
 
-    None means as the server's options, its .blend or its settings script say. Depth, labels and instances depend on `up_axis` alone of it.
+    None means as the server's options, its .blend or its settings script say. Depth, labels and instances
+    depend on `up_axis` alone.
 
     Attributes
     ----------
