@@ -126,14 +126,14 @@ def test_the_environment_turns_as_the_camera_would_turn_the_other_way(studio, an
         for eye, look in ((turn.T @ pose, EMPTY), (pose, Look(rotation_deg=angle_deg)))
     )
     assert np.ptp(turned_camera) > 100
-    assert np.abs(turned_camera.astype(int) - turned_light).mean() < 0.5
+    assert np.abs(turned_camera.astype(int) - turned_light).mean() < 1.0
 
 
 def test_strength_and_exposure(see):
     plain = mean(see())
     assert mean(see(strength=0.25)) < 0.8 * plain
     darker = see(exposure=-2.0)
-    np.testing.assert_allclose(darker.astype(int), see(strength=0.25), atol=2)
+    assert np.abs(darker.astype(int) - see(strength=0.25)).mean() < 0.5
     assert mean(see(strength=0.0)) == 0
 
 
@@ -144,14 +144,14 @@ def test_an_environment_beside_a_lamp(studio, lit):
     np.testing.assert_array_equal(alone, ask(renderer, lit, "color", look=Look(rotation_deg=50.0)))
 
 
-def test_exposure_switches_metering_off(studio, lit):
-    bright = lit.replace(b"50.0", b"5000.0")
-    metered, plain, darker = (
-        ask(studio.renderer(FAST), bright, "color", look=Look(exposure=exposure))
-        for exposure in (None, 0.0, -3.0)
+def test_exposure_switches_metering_off(studio, lit, monkeypatch):
+    monkeypatch.setattr("gltf_render_server.blender.rendering.metered_stops", lambda _: 1.0)
+    metered, plain, brighter = (
+        ask(studio.renderer(FAST), lit, "color", look=Look(exposure=exposure))
+        for exposure in (None, 0.0, 1.0)
     )
-    assert mean(metered) != mean(plain)
-    assert mean(darker) < mean(plain)
+    assert mean(metered) > mean(plain)
+    np.testing.assert_array_equal(metered, brighter)
 
 
 def test_samples_and_quality(see, studio, table):
@@ -216,6 +216,8 @@ def test_many_environments_leave_nothing(see):
 @pytest.fixture
 def room(tmp_path, studio):
     """A .blend with a world of its own, a view transform, exposure and samples."""
+    from gltf_render_server.blender import compat
+
     studio.close()
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
@@ -226,8 +228,7 @@ def room(tmp_path, studio):
     scene.view_settings.look = "AgX - Punchy"
     scene.view_settings.exposure = 0.5
     scene.world = bpy.data.worlds.new("Green")
-    scene.world.use_nodes = True
-    scene.world.node_tree.nodes["Background"].inputs[0].default_value = (0.1, 0.6, 0.2, 1.0)
+    compat.node_tree(scene.world).nodes["Background"].inputs[0].default_value = (0.1, 0.6, 0.2, 1.0)
     path = tmp_path / "room.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(path))
     return ServerSettings(blend_file=path)
