@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from .scene_check import find_trouble, mend, mend_name, objects_of, where_linked
+from .mending import mend, mend_name, where_linked
+from .scene_check import find_trouble, objects_of
 from .session import lists
 
 __all__ = ["CheckScene", "MendFinding", "SelectFinding"]

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from .events import Event, Failed, Ready, to_line
 from .gltf_render_server.backends import make_renderer
+from .gltf_render_server.compose import Server
 from .gltf_render_server.errors import RenderServerError
-from .gltf_render_server.http.access import check_exposure
-from .gltf_render_server.http.app import create_app
-from .gltf_render_server.http.serving import HttpServer
-from .gltf_render_server.process.shutdown import ShutdownWatch
+from .gltf_render_server.process.logs import configure_logging
 from .gltf_render_server.settings import ServerSettings
-from .journal import Journal, WatchedQueue
+from .journal import Journal
 from .kept_requests import Shelf
 from .last_pictures import LastPictures
 from .state import MOST_SHOWN
@@ -41,7 +39,7 @@ def run(answers: BinaryIO, pictures: Path | None = None) -> None:
     pictures : Path, optional
         The folder for the last pictures.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     tell = _teller(answers)
@@ -54,24 +52,14 @@ def run(answers: BinaryIO, pictures: Path | None = None) -> None:
 
 
 def _serve(settings: ServerSettings, tell: Callable[[Event], None], pictures: LastPictures | None) -> None:
-    check_exposure(settings)
-    renderer = make_renderer(settings)
     journal = Journal(tell, Shelf(Path(), 0), pictures)
-    queue = WatchedQueue(renderer, settings.max_queue, journal)
-    app = create_app(settings, queue)
-    journal.watch(app)
-    try:
-        server = HttpServer(app, settings)
-    except RenderServerError:
-        renderer.close()
-        raise
-    watch = ShutdownWatch(queue, server.drain, queue.shut_down)
-    threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
-    server.start()
-    info = renderer.info
-    tell(Ready(server.url, info.version, info.engine, info.device))
-    queue.run()
-    watch.wait()
+
+    def start(server: Server) -> None:
+        threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
+        info = server.dispatcher.info
+        tell(Ready(server.url, info.version, info.engine, info.device))
+
+    Server(settings, partial(make_renderer, settings), journal).run(start)
 
 
 def _teller(answers: BinaryIO) -> Callable[[Event], None]:

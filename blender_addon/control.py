@@ -17,7 +17,7 @@ from .gltf_render_server.http.addresses import is_loopback
 from .kept_requests import Shelf
 from .launch import StartError, blend_file, check_address, launch, save_scene
 from .options import HOST, PORT, TOKEN, server_options
-from .preferences import preferences
+from .preferences import keep_changed, preferences
 from .session import lists, redraw, redraw_panels, scene_properties
 from .state import Phase, ServerState
 from .timers import Timer, attempted
@@ -283,6 +283,7 @@ class Controller:
 
 
 controller = Controller()
+keep_changed.append(controller.shelf_changed)
 
 
 def _now() -> str:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
+from .address import with_token
 from .control import controller
 from .kept_requests import NOT_KEPT, KeptRequest, KeptRequestError, export, read_kept
 from .preferences import preferences
+from .sending import Reply, send
 from .session import lists
-from .timers import Timer
 
-__all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain", "stop_waiting"]
+__all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain"]
 
 _Result = set[Any]
 
 _COMPARISON = "Stored | Now"
-_POLL_S = 0.1
 
 
 class _OfKept:
@@ -75,7 +73,7 @@ class RenderAgain(_OfKept, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> _Result:
         """Send the request; what comes is shown when it comes."""
         done = "Rendering again; the answer will be shown beside the stored one"
-        return _tried(self, lambda: _Repetition(self.kept).start(), done)
+        return _tried(self, lambda: _send_again(self.kept), done)
 
 
 class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -142,79 +140,23 @@ class ClearKept(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class _Repetition:
-    """A request that is sent again from a thread, and waited for by a timer.
-
-    All of it is read at once: while it is rendered, its folder may go.
-    """
-
-    def __init__(self, kept: KeptRequest) -> None:
-        self._scene, self._fields = kept.scene, kept.fields
-        self._stored = kept.answer.read_bytes() if kept.answer else None
-        self._answer = b""
-        self._error = ""
-        self._thread = threading.Thread(target=self._send, args=(_base_url(),), daemon=True)
-
-    def start(self) -> None:
-        """Send it."""
-        self._thread.start()
-        _waiting.add(self)
-        answers_timer.start(_POLL_S)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether there is something to show."""
-        return not self._thread.is_alive()
-
-    def _send(self, url: str) -> None:
-        import requests
-
-        from .gltf_render_server.client import RenderClient, RenderClientError
-
-        try:
-            client = RenderClient(url)
-            request = client.prepare(self._scene, self._fields)
-            request.headers[NOT_KEPT] = "1"
-            self._answer = client.send(request).body
-        except (RenderClientError, requests.RequestException, OSError) as error:
-            self._error = str(error)
-
-    def show(self) -> None:
-        """Show what came."""
-        from .comparison import difference, side_by_side
-        from .image_view import show_image
-
-        if self._error:
-            controller.tell(f"Render Again: {self._error}")
-            return
-        verdict = difference(self._stored, self._answer)
-        show_image(_COMPARISON, side_by_side(self._stored, self._answer), f"Stored | Now: {verdict}")
-        controller.tell("", note=f"Render Again: {verdict}")
+def _send_again(kept: KeptRequest) -> None:
+    """Send a request; all of it is read at once, for while it is rendered its folder may go."""
+    stored = kept.answer.read_bytes() if kept.answer else None
+    url = with_token(controller.state.url, controller.token)
+    send(url, kept.scene, kept.fields, lambda reply: _compare(stored, reply), {NOT_KEPT: "1"})
 
 
-_waiting: set[_Repetition] = set()
+def _compare(stored: bytes | None, reply: Reply) -> None:
+    from .comparison import difference, side_by_side
+    from .image_view import show_image
 
-
-def stop_waiting() -> None:
-    """Forget what was sent again."""
-    _waiting.clear()
-    answers_timer.stop()
-
-
-def _show_answers() -> float | None:
-    for repetition in [repetition for repetition in _waiting if repetition.is_done]:
-        _waiting.discard(repetition)
-        repetition.show()
-    return _POLL_S if _waiting else None
-
-
-answers_timer = Timer(_show_answers, "show the answer of Render Again", controller.tell)
-
-
-def _base_url() -> str:
-    """Return the server's address with its token, as a client would be given it."""
-    token = quote(preferences().token.strip(), safe="")
-    return controller.state.url.replace("://", f"://blender:{token}@") if token else controller.state.url
+    if reply.error:
+        controller.tell(f"Render Again: {reply.error}")
+        return
+    verdict = difference(stored, reply.picture)
+    show_image(_COMPARISON, side_by_side(stored, reply.picture), f"{_COMPARISON}: {verdict}")
+    controller.tell("", note=f"Render Again: {verdict}")
 
 
 def _tried(operator: bpy.types.Operator, action: Callable[[], str | None], done: str = "") -> _Result:

@@ -13,14 +13,12 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from .events import Answered, Asked, Event
-from .gltf_render_server.dispatch.jobs import RenderQueue
 from .gltf_render_server.frame import Frame
 from .gltf_render_server.http.form import ImageType
-from .gltf_render_server.renderer import RenderedFrame, Renderer
 from .kept_requests import NOT_KEPT, Shelf
 from .last_pictures import LastPictures
 
-__all__ = ["Journal", "WatchedQueue"]
+__all__ = ["Journal"]
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ _UNREAD = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class Journal:
-    """Watches one application.
+    """An `Observer` of one application.
 
     Parameters
     ----------
@@ -110,26 +108,6 @@ class Journal:
         except OSError as error:
             _logger.error("a request could not be kept in %s: %s", self.shelf.folder, error)
             return ""
-
-
-class WatchedQueue(RenderQueue):
-    """A queue that tells a journal what it is given.
-
-    Parameters
-    ----------
-    renderer : Renderer
-    max_waiting : int
-    journal : Journal
-    """
-
-    def __init__(self, renderer: Renderer, max_waiting: int, journal: Journal) -> None:
-        super().__init__(renderer, max_waiting)
-        self._journal = journal
-
-    def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
-        """See `RenderQueue.submit`."""
-        self._journal.asked(frame)
-        return super().submit(frame, is_abandoned=is_abandoned)
 
 
 def _client() -> str:

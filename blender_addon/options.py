@@ -6,15 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from .gltf_render_server.settings import ENVIRONMENT_PREFIX
 from .preferences import ServerPreferences
-from .properties import ServerProperties
+from .properties import AS_SCENE, ServerProperties
 
 __all__ = ["HOST", "PORT", "TOKEN", "child_environment", "server_options"]
 
-_PREFIX = "GLTF_RENDER_SERVER_"
-_AS_SCENE = "SCENE"
-
-HOST, PORT, TOKEN = f"{_PREFIX}HOST", f"{_PREFIX}PORT", f"{_PREFIX}TOKEN"
+HOST, PORT, TOKEN = f"{ENVIRONMENT_PREFIX}HOST", f"{ENVIRONMENT_PREFIX}PORT", f"{ENVIRONMENT_PREFIX}TOKEN"
 """The variables that say where clients reach the server, and how."""
 
 
@@ -41,14 +39,16 @@ def server_options(
     }
     if blend_file is not None:
         options |= {"DEVICE": properties.device.lower(), "BLEND_FILE": str(blend_file)}
-    return {PORT: str(preferences.port)} | {_PREFIX + name: value for name, value in options.items() if value}
+    return {PORT: str(preferences.port)} | {
+        ENVIRONMENT_PREFIX + name: value for name, value in options.items() if value
+    }
 
 
 def child_environment(options: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with these options and no others."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     return {**inherited, **options}
 
 
 def _chosen(identifier: str) -> str:
-    return "" if identifier == _AS_SCENE else identifier.lower()
+    return "" if identifier == AS_SCENE else identifier.lower()

@@ -10,11 +10,11 @@ import bpy
 from .changes import handed_over
 from .control import controller
 from .events import Answered
-from .preferences import preferences
+from .preferences import draw_below_address, preferences
 from .session import lists
 from .state import Phase, ServerState
 
-__all__ = ["PANELS", "KeptList", "ServerMenu", "draw_menu_entry", "draw_pending_options", "draw_status"]
+__all__ = ["PANELS", "KeptList", "ServerMenu", "draw_menu_entry", "draw_status"]
 
 _ICONS = {
     Phase.STOPPED: "PAUSE",
@@ -67,13 +67,16 @@ def draw_menu_entry(menu: Any, context: Any) -> None:
     menu.layout.menu(ServerMenu.bl_idname, icon=_status_icon(controller.state))
 
 
-def draw_pending_options(layout: Any) -> None:
+def _draw_pending_options(layout: Any) -> None:
     """Say that the server runs with other options than those chosen, where it does."""
     if not controller.has_other_options:
         return
     box = layout.box()
     _draw_text(box, "The server still runs with the choices of before: Update starts it anew", icon="ERROR")
     box.operator("gltf_render_server.update", icon="FILE_REFRESH")
+
+
+draw_below_address.append(_draw_pending_options)
 
 
 class ServerMenu(bpy.types.Menu):
@@ -110,7 +113,7 @@ class _Server:
             _draw_text(layout.box(), state.message, icon="ERROR")
         if state.url:
             _draw_address(layout, state)
-        draw_pending_options(layout)
+        _draw_pending_options(layout)
         if state.url:
             _draw_test(layout, state)
 

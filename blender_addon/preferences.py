@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
+from .gltf_render_server.options import options_of
+from .gltf_render_server.settings import ServerSettings
 from .kept_requests import Shelf
+from .properties import described
 
-__all__ = ["ServerPreferences", "preferences"]
+__all__ = ["ServerPreferences", "draw_below_address", "keep_changed", "preferences"]
 
-_DEFAULT_HOST = "127.0.0.1"
+draw_below_address: list[Callable[[Any], None]] = []
+"""Functions of other modules that draw into the preferences' layout."""
+
+keep_changed: list[Callable[[], None]] = []
+"""Functions of other modules that are called when it has changed where and how many requests are kept."""
+
+_PORTS = options_of(ServerSettings)["port"].bounds
 
 
 def _keep_changed(_self: object, context: bpy.types.Context) -> None:
-    from .control import controller
-
-    controller.shelf_changed()
+    for function in keep_changed:
+        function()
 
 
 class ServerPreferences(bpy.types.AddonPreferences):
@@ -26,22 +36,18 @@ class ServerPreferences(bpy.types.AddonPreferences):
 
     host: bpy.props.StringProperty(
         name="Host",
-        description="Address to listen on. 127.0.0.1 lets in programs on this computer only; 0.0.0.0 lets in "
-        "every computer that can reach this one, and needs a token and Blender's permission to go online",
-        default=_DEFAULT_HOST,
+        description=described("host") + ". That needs a token and Blender's permission to go online",
+        default=ServerSettings.host,
     )
     port: bpy.props.IntProperty(
         name="Port",
-        description="Port to listen on; 0 takes any free one",
-        default=8000,
-        min=0,
-        max=65535,
+        description=described("port"),
+        default=ServerSettings.port,
+        min=int(_PORTS[0]),
+        max=int(_PORTS[1]),
     )
     token: bpy.props.StringProperty(
-        name="Token",
-        description="What a client must send with each request: Authorization: Bearer TOKEN, or as the "
-        "password in http://anything:TOKEN@host:port. Empty: none is asked for",
-        subtype="PASSWORD",
+        name="Token", description=described("token") + ". Empty: none is asked for", subtype="PASSWORD"
     )
     start_with_blender: bpy.props.BoolProperty(
         name="Start with Blender",
@@ -70,7 +76,7 @@ class ServerPreferences(bpy.types.AddonPreferences):
     @property
     def listens_on(self) -> str:
         """The host without what a slip of the hand has added."""
-        return self.host.strip() or _DEFAULT_HOST
+        return self.host.strip() or ServerSettings.host
 
     @property
     def shelf(self) -> Shelf:
@@ -85,8 +91,6 @@ class ServerPreferences(bpy.types.AddonPreferences):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Lay out the preferences."""
-        from .panels import draw_pending_options
-
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "host")
@@ -94,7 +98,8 @@ class ServerPreferences(bpy.types.AddonPreferences):
         row = layout.row(align=True)
         row.prop(self, "token")
         row.operator("gltf_render_server.generate_token", text="", icon="FILE_REFRESH")
-        draw_pending_options(layout)
+        for draw in draw_below_address:
+            draw(layout)
         layout.prop(self, "start_with_blender")
         layout.separator()
         layout.prop(self, "keep_requests")

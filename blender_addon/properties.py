@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
-__all__ = ["Finding", "KeptEntry", "ServerProperties", "SessionLists"]
+from .gltf_render_server.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
+from .gltf_render_server.options import options_of
+from .gltf_render_server.settings import ServerSettings
 
-_AS_SCENE = ("SCENE", "As the Scene", "What the scene's own render settings say")
+__all__ = ["AS_SCENE", "Finding", "KeptEntry", "ServerProperties", "SessionLists", "described"]
+
+AS_SCENE = "SCENE"
+"""The choice to leave an option to the scene."""
+
+_AS_SCENE = (AS_SCENE, "As the Scene", "What the scene's own render settings say")
+_NAMES = {name.lower(): name for name in ("CPU", "CUDA", "EEVEE", "HIP", "OptiX", "oneAPI")}
+
+
+def described(option: str) -> str:
+    """Return the help of a server's option as Blender writes descriptions."""
+    text = options_of(ServerSettings)[option].help
+    return text[0].upper() + text[1:]
+
+
+def _item(choice: str) -> tuple[str, str, str]:
+    return choice.upper(), _NAMES.get(choice, choice.title()), ""
+
+
+def _choice(option: str, name: str, *first: tuple[str, str, str], more: str = "") -> Any:
+    """Return a property that takes what a server's option takes; the first choice is the default."""
+    items = [*first, *map(_item, options_of(ServerSettings)[option].choices)]
+    return bpy.props.EnumProperty(name=name, description=described(option) + more, items=items)
 
 
 def _redraw(_self: object, context: bpy.types.Context) -> None:
@@ -32,55 +58,19 @@ class ServerProperties(bpy.types.PropertyGroup):
             ),
         ],
     )
-    engine: bpy.props.EnumProperty(
-        name="Engine",
-        description="What renders colour; depth and labels are always exact",
-        items=[_AS_SCENE, ("CYCLES", "Cycles", "Cycles"), ("EEVEE", "EEVEE", "EEVEE")],
-    )
-    device: bpy.props.EnumProperty(
-        name="Device",
-        description="What Cycles renders on in the background; for this window, Preferences > System says it",
-        items=[
-            ("AUTO", "Best", "The best that this computer has"),
-            ("CPU", "CPU", "The processor"),
-            ("CUDA", "CUDA", "NVIDIA"),
-            ("OPTIX", "OptiX", "NVIDIA, with ray tracing cores"),
-            ("HIP", "HIP", "AMD"),
-            ("ONEAPI", "oneAPI", "Intel"),
-            ("METAL", "Metal", "Apple"),
-        ],
-    )
-    quality: bpy.props.EnumProperty(
-        name="Quality",
-        description="A preset of samples and denoising for colour",
-        items=[
-            _AS_SCENE,
-            ("PREVIEW", "Preview", "Few samples, denoised: the fastest"),
-            ("BALANCED", "Balanced", "As good as 256 plain samples in a sixth of their time"),
-            ("FINAL", "Final", "As good as it gets"),
-        ],
-    )
+    engine: _choice("engine", "Engine", _AS_SCENE)
+    device: _choice("device", "Device", more=". For this window, Preferences > System says it")
+    quality: _choice("quality", "Quality", _AS_SCENE)
     environment: bpy.props.EnumProperty(
         name="Environment",
         description="Light from all around",
         items=[
-            ("SCENE", "As the Scene", "The scene's own light; the forest where it has none"),
-            ("NONE", "None", "Only the light of the scene and of the client"),
-            ("CITY", "City", "HDRI that Blender brings"),
-            ("COURTYARD", "Courtyard", "HDRI that Blender brings"),
-            ("FOREST", "Forest", "HDRI that Blender brings"),
-            ("INTERIOR", "Interior", "HDRI that Blender brings"),
-            ("NIGHT", "Night", "HDRI that Blender brings"),
-            ("STUDIO", "Studio", "HDRI that Blender brings"),
-            ("SUNRISE", "Sunrise", "HDRI that Blender brings"),
-            ("SUNSET", "Sunset", "HDRI that Blender brings"),
+            (AS_SCENE, "As the Scene", f"The scene's own light; the {DEFAULT_ENVIRONMENT} where it has none"),
+            (NO_ENVIRONMENT.upper(), "None", "Only the light of the scene and of the client"),
+            *((name.upper(), name.title(), "HDRI that Blender brings") for name in ENVIRONMENTS),
         ],
     )
-    up_axis: bpy.props.EnumProperty(
-        name="Up",
-        description="Which axis points up in the files that clients send",
-        items=[("Z", "Z", "As Drake writes them"), ("Y", "Y", "As glTF lays down")],
-    )
+    up_axis: _choice("up_axis", "Up")
 
 
 class KeptEntry(bpy.types.PropertyGroup):

@@ -69,7 +69,6 @@ def register() -> None:
 
 def unregister() -> None:
     """Switch the add-on off, and leave nothing of it behind."""
-    debugging.stop_waiting()
     sending.stop_waiting()
     controller.shutdown()
     handlers.start_with_blender.stop()

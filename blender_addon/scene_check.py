@@ -1,4 +1,4 @@
-"""What in a scene would disturb serving it, and how that is mended. No buttons here: see ``checking``.
+"""What in a scene would disturb serving it. No buttons here: see ``checking``; ``mending`` mends it.
 
 What each of these does to colour, depth and labels was measured with Cycles in Blender 5.2. ``rendered``
 finds what takes part.
@@ -15,7 +15,7 @@ import bpy
 
 from . import rendered
 
-__all__ = ["Trouble", "can_mend", "find_trouble", "mend", "mend_name", "objects_of", "where_linked"]
+__all__ = ["ABOUT_OBJECTS", "Trouble", "find_trouble", "objects_of"]
 
 _DEFAULT_CUBE = {(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)}
 
@@ -39,44 +39,9 @@ class Trouble:
     text: str
 
 
-@dataclass(frozen=True)
-class _Mend:
-    """What a button does: its name says it."""
-
-    name: str
-    run: Callable[[bpy.types.Scene, str], None]
-
-
 def find_trouble(scene: bpy.types.Scene) -> list[Trouble]:
     """Look for all that is known to disturb."""
     return [trouble for check in _CHECKS for trouble in check(scene)]
-
-
-def can_mend(kind: str) -> bool:
-    """Whether `mend` knows what to do."""
-    return kind in _MENDS
-
-
-def mend_name(kind: str) -> str:
-    """Say what `mend` does, in a word or two; empty if it can do nothing."""
-    return _MENDS[kind].name if kind in _MENDS else ""
-
-
-def mend(scene: bpy.types.Scene, kind: str, target: str) -> None:
-    """Mend a trouble of this kind."""
-    _MENDS[kind].run(scene, target)
-
-
-def where_linked(scene: bpy.types.Scene, kind: str, target: str) -> str:
-    """Return the file in which alone a trouble can be mended, as it is linked from there; else nothing.
-
-    Raises
-    ------
-    KeyError
-        What it is about is gone.
-    """
-    libraries = [owner.library for owner in _owners(scene, kind, target) if owner.library is not None]
-    return libraries[0].filepath if libraries else ""
 
 
 def objects_of(scene: bpy.types.Scene, kind: str, target: str) -> list[bpy.types.Object]:
@@ -84,7 +49,7 @@ def objects_of(scene: bpy.types.Scene, kind: str, target: str) -> list[bpy.types
     if kind == "texture":
         image = bpy.data.images.get(target)
         return [item for item in scene.objects if image in rendered.images_of(item)]
-    item = scene.objects.get(target) if kind in _ABOUT_OBJECTS else None
+    item = scene.objects.get(target) if kind in ABOUT_OBJECTS else None
     return [item] if item is not None else []
 
 
@@ -294,7 +259,7 @@ _CHECKS: tuple[Callable[[bpy.types.Scene], Iterable[Trouble]], ...] = (
     _scripted_drivers,
     _scripts,
 )
-_ABOUT_OBJECTS = {
+ABOUT_OBJECTS = {
     "default_cube",
     "driver",
     "frame",
@@ -303,78 +268,7 @@ _ABOUT_OBJECTS = {
     "shadow_catcher",
     "volume",
 }
-
-
-def _end_holdout(scene: bpy.types.Scene, target: str) -> None:
-    item = bpy.data.objects[target]
-    item.is_holdout = False
-    for layer in rendered.used_layers(scene):
-        for collection in rendered.layer_collections(layer):
-            if collection.holdout and item.name in collection.collection.objects:
-                collection.holdout = False
-    for tree in rendered.trees_of(item):
-        for node in [node for node in tree.nodes if node.type == "HOLDOUT"]:
-            tree.nodes.remove(node)
-
-
-def _hide(_scene: bpy.types.Scene, target: str) -> None:
-    bpy.data.objects[target].hide_render = True
-
-
-def _end_shadow_catcher(_scene: bpy.types.Scene, target: str) -> None:
-    bpy.data.objects[target].is_shadow_catcher = False
-
-
-def _use_cycles(scene: bpy.types.Scene, _target: str) -> None:
-    scene.render.engine = "CYCLES"
-
-
-def _use_view_layer(scene: bpy.types.Scene, _target: str) -> None:
-    scene.view_layers[0].use = True
-
-
-def _end_override(scene: bpy.types.Scene, target: str) -> None:
-    scene.view_layers[target].material_override = None
-
-
-def _do_not_register(_scene: bpy.types.Scene, target: str) -> None:
-    bpy.data.texts[target].use_module = False
-
-
-def _setting(name: str, value: object) -> Callable[[bpy.types.Scene, str], None]:
-    """Return what gives a setting of the render this value."""
-    return lambda scene, _target: setattr(scene.render, name, value)
-
-
-_MENDS: dict[str, _Mend] = {
-    "engine": _Mend("Use Cycles", _use_cycles),
-    "view_layer": _Mend("Use for Rendering", _use_view_layer),
-    "override": _Mend("Clear Override", _end_override),
-    "sequencer": _Mend("Render without Sequencer", _setting("use_sequencer", value=False)),
-    "stamp": _Mend("Switch Off", _setting("use_stamp", value=False)),
-    "freestyle": _Mend("Switch Off", _setting("use_freestyle", value=False)),
-    "motion_blur": _Mend("Switch Off", _setting("use_motion_blur", value=False)),
-    "default_cube": _Mend("Hide", _hide),
-    "volume": _Mend("Hide", _hide),
-    "grease_pencil": _Mend("Hide", _hide),
-    "holdout": _Mend("End Holdout", _end_holdout),
-    "shadow_catcher": _Mend("End Shadow Catcher", _end_shadow_catcher),
-    "resolution": _Mend("Set to 100 %", _setting("resolution_percentage", value=100)),
-    "compositing": _Mend("Render without Compositor", _setting("use_compositing", value=False)),
-    "script": _Mend("Do Not Register", _do_not_register),
-}
-
-
-def _owners(scene: bpy.types.Scene, kind: str, target: str) -> list[Any]:
-    """Return what is changed when a trouble is mended."""
-    if kind == "script":
-        return [bpy.data.texts[target]]
-    if kind not in _ABOUT_OBJECTS:
-        return [scene]
-    item = bpy.data.objects[target]
-    if kind != "holdout":
-        return [item]
-    return [item, *(tree for tree in rendered.trees_of(item) if rendered.holds_out(tree))]
+"""The kinds of trouble whose target is an object."""
 
 
 def _is_default_cube(item: bpy.types.Object) -> bool:

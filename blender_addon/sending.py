@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import bpy
+from .control import controller
+from .timers import Timer
 
 __all__ = ["Reply", "send", "stop_waiting"]
-
-_logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 
@@ -36,41 +34,24 @@ class Reply:
     seconds: float
 
 
+@dataclass
 class _Waiting:
-    """One request that is under way."""
+    """A request that is under way."""
 
-    def __init__(
-        self, url: str, scene: bytes, fields: Mapping[str, str], then: Callable[[Reply], None]
-    ) -> None:
-        self._then = then
-        self._reply = Reply(b"", "The request has not been sent", 0.0)
-        self._thread = threading.Thread(target=self._run, args=(url, scene, fields), daemon=True)
-        self._thread.start()
-
-    @property
-    def is_done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def tell(self) -> None:
-        self._then(self._reply)
-
-    def _run(self, url: str, scene: bytes, fields: Mapping[str, str]) -> None:
-        import requests
-
-        from .gltf_render_server.client import RenderClient, RenderClientError
-
-        started_s, picture, error = time.perf_counter(), b"", ""
-        try:
-            picture = RenderClient(url).post(scene, fields).body
-        except (RenderClientError, requests.RequestException, OSError) as failure:
-            error = str(failure)
-        self._reply = Reply(picture, error, time.perf_counter() - started_s)
+    then: Callable[[Reply], None]
+    replies: list[Reply] = field(default_factory=list)
 
 
 _waiting: list[_Waiting] = []
 
 
-def send(url: str, scene: bytes, fields: Mapping[str, str], then: Callable[[Reply], None]) -> None:
+def send(
+    url: str,
+    scene: bytes,
+    fields: Mapping[str, str],
+    then: Callable[[Reply], None],
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Send a request, and call `then` on the main thread with what comes.
 
     Parameters
@@ -82,25 +63,44 @@ def send(url: str, scene: bytes, fields: Mapping[str, str], then: Callable[[Repl
     fields : mapping of str to str
         The form.
     then : callable
+    headers : mapping of str to str, optional
+        What is sent beside the usual ones.
     """
-    _waiting.append(_Waiting(url, scene, fields, then))
-    if not bpy.app.timers.is_registered(_poll):
-        bpy.app.timers.register(_poll, first_interval=_POLL_S, persistent=True)
+    waiting = _Waiting(then)
+    _waiting.append(waiting)
+
+    def run() -> None:
+        waiting.replies.append(_ask(url, scene, fields, headers or {}))
+
+    threading.Thread(target=run, daemon=True).start()
+    _timer.start(_POLL_S)
 
 
 def stop_waiting() -> None:
     """Forget what is under way."""
     _waiting.clear()
-    if bpy.app.timers.is_registered(_poll):
-        bpy.app.timers.unregister(_poll)
+    _timer.stop()
 
 
-def _poll() -> float | None:
-    """Run by Blender's timer while a reply is waited for; Blender drops one that lets an exception out."""
-    for waiting in [waiting for waiting in _waiting if waiting.is_done]:
-        _waiting.remove(waiting)
-        try:
-            waiting.tell()
-        except Exception:
-            _logger.exception("an answer could not be shown")
+def _ask(url: str, scene: bytes, fields: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
+    started_s, picture, error = time.perf_counter(), b"", ""
+    try:
+        from .gltf_render_server.client import RenderClient
+
+        client = RenderClient(url)
+        request = client.prepare(scene, fields)
+        request.headers.update(headers)
+        picture = client.send(request).body
+    except Exception as failure:  # noqa: BLE001  whatever it is, who has asked must be told
+        error = str(failure)
+    return Reply(picture, error, time.perf_counter() - started_s)
+
+
+def _tell_replies() -> float | None:
+    for waiting in [waiting for waiting in _waiting if waiting.replies]:
+        _waiting.remove(waiting)  # first, so that a failure is not met again
+        waiting.then(waiting.replies[0])
     return _POLL_S if _waiting else None
+
+
+_timer = Timer(_tell_replies, "show an answer", controller.tell)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-from contextlib import ExitStack
 from typing import Any
 
 import bpy
@@ -12,13 +11,11 @@ from .events import Ended, Event, Held, Ready, take_all
 from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import remove_guests
 from .gltf_render_server.blender.sources import SessionSource
+from .gltf_render_server.compose import Server
 from .gltf_render_server.frame import Frame
-from .gltf_render_server.http.access import check_exposure
-from .gltf_render_server.http.app import create_app
-from .gltf_render_server.http.serving import HttpServer
 from .gltf_render_server.renderer import RenderedFrame
 from .gltf_render_server.settings import ServerSettings
-from .journal import Journal, WatchedQueue
+from .journal import Journal
 from .kept_requests import Shelf
 from .last_pictures import LastPictures
 from .launch import pictures_folder
@@ -77,23 +74,14 @@ class WindowServer:
     tick_s = 0.03
 
     def __init__(self, options: dict[str, str]) -> None:
-        settings = ServerSettings.from_environment(options)
-        check_exposure(settings)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._is_held = False
-        self._renderer = SessionRenderer()
         pictures = LastPictures(pictures_folder(), MOST_SHOWN)
         self._journal = Journal(self._events.put, Shelf(preferences().shelf.folder, 0), pictures)
-        self._queue = WatchedQueue(self._renderer, settings.max_queue, self._journal)
-        app = create_app(settings, self._queue)
-        self._journal.watch(app)
-        try:
-            self._server = HttpServer(app, settings)
-        except Exception:
-            self._renderer.close()
-            raise
+        settings = ServerSettings.from_environment(options)
+        self._server = Server(settings, SessionRenderer, self._journal)
         self._server.start()
-        info = self._renderer.info
+        info = self._server.dispatcher.info
         self._events.put(Ready(self._server.url, info.version, info.engine, info.device))
 
     def work(self) -> None:
@@ -103,7 +91,7 @@ class WindowServer:
             self._is_held = is_held
             self._events.put(Held(is_held))
         if not is_held:
-            self._queue.run_next()
+            self._server.dispatcher.run_next()
 
     def events(self) -> list[Event]:
         """See `Server.events`."""
@@ -115,18 +103,16 @@ class WindowServer:
 
     def stop(self) -> None:
         """See `Server.stop`; done at once, as nothing is being rendered now."""
-        self._queue.close()
-        self._server.drain(_DRAIN_S)
+        self._server.close(_DRAIN_S)
         self._events.put(Ended(0, ""))
 
     def kill(self, grace_s: float = 0.0) -> None:
         """See `Server.kill`."""
         del grace_s
-        with ExitStack() as every_one:  # whatever becomes of the others; the last comes first
-            every_one.callback(remove_guests)
-            every_one.callback(self._renderer.close)
-            every_one.callback(self._server.close, _DRAIN_S)
-            every_one.callback(self._queue.close)
+        try:
+            self._server.shut_down(_DRAIN_S)
+        finally:
+            remove_guests()
 
 
 def current_settings() -> ServerSettings:

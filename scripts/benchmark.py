@@ -15,30 +15,20 @@ from pathlib import Path
 
 try:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
-    from benchmarking.errors import BenchmarkError
     from benchmarking.exchange import Server
     from benchmarking.measures import Measure, Plan, Run, Settings, carry_out, plans
     from benchmarking.memory import MemoryWatch
     from benchmarking.plot import save_plot
-    from benchmarking.record import save_record
+    from benchmarking.record import record_of
+    from benchmarking.scenes import ImageType
     from benchmarking.tables import tables
-    from gltf_render_server.http.form import ImageType
+    from option_types import whole_number
+    from reporting import add_output_options, check_outputs, progress, run, tell
 except ModuleNotFoundError as error:
     sys.exit(
         f"benchmark: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
     )
-
-_FILE_WIDTH = 200  # of tables that no terminal shows
 
 _MEASURES = """\
 what --measure takes:
@@ -64,33 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Without the program's name; by default those of the process.
     """
     options = _parser().parse_args(arguments)
-    console = Console(stderr=True)
-    try:
-        _measure(options, console)
-    except BenchmarkError as error:
-        console.print(f"[bold red]benchmark:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 1
-    except KeyboardInterrupt:
-        console.print("benchmark: stopped before anything was measured")
-        return 130
-    return 0
+    stopped = "stopped before anything was measured"
+    return run("benchmark", lambda console: _measure(options, console), stopped)
 
 
-def _measure(options: argparse.Namespace, console: Console) -> None:
+def _measure(options: argparse.Namespace, console: Console) -> int:
     settings = _settings(options)
-    _check_can_be_written(options.json, options.plot)
+    check_outputs(options)
     points = plans(settings)
     servers = _servers(options)
     about = {server.name: server.greet() for server in servers}
     watches = [MemoryWatch(server) for server in servers] if settings.measure is Measure.MEMORY else []
     runs = _runs(points, settings, servers, watches, console)
-    output = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
-    for table in tables(settings.measure, runs, servers):
-        output.print(table, highlight=False)
-    if options.json:
-        save_record(options.json, settings, runs, servers, about)
-    if options.plot:
-        save_plot(options.plot, settings.measure, runs, servers)
+    tell(
+        tables(settings.measure, runs, servers),
+        record_of(settings, runs, servers, about),
+        options,
+        lambda path: save_plot(path, settings.measure, runs, servers),
+    )
+    return 0
 
 
 def _runs(
@@ -103,27 +85,20 @@ def _runs(
     """Measure point after point under a bar; when the user stops it, what is complete counts."""
     runs: list[Run] = []
     requests = (settings.warm_up + settings.frames) * len(settings.image_types) * len(servers)
-    columns = (
-        TextColumn("{task.description:20}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with progress(console) as bars:
         for point in points:
-            task = progress.add_task(point.name, total=None)
+            task = bars.add_task(point.name, total=None)
             try:
                 sequence = point.make()
-                progress.update(task, total=requests)
-                on_answer = partial(progress.advance, task)
+                bars.update(task, total=requests)
+                on_answer = partial(bars.advance, task)
                 runs.append(carry_out(point, sequence, settings, servers, watches, on_answer))
             except KeyboardInterrupt:
                 if not runs:
                     raise
-                progress.console.print("stopped; this is what was measured before")
+                bars.console.print("stopped; this is what was measured before")
                 break
-            progress.update(task, total=requests, completed=requests)
+            bars.update(task, total=requests, completed=requests)
     return runs
 
 
@@ -147,13 +122,6 @@ def _servers(options: argparse.Namespace) -> list[Server]:
     if options.peer_url:
         servers.append(Server("peer", options.peer_url, options.timeout))
     return servers
-
-
-def _check_can_be_written(*paths: Path | None) -> None:
-    """Say it now, not after an hour of measuring."""
-    for path in paths:
-        if path and not path.resolve().parent.is_dir():
-            raise BenchmarkError(f"{path}: there is no folder {path.resolve().parent}; make it first")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,29 +167,39 @@ def _parser() -> argparse.ArgumentParser:
         "[default: color,depth,label]",
     )
     add(
-        "--frames", type=_count, metavar="N", help="frames at each point [default: 20; growth 5; memory 1000]"
+        "--frames",
+        type=whole_number(1),
+        metavar="N",
+        help="frames at each point [default: 20; growth 5; memory 1000]",
     )
     add(
         "--warm-up",
-        type=partial(_count, least=0),
+        type=whole_number(0),
         default=1,
         metavar="N",
         help="frames before them that do not count [default: %(default)s]",
     )
-    add("--width", type=_count, metavar="PX", help="of the images [default: 640, memory 160, or as recorded]")
     add(
-        "--height", type=_count, metavar="PX", help="of the images [default: 480, memory 120, or as recorded]"
+        "--width",
+        type=whole_number(1),
+        metavar="PX",
+        help="of the images [default: 640, memory 160, or as recorded]",
+    )
+    add(
+        "--height",
+        type=whole_number(1),
+        metavar="PX",
+        help="of the images [default: 480, memory 120, or as recorded]",
     )
     add("--seed", type=int, default=0, help="another seed, another motion [default: %(default)s]")
     add(
         "--timeout",
-        type=_count,
+        type=whole_number(1),
         default=600,
         metavar="S",
         help="seconds to wait for an answer [default: %(default)s]",
     )
-    add("--json", type=Path, metavar="FILE", help="keep every sample and every result")
-    add("--plot", type=_picture, metavar="FILE", help="draw the result (.png, .svg, .pdf)")
+    add_output_options(parser)
     return parser
 
 
@@ -241,18 +219,6 @@ def _image_types(text: str) -> tuple[ImageType, ...]:
     if not names or not known.keys() >= set(names):
         raise argparse.ArgumentTypeError(f"must be some of {', '.join(known)}; got {text!r}")
     return tuple(known[name] for name in names)
-
-
-def _count(text: str, least: int = 1) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}; got {text!r}")
-    return int(text)
-
-
-def _picture(text: str) -> Path:
-    if Path(text).suffix not in (".png", ".svg", ".pdf"):
-        raise argparse.ArgumentTypeError(f"must end in .png, .svg or .pdf; got {text!r}")
-    return Path(text)
 
 
 if __name__ == "__main__":

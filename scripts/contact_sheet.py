@@ -11,10 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gltf_render_server.labels import DONT_CARE, decode_labels
 
-__all__ = ["colorize_depth", "colorize_labels", "contact_sheet", "depth_span", "paint_labels"]
+__all__ = ["captioned", "colorize_depth", "colorize_labels", "contact_sheet", "depth_span", "paint_labels"]
 
 _GAP = 16
 _CAPTION = 44
+_SMALL_GAP, _SMALL_CAPTION = 8, 34
 _PAPER = (250, 249, 246)
 _INK = (40, 40, 40)
 _UNKNOWN = (58, 60, 66)
@@ -62,6 +63,33 @@ def contact_sheet(
     flat = Image.fromarray(colorize_labels(label)).resize(half, Image.Resampling.NEAREST)
     sheet.paste(flat, (right, lower))
     _caption(draw, (right, lower + half[1]), f"labels: {count} objects")
+    return np.asarray(sheet)
+
+
+def captioned(pictures: Mapping[str, NDArray[np.uint8]], columns: int | None = None) -> NDArray[np.uint8]:
+    """Lay pictures of one size out row by row, each above its caption.
+
+    Parameters
+    ----------
+    pictures : mapping of caption to (height, width, 3) uint8
+    columns : by default all in one row
+
+    Returns
+    -------
+    (sheet height, sheet width, 3) uint8; both even, as a video's colours need it
+    """
+    height, width = next(iter(pictures.values())).shape[:2]
+    columns = columns or len(pictures)
+    step_x, step_y = width + _SMALL_GAP, height + _SMALL_GAP + _SMALL_CAPTION
+    size = _SMALL_GAP + columns * step_x, -(-len(pictures) // columns) * step_y
+    sheet = Image.new("RGB", tuple(side + side % 2 for side in size), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(int(np.clip(width / 16, 8, 18)))
+    for number, (caption, pixels) in enumerate(pictures.items()):
+        row, column = divmod(number, columns)
+        left, top = _SMALL_GAP + column * step_x, _SMALL_GAP + row * step_y
+        sheet.paste(Image.fromarray(pixels), (left, top))
+        draw.text((left + 2, top + height + 7), caption, fill=_INK, font=font)
     return np.asarray(sheet)
 
 

@@ -1,4 +1,4 @@
-"""Starts the server, sends it a tabletop as a client would, and keeps the pictures that come back.
+"""Starts the server, sends it a still life as a client would, and keeps the pictures that come back.
 
 Colour comes small first, so that there is something to look at soon, then larger.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +18,13 @@ from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 
+import still_life
 from contact_sheet import colorize_depth, colorize_labels, contact_sheet
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
 from option_types import whole_number
-from tabletop import ImageType, Tabletop, tabletop
+from own_server import own_server
+from reporting import ScriptError, run
+from still_life import ImageType
 from waiting import for_result
 
 __all__ = ["main", "sizes"]
@@ -36,26 +37,13 @@ _SMALLEST_STEP_PX = 120
 _Size = tuple[int, int]
 
 
-class _DemoError(Exception):
-    """The demo cannot go on; the message says why."""
-
-
 def main() -> int:
     """Run the demo; return the exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # the server ends with it
     options = _options()
-    console = Console(stderr=True, highlight=False)
-    try:
-        _run(options, console)
-    except _DemoError as error:
-        console.print(f"[bold red]scripts/demo:[/] {escape(str(error))}", soft_wrap=True)
-        return 1
-    except KeyboardInterrupt:
-        kept = escape(str(options.output))
-        console.print(f"scripts/demo: stopped; what was rendered before is in {kept}", soft_wrap=True)
-        return 130
-    return 0
+    stopped = f"stopped; what was rendered before is in {options.output}"
+    return run("scripts/demo", lambda console: _run(options, console), stopped)
 
 
 def sizes(width: int, height: int) -> list[_Size]:
@@ -64,20 +52,21 @@ def sizes(width: int, height: int) -> list[_Size]:
     return [size for size in steps if min(size) >= _SMALLEST_STEP_PX or size == (width, height)]
 
 
-def _run(options: argparse.Namespace, console: Console) -> None:
+def _run(options: argparse.Namespace, console: Console) -> int:
     folder: Path = options.output
-    scene = for_result(console, "Making the scene", tabletop)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "scene.gltf").write_bytes(scene.document("color"))
-        (folder / "label_scene.gltf").write_bytes(scene.document("label"))
+        (folder / "scene.gltf").write_bytes(still_life.scene("color"))
+        (folder / "label_scene.gltf").write_bytes(still_life.scene("label"))
     except OSError as error:
-        raise _DemoError(f"nothing can be written into {folder}: {error.strerror}") from error
-    with _server(console, options.server_options) as client:
-        _render(Exchange(client, scene, console), (options.width, options.height), folder, console)
+        raise ScriptError(f"nothing can be written into {folder}: {error.strerror}") from error
+    with own_server(*options.server_options) as server:
+        client = for_result(console, "Starting the server", lambda: server.client)
+        _render(Exchange(client, console), (options.width, options.height), folder, console)
     console.print(f"[bold green]Done.[/] Look at [bold]{escape(str(folder / 'contact_sheet.png'))}[/]")
     for path in sorted(folder.iterdir()):
         print(path)
+    return 0
 
 
 def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> None:
@@ -85,13 +74,13 @@ def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> 
     first, *larger = sizes(*size)
     color = exchange.ask("color", first)
     depth, label = exchange.ask("depth", size), exchange.ask("label", size)
-    _keep({"color": color, "depth": depth, "label": label}, exchange.scene, folder)
+    _keep({"color": color, "depth": depth, "label": label}, folder)
     if larger:
         sheet = escape(str(folder / "contact_sheet.png"))
         console.print(f"[bold]{sheet}[/] is there for a first look; its colour gets better.", soft_wrap=True)
     for each in larger:
         color = exchange.ask("color", each)
-        _keep({"color": color, "depth": depth, "label": label}, exchange.scene, folder)
+        _keep({"color": color, "depth": depth, "label": label}, folder)
 
 
 class Exchange:
@@ -100,35 +89,33 @@ class Exchange:
     Parameters
     ----------
     client : RenderClient
-    scene : Tabletop
     console : Console
         Where bars tell how far it is.
     """
 
-    def __init__(self, client: RenderClient, scene: Tabletop, console: Console) -> None:
-        self.scene = scene
+    def __init__(self, client: RenderClient, console: Console) -> None:
         self._client = client
         self._console = console
         self._s_per_pixel: float | None = None
 
     def ask(self, image_type: ImageType, size: _Size) -> RenderAnswer:
         """Return the server's answer; how long colour takes is learned from the one before."""
-        request = self.scene.document(image_type), self.scene.fields(image_type, *size)
+        request = still_life.scene(image_type), still_life.request_fields(image_type, *size)
         what = f"Rendering {image_type}, {size[0]} x {size[1]}"
         pixels, is_color = size[0] * size[1], image_type == "color"
         expected_s = self._s_per_pixel * pixels if is_color and self._s_per_pixel else None
         try:
             answer = for_result(self._console, what, partial(self._client.post, *request), expected_s)
         except RenderClientError as error:
-            raise _DemoError(f"the server refuses: {error}") from error
+            raise ScriptError(f"the server refuses: {error}") from error
         except requests.RequestException as error:
-            raise _DemoError("the server went away; what it says above tells why") from error
+            raise ScriptError("the server went away; what it says above tells why") from error
         if is_color:
             self._s_per_pixel = answer.stages_ms["render"] / 1e3 / pixels
         return answer
 
 
-def _keep(answers: Mapping[ImageType, RenderAnswer], scene: Tabletop, folder: Path) -> None:
+def _keep(answers: Mapping[ImageType, RenderAnswer], folder: Path) -> None:
     """Write the pictures as they came, and views of them that any viewer shows."""
     for name, answer in answers.items():
         (folder / name).with_suffix(_SUFFIXES[answer.mimetype]).write_bytes(answer.body)
@@ -140,7 +127,7 @@ def _keep(answers: Mapping[ImageType, RenderAnswer], scene: Tabletop, folder: Pa
         color=np.asarray(color),
         depth=depth,
         label=label,
-        names={label: name for name, label in scene.labels.items()},
+        names={label: name for name, label in still_life.labels().items()},
     )
     Image.fromarray(sheet).save(folder / "contact_sheet.png")
 
@@ -163,26 +150,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("server_options", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-@contextmanager
-def _server(console: Console, options: list[str]) -> Iterator[RenderClient]:
-    """Run the server on a free port."""
-    command = [sys.executable, "-m", "gltf_render_server", "--port", "0", "--log-level", "warning", *options]
-    # a group of its own: what ends it is not a Ctrl-C, but this process
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, process_group=0)
-    try:
-        yield RenderClient(for_result(console, "Starting the server", partial(_address, process)))
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    for line in process.stdout or ():
-        if line.startswith("Running on "):
-            return line.split()[-1]
-    raise _DemoError("the server did not start; what it says above tells why")
 
 
 if __name__ == "__main__":

@@ -18,32 +18,22 @@ try:
     from pydrake.geometry import Meshcat
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     from domino_run.bodies import bodies
     from domino_run.cameras import ENGINES, EngineName, Frame, Viewpoint, show_from_here
     from domino_run.comparison import Comparison, checks, compare, pooled
-    from domino_run.errors import DemoError
     from domino_run.film import Film, clear_pictures, save_pictures
     from domino_run.models import Models
     from domino_run.report import tables
     from domino_run.server import ServerAddress, base_url, greet
     from domino_run.simulation import Simulation
     from option_types import whole_number
+    from reporting import ScriptError, progress, run, tell
 except ModuleNotFoundError as error:
     sys.exit(
         f"drake_demo: {error.name} is not installed; "
         'pip install "gltf-render-server[drake]" brings all that it needs'
     )
-
-_FILE_WIDTH = 120  # of tables that no terminal shows
 
 _EPILOG = """\
 what is written into the folder of --output:
@@ -71,15 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Without the program's name; by default those of the process.
     """
     options = _parser().parse_args(arguments)
-    console = Console(stderr=True)
-    try:
-        return _run(options, console)
-    except DemoError as error:
-        console.print(f"[bold red]drake_demo:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 1
-    except KeyboardInterrupt:
-        console.print(f"drake_demo: stopped; what was rendered before is in {escape(str(options.output))}")
-        return 130
+    stopped = f"stopped; what was rendered before is in {options.output}"
+    return run("drake_demo", lambda console: _run(options, console), stopped)
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
@@ -109,7 +92,7 @@ def _prepare(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
         clear_pictures(output)
     except OSError as error:
-        raise DemoError(f"nothing can be written into {output}: {error.strerror}") from error
+        raise ScriptError(f"nothing can be written into {output}: {error.strerror}") from error
 
 
 def _engines(options: argparse.Namespace) -> list[EngineName]:
@@ -137,15 +120,8 @@ def _kept(
 def _with_progress(
     frames: Iterable[dict[EngineName, Frame]], count: int, console: Console
 ) -> Iterator[dict[EngineName, Frame]]:
-    columns = (
-        TextColumn("Rendering frames"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        yield from progress.track(frames, total=count)
+    with progress(console) as bars:
+        yield from bars.track(frames, total=count, description="Rendering frames")
 
 
 def _main_file(options: argparse.Namespace) -> str:
@@ -160,9 +136,7 @@ def _comparison(frames: dict[EngineName, Frame]) -> Comparison:
 def _judge(comparisons: Sequence[Comparison]) -> int:
     total = pooled(comparisons)
     verdict = list(checks(total))
-    output = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
-    for table in tables(comparisons, total, verdict):
-        output.print(table, highlight=False)
+    tell(tables(comparisons, total, verdict))
     return 0 if all(check.passed for check in verdict) else 1
 
 
@@ -245,7 +219,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PX",
         help="of the pictures [default: %(default)s]",
     )
-    add("seed", type=int, default=0, metavar="N", help="another seed, another table [default: %(default)s]")
+    add(
+        "seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="another seed drops the fruit otherwise [default: %(default)s]",
+    )
     return parser
 
 

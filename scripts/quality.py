@@ -11,9 +11,9 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,21 @@ import flip_evaluator  # pyright: ignore[reportMissingImports]
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.console import Console, RenderableType
 
-from gltf_render_server.frame import Lens
-from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.form import RenderFields
-from gltf_render_server.renderer import RenderedFrame
-from gltf_render_server.settings import ServerSettings
-from interior import save_interior, still_life_in_a_room
-from tabletop import tabletop
+import still_life
+from benchmarking.sequences import with_size
+from option_types import size
+from own_server import own_server
+from reporting import add_output_options, check_outputs, progress, run, table, tell
+from viewpoint import form_of, look_at
 
 _Picture = NDArray[np.uint8]
-_Form = tuple[bytes, dict[str, str]]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RECORDED = Path(os.environ.get("GLTF_RENDER_SERVER_RECORDED", _ROOT.parent / "shared" / "scenes"))
-_WARM_UP = Lens(16, 12, 15.0, 15.0, 8.0, 6.0, 0.05, 20.0)
+_ROOM = _ROOT / "examples" / "still_life" / "room.blend"
+_WARM_UP_SIZE = (16, 12)
 _YARDSTICK = "256 plain"
 _REFERENCE_SEED = 1  # another one than what is measured: both would share their first samples' noise
 
@@ -50,14 +47,14 @@ class Setting:
     Attributes
     ----------
     name : str
-    options : dict
-        Fields of `ServerSettings`.
+    options : tuple of str
+        Of the server.
     script : str
         A settings script for all that has no option; ``c`` is the scene's Cycles settings.
     """
 
     name: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     script: str = ""
 
 
@@ -67,8 +64,8 @@ class Case:
 
     name: str
     scene: bytes
-    fields: RenderFields
-    options: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, str]
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,17 +81,18 @@ class Result:
 
 def plain(samples: int) -> Setting:
     """Return what Cycles does without a denoiser and without adaptive sampling."""
-    return Setting(f"{samples} plain", {"samples": samples, "denoise": False, "noise_threshold": 0.0})
+    options = ("--samples", f"{samples}", "--no-denoise", "--noise-threshold", "0")
+    return Setting(f"{samples} plain", options)
 
 
 def variant(name: str, script: str) -> Setting:
     """Return the preset `balanced` with something else about it."""
-    return Setting(name, {"quality": "balanced"}, script)
+    return Setting(name, ("--quality", "balanced"), script)
 
 
 STANDARD = (
     *(plain(samples) for samples in (4, 16, 64, 256)),
-    *(Setting(name, {"quality": name}) for name in ("preview", "balanced", "final")),
+    *(Setting(name, ("--quality", name)) for name in ("preview", "balanced", "final")),
 )
 
 VARIANTS = (
@@ -116,23 +114,23 @@ VARIANTS = (
 )
 
 
-def main() -> None:
-    """Measure, and show."""
+def main() -> int:
+    """Measure, and show; return the exit status."""
     options = _options()
     if options.list_variants:
         print("\n".join(setting.name for setting in VARIANTS))
-        return
+        return 0
+    return run("quality", lambda console: _measure_all(options, console))
+
+
+def _measure_all(options: argparse.Namespace, console: Console) -> int:
+    check_outputs(options)
     settings = [*STANDARD, *(setting for setting in VARIANTS if setting.name in _wanted(options))]
     options.cache.mkdir(parents=True, exist_ok=True)
-    cases = [_case(name, options.size, options.cache) for name in options.scenes]
-    results = list(_measured(cases, settings, options))
-    _show(results)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
-    if options.plot:
-        _plot(results, options.plot)
-    sys.stdout.flush()
-    os._exit(0)  # the bpy package now and then waits for ever in its own clean-up
+    cases = [_SCENES[name](*options.size) for name in options.scenes]
+    results = list(_measured(cases, settings, options, console))
+    tell(_tables(results), results, options, lambda path: _plot(results, path))
+    return 0
 
 
 def _options() -> argparse.Namespace:
@@ -152,11 +150,11 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
         nargs="+",
         default=list(_SCENES),
         choices=list(_SCENES),
-        help="tea_table (recorded; the tabletop where that is missing), interior (a .blend that a still life "
-        "joins), outdoor (the tabletop in low sun) [default: all]",
+        help="tea_table (recorded; the still life where that is missing), interior (the still life in "
+        "examples/still_life/room.blend), outdoor (the still life in low sun) [default: all]",
     )
     parser.add_argument(
-        "--size", type=_size, default=(320, 240), metavar="WxH", help="pixels [default: 320x240]"
+        "--size", type=size, default=(320, 240), metavar="WxH", help="pixels [default: 320x240]"
     )
     parser.add_argument(
         "--reference-samples", type=int, default=4096, metavar="N", help="[default: %(default)s]"
@@ -169,8 +167,7 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
         help="measure these changes to `balanced`, too; 'all' for all of --list-variants",
     )
     parser.add_argument("--list-variants", action="store_true", help="name them, and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves")
+    add_output_options(parser)
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep the pictures")
     parser.add_argument(
         "--cache",
@@ -182,11 +179,6 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
     return parser.parse_args()
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, height = map(int, text.lower().split("x"))
-    return width, height
-
-
 def _wanted(options: argparse.Namespace) -> set[str]:
     known = {setting.name for setting in VARIANTS}
     if unknown := set(options.variants) - known - {"all"}:
@@ -194,77 +186,57 @@ def _wanted(options: argparse.Namespace) -> set[str]:
     return known if "all" in options.variants else set(options.variants)
 
 
-def _case(name: str, size: tuple[int, int], cache: Path) -> Case:
-    (scene, form), options = _SCENES[name](*size, cache)
-    fields = RenderFields.from_form({key: [value] for key, value in form.items()}, max_pixels=2**31)
-    return Case(name, scene, replace(fields, lens=_resized(fields.lens, *size)), options)
-
-
-def _tea_table(width: int, height: int, _cache: Path) -> tuple[_Form, dict[str, Any]]:
+def _tea_table(width: int, height: int) -> Case:
     folder = _RECORDED / "tea_table"
     if not folder.is_dir():
-        return _still_life(width, height), {}
-    return ((folder / "color.gltf").read_bytes(), json.loads((folder / "color.json").read_text())), {}
+        return _still_life("tea_table", width, height)
+    fields = with_size(json.loads((folder / "color.json").read_text()), width, height)
+    return Case("tea_table", (folder / "color.gltf").read_bytes(), fields)
 
 
-def _interior(width: int, height: int, cache: Path) -> tuple[_Form, dict[str, Any]]:
-    import bpy
+def _interior(width: int, height: int) -> Case:
+    """Let the still life, without its own surroundings, stand on the room's table."""
+    document = still_life.document()
+    root, *nodes = document["nodes"]
+    root["children"] = [
+        number for number in root["children"] if nodes[number - 1]["name"] not in ("table", "apron", "wall")
+    ]
+    nodes[-1]["matrix"] = look_at((1.55, -1.65, 0.72), (-0.12, 0.18, 0.03)).T.ravel().tolist()
+    fields = form_of("color", (width, height), np.radians(50.0), (0.01, 10.0), (0.1, 3.0))
+    return Case("interior", json.dumps(document).encode(), fields, ("--blend-file", str(_ROOM)))
 
-    blend = cache / f"interior-{bpy.app.version_string.split()[0]}.blend"
-    if not blend.exists():
-        save_interior(blend)
-    return still_life_in_a_room(width, height), {"blend_file": blend}
 
-
-def _outdoor(width: int, height: int, _cache: Path) -> tuple[_Form, dict[str, Any]]:
-    return _still_life(width, height), {"environment": "sunrise"}
+def _outdoor(width: int, height: int) -> Case:
+    return _still_life("outdoor", width, height, "--environment", "sunrise")
 
 
 _SCENES = {"tea_table": _tea_table, "interior": _interior, "outdoor": _outdoor}
 
 
-def _still_life(width: int, height: int) -> _Form:
-    scene = tabletop()
-    return scene.document("color"), scene.fields("color", width, height)
-
-
-def _resized(camera: Lens, width: int, height: int) -> Lens:
-    """Show the same view in another number of pixels."""
-    x, y = width / camera.width, height / camera.height
-    return replace(
-        camera,
-        width=width,
-        height=height,
-        focal_x=camera.focal_x * x,
-        focal_y=camera.focal_y * y,
-        center_x=camera.center_x * x,
-        center_y=camera.center_y * y,
-    )
+def _still_life(name: str, width: int, height: int, *options: str) -> Case:
+    fields = still_life.request_fields("color", width, height)
+    return Case(name, still_life.scene("color"), fields, options)
 
 
 def _measured(
-    cases: Sequence[Case], settings: Sequence[Setting], options: argparse.Namespace
+    cases: Sequence[Case], settings: Sequence[Setting], options: argparse.Namespace, console: Console
 ) -> Iterator[Result]:
     """Render everything, one after the other, under a moving bar."""
-    columns = (TextColumn("{task.description:44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=len(cases) * (1 + len(settings)))
+    with progress(console) as bars:
+        task = bars.add_task("", total=len(cases) * (1 + len(settings)))
         for case in cases:
-            progress.update(task, description=f"{case.name}: reference")
+            bars.update(task, description=f"{case.name}: reference")
             reference = _reference(case, options.reference_samples, options.cache)
-            progress.advance(task)
+            bars.advance(task)
             for setting in settings:
-                progress.update(task, description=f"{case.name}: {setting.name}")
+                bars.update(task, description=f"{case.name}: {setting.name}")
                 yield _measure(case, setting, reference, options.pictures)
-                progress.advance(task)
+                bars.advance(task)
 
 
 def _reference(case: Case, samples: int, cache: Path) -> _Picture:
-    import bpy
-
-    camera = case.fields.lens
-    version = bpy.app.version_string.split()[0]
-    path = cache / f"{case.name}-{camera.width}x{camera.height}-{samples}-{version}.png"
+    name = f"{case.name}-{case.fields['width']}x{case.fields['height']}-{samples}-{version('bpy')}.png"
+    path = cache / name
     if not path.exists():
         setting = replace(plain(samples), script=f"c.seed = {_REFERENCE_SEED}")
         Image.fromarray(_render(case, setting)[0]).save(path)
@@ -282,27 +254,17 @@ def _measure(case: Case, setting: Setting, reference: _Picture, folder: Path | N
 
 def _render(case: Case, setting: Setting) -> tuple[_Picture, float]:
     """Return the picture, (height, width, 3), and the processor's seconds over the cores."""
-    from gltf_render_server.blender import BlenderRenderer
-
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "settings.py"
         script.write_text(f"c = bpy.context.scene.cycles\n{setting.script}\n")
-        renderer = BlenderRenderer(
-            ServerSettings(**case.options, **setting.options, bpy_settings_file=script)
-        )
-        try:
-            _answer(renderer, case, _WARM_UP)
-            start_s = time.process_time()
-            image = _answer(renderer, case, case.fields.lens)
-            seconds = time.process_time() - start_s
-        finally:
-            renderer.close()
-    return image.views[0]["color"][..., :3].astype(np.uint8), seconds / len(os.sched_getaffinity(0))
-
-
-def _answer(renderer: Any, case: Case, camera: Lens) -> RenderedFrame:
-    scene = parse_scene(case.scene, extensions=renderer.extensions)
-    return renderer.render(replace(case.fields, lens=camera).frame(scene))
+        options = ("--workers", "0", "--bpy-settings-file", str(script), *case.options, *setting.options)
+        with own_server(*options) as server:
+            fields = {name: value for name, value in case.fields.items() if name != "scene_sha256"}
+            server.client.post(case.scene, with_size(fields, *_WARM_UP_SIZE))
+            before_s = server.processor_s()
+            answer = server.client.post(case.scene, fields)
+            seconds = server.processor_s() - before_s
+    return answer.pixels()[..., :3], seconds / len(os.sched_getaffinity(0))
 
 
 def _psnr(picture: _Picture, reference: _Picture) -> float:
@@ -311,22 +273,19 @@ def _psnr(picture: _Picture, reference: _Picture) -> float:
 
 
 def _flip(picture: _Picture, reference: _Picture) -> float:
-    pictures = (image.astype(np.float32) / 255 for image in (reference, picture))
-    return float(flip_evaluator.evaluate(*pictures, "LDR", applyMagma=False)[1])
+    first, second = (image.astype(np.float32) / 255 for image in (reference, picture))
+    return float(flip_evaluator.evaluate(first, second, "LDR", applyMagma=False)[1])
 
 
-def _show(results: Sequence[Result]) -> None:
-    table = Table("scene", "setting")
-    for header in ("s", "PSNR, dB", "FLIP"):
-        table.add_column(header, justify="right")
+def _tables(results: Sequence[Result]) -> Iterator[RenderableType]:
+    made = table("error and time", ["scene", "setting"], ["s", "PSNR, dB", "FLIP"])
     for n, result in enumerate(results):
         is_last = n + 1 == len(results) or results[n + 1].case != result.case
         numbers = f"{result.seconds:.2f}", f"{result.psnr:.2f}", f"{result.flip:.4f}"
-        table.add_row(result.case, result.setting, *numbers, end_section=is_last)
-    console = Console()
-    console.print(table)
+        made.add_row(result.case, result.setting, *numbers, end_section=is_last)
+    yield made
     for case in dict.fromkeys(result.case for result in results):
-        console.print(_verdict({r.setting: r for r in results if r.case == case}, case))
+        yield _verdict({r.setting: r for r in results if r.case == case}, case)
 
 
 def _verdict(results: dict[str, Result], case: str) -> str:
@@ -374,4 +333,4 @@ def _draw(axis: Any, results: Sequence[Result], quantity: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

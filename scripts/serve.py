@@ -29,10 +29,10 @@ def main() -> None:
     # at the end: what Blender brings itself, numpy above all, stays its own
     sys.path.append(str(folder))
     sys.path.insert(0, str(_ROOT / "server"))
-    from gltf_render_server.settings import ServerSettings
-
-    ServerSettings.from_command_line(arguments)  # what is wrong, or --help, is told without any dependency
     try:
+        from gltf_render_server.settings import ServerSettings
+
+        ServerSettings.from_command_line(arguments)  # before what takes long to load
         from gltf_render_server.cli import main as run
     except ModuleNotFoundError as error:
         blender = "blender" if _is_program() else sys.argv[0]

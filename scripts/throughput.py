@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 try:
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
-    from benchmarking.errors import BenchmarkError
     from benchmarking.exchange import Server
-    from benchmarking.scenes import small_scene
+    from benchmarking.scenes import ImageType, small_scene
     from benchmarking.sequences import Moving, SceneRequest
     from gltf_render_server.client import RenderClient
-    from gltf_render_server.http.form import ImageType
+    from reporting import add_output_options, check_outputs, progress, run, table, tell
 except ModuleNotFoundError as error:
     sys.exit(
         f"throughput: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
@@ -58,20 +53,18 @@ class Turn:
 def main() -> int:
     """Measure, and show; return the exit status."""
     options = _parser().parse_args()
-    console = Console()
+    return run("throughput", lambda console: _measure(options, console))
+
+
+def _measure(options: argparse.Namespace, console: Console) -> int:
+    check_outputs(options)
     servers = [Server("server", options.url, options.timeout)]
     if options.peer_url:
         servers.append(Server("peer", options.peer_url, options.timeout))
-    try:
-        for server in servers:
-            server.greet()
-        turns = list(_turns(servers, options))
-    except BenchmarkError as error:
-        console.print(f"[bold red]throughput:[/] {error}", highlight=False, soft_wrap=True)
-        return 1
-    _show(turns, console)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(turn) for turn in turns], indent=1) + "\n")
+    for server in servers:
+        server.greet()
+    turns = list(_turns(servers, options, console))
+    tell(_tables(turns), turns, options)
     return 0
 
 
@@ -91,18 +84,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--width", type=int, default=160, metavar="PX", help="of the images [default: %(default)s]")
     add("--height", type=int, default=120, metavar="PX", help="of the images [default: %(default)s]")
     add("--timeout", type=float, default=600.0, metavar="S", help="for an answer [default: %(default)s]")
-    add("--json", type=Path, metavar="FILE", help="keep every turn")
+    add_output_options(parser, plot=False)
     return parser
 
 
-def _turns(servers: Sequence[Server], options: argparse.Namespace) -> Iterator[Turn]:
+def _turns(servers: Sequence[Server], options: argparse.Namespace, console: Console) -> Iterator[Turn]:
     """Give the servers turns; the first of each is to warm up, and does not count."""
     clients = [
         _requests(Moving(small_scene(seed), seed, options.width, options.height))
         for seed in range(options.clients)
     ]
-    with ThreadPoolExecutor(options.clients) as pool:
-        for number in track(range(options.turns + 1), "Measuring", console=Console(stderr=True)):
+    with ThreadPoolExecutor(options.clients) as pool, progress(console) as bars:
+        for number in bars.track(range(options.turns + 1), description="Measuring"):
             for server in servers:
                 turn = _turn(server, clients, options.seconds, pool)
                 if number > 0:
@@ -135,18 +128,18 @@ def _ask_until(deadline_s: float, client: RenderClient, requests: Iterator[Scene
     return count
 
 
-def _show(turns: Sequence[Turn], console: Console) -> None:
-    table = Table("", "requests a second, median", "of turns", title="Throughput")
+def _tables(turns: Sequence[Turn]) -> Iterator[RenderableType]:
     rates = {
         name: [turn.rate for turn in turns if turn.server == name]
         for name in dict.fromkeys(turn.server for turn in turns)
     }
+    made = table("Throughput", ["server"], ["requests a second, median", "of turns"])
     for name, values in rates.items():
-        table.add_row(name, f"{statistics.median(values):.1f}", " ".join(f"{value:.1f}" for value in values))
-    console.print(table, highlight=False)
+        made.add_row(name, f"{statistics.median(values):.1f}", " ".join(f"{value:.1f}" for value in values))
+    yield made
     if "peer" in rates:
         ratios = [a / b for a, b in zip(rates["server"], rates["peer"], strict=True)]
-        console.print(f"server : peer = {statistics.median(ratios):.2f} (median of the turns)")
+        yield f"server : peer = {statistics.median(ratios):.2f} (median of the turns)"
 
 
 if __name__ == "__main__":

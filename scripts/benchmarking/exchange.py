@@ -14,9 +14,9 @@ import requests
 from PIL import Image
 
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
-from gltf_render_server.http.form import ImageType
+from reporting import ScriptError, reason
 
-from .errors import BenchmarkError, reason
+from .scenes import ImageType
 from .sequences import SceneRequest, Sequence
 
 __all__ = ["Sample", "Server", "ServerName", "play"]
@@ -53,7 +53,7 @@ class Server:
 
         Raises
         ------
-        BenchmarkError
+        ScriptError
             It cannot be reached.
         """
         try:
@@ -61,9 +61,7 @@ class Server:
         except (RenderClientError, requests.exceptions.JSONDecodeError):
             return {}  # it is there, and has no such page
         except requests.RequestException as error:
-            raise BenchmarkError(
-                f"{self.url} cannot be reached: {reason(error)}\n{self._advice()}"
-            ) from error
+            raise ScriptError(f"{self.url} cannot be reached: {reason(error)}\n{self._advice()}") from error
 
     def _advice(self) -> str:
         if self.name == "server":
@@ -124,7 +122,7 @@ def play(
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         A server failed.
     """
     for number in range(warm_up + frames):
@@ -133,7 +131,7 @@ def play(
             for server in _in_turn(servers, number, failures):
                 try:
                     yield _ask(server, request, image_type, number - warm_up)
-                except BenchmarkError as error:
+                except ScriptError as error:
                     if failures is None:
                         raise
                     failures[server.name] = str(error)
@@ -155,7 +153,7 @@ def _ask(server: Server, request: SceneRequest, image_type: ImageType, frame: in
     try:
         answer = server.client.send(prepared)
     except (RenderClientError, requests.RequestException) as error:
-        raise BenchmarkError(_failure(server, what, error)) from error
+        raise ScriptError(_failure(server, what, error)) from error
     elapsed_ms = (time.perf_counter() - started_s) * 1000
     _check_size(server, answer, request, what)
     sent = len(prepared.body or b"")
@@ -169,9 +167,9 @@ def _check_size(server: Server, answer: RenderAnswer, request: SceneRequest, wha
         with Image.open(io.BytesIO(answer.body)) as image:
             size = image.size
     except OSError as error:
-        raise BenchmarkError(f"{server.url} answered {what} with no picture: {error}") from error
+        raise ScriptError(f"{server.url} answered {what} with no picture: {error}") from error
     if size != asked:
-        raise BenchmarkError(f"{server.url} answered {what} with {size} pixels, where {asked} were asked")
+        raise ScriptError(f"{server.url} answered {what} with {size} pixels, where {asked} were asked")
 
 
 def _failure(server: Server, what: str, error: Exception) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from gltf_render_server.http.form import ImageType
+from reporting import ScriptError
 
 from . import scenes
-from .errors import BenchmarkError
 from .exchange import Sample, Server, ServerName, play
 from .memory import MemoryWatch, Reading
+from .scenes import ImageType
 from .sequences import Alternating, Changing, Moving, Sequence
 
 __all__ = ["Measure", "Plan", "Run", "Settings", "carry_out", "plans"]
@@ -130,14 +130,14 @@ def plans(settings: Settings) -> list[Plan]:
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         A value cannot be read, or is none of this measure.
     """
     measure = settings.measure
     if settings.scenes and measure in (Measure.SCENE_SIZE, Measure.OBJECTS):
-        raise BenchmarkError(f"--measure {measure} makes its own scenes; leave --scenes out")
+        raise ScriptError(f"--measure {measure} makes its own scenes; leave --scenes out")
     if settings.values and not measure.grows:
-        raise BenchmarkError(f"--measure {measure} has no --values; leave them out")
+        raise ScriptError(f"--measure {measure} has no --values; leave them out")
     if not measure.grows:
         return _frame_plans(settings)
     make = {
@@ -172,7 +172,7 @@ def carry_out(
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         A server failed, and this is no row of points.
     """
     run = Run(plan.name, plan.value)
@@ -225,15 +225,15 @@ def _objects_plan(settings: Settings, value: str) -> Plan:
 
 def _image_size_plan(settings: Settings, value: str) -> Plan:
     if settings.width or settings.height:
-        raise BenchmarkError(
+        raise ScriptError(
             "--measure image-size takes its sizes from --values; leave --width and --height out"
         )
     if len(settings.scenes) > 1:
-        raise BenchmarkError("--measure image-size takes one recorded folder")
+        raise ScriptError("--measure image-size takes one recorded folder")
     try:
         width, height = (int(side) for side in value.split("x"))
     except ValueError:
-        raise BenchmarkError(f"--values {value}: must be a size, like 640x480") from None
+        raise ScriptError(f"--values {value}: must be a size, like 640x480") from None
 
     def make() -> Sequence:
         still = (
@@ -250,7 +250,7 @@ def _number(value: str, low: float, high: float) -> float:
     except ValueError:
         number = -1
     if not low <= number <= high:
-        raise BenchmarkError(f"--values {value}: must be a number from {low:g} to {high:g}")
+        raise ScriptError(f"--values {value}: must be a number from {low:g} to {high:g}")
     return number
 
 

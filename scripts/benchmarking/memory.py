@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from .errors import BenchmarkError
+from reporting import ScriptError
+
 from .exchange import Server, ServerName
 
 __all__ = ["MemoryWatch", "Reading"]
@@ -29,7 +30,7 @@ class MemoryWatch:
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         Its process is on another machine, or cannot be seen.
     """
 
@@ -42,13 +43,13 @@ class MemoryWatch:
 
         Raises
         ------
-        BenchmarkError
+        ScriptError
             The process has ended.
         """
         try:
             rss = sum(process.memory_info().rss for process in self._family())
         except psutil.Error as error:
-            raise BenchmarkError(
+            raise ScriptError(
                 f"{self._server.url}: its process is gone: {error}; its log may tell why"
             ) from error
         return Reading(self._server.name, requests, rss / 1e6)
@@ -63,12 +64,12 @@ def _listening(server: Server) -> list[int]:
     parts = urlsplit(server.url)
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     if not _is_here(parts.hostname or ""):
-        raise BenchmarkError(
+        raise ScriptError(
             f"{server.url}: it is not on this machine, so its memory cannot be seen; measure it where it runs"
         )
     pids = _pids(port)
     if not pids:
-        raise BenchmarkError(
+        raise ScriptError(
             f"{server.url}: the process that listens on port {port} cannot be seen; it may be another "
             "user's, or in a container; run the benchmark as that user, or inside the container"
         )

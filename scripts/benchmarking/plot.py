@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gltf_render_server.http.form import ImageType
-
 from .exchange import Server
 from .measures import Measure, Run
+from .scenes import ImageType
 from .summary import image_types, stages, timing
 
 __all__ = ["save_plot"]

@@ -6,47 +6,40 @@ import os
 import platform
 from collections.abc import Mapping
 from collections.abc import Sequence as ListOf
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from .exchange import Server
 from .measures import Run, Settings
 from .summary import growth, image_types, ratio, stages, timing
 
-__all__ = ["save_record"]
+__all__ = ["record_of"]
 
 _FORMAT = 1
 
 
-def save_record(
-    path: Path,
+def record_of(
     settings: Settings,
     runs: ListOf[Run],
     servers: ListOf[Server],
     about: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Write the JSON file.
+) -> dict[str, Any]:
+    """Return what the JSON file holds.
 
     Parameters
     ----------
-    path : Path
     settings : Settings
     runs : sequence of Run
     servers : sequence of Server
     about : mapping of str to mapping
         What each server tells of itself.
     """
-    record = {
+    return {
         "format": _FORMAT,
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
         "settings": settings,
         "servers": {server.name: {"url": server.url, "about": about[server.name]} for server in servers},
         "runs": [_run(run, servers) for run in runs],
     }
-    data = msgspec.json.encode(record, enc_hook=str)  # paths
-    path.write_bytes(msgspec.json.format(data, indent=1) + b"\n")
 
 
 def _run(run: Run, servers: ListOf[Server]) -> dict[str, Any]:

@@ -9,30 +9,31 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+import trimesh
+from numpy.typing import ArrayLike
 from PIL import Image
+from trimesh.scene import Camera
+from trimesh.visual import TextureVisuals
 
-from gltf_render_server.client import form_fields
-from gltf_render_server.frame import Lens
-from gltf_render_server.http.form import DepthRange, ImageType
-from tabletop import tabletop
-from tabletop.shapes import Floats, Surface, box, grid, pose, revolve, unit
+import still_life
+from gltf_render_server.http.form import ImageType
+from reporting import ScriptError
+from trimesh_document import document_of
+from viewpoint import form_of, look_at
 
-from .errors import BenchmarkError
-
-__all__ = ["StillScene", "heavy_scene", "many_objects", "recorded", "small_scene", "table"]
+__all__ = ["ImageType", "StillScene", "heavy_scene", "many_objects", "recorded", "small_scene", "table"]
 
 Fields = dict[str, str]
 
-_WIDTH, _HEIGHT, _FOCAL = 640, 480, 600.0
+_SIZE = (640, 480)
+_FOV_Y_RAD = 2 * float(np.arctan(240 / 600))
 _SPACING_M = 0.16
-_FLOAT, _UINT = 5126, 5125
 _HEAVY_THINGS = 10
 _MESH_BYTES_PER_RING2 = 117  # base64 of 2 vertices (position, uv) and 4 triangles of three uint32
 _TEXTURE_BYTES_PER_PIXEL = 3.55  # base64 of a PNG with seven bits of noise in each channel
@@ -61,7 +62,7 @@ def recorded(folder: Path, image_types: Sequence[ImageType]) -> StillScene:
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         Something is missing or cannot be read.
     """
     documents, fields = {}, {}
@@ -72,25 +73,21 @@ def recorded(folder: Path, image_types: Sequence[ImageType]) -> StillScene:
     return StillScene(folder.resolve().name, documents, fields)
 
 
-def table(width: int = _WIDTH, height: int = _HEIGHT) -> StillScene:
-    """Make a furnished table: some twenty textured objects."""
-    scene = tabletop(seed=0)
+def table() -> StillScene:
+    """Return a furnished table: some twenty textured objects."""
     return StillScene(
         "table",
-        {image_type: scene.document(image_type.value) for image_type in ImageType},
-        {
-            image_type: _without_digest(scene.fields(image_type.value, width, height))
-            for image_type in ImageType
-        },
+        {kind: still_life.scene(kind.value) for kind in ImageType},
+        {kind: still_life.request_fields(kind.value, *_SIZE) for kind in ImageType},
     )
 
 
 def many_objects(count: int) -> StillScene:
     """Make boxes and balls on a floor; each brings a small mesh and a material of its own, as in Drake."""
     rng = np.random.default_rng(count)
-    shapes = (box((1, 1, 1)), _ball(6))
-    surfaces = [_sized(shapes[n % 2], rng.uniform(0.05, 0.12, 3)) for n in range(max(count - 1, 1))]
-    return _on_a_floor(f"{count} objects", [_Object(surface, _colour(rng)) for surface in surfaces])
+    shapes = (_box((1, 1, 1)), _ball(6))
+    meshes = [_sized(shapes[n % 2], rng.uniform(0.05, 0.12, 3)) for n in range(max(count - 1, 1))]
+    return _on_a_floor(f"{count} objects", [_Object(mesh, _colour(rng)) for mesh in meshes])
 
 
 def heavy_scene(megabytes: float) -> StillScene:
@@ -106,7 +103,7 @@ def heavy_scene(megabytes: float) -> StillScene:
 def small_scene(seed: int) -> StillScene:
     """Make a dozen objects, some textured, that no other seed makes."""
     rng = np.random.default_rng(seed)
-    shapes = (box((1, 1, 1)), _ball(8))
+    shapes = (_box((1, 1, 1)), _ball(8))
     things = [
         _Object(
             _sized(shapes[n % 2], rng.uniform(0.05, 0.14, 3)),
@@ -120,7 +117,7 @@ def small_scene(seed: int) -> StillScene:
 
 def _check_is_recorded(folder: Path, image_type: ImageType) -> None:
     if not folder.is_dir():
-        raise BenchmarkError(f"--scenes {folder}: there is no such folder")
+        raise ScriptError(f"--scenes {folder}: there is no such folder")
     for name in (f"{image_type}.gltf", f"{image_type}.json"):
         if (folder / name).is_file():
             continue
@@ -131,7 +128,7 @@ def _check_is_recorded(folder: Path, image_type: ImageType) -> None:
             else f"record it, or leave this image type out (--types); a folder holds {image_type}.gltf, the "
             f"file that was sent, and {image_type}.json, the form's other fields"
         )
-        raise BenchmarkError(f"--scenes {folder}: it holds no {name}; {advice}")
+        raise ScriptError(f"--scenes {folder}: it holds no {name}; {advice}")
 
 
 def _read_fields(path: Path) -> Fields:
@@ -140,7 +137,7 @@ def _read_fields(path: Path) -> Fields:
             {str(name): str(value) for name, value in json.loads(path.read_text()).items()}
         )
     except (ValueError, AttributeError) as error:
-        raise BenchmarkError(f"{path}: must be a JSON object of the form's fields: {error}") from error
+        raise ScriptError(f"{path}: must be a JSON object of the form's fields: {error}") from error
 
 
 def _without_digest(fields: Fields) -> Fields:
@@ -149,7 +146,7 @@ def _without_digest(fields: Fields) -> Fields:
 
 @dataclass(frozen=True)
 class _Object:
-    surface: Surface
+    mesh: trimesh.Trimesh
     colour: tuple[float, float, float]
     texture: bytes | None = None
 
@@ -158,89 +155,42 @@ def _on_a_floor(name: str, things: Sequence[_Object]) -> StillScene:
     """Put things onto a floor, in rows, with a camera that sees them all."""
     columns = int(np.ceil(len(things) ** 0.5))
     side_m = columns * _SPACING_M
-    writer = _Writer()
-    writer.add(_Object(box((side_m + 0.4, side_m + 0.4, 0.02)), (0.6, 0.6, 0.58)), pose(0, 0, -0.01))
+    floor = _Object(_box((side_m + 0.4, side_m + 0.4, 0.02)), (0.6, 0.6, 0.58))
+    scene = trimesh.Scene()
+    scene.add_geometry(floor.mesh, transform=trimesh.transformations.translation_matrix((0, 0, -0.01)))
     for number, thing in enumerate(things):
         row, column = divmod(number, columns)
         x, y = (_SPACING_M * (place + 0.5) - side_m / 2 for place in (column, row))
-        writer.add(thing, pose(x, y, float(-thing.surface.positions[:, 2].min())))
+        place = (x, y, -thing.mesh.bounds[0, 2])
+        scene.add_geometry(thing.mesh, transform=trimesh.transformations.translation_matrix(place))
     reach_m = 1.1 * side_m + 0.5
-    document = writer.document(_looking_at_origin(reach_m * np.array([0.45, -0.9, 0.75])))
+    scene.camera = Camera("camera", fov=np.degrees([_FOV_Y_RAD * 4 / 3, _FOV_Y_RAD]), z_near=0.05)
+    scene.camera_transform = look_at(reach_m * np.array([0.45, -0.9, 0.75]))
+    document = _with_materials(document_of(scene), [floor, *things])
     labelled = document | {"materials": [_label_material(n + 1) for n in range(len(things) + 1)]}
     color, label = msgspec.json.encode(document), msgspec.json.encode(labelled)
-    documents = {ImageType.COLOR: color, ImageType.DEPTH: color, ImageType.LABEL: label}
-    return StillScene(name, documents, _fields(far=4 * reach_m))
+    far_m = 4 * reach_m
+    return StillScene(
+        name,
+        {ImageType.COLOR: color, ImageType.DEPTH: color, ImageType.LABEL: label},
+        {kind: form_of(kind.value, _SIZE, _FOV_Y_RAD, (0.05, far_m), (0.1, far_m)) for kind in ImageType},
+    )
 
 
-def _fields(far: float) -> dict[ImageType, Fields]:
-    center_x, center_y = (_WIDTH - 1) / 2, (_HEIGHT - 1) / 2
-    camera = Lens(_WIDTH, _HEIGHT, _FOCAL, _FOCAL, center_x, center_y, 0.05, far)
-    depth_range = {ImageType.DEPTH: DepthRange(0.1, far)}
-    return {kind: form_fields(kind, camera, depth_range.get(kind)) for kind in ImageType}
-
-
-@dataclass
-class _Writer:
-    """Writes what VTK's exporter writes for Drake: a buffer, a view and an accessor for each array."""
-
-    gltf: dict[str, list[Any]] = field(default_factory=dict)
-
-    def add(self, thing: _Object, place: Floats) -> None:
-        surface = thing.surface
-        attributes = {
-            "POSITION": self._accessor(surface.positions, "VEC3"),
-            "TEXCOORD_0": self._accessor(np.asarray(surface.uvs), "VEC2"),
-        }
-        primitive = {
-            "attributes": attributes,
-            "indices": self._accessor(surface.triangles.reshape(-1, 1), "SCALAR"),
-            "material": self._material(thing),
-            "mode": 4,
-        }
-        name = f"g{len(self.gltf.get('meshes', ()))}"
-        mesh = self._add("meshes", {"name": name, "primitives": [primitive]})
-        self._add("nodes", {"mesh": mesh, "name": name, "matrix": place.T.ravel().tolist()})
-
-    def document(self, camera_to_world: Floats) -> dict[str, Any]:
-        nodes = self.gltf["nodes"]
-        camera = {"camera": 0, "name": "Camera Node", "matrix": camera_to_world.T.ravel().tolist()}
-        root = {"name": "Renderer Node", "children": list(range(len(nodes) + 1))}
-        perspective = {"yfov": 2 * np.arctan(_HEIGHT / 2 / _FOCAL).item(), "znear": 0.05}
-        return self.gltf | {
-            "asset": {"generator": "VTK", "version": "2.0"},
-            "scene": 0,
-            "scenes": [{"name": "Layer 0", "nodes": [len(nodes) + 1]}],
-            "nodes": [*nodes, camera, root],
-            "cameras": [{"type": "perspective", "perspective": perspective}],
-        }
-
-    def _accessor(self, array: NDArray[Any], kind: str) -> int:
-        is_index = kind == "SCALAR"
-        values = array.astype("<u4" if is_index else "<f4")
-        data = values.tobytes()
-        buffer = {"byteLength": len(data), "uri": _data_uri("application/octet-stream", data)}
-        view = {"buffer": self._add("buffers", buffer), "byteOffset": 0, "byteLength": len(data)}
-        accessor = {
-            "bufferView": self._add("bufferViews", view),
-            "componentType": _UINT if is_index else _FLOAT,
-            "count": len(values),
-            "type": kind,
-            "min": values.min(0).tolist(),
-            "max": values.max(0).tolist(),
-        }
-        return self._add("accessors", accessor)
-
-    def _material(self, thing: _Object) -> int:
+def _with_materials(document: dict[str, Any], things: Sequence[_Object]) -> dict[str, Any]:
+    """Give each mesh a material and a picture of its own, as Drake does."""
+    materials, textures, images = [], [], []
+    for mesh, thing in zip(document["meshes"], things, strict=True):
         pbr = _drake_pbr(thing.colour)
         if thing.texture is not None:
-            uri = _data_uri("image/png", thing.texture)
-            image = self._add("images", {"mimeType": "image/png", "uri": uri})
-            pbr["baseColorTexture"] = {"index": self._add("textures", {"source": image})}
-        return self._add("materials", {"pbrMetallicRoughness": pbr})
-
-    def _add(self, kind: str, item: dict[str, Any]) -> int:
-        self.gltf.setdefault(kind, []).append(item)
-        return len(self.gltf[kind]) - 1
+            pbr["baseColorTexture"] = {"index": len(textures)}
+            textures.append({"source": len(images)})
+            uri = f"data:image/png;base64,{base64.b64encode(thing.texture).decode('ascii')}"
+            images.append({"mimeType": "image/png", "uri": uri})
+        mesh["primitives"][0]["material"] = len(materials)
+        materials.append({"pbrMetallicRoughness": pbr})
+    pictures = {"textures": textures, "images": images} if textures else {}
+    return document | {"materials": materials, **pictures}
 
 
 def _drake_pbr(colour: Sequence[float]) -> dict[str, Any]:
@@ -251,19 +201,25 @@ def _label_material(label: int) -> dict[str, Any]:
     return {"pbrMetallicRoughness": _drake_pbr((label % 256 / 255, label // 256 / 255, 0.0))}
 
 
-def _data_uri(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+def _box(size_m: Sequence[float]) -> trimesh.Trimesh:
+    return _unwrapped(trimesh.creation.box(size_m))
 
 
-def _ball(rings: int) -> Surface:
+def _ball(rings: int) -> trimesh.Trimesh:
     """Return a ball of diameter 1 m about the origin."""
-    latitude = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
-    profile = 0.5 * np.stack([np.cos(latitude), np.sin(latitude)], axis=-1)
-    return grid(revolve(profile, 2 * rings), wrap=True)
+    return _unwrapped(trimesh.creation.uv_sphere(radius=0.5, count=[rings, rings]))
 
 
-def _sized(surface: Surface, size_m: Sequence[float] | Floats) -> Surface:
-    return replace(surface, positions=surface.positions * np.asarray(size_m))
+def _unwrapped(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Lay the texture around the mesh as a map of the world."""
+    x, y, z = mesh.vertices.T / np.linalg.norm(mesh.vertices, axis=1)
+    uv = np.stack([np.arctan2(y, x) / (2 * np.pi) + 0.5, np.arcsin(z) / np.pi + 0.5], axis=-1)
+    mesh.visual = TextureVisuals(uv=uv)
+    return mesh
+
+
+def _sized(mesh: trimesh.Trimesh, size_m: ArrayLike) -> trimesh.Trimesh:
+    return mesh.copy().apply_scale(size_m)
 
 
 def _colour(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -278,12 +234,3 @@ def _noisy_png(rng: np.random.Generator, side_px: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
-
-
-def _looking_at_origin(eye: Floats) -> Floats:
-    """Return the pose of a camera at `eye` (3,): +x right, +y up, looking along its -z at the origin."""
-    back = unit(eye)
-    right = unit(np.cross((0, 0, 1), back))
-    result = np.eye(4)
-    result[:3] = np.column_stack([right, np.cross(back, right), back, eye])
-    return result

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from gltf_render_server.errors import SceneError
 from gltf_render_server.gltf.graph import Graph
 from gltf_render_server.gltf.schema import Document
-from gltf_render_server.http.form import ImageType
+from reporting import ScriptError
 
-from .errors import BenchmarkError
-from .scenes import StillScene
+from .scenes import ImageType, StillScene
 
 __all__ = ["Alternating", "Changing", "Moving", "SceneRequest", "Sequence", "with_size"]
 
@@ -66,7 +65,7 @@ class Moving:
 
     Raises
     ------
-    BenchmarkError
+    ScriptError
         The scene's documents cannot be read, or differ in their nodes.
     """
 
@@ -148,7 +147,7 @@ def _parsed(scene: StillScene) -> dict[ImageType, dict[str, Any]]:
     first, *others = parts
     for other in others:
         if parts[other]["nodes"] != parts[first]["nodes"]:
-            raise BenchmarkError(
+            raise ScriptError(
                 f"{scene.name}: the nodes of {first} and {other} differ, so they are not of one frame; "
                 "record all image types of one moment"
             )
@@ -160,7 +159,7 @@ def _parts(data: bytes, what: str) -> dict[str, Any]:
         parts: dict[str, Any] = dict(msgspec.json.decode(data, type=dict[str, msgspec.Raw]))
         parts["nodes"] = msgspec.json.decode(parts["nodes"], type=list[Node])
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
-        raise BenchmarkError(f"{what}: is no glTF document: {error}") from error
+        raise ScriptError(f"{what}: is no glTF document: {error}") from error
     return parts
 
 
@@ -170,7 +169,7 @@ def _motion_of(scene: StillScene, parts: Mapping[ImageType, dict[str, Any]], see
     try:
         graph = Graph.from_document(msgspec.json.decode(data, type=Document))
     except (msgspec.MsgspecError, SceneError, IndexError) as error:
-        raise BenchmarkError(f"{scene.name}: its nodes cannot be moved: {error}") from error
+        raise ScriptError(f"{scene.name}: its nodes cannot be moved: {error}") from error
     return _Motion(nodes, graph, seed)
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gltf_render_server.http.form import ImageType
-
 from .exchange import Sample, ServerName
 from .measures import Run
 from .memory import Reading
+from .scenes import ImageType
 
 __all__ = ["MemoryGrowth", "Timing", "frame_times", "growth", "image_types", "ratio", "stages", "timing"]
 

@@ -1,4 +1,4 @@
-"""What was measured, as tables for a terminal."""
+"""What was measured, as tables."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence as ListOf
 
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
-from gltf_render_server.http.form import ImageType
+from reporting import table
 
 from .exchange import Server
 from .measures import Measure, Run
+from .scenes import ImageType
 from .summary import Kind, Timing, growth, image_types, ratio, stages, timing
 
 __all__ = ["tables"]
@@ -21,32 +21,28 @@ __all__ = ["tables"]
 def tables(measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> Iterator[RenderableType]:
     """Yield what to print."""
     if measure.grows:
-        yield _heading(f"how cost grows with {measure}: median milliseconds")
         yield _points(measure, runs, servers)
         yield from _failures(runs)
     for run in runs:
         if run.memory:
-            requests = max(reading.requests for reading in run.memory)
-            yield _heading(f"{run.name}: resident memory over {requests} requests, MB")
             yield _memory(run, servers)
         if not measure.grows:
-            frames = len({sample.frame for sample in run.samples})
-            yield _heading(f"{run.name}: milliseconds, {frames} frames, requests up to {run.scene_mb:.3g} MB")
             yield _times(run, servers)
             yield from _stages(run, servers)
 
 
 def _times(run: Run, servers: ListOf[Server]) -> Table:
-    table = Table("image")
-    for server in servers:
-        table.add_column(f"{server.name}, median", justify="right")
-        table.add_column("p95", justify="right")
-    if len(servers) > 1:
-        table.add_column("peer / server", justify="right")
+    frames = len({sample.frame for sample in run.samples})
+    headings = [heading for server in servers for heading in (f"{server.name}, median", "p95")]
+    made = table(
+        f"{run.name}: milliseconds, {frames} frames, requests up to {run.scene_mb:.3g} MB",
+        ["image"],
+        [*headings, *(["peer / server"] if len(servers) > 1 else ())],
+    )
     for kind in _kinds(run):
         cells = [cell for server in servers for cell in _timing_cells(timing(run, server.name, kind))]
-        table.add_row(_name(kind), *cells, *([_ratio(run, kind)] if len(servers) > 1 else ()))
-    return table
+        made.add_row(_name(kind), *cells, *([_ratio(run, kind)] if len(servers) > 1 else ()))
+    return made
 
 
 def _stages(run: Run, servers: ListOf[Server]) -> Iterator[RenderableType]:
@@ -54,18 +50,15 @@ def _stages(run: Run, servers: ListOf[Server]) -> Iterator[RenderableType]:
     for server in servers:
         means = stages(run, server.name)
         if not means:
-            yield f"{server.url} sends no Server-Timing, so where its time goes is not known.\n"
+            yield f"{server.url} sends no Server-Timing, so where its time goes is not known."
             continue
-        yield _heading(f"{run.name}: where the time of {server.url} goes, mean milliseconds")
-        table = Table("stage")
-        for kind in kinds:
-            table.add_column(kind.value, justify="right")
-            table.add_column("%", justify="right")
+        title = f"{run.name}: where the time of {server.url} goes, mean milliseconds"
+        made = table(title, ["stage"], [heading for kind in kinds for heading in (kind.value, "%")])
         totals = {kind: sum(each.get(kind, 0.0) for each in means.values()) for kind in kinds}
         for name, each in means.items():
-            table.add_row(name, *_stage_cells(kinds, each, totals), end_section=name == "transport")
-        table.add_row("total", *_stage_cells(kinds, totals, totals))
-        yield table
+            made.add_row(name, *_stage_cells(kinds, each, totals), end_section=name == "transport")
+        made.add_row("total", *_stage_cells(kinds, totals, totals))
+        yield made
 
 
 def _stage_cells(
@@ -79,16 +72,14 @@ def _stage_cells(
 
 def _points(measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> Table:
     kinds = next((_kinds(run) for run in runs if run.samples), [])
-    table = Table(measure.unit)
-    table.add_column("request MB", justify="right")
+    headings = ["request MB"]
     for kind in kinds:
-        for server in servers:
-            table.add_column(f"{_name(kind)}, {server.name}", justify="right")
-        if len(servers) > 1:
-            table.add_column("ratio", justify="right")
+        headings += [f"{_name(kind)}, {server.name}" for server in servers]
+        headings += ["ratio"] if len(servers) > 1 else []
+    made = table(f"how cost grows with {measure}: median milliseconds", [measure.unit], headings)
     for run in runs:
-        table.add_row(run.name, f"{run.scene_mb:.3g}", *_point_cells(run, kinds, servers))
-    return table
+        made.add_row(run.name, f"{run.scene_mb:.3g}", *_point_cells(run, kinds, servers))
+    return made
 
 
 def _point_cells(run: Run, kinds: ListOf[Kind], servers: ListOf[Server]) -> Iterator[str]:
@@ -104,18 +95,21 @@ def _point_cells(run: Run, kinds: ListOf[Kind], servers: ListOf[Server]) -> Iter
 def _failures(runs: ListOf[Run]) -> Iterator[str]:
     for run in runs:
         for message in run.failures.values():
-            yield f"{run.name}: {message}\n"
+            yield f"{run.name}: {message}"
 
 
 def _memory(run: Run, servers: ListOf[Server]) -> Table:
-    table = Table("server")
-    for heading in ("at first", "at last", "peak", "growth per 1000 requests, second half"):
-        table.add_column(heading, justify="right")
+    requests = max(reading.requests for reading in run.memory)
+    made = table(
+        f"{run.name}: resident memory over {requests} requests, MB",
+        ["server"],
+        ["at first", "at last", "peak", "growth per 1000 requests, second half"],
+    )
     for server in servers:
         if memory := growth(run.memory, server.name):
             numbers = (memory.first_mb, memory.last_mb, memory.peak_mb)
-            table.add_row(server.url, *(f"{each:.0f}" for each in numbers), f"{memory.per_1000_mb:+.1f}")
-    return table
+            made.add_row(server.url, *(f"{each:.0f}" for each in numbers), f"{memory.per_1000_mb:+.1f}")
+    return made
 
 
 def _kinds(run: Run) -> list[Kind]:
@@ -138,7 +132,3 @@ def _milliseconds(value: float) -> str:
 def _ratio(run: Run, kind: Kind) -> str:
     value = ratio(run, kind)
     return f"{value:.3g}" if value else "-"
-
-
-def _heading(text: str) -> Text:
-    return Text(text, style="bold")

@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import trimesh
+from numpy.typing import NDArray
 from pydrake.geometry import Box, Convex, Cylinder, Ellipsoid, Mesh, Shape, Sphere
 from pydrake.math import RigidTransform, RollPitchYaw
 
-from tabletop import peel, produce, textures, wares
-from tabletop.document import Material
-from tabletop.shapes import Floats, Surface, curve, grid, lathe, pose, revolve, rounded_box
-
-from .models import Models
+from .models import Models, rounded_box
 
 __all__ = ["Body", "bodies"]
 
 _FRONT, _BACK = -0.64, 0.44
+_STILL_LIFE_FRONT = -0.36
 _BOWL = (0.09, 0.06)
 _RAMP = (-0.31, -0.13)
 _RAMP_SIZE = (0.17, 0.07, 0.085)
@@ -71,46 +70,40 @@ class Body:
 
 
 def bodies(models: Models, seed: int) -> list[Body]:
-    """Return all that is on the table; another seed has other grain and glazes, and drops fruit otherwise."""
-    rng = np.random.default_rng(seed)
+    """Return all that is on the table; another seed drops the fruit otherwise."""
     return [
-        *_room(models, rng),
-        *_tableware(models, rng),
-        *_ramp_and_ball(models, rng),
+        *_room(models),
+        *_tableware(models),
+        *_ramp_and_ball(models),
         *_dominoes(models),
         *_pins(),
-        *_fruit(models, rng),
+        *_fruit(models, np.random.default_rng(seed)),
     ]
 
 
-def _room(models: Models, rng: np.random.Generator) -> Iterator[Body]:
+def _room(models: Models) -> Iterator[Body]:
     # a solid is about its body's origin, so the table's is below its top; a half space that is
     # no part of the world's own body crashes Drake's collision tree
     thick = 0.2
-    [(surface, material)] = wares.table(textures.wood(rng, size=768), _FRONT, _BACK)
-    board = models.gltf("table", ((surface.moved(pose(0, 0, thick / 2)), material),))
-    yield Body("table", Mesh(board), _at(0, 0, -thick / 2), Box(1.8, 2.0, thick))
-    plaster = textures.plaster(rng, (0.52, 0.58, 0.60), size=384)
-    yield Body("wall", Mesh(models.gltf("wall", wares.wall(plaster, _BACK + 0.012))), _at(0, 0))
+    deeper = np.diag([1.0, (_BACK - _FRONT) / (_BACK - _STILL_LIFE_FRONT), 1.0, 1.0])
+    deeper[1:3, 3] = _BACK * (1 - deeper[1, 1]), thick / 2
+    board = Mesh(models.still_life("table", deeper))
+    yield Body("table", board, _at(0, 0, -thick / 2), Box(1.8, 2.0, thick))
+    yield Body("wall", Mesh(models.still_life("wall")), _at(0, 0))
 
 
-def _tableware(models: Models, rng: np.random.Generator) -> Iterator[Body]:
-    clay = textures.clay(rng, (0.56, 0.42, 0.32))
-    dark = textures.glaze(rng, (0.22, 0.285, 0.31), (0.46, 0.40, 0.31), breaks=(0.17, 0.50), size=256)
-    oat = textures.glaze(rng, (0.86, 0.83, 0.77), (0.66, 0.53, 0.40), breaks=(0.36, 0.665), size=256)
-    bowl = wares.bowl(dark, clay)
+def _tableware(models: Models) -> Iterator[Body]:
     solid = Mesh(models.obj("bowl", _coarse_bowl()))
-    yield Body("bowl", Mesh(models.gltf("bowl", bowl)), _at(*_BOWL), solid)
-    pot = wares.teapot(oat, clay, Material((0.30, 0.17, 0.075), 0.55))
-    yield Body("teapot", Mesh(models.gltf("teapot", pot)), _at(-0.17, 0.22, yaw=-2.7))
-    stick = wares.candlestick(wares.brushed_brass(rng), Material((0.80, 0.72, 0.56), 0.5))
-    yield Body("candlestick", Mesh(models.gltf("candlestick", stick)), _at(-0.33, 0.27))
+    yield Body("bowl", Mesh(models.still_life("bowl")), _at(*_BOWL), solid)
+    yield Body("teapot", Mesh(models.still_life("teapot")), _at(-0.17, 0.22, yaw=-2.7))
+    yield Body("candlestick", Mesh(models.still_life("candlestick")), _at(-0.33, 0.27))
 
 
-def _ramp_and_ball(models: Models, rng: np.random.Generator) -> Iterator[Body]:
+def _ramp_and_ball(models: Models) -> Iterator[Body]:
     wedge = models.obj("ramp", _wedge(_RAMP_SIZE))
     yield Body("ramp", Mesh(wedge), _at(*_RAMP), Convex(wedge), rgba=(0.20, 0.29, 0.36, 1.0))
-    ball = models.gltf("ball", ((_globe(_BALL_RADIUS), wares.brushed_brass(rng)),))
+    globe = rounded_box([2 * _BALL_RADIUS] * 3, _BALL_RADIUS, subdivisions=4)
+    ball = models.painted("ball", globe, (0.56, 0.36, 0.12), metallicFactor=1.0, roughnessFactor=0.25)
     start = _at(
         _RAMP[0] - 0.055, _RAMP[1], _RAMP_SIZE[2] * (0.5 + 0.055 / _RAMP_SIZE[0]) + 1.12 * _BALL_RADIUS
     )
@@ -118,16 +111,14 @@ def _ramp_and_ball(models: Models, rng: np.random.Generator) -> Iterator[Body]:
 
 
 def _dominoes(models: Models) -> Iterator[Body]:
-    line = curve(_RUN, 400)
-    length = np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
-    count = int(length / _DOMINO_GAP)
-    places = curve(_RUN, count)
+    places = _along(_RUN, _DOMINO_GAP)
     headings = np.arctan2(*np.gradient(places, axis=0).T[::-1])
-    shape = rounded_box(_DOMINO, 0.0018, steps=2)
-    for number, (place, heading) in enumerate(zip(places, headings, strict=True)):
-        look = Mesh(models.gltf(f"domino_{number + 1}", ((shape, _paint(number / (count - 1))),)))
+    shape = rounded_box(_DOMINO, 0.0018)
+    for number, (place, heading) in enumerate(zip(places, headings, strict=True), start=1):
+        paint = _paint((number - 1) / (len(places) - 1))
+        look = Mesh(models.painted(f"domino_{number}", shape, paint, roughnessFactor=0.32))
         start = _at(place[0], place[1], _DOMINO[2] / 2, yaw=heading)
-        yield Body(f"domino_{number + 1}", look, start, Box(*_DOMINO), _WOOD_DENSITY)
+        yield Body(f"domino_{number}", look, start, Box(*_DOMINO), _WOOD_DENSITY)
 
 
 def _pins() -> Iterator[Body]:
@@ -138,11 +129,7 @@ def _pins() -> Iterator[Body]:
 
 
 def _fruit(models: Models, rng: np.random.Generator) -> Iterator[Body]:
-    orange_peel = peel.citrus(rng, (0.90, 0.47, 0.10), (0.80, 0.36, 0.06), 1.1)
-    lemon_peel = peel.citrus(rng, (0.93, 0.77, 0.20), (0.84, 0.66, 0.16), 0.9)
-    stalk = Material((0.10, 0.09, 0.03), 0.7)
-    orange = models.gltf("orange", produce.orange(orange_peel, stalk, 0.0385))
-    lemon = models.gltf("lemon", produce.lemon(lemon_peel, 0.0275))
+    orange, lemon = models.still_life("orange_1"), models.still_life("lemon")
     kinds = [(orange, Sphere(0.038), "orange")] * 4 + [(lemon, Ellipsoid(0.028, 0.028, 0.04), "lemon")] * 2
     for number, (path, solid, name) in enumerate(kinds):
         pair, side = divmod(number, 2)
@@ -157,29 +144,36 @@ def _at(x: float, y: float, z: float = 0.0, *, yaw: float = 0.0) -> RigidTransfo
     return RigidTransform(RollPitchYaw(0, 0, yaw), np.array([x, y, z]))
 
 
-def _paint(part: float) -> Material:
-    """Return a paint from coral over amber to blue, by the place in the row, 0..1."""
+def _paint(part: float) -> tuple[float, float, float]:
+    """Return a paint from coral over amber to blue, by the place in the row, 0..1; linear."""
     places = np.linspace(0, 1, len(_PAINTS))
     red, green, blue = (float(np.interp(part, places, channel)) for channel in np.array(_PAINTS).T)
-    return Material((red**2.2, green**2.2, blue**2.2), 0.32)
+    return red**2.2, green**2.2, blue**2.2
 
 
-def _coarse_bowl() -> Surface:
+def _along(corners: list[tuple[float, float]], gap_m: float) -> NDArray[np.float64]:
+    """Return points at equal distances on a curve that `corners` (n, 2) draw, metres: Chaikin's."""
+    line = np.array(corners)
+    for _ in range(5):
+        a, b = line[:-1], line[1:]
+        cut = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(-1, 2)
+        line = np.concatenate([line[:1], cut, line[-1:]])
+    ways = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    wanted = np.linspace(0, ways[-1], int(ways[-1] / gap_m))
+    return np.stack([np.interp(wanted, ways, axis) for axis in line.T], axis=-1)
+
+
+def _coarse_bowl() -> trimesh.Trimesh:
     """Return what fruit bumps into: each triangle it touches costs time."""
     angle = np.radians(np.linspace(68, 0, 9))
     inside = np.stack([0.135 * np.sin(angle), 0.15 - 0.135 * np.cos(angle)], axis=-1)
-    return grid(revolve(np.concatenate([[(0, 0), (0.047, 0), (0.1288, 0.1005)], inside]), 24), wrap=True)
+    section = np.concatenate([[(0, 0), (0.047, 0), (0.1288, 0.1005)], inside])
+    return trimesh.creation.revolve(section, sections=24)
 
 
-def _globe(radius: float) -> Surface:
-    angle = np.linspace(-np.pi / 2, np.pi / 2, 41)
-    return lathe(radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1), 64)
-
-
-def _wedge(size: tuple[float, float, float]) -> Surface:
+def _wedge(size: tuple[float, float, float]) -> trimesh.Trimesh:
     """Return a prism that falls along +x, its middle on the ground at the origin."""
     length, width, height = size
     corners = [(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0), (-1, -1, 1), (-1, 1, 1)]
-    positions: Floats = np.array(corners) * (length / 2, width / 2, height)
     triangles = [(0, 2, 1), (0, 3, 2), (0, 1, 4), (2, 3, 5), (0, 4, 5), (0, 5, 3), (1, 2, 5), (1, 5, 4)]
-    return Surface(positions, np.array(triangles))
+    return trimesh.Trimesh(np.multiply(corners, (length / 2, width / 2, height)), triangles)

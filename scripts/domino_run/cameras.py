@@ -24,8 +24,8 @@ from pydrake.systems.framework import Context, DiagramBuilder, OutputPort
 from pydrake.systems.sensors import CameraConfig, RgbdSensor
 
 from gltf_render_server.labels import DONT_CARE
+from reporting import ScriptError
 
-from .errors import DemoError
 from .server import ServerAddress
 
 __all__ = ["ENGINES", "EngineName", "Frame", "Viewpoint", "add_camera", "capture", "engine", "show_from_here"]
@@ -112,7 +112,7 @@ def capture(sensor: RgbdSensor, context: Context) -> Frame:
 
     Raises
     ------
-    DemoError
+    ScriptError
         The server refused, or went away.
     """
     ports = (
@@ -123,7 +123,7 @@ def capture(sensor: RgbdSensor, context: Context) -> Frame:
     try:
         color, depth, label = (_pixels(port, context) for port in ports)
     except RuntimeError as error:
-        raise DemoError(f"a picture failed: {error}") from error
+        raise ScriptError(f"a picture failed: {error}") from error
     return Frame(color[..., :3], depth[..., 0], _numbers(label[..., 0]))
 
 

@@ -11,16 +11,14 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from contact_sheet import colorize_depth, depth_span, paint_labels
+from contact_sheet import captioned, colorize_depth, depth_span, paint_labels
 
 from .cameras import EngineName, Frame
 
 __all__ = ["Film", "clear_pictures", "save_pictures"]
 
-_GAP, _CAPTION = 8, 34
-_PAPER, _INK = (250, 249, 246), (40, 40, 40)
 _KINDS = {"color": ".png", "depth": ".tiff", "label": ".png"}
 
 
@@ -76,7 +74,7 @@ class Film:
 
     def _row(self, name: EngineName, frame: Frame) -> NDArray[np.uint8]:
         near, far = self._span or depth_span(frame.depth)
-        return _captioned(
+        return captioned(
             {
                 f"{name}: colour": frame.color,
                 f"depth: {near:.2f} m to {far:.2f} m": colorize_depth(frame.depth, (near, far)),
@@ -99,25 +97,3 @@ def clear_pictures(folder: Path) -> None:
     for kind, suffix in _KINDS.items():
         for old in (folder / kind).glob(f"[0-9][0-9][0-9][0-9]{suffix}"):
             old.unlink()
-
-
-def _captioned(panels: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Lay pictures of one size side by side, each above its caption."""
-    height, width = next(iter(panels.values())).shape[:2]
-    size = _even(_GAP + len(panels) * (width + _GAP)), _even(_GAP + height + _CAPTION)
-    row = Image.new("RGB", size, _PAPER)
-    draw = ImageDraw.Draw(row)
-    for number, (caption, pixels) in enumerate(panels.items()):
-        left = _GAP + number * (width + _GAP)
-        row.paste(Image.fromarray(pixels), (left, _GAP))
-        text = left + 2, _GAP + height + 7
-        draw.text(text, caption, fill=_INK, font=ImageFont.load_default(_font_size(width)))
-    return np.asarray(row)
-
-
-def _font_size(width: int) -> int:
-    return int(np.clip(width / 16, 8, 18))
-
-
-def _even(size: int) -> int:
-    return size + size % 2

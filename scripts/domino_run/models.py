@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import trimesh
+from numpy.typing import NDArray
 
-from tabletop.document import Thing, model_of
-from tabletop.shapes import Surface
-from tabletop.wares import Parts
+import still_life
+from trimesh_document import document_of
 
-__all__ = ["Models"]
+__all__ = ["Models", "rounded_box"]
 
 
 class Models:
@@ -26,24 +29,49 @@ class Models:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def gltf(self, name: str, parts: Parts) -> str:
-        """Write surfaces with their materials; return the file's path."""
-        text = json.dumps(model_of(Thing(name, parts, np.eye(4))), separators=(",", ":"))
-        return self._write(f"{name}.gltf", text)
+    def still_life(self, name: str, pose: NDArray[np.float64] | None = None) -> str:
+        """Write an object of the still life; return the file's path. See `still_life.model`."""
+        return self._gltf(name, still_life.model(name, pose))
 
-    def obj(self, name: str, surface: Surface) -> str:
-        """Write a surface alone, flat shaded; return the file's path."""
-        corners = surface.positions[surface.triangles]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        lines = [
-            *(f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in surface.positions),
-            *(f"vn {x:.6f} {y:.6f} {z:.6f}" for x, y, z in normals),
-            *(f"f {a}//{n} {b}//{n} {c}//{n}" for n, (a, b, c) in enumerate(surface.triangles + 1, start=1)),
-        ]
-        return self._write(f"{name}.obj", "\n".join(lines) + "\n")
+    def painted(self, name: str, mesh: trimesh.Trimesh, rgb: Sequence[float], **material: float) -> str:
+        """Write a mesh in one linear colour; return the file's path.
 
-    def _write(self, name: str, text: str) -> str:
-        path = self._folder / name
-        path.write_text(text)
+        Parameters
+        ----------
+        name : str
+        mesh : trimesh.Trimesh
+            z-up, metres.
+        rgb : (3,), linear
+        material : metallicFactor, roughnessFactor
+        """
+        factors = {"baseColorFactor": [*rgb, 1.0], "metallicFactor": 0.0} | material
+        document = document_of(trimesh.Scene(mesh), normals=True)
+        document["materials"] = [{"pbrMetallicRoughness": factors}]
+        document["meshes"][0]["primitives"][0]["material"] = 0
+        root = document["scenes"][0]["nodes"][0]
+        document["nodes"][root]["rotation"] = [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]  # z-up -> y-up
+        document["nodes"][root].pop("matrix", None)
+        return self._gltf(name, document)
+
+    def obj(self, name: str, mesh: trimesh.Trimesh) -> str:
+        """Write a mesh alone, flat shaded; return the file's path."""
+        path = self._folder / f"{name}.obj"
+        corners = mesh.triangles.reshape(-1, 3)
+        normals = np.repeat(mesh.face_normals, 3, axis=0)
+        faces = np.arange(len(corners)).reshape(-1, 3)
+        flat = trimesh.Trimesh(corners, faces, vertex_normals=normals, process=False)
+        flat.export(path, include_normals=True)
         return str(path)
+
+    def _gltf(self, name: str, document: dict[str, Any]) -> str:
+        path = self._folder / f"{name}.gltf"
+        path.write_text(json.dumps(document, separators=(",", ":")))
+        return str(path)
+
+
+def rounded_box(size: Sequence[float], radius: float, subdivisions: int = 2) -> trimesh.Trimesh:
+    """Return a box about the origin with rounded edges: a ball whose eighths are moved apart."""
+    ball = trimesh.creation.icosphere(subdivisions, radius=radius)
+    corners = np.where(ball.vertices < 0, -1, 1) * (np.divide(size, 2) - radius)
+    normals = ball.vertices / radius
+    return trimesh.Trimesh(ball.vertices + corners, ball.faces, vertex_normals=normals, process=False)

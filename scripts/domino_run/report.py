@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.table import Table
 
+from reporting import table
+
 from .comparison import Check, Comparison
 
 __all__ = ["tables"]
@@ -21,18 +23,20 @@ def tables(
 
 
 def _frames(comparisons: Sequence[Comparison], total: Comparison) -> Table:
-    table = Table("frame", title="client against vtk: label pixels that differ, depth differences in mm")
-    for heading in ("px off", "median", "p99", "inside: px off", "median", "p99", "max"):
-        table.add_column(heading, justify="right")
+    made = table(
+        "client against vtk: label pixels that differ, depth differences in mm",
+        ["frame"],
+        ["px off", "median", "p99", "inside: px off", "median", "p99", "max"],
+    )
     for number, comparison in enumerate(comparisons):
         is_last = number == len(comparisons) - 1
-        table.add_row(str(number), *_row(comparison), end_section=is_last)
-    table.add_row("total", *_row(total))
-    table.caption = (
+        made.add_row(str(number), *_row(comparison), end_section=is_last)
+    made.add_row("total", *_row(total))
+    made.caption = (
         "inside = the eight neighbours have the pixel's label and are on its surface. At an edge the last\n"
         "bit decides which of two surfaces is seen: the largest difference is how far these are apart."
     )
-    return table
+    return made
 
 
 def _row(comparison: Comparison) -> Iterator[str]:
@@ -48,10 +52,8 @@ def _cells(labels_off: int, *values_m: float) -> Iterator[str]:
 
 
 def _verdict(verdict: Sequence[Check]) -> Table:
-    table = Table("summary", title="within the limits?")
-    for heading in ("found", "limit", ""):
-        table.add_column(heading, justify="right")
+    made = table("within the limits?", ["summary"], ["found", "limit", ""])
     for check in verdict:
         numbers = (f"{value:.4f} {check.unit}" for value in (check.found, check.limit))
-        table.add_row(check.what, *numbers, "[green]yes[/]" if check.passed else "[bold red]NO[/]")
-    return table
+        made.add_row(check.what, *numbers, "[green]yes[/]" if check.passed else "[bold red]NO[/]")
+    return made

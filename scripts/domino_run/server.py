@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 import requests
 
 from gltf_render_server.client import RenderClient, RenderClientError
-
-from .errors import DemoError
+from reporting import ScriptError
 
 __all__ = ["ServerAddress", "base_url", "greet"]
 
@@ -54,7 +53,7 @@ def greet(server: ServerAddress) -> None:
 
     Raises
     ------
-    DemoError
+    ScriptError
         Nobody answers there, or only who shows a token.
     """
     try:
@@ -64,7 +63,7 @@ def greet(server: ServerAddress) -> None:
     except RenderClientError as error:
         _check_refusal(server, error)
     except requests.RequestException as error:
-        raise DemoError(
+        raise ScriptError(
             f"{error}\nStart it in another terminal (gltf-render-server --port 8000), or name another with "
             "--server_base_url; --render_engine vtk needs none."
         ) from error
@@ -73,6 +72,6 @@ def greet(server: ServerAddress) -> None:
 def _check_refusal(server: ServerAddress, error: RenderClientError) -> None:
     """Let a server pass that has no page of its health, or wants for it the token that the endpoint has."""
     if error.status in _REFUSALS and "token=" not in server.endpoint:
-        raise DemoError(
+        raise ScriptError(
             f"{server.base_url} refuses: {error}\nA token goes into --render_endpoint 'render?token=TOKEN'."
         ) from error

@@ -82,7 +82,7 @@ class Simulation:
 
         Raises
         ------
-        DemoError
+        ScriptError
             The server refused, or went away.
         """
         for number in range(count):

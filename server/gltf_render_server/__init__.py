@@ -2,7 +2,7 @@
 
 The way of a request is one direction, and each step knows only the next::
 
-    form -> RenderRequest -> RenderQueue -> Renderer.render -> array -> encode -> response
+    form -> Frame -> Dispatcher -> Renderer.render -> arrays -> encode -> response
 
 Only ``gltf_render_server.blender`` imports bpy; everything else runs, and is tested, without Blender.
 """

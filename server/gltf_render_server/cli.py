@@ -1,25 +1,17 @@
-"""The composition root: options -> settings -> back end -> server."""
+"""The program: options -> settings -> a server that runs until a signal ends it."""
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from .backends import make_renderer
-from .dispatch.jobs import RenderQueue
-from .dispatch.pool import RenderPool
-from .dispatch.service import RenderService
-from .errors import RenderServerError, SettingsError
-from .http.access import check_exposure
-from .http.app import create_app
-from .http.serving import HttpServer
-from .process.reload import watch_code
-from .process.shutdown import ShutdownWatch
+from .compose import Server
+from .errors import RenderServerError
+from .process.logs import configure_logging
 from .settings import ServerSettings
 
-__all__ = ["main", "serve"]
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,63 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Without the program's name; by default those of the process.
     """
     settings = ServerSettings.from_command_line(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.logging_level)
     try:
-        serve(settings)
+        Server(settings).run(_tell)
     except RenderServerError as error:
         print(f"gltf-render-server: error: {error}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
         os._exit(2)  # inside the program, sys.exit would leave Blender's exit status at 0
 
 
-def serve(settings: ServerSettings) -> None:
-    """Render and answer requests until a signal ends the process.
-
-    Must be called on the main thread, which the back end gets for its own, unless there are workers.
-
-    Raises
-    ------
-    SettingsError
-        The server cannot start like that.
-    """
-    settings.check()
-    check_exposure(settings)
-    if settings.workers:
-        _serve_with_workers(settings)
-    else:
-        _serve_alone(settings)
-
-
-def _serve_alone(settings: ServerSettings) -> None:
-    renderer = make_renderer(settings)
-    queue = RenderQueue(renderer, settings.max_queue)
-    try:
-        watch = _answer(queue, settings, queue.shut_down)
-    except SettingsError:
-        renderer.close()
-        raise
-    queue.run()
-    watch.wait()
-
-
-def _serve_with_workers(settings: ServerSettings) -> None:
-    pool = RenderPool(settings)
-    try:
-        watch = _answer(pool, settings, pool.shut_down)
-    except SettingsError:
-        pool.shut_down()
-        raise
-    watch.wait()
-
-
-def _answer(service: RenderService, settings: ServerSettings, clean_up: Callable[[], None]) -> ShutdownWatch:
-    """Answer from now on, and until a signal comes."""
-    server = HttpServer(create_app(settings, service), settings)
-    watch = ShutdownWatch(service, server.drain, clean_up)
-    server.start()
-    if settings.debug:
-        watch_code(watch.restart)
+def _tell(server: Server) -> None:
     print(f"Running on {server.url}", flush=True)  # noqa: T201
-    return watch

@@ -1,26 +1,59 @@
-"""A small client: sends what Drake's client sends, and returns arrays. Needs neither Drake nor Blender."""
+"""A small client: sends what a frame needs, or what Drake's client sends, and returns arrays.
+
+Needs neither Drake nor Blender.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import math
-from collections.abc import Iterator, Mapping
+import json
+import os
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import requests
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from .frame import Lens
-from .http.form import DepthRange, ImageType
+from .frame import Lens, Look, View
+from .http.form import DepthRange, ImageType, form_fields
 from .labels import DONT_CARE, decode_labels
 
-__all__ = ["DONT_CARE", "RenderAnswer", "RenderClient", "RenderClientError", "form_fields"]
+__all__ = [
+    "DONT_CARE",
+    "Exportable",
+    "FrameAnswer",
+    "RenderAnswer",
+    "RenderClient",
+    "RenderClientError",
+    "form_fields",
+]
+
+_UPLOADS = 2  # of a scene that the server lets go before its frame comes; then they are sent together
+_REMEMBERED = 8  # files and bytes whose digests are known
+
+_NOT_FOUND, _NOT_KEPT = "scene_not_found", "scene_not_kept"
+
+
+class Exportable(Protocol):
+    """What can write itself as a GLB: a ``trimesh.Scene`` or ``trimesh.Trimesh``."""
+
+    def export(self, *, file_type: str) -> Any:
+        """Return the bytes of a file."""
+        ...
+
+
+SceneLike = str | os.PathLike[str] | bytes | Exportable
 
 
 class RenderClientError(Exception):
@@ -30,11 +63,14 @@ class RenderClientError(Exception):
     ----------
     status : int
         HTTP status.
+    reason : str or None
+        A word for programs, such as ``scene_not_found``.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str | None = None) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -60,8 +96,35 @@ class RenderAnswer:
             return np.asarray(image)
 
 
+@dataclass(frozen=True)
+class FrameAnswer:
+    """The arrays of a frame.
+
+    Attributes
+    ----------
+    views : dict of str to dict of str to ndarray
+        By the names of views and passes; what each array tells is in ``frame["passes"]``.
+    frame : dict
+        What was rendered, as the server describes it: versions, views, passes, instances.
+    stages_ms : dict of str to float
+        Where the server's time went, milliseconds.
+    """
+
+    views: dict[str, dict[str, NDArray[Any]]]
+    frame: dict[str, Any]
+    stages_ms: dict[str, float]
+
+    def __getitem__(self, view: str) -> dict[str, NDArray[Any]]:
+        return self.views[view]
+
+    @property
+    def instances(self) -> dict[int, str]:
+        """The names of the nodes by the numbers in the pass ``instance``."""
+        return {instance["number"]: instance["node"] for instance in self.frame["instances"]}
+
+
 class RenderClient:
-    """Talks to one server.
+    """Talks to one server. A token stands in the address, as ``http://:TOKEN@127.0.0.1:8000``.
 
     Parameters
     ----------
@@ -74,6 +137,109 @@ class RenderClient:
     def __init__(self, base_url: str, timeout_s: float | None = None) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
+        self._digests: OrderedDict[Hashable, tuple[object, str]] = OrderedDict()
+        self._unkept: set[str] = set()
+
+    def render(
+        self,
+        scene: SceneLike,
+        views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]],
+        passes: Sequence[str] = ("color",),
+        *,
+        look: Look | Mapping[str, Any] | None = None,
+        poses: Mapping[str, ArrayLike] | None = None,
+        time_s: float | None = None,
+    ) -> FrameAnswer:
+        """Render views of a scene, which is uploaded where the server does not have it.
+
+        Parameters
+        ----------
+        scene : path, bytes or Exportable
+            A GLB, or a glTF with embedded resources. A path is read again when the file changes.
+        views : View, mapping, or sequence of them
+            Mappings hold what the API's JSON does; see docs/api.md.
+        passes : sequence of str
+        look : Look or mapping, optional
+        poses : mapping of str to (4, 4) array, optional
+            World matrices, column vectors, that nodes have instead of their own, by the nodes' names.
+        time_s : float, optional
+            When the scene's animation is shown.
+
+        Raises
+        ------
+        RenderClientError
+            The server refused or failed.
+        ValueError
+            A number is not finite.
+        """
+        digest, read = self._scene(scene)
+        frame = {
+            "scene": digest,
+            "views": _views(views),
+            "passes": [passes] if isinstance(passes, str) else [*passes],
+        }
+        if look is not None:
+            look = asdict(look) if isinstance(look, Look) else look
+            frame["look"] = {name: value for name, value in look.items() if value is not None}
+        if poses:
+            frame["poses"] = {name: _rows(matrix) for name, matrix in poses.items()}
+        if time_s is not None:
+            frame["time_s"] = time_s
+        return _read_frame(self._frame(json.dumps(frame, allow_nan=False, default=_plain), digest, read))
+
+    def _frame(self, frame: str, digest: str, read: Callable[[], bytes]) -> requests.Response:
+        """Ask for a frame by its scene's digest, and send the scene where the server lacks it."""
+        headers = {"Content-Type": "application/json"}
+        for _ in range(_UPLOADS + 1):
+            if digest in self._unkept:
+                break
+            try:
+                return self._ask("POST", "/v1/frames", data=frame, headers=headers)
+            except RenderClientError as error:
+                if error.reason != _NOT_FOUND:
+                    raise
+            try:
+                self._ask("PUT", f"/v1/scenes/{digest}", data=read())
+            except RenderClientError as error:
+                if error.reason != _NOT_KEPT:
+                    raise
+                self._unkept.add(digest)
+        return self._ask("POST", "/v1/frames", files={"frame": frame, "scene": ("scene", read())})
+
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        with self._plainly():
+            response = self._session.request(
+                method, f"{self._base_url}{path}", timeout=self._timeout_s, **options
+            )
+        _raise_for_error(response)
+        return response
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        session.headers["X-Render-Client"] = uuid4().hex  # a balancer lets it stay where its scene is
+        return session
+
+    def _scene(self, scene: SceneLike) -> tuple[str, Callable[[], bytes]]:
+        """Return a scene's digest, and what reads it; what was digested before is not read again."""
+        if isinstance(scene, bytes):
+            return self._digest(id(scene), scene, lambda: scene), lambda: scene
+        if isinstance(scene, str | os.PathLike):
+            path = Path(scene)
+            status = path.stat()
+            key = (path.resolve(), status.st_mtime_ns, status.st_size)
+            return self._digest(key, None, path.read_bytes), path.read_bytes
+        data = bytes(scene.export(file_type="glb"))
+        return _sha256(data), lambda: data
+
+    def _digest(self, key: Hashable, holder: object, read: Callable[[], bytes]) -> str:
+        """Digest once; the holder keeps the key from becoming another's."""
+        if key not in self._digests:
+            self._digests[key] = holder, _sha256(read())
+            while len(self._digests) > _REMEMBERED:
+                self._digests.popitem(last=False)
+        self._digests.move_to_end(key)
+        return self._digests[key][1]
 
     def color(self, scene: bytes, camera: Lens) -> NDArray[np.uint8]:
         """Return (height, width, 3 or 4) uint8."""
@@ -154,36 +320,66 @@ class RenderClient:
             raise type(error)(message) from error
 
 
-def form_fields(image_type: ImageType, camera: Lens, depth_range: DepthRange | None = None) -> dict[str, str]:
-    """Make the form of a request, its scene excepted; every number arrives as it is.
+def _views(views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    several = [views] if isinstance(views, View | Mapping) else [*views]
+    written = [_view(view) for view in several]
+    if len(written) > 1 and len({view.get("name", View.name) for view in written}) == 1:
+        for view in written:  # they were given no names: the server numbers them
+            view.pop("name", None)
+    return written
 
-    Drake itself sends six decimals.
-    """
-    numbers = {
-        "near": camera.near,
-        "far": camera.far,
-        "focal_x": camera.focal_x,
-        "focal_y": camera.focal_y,
-        "fov_x": 2 * math.atan(camera.width / (2 * camera.focal_x)),
-        "fov_y": 2 * math.atan(camera.height / (2 * camera.focal_y)),
-        "center_x": camera.center_x,
-        "center_y": camera.center_y,
-    }
-    if depth_range is not None:
-        numbers |= {"min_depth": depth_range.min_depth, "max_depth": depth_range.max_depth}
-    sizes = {"width": str(camera.width), "height": str(camera.height)}
-    numeric = {name: repr(float(value)) for name, value in numbers.items()}
-    return {"image_type": str(image_type), **sizes, **numeric, "submit": "Render"}
+
+def _view(view: View | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(view, View):
+        return {"name": view.name, **asdict(view.lens), "camera_to_world": _rows(view.camera_to_world)}
+    pose = view.get("camera_to_world")
+    return dict(view) if pose is None else {**view, "camera_to_world": _rows(pose)}
+
+
+def _rows(matrix: ArrayLike) -> list[float]:
+    return np.asarray(matrix, float).ravel().tolist()
+
+
+def _plain(value: Any) -> Any:
+    """Write numpy's numbers as they are."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be sent: {value!r}")
+
+
+def _read_frame(response: requests.Response) -> FrameAnswer:
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        frame = json.loads(archive.read("frame.json"))
+        views = {
+            view["name"]: {
+                row["name"]: _array(archive.read(f"{view['name']}/{row['file']}"), row["dtype"])
+                for row in frame["passes"]
+            }
+            for view in frame["views"]
+        }
+    return FrameAnswer(views, frame, _server_timing(response.headers.get("Server-Timing", "")))
+
+
+def _array(picture: bytes, dtype: str) -> NDArray[Any]:
+    """Decode a picture; of 32-bit integers without a sign the files know only those with one."""
+    with Image.open(io.BytesIO(picture)) as image:
+        pixels = np.array(image)
+    return pixels.view(dtype) if pixels.dtype == np.int32 else pixels
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _raise_for_error(response: requests.Response) -> None:
     if response.ok:
         return
     try:
-        message = str(response.json()["message"])
+        told = response.json()
+        message, reason = str(told["message"]), told.get("reason")
     except (ValueError, KeyError, TypeError):
-        message = response.text[:500]
-    raise RenderClientError(response.status_code, message)
+        message, reason = response.text[:500], None
+    raise RenderClientError(response.status_code, message, reason)
 
 
 def _innermost_reason(error: BaseException) -> str:

@@ -8,7 +8,11 @@
     │   ├── TooLargeError                413   more bytes or pixels than the server allows
     │   ├── RequestTimeoutError          408   the request did not arrive in time
     │   ├── UnauthorizedError            401   the token is missing or another one
-    │   └── ForbiddenError               403   it comes from a foreign web page
+    │   ├── ForbiddenError               403   it comes from a foreign web page
+    │   ├── SceneNotFoundError           404   a scene is named that is not kept, or no longer
+    │   ├── NotAcceptableError           406   the answer has no such form
+    │   ├── SceneNotKeptError            413   a scene is larger than all that is kept
+    │   └── MediaTypeError               415   the body has another form than those that are read
     ├── UnavailableError                 503   the request is fine, but not now
     │   ├── CheckTimeoutError            503   the scene's check took too long
     │   ├── QueueFullError               503
@@ -21,7 +25,7 @@
         ├── WorkerLostError              500   its process crashed, or grew too large
         └── RenderTimeoutError           504   it took too long
 
-An error is raised where its cause is known and turned into a response in one place, ``responses``.
+An error is raised where its cause is known and turned into a response in one place, ``http.responses``.
 """
 
 from __future__ import annotations
@@ -31,8 +35,10 @@ from http import HTTPStatus
 __all__ = [
     "CheckTimeoutError",
     "ForbiddenError",
+    "MediaTypeError",
     "NoRoomError",
     "NoWorkerError",
+    "NotAcceptableError",
     "QueueFullError",
     "RenderError",
     "RenderServerError",
@@ -40,6 +46,8 @@ __all__ = [
     "RequestError",
     "RequestTimeoutError",
     "SceneError",
+    "SceneNotFoundError",
+    "SceneNotKeptError",
     "SettingsError",
     "SettingsScriptError",
     "ShuttingDownError",
@@ -57,9 +65,12 @@ class RenderServerError(Exception):
     ----------
     status : HTTPStatus
         What the client gets.
+    reason : str or None
+        A word for programs, where they can do something about it.
     """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    reason: str | None = None
 
 
 class RequestError(RenderServerError):
@@ -111,6 +122,32 @@ class ForbiddenError(RequestError):
     """The request was made by a foreign web page in somebody's browser."""
 
     status = HTTPStatus.FORBIDDEN
+
+
+class SceneNotFoundError(RequestError):
+    """The scene that the request names is not kept, or no longer; the client sends it again."""
+
+    status = HTTPStatus.NOT_FOUND
+    reason = "scene_not_found"
+
+
+class NotAcceptableError(RequestError):
+    """The answer cannot have the form that the client accepts."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
+class SceneNotKeptError(RequestError):
+    """The scene is larger than all that may be kept; the client sends it with each request."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    reason = "scene_not_kept"
+
+
+class MediaTypeError(RequestError):
+    """The body has none of the forms that are read here."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class UnavailableError(RenderServerError):

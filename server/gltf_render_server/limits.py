@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from .errors import CheckTimeoutError, TooLargeError
 
-__all__ = ["Limits", "ask_time", "time_limit"]
+__all__ = ["Limits", "ask_time", "time_left_s", "time_limit"]
 
+_VERTEX_BYTES = 100  # position, normal, tangent, two sets of coordinates, and its share of the indices
 _DEADLINE_S: ContextVar[float] = ContextVar("deadline_s", default=float("inf"))
 
 
@@ -51,6 +52,12 @@ class Limits:
         if count > self.max_objects:
             raise _too_much(f"it draws {count} objects", self.max_objects, "max-objects")
 
+    def check_decoded(self, size: int) -> None:
+        """Refuse a scene whose compressed meshes take so many bytes."""
+        if size > self.max_vertices * _VERTEX_BYTES:
+            what = f"its compressed meshes take {size / 1e6:.0f} MB when they are decoded"
+            raise _too_much(what, self.max_vertices * _VERTEX_BYTES // 10**6, "max-vertices")
+
     def check_textures(self, size: int) -> None:
         """Refuse a scene whose images take so many bytes."""
         if size > self.max_texture_bytes:
@@ -66,6 +73,11 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         _DEADLINE_S.reset(token)
+
+
+def time_left_s() -> float:
+    """Return how long this thread may still check the scene; infinite without a limit."""
+    return _DEADLINE_S.get() - time.monotonic()
 
 
 def ask_time() -> None:

@@ -1,19 +1,81 @@
-"""The exact passes of the last views: what a renderer keeps, and what the pool knows that it has."""
+"""One cache of recent results. Caching never changes the output: a key holds all that a value depends on."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["RecentViews", "view_bytes"]
+__all__ = ["Recent", "RecentViews", "view_bytes"]
 
 _MOST_VIEWS = 16  # a rig of cameras, each asked for depth and then for labels
-_MOST_BYTES = 64 * 2**20
+_MOST_VIEW_BYTES = 64 * 2**20
 _PIXEL_BYTES = 4 + 4  # depth as float32, the placement as int32
 _POSE_BYTES = 16 * 8
 
-_Passes = TypeVar("_Passes")
+_Kept = TypeVar("_Kept")
+
+
+class Recent(Generic[_Kept]):
+    """Keeps the value that was used last, and as many more as fit; what was not used for longest gives way.
+
+    Two of them for which the same is called, in the same order, have the same keys.
+
+    Parameters
+    ----------
+    most_bytes : int
+        What all values may take; the last one is kept whatever it takes.
+    most : int, optional
+        How many values there may be.
+    """
+
+    def __init__(self, most_bytes: int, most: int | None = None) -> None:
+        self._most_bytes = most_bytes
+        self._most = most
+        self._bytes = 0
+        self._kept: OrderedDict[Hashable, tuple[_Kept, int]] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    def find(self, key: Hashable) -> _Kept | None:
+        """Return the value of a key, which counts as a use; None where there is none."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+    def keep(self, key: Hashable, value: _Kept, size_bytes: int) -> _Kept:
+        """Keep the value of a key, and return it."""
+        self._bytes -= self._kept.pop(key, (value, 0))[1]
+        self._kept[key] = (value, size_bytes)
+        self._bytes += size_bytes
+        while len(self._kept) > 1 and self._is_too_much():
+            _, (_, dropped_bytes) = self._kept.popitem(last=False)
+            self._bytes -= dropped_bytes
+        return value
+
+    def get(self, key: Hashable, make: Callable[[], _Kept], size: Callable[[_Kept], int]) -> _Kept:
+        """Return the value of a key; make it, and tell its size in bytes, if it is not there."""
+        if (found := self.find(key)) is not None:
+            return found
+        value = make()
+        return self.keep(key, value, size(value))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._bytes = 0
+
+    def _is_too_much(self) -> bool:
+        return self._bytes > self._most_bytes or (self._most is not None and len(self._kept) > self._most)
+
+
+class RecentViews(Recent[_Kept]):
+    """The exact passes of the last views, as a renderer keeps them and the dispatcher expects it to."""
+
+    def __init__(self) -> None:
+        super().__init__(_MOST_VIEW_BYTES, _MOST_VIEWS)
 
 
 def view_bytes(width: int, height: int, placements: int) -> int:
@@ -27,28 +89,3 @@ def view_bytes(width: int, height: int, placements: int) -> int:
         Objects in the scene.
     """
     return width * height * _PIXEL_BYTES + (placements + 1) * _POSE_BYTES
-
-
-class RecentViews(Generic[_Passes]):
-    """Keeps the last one, and as many more as fit; the oldest gives way, however often it was found."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[_Passes, int]] = OrderedDict()
-
-    def __contains__(self, view: Hashable) -> bool:
-        return view in self._kept
-
-    def find(self, view: Hashable) -> _Passes | None:
-        """Return what was kept of a view, if it is still there."""
-        kept = self._kept.get(view)
-        return None if kept is None else kept[0]
-
-    def keep(self, view: Hashable, passes: _Passes, size_bytes: int) -> None:
-        """Keep the passes of a view that is not there."""
-        self._kept[view] = (passes, size_bytes)
-        while len(self._kept) > 1 and self._is_too_much():
-            self._kept.popitem(last=False)
-
-    def _is_too_much(self) -> bool:
-        size_bytes = sum(size for _, size in self._kept.values())
-        return len(self._kept) > _MOST_VIEWS or size_bytes > _MOST_BYTES

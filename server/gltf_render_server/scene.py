@@ -22,6 +22,7 @@ __all__ = [
     "Scene",
     "SceneCamera",
     "Surface",
+    "nearest_rotation",
 ]
 
 _SMALLEST_SINGULAR_VALUE = 1e-9
@@ -62,8 +63,6 @@ class Primitive:
     is_smoothed : bool
         Whether it is shaded round where its faces meet at less than 30 degrees: Drake writes no normals.
         Anything else that has none is shaded flat, as glTF asks.
-    is_compressed : bool
-        Whether only Blender's importer can read its geometry.
     weights : tuple of float
         How much of each morph target is added to it.
     pose : bytes
@@ -75,7 +74,6 @@ class Primitive:
     material: int | None
     has_normals: bool
     is_smoothed: bool = False
-    is_compressed: bool = False
     weights: tuple[float, ...] = ()
     pose: bytes = b""
 
@@ -172,14 +170,21 @@ class SceneCamera:
         SceneError
             The matrix is singular or mirrored.
         """
-        left, singular_values, right = np.linalg.svd(self.matrix[:3, :3])
-        rotation = left @ right
-        if singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0:
+        rotation = nearest_rotation(self.matrix)
+        if rotation is None:
             raise SceneError("the camera's transform is singular or mirrored", f"$.nodes[{self.node}]")
         rigid = np.eye(4)
         rigid[:3, :3] = rotation
         rigid[:3, 3] = self.matrix[:3, 3]
         return rigid
+
+
+def nearest_rotation(matrix: Matrix) -> Matrix | None:
+    """Return the rotation, (3, 3), next to that of a (4, 4) matrix; None where it is singular or mirrored."""
+    left, singular_values, right = np.linalg.svd(matrix[:3, :3])
+    rotation = left @ right
+    is_none = singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0
+    return None if is_none else rotation
 
 
 class Asset(Protocol):

@@ -1,6 +1,6 @@
 """The server's settings: one frozen dataclass, filled from options and the environment.
 
-The one place that knows an option's name, type, default and help.
+The one place that knows an option's name, type, choices, default and help; needs no library.
 """
 
 from __future__ import annotations
@@ -13,19 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
 from .errors import SettingsError
 from .limits import Limits
-from .options import (
-    choice,
-    existing_file,
-    number,
-    option,
-    read_command_line,
-    read_environment,
-    switch,
-    text,
-    words,
-)
+from .options import option
 
 __all__ = ["ENVIRONMENT_PREFIX", "DepthFormat", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
 
@@ -41,14 +32,18 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 _PROGRAM = "gltf-render-server"
 
 _DESCRIPTION = """\
+\b
 Serve photographs, exact depth and exact labels of glTF scenes over HTTP, rendered by Blender,
 by Drake's glTF Render Client-Server API."""
 
 _EPILOG = f"""\
+\b
 Every option can also come from the environment: --max-queue as {ENVIRONMENT_PREFIX}MAX_QUEUE.
+A token is better given that way: other users of the machine can see a program's options.
 A scene from --blend-file keeps its own lights, world, engine and render settings; options that are
 given explicitly override them.
 
+\b
 examples:
   gltf-render-server                                        at http://127.0.0.1:8000, until Ctrl-C
   gltf-render-server --port 0 --quality preview             any free port; quick pictures
@@ -56,6 +51,7 @@ examples:
   {ENVIRONMENT_PREFIX}TOKEN=secret gltf-render-server --host 0.0.0.0 --workers 2
   blender -b -P scripts/serve.py -- --engine eevee          inside a Blender that you have
 
+\b
 A browser shows at a running server's address how it is; docs/ beside the code tells more. The protocol:
 https://drake.mit.edu/doxygen_cxx/group__render__engine__gltf__client__server__api.html"""
 
@@ -64,100 +60,38 @@ _MANY = 2**31 - 1
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """All settings of a server. Where None is the default, it means: as the quality or the .blend says.
+    """All settings of a server; the help of each says what it is.
 
-    Attributes
-    ----------
-    host, port : str, int
-        Where to listen; port 0 takes any free one.
-    debug : bool
-        Log everything that may help to find a fault, and start anew when the server's code changes.
-    log_level : str
-    backend : str
-        Name of what renders; see `backends`.
-    token : str or None
-        What a client must send to be answered.
-    insecure : bool
-        Whether the server may listen beyond this machine without a token.
-    allowed_hosts : tuple of str
-        Names that a Host header may have, beside the machine's own; "*" = any.
-    workers : int
-        Processes that render; 0 = the server's own process renders.
-    gpus : tuple of str
-        Ids of the GPUs that the workers take in turn.
-    render_timeout : float or None
-        Seconds after which a worker's render is cut.
-    start_timeout : float
-        Seconds after which a worker's start is cut.
-    worker_max_requests : int or None
-        How many requests a worker's process renders at most.
-    worker_max_rss : float or None
-        The largest resident memory of a worker's process, 10**6 bytes.
-    max_queue : int
-        How many requests may wait while one is rendered.
-    max_pixels : int
-        The largest image, width * height.
-    max_scene_mb : float
-        The largest scene, 10**6 bytes.
-    max_vertices, max_triangles, max_objects, max_texture_mb : int or float
-        What a scene may cost; see `limits.Limits`.
-    check_timeout : float
-        Seconds that the check of a scene may take.
-    blend_file : Path or None
-        A scene that the client's objects join.
-    bpy_settings_file : Path or None
-        A Python script with ``bpy`` in scope, run after the .blend is opened.
-    up_axis : {"z", "y"}
-        Which axis of the glTF file points up.
-    engine, device : str or None
-    quality : str or None
-        Preset of samples, noise threshold and denoising.
-    samples : int or None
-    noise_threshold : float or None
-        Cycles stops sampling a pixel below this estimated error; 0 = never.
-    denoise : bool or None
-    environment : str or None
-        Name of an HDRI that Blender ships, path of an .exr or .hdr, or "none".
-    exposure : float or None
-        In stops; None = 0, and metered where the client's scene alone brings light.
-    view_transform : str or None
-        A view transform of Blender's colour management.
-    depth_format : {"tiff32f", "png16"}
+    Where None is the default, it means: as the quality or the .blend says.
     """
 
-    host: str = option("server", "127.0.0.1", str, "address to listen on")
-    port: int = option("server", 8000, number(int, 0, 65535), "port to listen on; 0 = any free one")
+    host: str = option(
+        "server",
+        "127.0.0.1",
+        "address to listen on; 127.0.0.1 lets in this machine only, 0.0.0.0 every machine that can reach it",
+    )
+    port: int = option("server", 8000, "port to listen on; 0 = any free one", bounds=(0, 65535))
     debug: bool = option(
         "server",
         False,
-        switch,
         "for who works on the server: log all that may help to find a fault, and start anew when its "
         "code changes",
     )
-    log_level: LogLevel = option(
-        "server", "info", choice("debug", "info", "warning", "error"), "what is logged"
-    )
+    log_level: LogLevel = option("server", "info", "what is logged")
     backend: str = option(
-        "server",
-        "blender",
-        text,
-        "what renders: blender, vtk, or the name of one that a package brings",
-        "NAME",
+        "server", "blender", "what renders: blender, vtk, or the name of one that a package brings", "NAME"
     )
     token: str | None = option(
         "security",
         None,
-        text,
-        "what a client must send, as Authorization: Bearer TOKEN, as a password or as render?token=TOKEN; "
-        "better given by the environment, which other users cannot see",
-        "TOKEN",
+        "what a client must send: Authorization: Bearer TOKEN, or the password in "
+        "http://anything:TOKEN@host:port, or render?token=TOKEN",
         is_secret=True,
     )
-    insecure: bool = option("security", False, switch, "listen beyond this machine without a token")
+    insecure: bool = option("security", False, "listen beyond this machine without a token")
     allowed_hosts: tuple[str, ...] = option(
         "security",
         (),
-        words,
         "names, with commas between them, under which this server is reached, beside localhost, this "
         "machine's own name and IP addresses; * = any; not checked where there is a token",
         "NAMES",
@@ -165,179 +99,162 @@ class ServerSettings:
     workers: int = option(
         "workers",
         1,
-        number(int, 0, 1024),
         "processes that render beside this one, each replaced when it crashes; 0 = this process renders "
-        "itself [default: 1, or 0 inside Blender]",
+        "itself",
         "N",
+        bounds=(0, 1024),
+        unset="1, or 0 inside Blender",
     )
     gpus: tuple[str, ...] = option(
         "workers",
         (),
-        words,
-        "numbers or ids, with commas between them, of the GPUs that the workers take in turn, one each "
-        "[default: those of CUDA_VISIBLE_DEVICES, or all of NVIDIA's]",
+        "numbers or ids, with commas between them, of the GPUs that the workers take in turn, one each",
         "IDS",
+        unset="those of CUDA_VISIBLE_DEVICES, or all of NVIDIA's",
     )
     render_timeout: float | None = option(
         "workers",
         None,
-        number(float, 0.1, 1e6),
-        "a render that takes longer is cut and tried once more by another worker [default: none]",
+        "a render that takes longer is cut and tried once more by another worker",
         "SECONDS",
+        bounds=(0.1, 1e6),
+        unset="none",
     )
     start_timeout: float = option(
         "workers",
         300.0,
-        number(float, 1, 1e6),
         "a worker that takes longer to start is ended, and another started",
         "SECONDS",
+        bounds=(1, 1e6),
     )
     worker_max_requests: int | None = option(
-        "workers",
-        None,
-        number(int, 1, _MANY),
-        "replace a worker after this many requests [default: never]",
-        "N",
+        "workers", None, "replace a worker after this many requests", "N", bounds=(1, _MANY), unset="never"
     )
     worker_max_rss: float | None = option(
         "workers",
         None,
-        number(float, 100, 1e7),
-        "replace a worker that takes more memory, in megabytes [default: any]",
+        "replace a worker that takes more memory, in megabytes",
         "MB",
+        bounds=(100, 1e7),
+        unset="any",
     )
     max_queue: int = option(
         "limits",
         16,
-        number(int, 0, 10_000),
         "how many requests may wait while every worker renders; more get 503",
         "N",
+        bounds=(0, 10_000),
     )
-    max_pixels: int = option(
+    max_pixels: int = option("limits", 7680 * 4320, "largest image, width * height", "N", bounds=(1, _MANY))
+    max_scene_mb: float = option("limits", 256.0, "largest scene, in megabytes", "MB", bounds=(0.001, 2000))
+    scene_cache_mb: float = option(
         "limits",
-        7680 * 4320,
-        number(int, 1, _MANY),
-        "largest image, width * height",
-        "N",
-    )
-    max_scene_mb: float = option(
-        "limits", 256.0, number(float, 0.001, 2000), "largest scene, in megabytes", "MB"
+        1024.0,
+        "memory for the scenes that clients upload once, in megabytes; those that were not used for longest "
+        "go first",
+        "MB",
+        bounds=(0, 1e6),
     )
     max_vertices: int = option(
         "limits",
         Limits.max_vertices,
-        number(int, 3, _MANY),
         "most vertices of all different meshes together; a million take about 300 MB while they are rendered",
         "N",
+        bounds=(3, _MANY),
     )
     max_triangles: int = option(
         "limits",
         Limits.max_triangles,
-        number(int, 1, 10**12),
         "most triangles, those of a mesh counted each time that it is drawn",
         "N",
+        bounds=(1, 10**12),
     )
     max_objects: int = option(
         "limits",
         Limits.max_objects,
-        number(int, 1, _MANY),
         "most objects, instances and lights; a thousand take about half a second and 40 MB",
         "N",
+        bounds=(1, _MANY),
     )
     max_texture_mb: float = option(
         "limits",
         Limits.max_texture_bytes / 1e6,
-        number(float, 1, 1e6),
         "largest images of a scene together, decoded, in megabytes: 4 bytes a pixel, 16 where it is deeper "
         "than 8 bits",
         "MB",
+        bounds=(1, 1e6),
     )
     check_timeout: float = option(
         "limits",
         20.0,
-        number(float, 0.1, 1e6),
         "how long a scene may be checked before it is rendered; more gets 503",
         "SECONDS",
+        bounds=(0.1, 1e6),
     )
     blend_file: Path | None = option(
-        "scene",
-        None,
-        existing_file,
-        "a .blend scene that the client's objects join; its scripts do not run",
-        "FILE",
+        "scene", None, "a .blend scene that the client's objects join; its scripts do not run", "FILE"
     )
     bpy_settings_file: Path | None = option(
         "scene",
         None,
-        existing_file,
         "a Python script with bpy in scope, run after the .blend is opened; "
         "an edit takes effect on the next request",
         "FILE",
     )
-    up_axis: UpAxis = option("scene", "z", choice("z", "y"), "which axis of the glTF points up; Drake's is z")
+    up_axis: UpAxis = option(
+        "scene", "z", "which axis points up in what clients send: z as Drake writes it, y as glTF has it"
+    )
     engine: Engine | None = option(
         "picture",
         None,
-        choice("cycles", "eevee"),
-        "renders colour [default: cycles, or the .blend's]",
+        "what renders colour; depth and labels are always exact",
+        unset="cycles, or the .blend's",
     )
-    device: Device = option(
-        "picture",
-        "auto",
-        choice("auto", "cpu", "cuda", "optix", "hip", "oneapi", "metal"),
-        "what Cycles renders on; auto = the best that is there",
-    )
+    device: Device = option("picture", "auto", "what Cycles renders on; auto = the best that is there")
     quality: Quality | None = option(
         "picture",
         None,
-        choice("preview", "balanced", "final"),
-        "preset of samples, noise threshold and denoising [default: balanced, or the .blend's]",
+        "preset of samples, noise threshold and denoising: preview is the fastest, balanced as good as 256 "
+        "plain samples in a sixth of their time, final as good as it gets",
+        unset="balanced, or the .blend's",
     )
     samples: int | None = option(
-        "picture",
-        None,
-        number(int, 1, 2**24),
-        "samples a pixel, at most [default: the quality's]",
-        "N",
+        "picture", None, "samples a pixel, at most", "N", bounds=(1, 2**24), unset="the quality's"
     )
     noise_threshold: float | None = option(
         "picture",
         None,
-        number(float, 0, 1),
-        "error at which Cycles stops sampling a pixel; 0 = never [default: the quality's]",
+        "error at which Cycles stops sampling a pixel; 0 = never",
         "E",
+        bounds=(0, 1),
+        unset="the quality's",
     )
-    denoise: bool | None = option("picture", None, switch, "denoise colour [default: the quality's]")
+    denoise: bool | None = option("picture", None, "denoise colour", unset="the quality's")
     environment: str | None = option(
         "picture",
         None,
-        str,
-        "light from all around: city, courtyard, forest, interior, night, studio, sunrise, sunset, "
-        "an .exr or .hdr file, or none [default: forest where the scene brings no light]",
-        "NAME|FILE|none",
+        f"light from all around: {', '.join(ENVIRONMENTS)}, an .exr or .hdr file, or {NO_ENVIRONMENT}",
+        f"NAME|FILE|{NO_ENVIRONMENT}",
+        unset=f"{DEFAULT_ENVIRONMENT} where the scene brings no light",
     )
     exposure: float | None = option(
         "picture",
         None,
-        number(float, -10, 10),
-        "stops brighter or darker [default: 0; metered where the scene alone brings light]",
+        "stops brighter or darker",
         "EV",
+        bounds=(-10, 10),
+        unset="0; metered where the scene alone brings light",
     )
     view_transform: str | None = option(
-        "picture", None, str, "a view transform of Blender's, such as AgX or Standard", "NAME"
+        "picture", None, "a view transform of Blender's, such as AgX or Standard", "NAME"
     )
-    depth_format: DepthFormat = option(
-        "picture",
-        "tiff32f",
-        choice("tiff32f", "png16"),
-        "depth as float metres or as 16-bit millimetres",
-    )
+    depth_format: DepthFormat = option("picture", "tiff32f", "depth as float metres or as 16-bit millimetres")
 
     @classmethod
     def from_command_line(
         cls, arguments: Sequence[str], environ: Mapping[str, str] = os.environ
     ) -> ServerSettings:
-        """Read options, then the environment, then defaults; ends the process where argparse would.
+        """Read options, then the environment, then defaults; ``--help`` and errors end the process.
 
         Parameters
         ----------
@@ -347,12 +264,10 @@ class ServerSettings:
             ``GLTF_RENDER_SERVER_...`` of it is read.
         """
         try:
-            from_environment = read_environment(cls, ENVIRONMENT_PREFIX, environ)
+            return cls._read(arguments, environ)
         except SettingsError as error:
-            print(f"{_PROGRAM}: error: {error}", file=sys.stderr)  # noqa: T201
+            print(f"{_PROGRAM}: error: {error}\n{_PROGRAM} --help tells all options", file=sys.stderr)  # noqa: T201
             raise SystemExit(2) from None
-        options = read_command_line(cls, arguments, prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
-        return cls(**{**from_environment, **options})
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> ServerSettings:
@@ -361,9 +276,16 @@ class ServerSettings:
         Raises
         ------
         SettingsError
-            A variable's value is wrong.
+            A variable's name is misspelt, or its value is wrong.
         """
-        return cls(**read_environment(cls, ENVIRONMENT_PREFIX, environ))
+        return cls._read((), environ)
+
+    @classmethod
+    def _read(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> ServerSettings:
+        from .command_line import read_options  # needs click, which a Blender may lack until it is installed
+
+        about = {"name": _PROGRAM, "help": _DESCRIPTION, "epilog": _EPILOG}
+        return cls(**read_options(cls, arguments, environ, prefix=ENVIRONMENT_PREFIX, **about))
 
     def check(self) -> None:
         """Refuse what only means something together with another option.

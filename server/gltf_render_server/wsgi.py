@@ -7,7 +7,6 @@ request. Settings come from the environment.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -16,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import flask
 
-from .dispatch.pool import RenderPool
-from .dispatch.starting import StartingService
-from .http.app import create_app
+from .compose import make_app
+from .process.logs import configure_logging
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -80,17 +78,14 @@ class Application:
             return self._app
 
     def _make(self) -> flask.Flask:
-        service = StartingService(self._settings.backend, lambda: RenderPool(self._settings))
-        atexit.register(service.shut_down)
-        return create_app(self._settings, service)
+        app, dispatcher = make_app(self._settings)
+        atexit.register(dispatcher.shut_down)
+        return app
 
 
 def _application() -> Application:
     settings = ServerSettings.from_environment()
-    if not logging.root.handlers:
-        logging.basicConfig(
-            level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
+    configure_logging(settings.logging_level)
     application = Application(settings)
     if hasattr(os, "register_at_fork"):
         application.start_after_any_fork()

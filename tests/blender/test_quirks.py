@@ -250,29 +250,23 @@ def test_lights_of_the_scene_replace_the_default_environment(studio, table):
     assert image[0] > 3 * image[1]
 
 
-def test_importer_failure_is_the_clients_error(studio, table):
-    """A Draco stream that is none gets past the checks, which cannot decode it."""
+def test_importer_failure_is_the_clients_error(studio, table, monkeypatch):
+    """An importer that raises whatever it is given."""
     import bpy
+    from io_scene_gltf2.io.imp.gltf2_io_gltf import glTFImporter
 
-    document = table.document()
-    stream = b"DRACO\x02\x02" + bytes(60)
-    uri = "data:application/octet-stream;base64," + base64.b64encode(stream).decode()
-    document["buffers"].append({"byteLength": len(stream), "uri": uri})
-    document["bufferViews"].append({"buffer": len(document["buffers"]) - 1, "byteLength": len(stream)})
-    draco = {"bufferView": len(document["bufferViews"]) - 1, "attributes": {"POSITION": 0}}
-    [primitive] = document["meshes"][1]["primitives"]
-    primitive["extensions"] = {"KHR_draco_mesh_compression": draco}
-    for accessor in (primitive["indices"], primitive["attributes"]["POSITION"]):
-        del document["accessors"][accessor]["bufferView"]
-    document["extensionsUsed"] = document["extensionsRequired"] = ["KHR_draco_mesh_compression"]
+    def fail(self):
+        raise RuntimeError("Traceback of /some/file.py")
+
+    table.bodies.append(box((0.123, 0.345, 0.567), translation(0, 0, 1), 4))  # loaded by no other test
     before = len(bpy.data.objects)
-    with pytest.raises(
-        SceneError, match=r"meshes\[1\].*Blender cannot decode|KHR_draco_mesh_compression"
-    ) as caught:
-        studio.image(encoded(document), "depth")
+    with monkeypatch.context() as patch:
+        patch.setattr(glTFImporter, "read", fail)
+        with pytest.raises(SceneError, match="Blender cannot import it") as caught:
+            studio.image(table.to_bytes(), "color")
     assert "Traceback" not in str(caught.value)
     assert len(bpy.data.objects) == before
-    assert np.isfinite(studio.image(table.to_bytes(), "depth")).any()
+    assert studio.image(table.to_bytes(), "color").any()
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,12 @@ def test_libraries_of_the_system_are_told_alike():
 
 
 def test_the_client_example_runs(tmp_path, monkeypatch):
-    from tabletop import tabletop
+    import still_life
 
     [code] = [block for block in blocks("python") if "RenderClient" in block]
     (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "scene.gltf").write_bytes(tabletop().document("color"))
-    (tmp_path / "demo" / "label_scene.gltf").write_bytes(tabletop().document("label"))
+    (tmp_path / "demo" / "scene.gltf").write_bytes(still_life.scene("color"))
+    (tmp_path / "demo" / "label_scene.gltf").write_bytes(still_life.scene("label"))
     monkeypatch.chdir(tmp_path)
     with running("--samples", "1", "--no-denoise") as server:
         names: dict = {}

@@ -18,10 +18,10 @@ from defaults import ask
 from drake_like import add_accessor
 from frames import frame_of
 
+import still_life
 from gltf_render_server.gltf import parse_scene
 from gltf_render_server.http.form import RenderFields
 from gltf_render_server.settings import ServerSettings
-from tabletop import tabletop
 
 bpy = pytest.importorskip("bpy")
 
@@ -65,24 +65,24 @@ def channels(path):
 @pytest.mark.usefixtures("busy_machine")
 def test_denoised_floats_are_the_same_each_time(studio, tmp_path, size, quality):
     renderer = studio.renderer(ServerSettings(quality=quality))
-    data, camera = still_life(), camera_of(*size)
+    data, camera = crowded_still_life(), camera_of(*size)
     first = ask(renderer, data, "color", camera)
     assert len({float_digest(renderer, data, camera, tmp_path) for _ in range(TIMES)}) == 1
     np.testing.assert_array_equal(ask(renderer, data, "color", camera), first)
 
 
 def camera_of(width, height):
-    form = {name: [value] for name, value in tabletop().fields("color", width, height).items()}
+    form = {name: [value] for name, value in still_life.request_fields("color", width, height).items()}
     return RenderFields.from_form(form, max_pixels=10**6).lens
 
 
 @functools.cache
-def still_life(rows=250):
+def crowded_still_life(rows=250):
     """Glass, twigs and meshes with normal maps, lit by an HDRI; before the wall, a corrugated sheet.
 
     rows: of the sheet's vertices, and columns; it has 2 (rows - 1)^2 triangles, in a random order.
     """
-    document = json.loads(tabletop().document("color"))
+    document = still_life.document()
     x, z = (values.ravel() for values in np.meshgrid(*2 * [np.linspace(0, 1, rows)]))
     slope = 0.4 * np.cos(40 * x)
     normals = np.stack([slope, -np.ones_like(x), np.zeros_like(x)], -1) / np.hypot(slope, 1)[:, None]
@@ -114,7 +114,7 @@ def test_large_meshes_with_normal_maps_bring_their_tangents(studio):
     from gltf_render_server.blender import compat
 
     renderer = studio.renderer(ServerSettings(samples=1, denoise=False))
-    ask(renderer, tabletop().document("color"), "color", camera_of(16, 12))
+    ask(renderer, still_life.scene("color"), "color", camera_of(16, 12))
     given = [mesh for mesh in bpy.data.meshes if "UVMap.tangent" in mesh.attributes]
     assert all(len(mesh.polygons) > 10_000 for mesh in given)
     assert bool(given) == compat.COUNTS_OWN_TANGENTS

@@ -15,6 +15,7 @@ BROUGHT = [
     "OpenEXR",
     "PIL",
     "blake3",
+    "click",
     "flask",
     "msgspec",
     "prometheus_client",
@@ -64,7 +65,7 @@ def test_wheels_are_for_each_python_of_the_platform(built):
 def test_holds_nothing_that_is_not_needed(built):
     with zipfile.ZipFile(built[1]) as archive:
         names = archive.namelist()
-    assert "gltf_render_server/app.py" in names
+    assert "gltf_render_server/http/app.py" in names
     waste = ("__pycache__", "wheels/numpy", "wheels/requests")
     assert not [name for name in names if any(part in name for part in waste)]
 
@@ -74,8 +75,7 @@ def test_wheels_bring_all_that_the_server_imports(package_home):
     wheels = next((package_home.folder / "extensions" / ".local").rglob("site-packages"))
     script = (
         f"import sys; sys.path.insert(0, {str(wheels)!r})\n"
-        "import gltf_render_server.http.app, gltf_render_server.http.serving\n"
-        "import gltf_render_server.dispatch.pool\n"
+        "import gltf_render_server.compose\n"
         "import importlib\n"
         f"brought = map(importlib.import_module, {BROUGHT!r})\n"
         f"print([m.__name__ for m in brought if not m.__file__.startswith({str(wheels)!r})])"

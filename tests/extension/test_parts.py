@@ -13,7 +13,7 @@ import pytest
 from blender_addon.address import drake_snippet, reachable, with_token
 from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Held, Ready, from_line, to_line
-from blender_addon.journal import Journal, WatchedQueue
+from blender_addon.journal import Journal
 from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
 from blender_addon.last_pictures import LastPictures
 from blender_addon.picture import describe, displayed
@@ -325,10 +325,11 @@ class Grey:
     info = RendererInfo("Grey", "1", "none", "none")
     extensions = frozenset()
 
-    def render(self, request):
+    def render(self, frame):
         from gltf_render_server.renderer import RenderedFrame
 
-        return RenderedFrame(np.full((request.camera.height, request.camera.width, 3), 127, np.uint8))
+        lens = frame.views[0].lens
+        return RenderedFrame(({"color": np.full((lens.height, lens.width, 3), 127, np.uint8)},))
 
     def close(self):
         pass
@@ -339,19 +340,17 @@ def watched(tmp_path):
     """A client of an application that is watched, the events, and the shelf."""
     import threading
 
-    from blender_addon.gltf_render_server.http.app import create_app
+    from blender_addon.gltf_render_server.compose import make_app
     from blender_addon.gltf_render_server.settings import ServerSettings
 
     events = []
     shelf = Shelf(tmp_path / "kept", 5)
     journal = Journal(events.append, shelf, LastPictures(tmp_path / "last", 5))
-    queue = WatchedQueue(Grey(), 2, journal)
-    app = create_app(ServerSettings(token="secret"), queue)
-    journal.watch(app)
-    thread = threading.Thread(target=queue.run)
+    app, dispatcher = make_app(ServerSettings(token="secret"), Grey(), journal)
+    thread = threading.Thread(target=dispatcher.run)
     thread.start()
     yield app.test_client(), events, shelf
-    queue.close()
+    dispatcher.close()
     thread.join()
 
 

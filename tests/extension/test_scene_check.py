@@ -6,6 +6,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 check = importlib.import_module("blender_addon.scene_check")
+mending = importlib.import_module("blender_addon.mending")
 
 
 @pytest.fixture
@@ -201,9 +202,8 @@ def test_finds_and_mends(scene, spoil, kind, target):
     assert (trouble.kind, trouble.target) == (kind, target)
     if kind in {"volume", "holdout", "shadow_catcher", "texture", "frame", "driver"} and target != "Sky":
         assert [item.name for item in check.objects_of(scene, kind, target)] == ["Odd"]
-    assert bool(check.mend_name(kind)) == check.can_mend(kind)
-    if check.can_mend(kind):
-        check.mend(scene, kind, target)
+    if mending.mend_name(kind):
+        mending.mend(scene, kind, target)
         assert check.find_trouble(scene) == []
 
 
@@ -223,17 +223,17 @@ def linked_scene(scene, tmp_path):
 )
 def test_what_is_linked_is_mended_in_its_own_file(scene, tmp_path, spoil, kind):
     spoil(scene)
-    assert not check.where_linked(scene, kind, "Odd")
+    assert not mending.where_linked(scene, kind, "Odd")
     item, library = linked_scene(scene, tmp_path)
     [trouble] = check.find_trouble(scene)
-    assert check.where_linked(scene, trouble.kind, trouble.target) == library
+    assert mending.where_linked(scene, trouble.kind, trouble.target) == library
     override = item.override_create(remap_local_usages=True)
-    assert bool(check.where_linked(scene, kind, override.name)) == (spoil is holdout_shader)
+    assert bool(mending.where_linked(scene, kind, override.name)) == (spoil is holdout_shader)
 
 
 def test_what_is_gone_is_told(scene):
     with pytest.raises(KeyError):
-        check.where_linked(scene, "script", "gone.py")
+        mending.where_linked(scene, "script", "gone.py")
 
 
 def hide(_scene):

@@ -1,45 +1,10 @@
-import threading
+from contextlib import ExitStack
 
-import numpy as np
 import pytest
 from drake_like import DrakeScene, box, look_at, translation
+from fake_server import FakeRenderer, answering
 
-from gltf_render_server.dispatch.jobs import RenderQueue
-from gltf_render_server.http.app import create_app
-from gltf_render_server.passes import Exact
-from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 from gltf_render_server.settings import ServerSettings
-
-
-class FakeRenderer:
-    """Answers every request with a plain picture of the asked size; waits or fails when told to."""
-
-    def __init__(self):
-        self.info = RendererInfo("Fake", "1.2.3", "cycles", "CPU")
-        self.extensions = frozenset({"KHR_lights_punctual"})
-        self.requests = []
-        self.error = None
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def render(self, request):
-        self.requests.append(request)
-        assert self.gate.wait(10)
-        if self.error is not None:
-            raise self.error
-        views = render_views(request, lambda: self._picture, lambda _: self._exact)
-        return RenderedFrame(views, {"import": 1.0, "render": 2.0})
-
-    def _picture(self, view):
-        return np.full((view.lens.height, view.lens.width, 3), 7, np.uint8)
-
-    def _exact(self, view):
-        depth = np.full((view.lens.height, view.lens.width), 1.5, np.float32)
-        depth[0, 0], depth[0, 1] = 0.01, np.inf
-        return Exact(depth, np.zeros(depth.shape, np.int32))
-
-    def close(self):
-        pass
 
 
 @pytest.fixture
@@ -54,15 +19,17 @@ def settings():
 
 @pytest.fixture
 def app(settings, renderer):
-    queue = RenderQueue(renderer, settings.max_queue)
-    app = create_app(settings, queue)
-    thread = threading.Thread(target=queue.run)
-    thread.start()
-    yield app
-    renderer.gate.set()
-    queue.close()
-    thread.join(10)
-    assert not thread.is_alive()
+    with answering(settings, renderer) as app:
+        yield app
+
+
+@pytest.fixture
+def clients(renderer):
+    """Makes clients of applications with other options."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(
+            answering(ServerSettings(**options), renderer)
+        ).test_client()
 
 
 @pytest.fixture

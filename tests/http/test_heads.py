@@ -5,18 +5,17 @@ import logging
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
+import api
 import attacks
 import pytest
 import requests
 from forms import FIELDS, multipart
 from servers import wait_for
 
-from gltf_render_server.dispatch.jobs import RenderQueue
-from gltf_render_server.http import app as app_module
-from gltf_render_server.http import connections, incoming
-from gltf_render_server.http.app import create_app
-from gltf_render_server.http.serving import HttpServer
+from gltf_render_server.compose import Server
+from gltf_render_server.http import answering, connections, incoming
 from gltf_render_server.settings import ServerSettings
 
 TOKEN = "Authorization: Bearer secret"
@@ -29,15 +28,13 @@ def settings():
 
 @pytest.fixture
 def server(settings, renderer):
-    queue = RenderQueue(renderer, settings.max_queue)
-    server = HttpServer(create_app(settings, queue), settings)
-    thread = threading.Thread(target=queue.run)
+    server = Server(settings, lambda: renderer)
+    thread = threading.Thread(target=server.dispatcher.run)
     thread.start()
     server.start()
     yield server
     renderer.gate.set()
-    queue.close()
-    server.close(5)
+    server.shut_down(5)
     thread.join(10)
 
 
@@ -72,6 +69,13 @@ def answers(connection, count=1):
         (405, {"method": "PUT"}, [TOKEN]),
         (413, {"method": "GET", "path": "/healthz/live"}, []),
         (413, {"method": "GET", "path": "/metrics"}, [TOKEN]),
+        (401, {"path": "/v1/frames"}, []),
+        (401, {"method": "PUT", "path": f"/v1/scenes/{'0' * 64}"}, []),
+        (403, {"path": "/v1/frames"}, [TOKEN, "Origin: http://evil.example"]),
+        (404, {"method": "PUT", "path": "/v1/scenes"}, [TOKEN]),
+        (405, {"method": "PUT", "path": "/v1/frames"}, [TOKEN]),
+        (413, {"method": "DELETE", "path": f"/v1/scenes/{'0' * 64}"}, [TOKEN]),
+        (413, {"method": "GET", "path": "/v1/openapi.json"}, [TOKEN]),
     ],
 )
 @pytest.mark.parametrize("expect", [[], ["Expect: 100-continue"]])
@@ -86,11 +90,18 @@ def test_refused_before_any_of_the_body_is_sent(server, way, status, request_lin
     assert json.loads(body)["code"] == status
 
 
-def test_a_length_beyond_the_limit_is_refused_before_the_body(server):
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"path": "/v1/frames"},
+        {"method": "PUT", "path": f"/v1/scenes/{'0' * 64}"},
+    ],
+)
+def test_a_length_beyond_the_limit_is_refused_before_the_body(server, line):
+    length = ["Content-Length: 4200000000", "Expect: 100-continue"]
     with attacks.connect(server.url) as connection:
-        connection.sendall(
-            attacks.head(server.url, TOKEN, "Content-Length: 4200000000", "Expect: 100-continue")
-        )
+        connection.sendall(attacks.head(server.url, TOKEN, *length, **line))
         answer = answers(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"--max-scene-mb" in answer
@@ -142,9 +153,8 @@ def test_requests_on_one_connection(server, scene):
 @pytest.mark.parametrize("first_words", [b"", b"POST /render HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_the_oldest_silent_connection_makes_room(settings, renderer, scene, monkeypatch, first_words):
     monkeypatch.setattr("gltf_render_server.http.serving.most_connections", lambda _: 20)
-    queue = RenderQueue(renderer, settings.max_queue)
-    server = HttpServer(create_app(settings, queue), settings)
-    threading.Thread(target=queue.run).start()
+    server = Server(settings, lambda: renderer)
+    threading.Thread(target=server.dispatcher.run).start()
     server.start()
     try:
         with attacks.crowd_of(60, server.url, first_words) as sockets:
@@ -154,8 +164,7 @@ def test_the_oldest_silent_connection_makes_room(settings, renderer, scene, monk
             assert is_closed(sockets[0])
             assert not is_closed(sockets[-1])
     finally:
-        queue.close()
-        server.close(5)
+        server.shut_down(5)
 
 
 def is_closed(connection):
@@ -239,10 +248,42 @@ def test_more_requests_than_there_are_threads_for_are_told_at_once(server, rende
     assert ask(server, scene).ok
 
 
+def test_all_that_takes_long_shares_the_threads(server, renderer, scene):
+    """Uploads and frames get what renders get, and are told at once where that is nothing."""
+    renderer.gate.clear()
+    data = scene.to_bytes()
+    url, headers = f"{server.url}/v1", {"Authorization": "Bearer secret"}
+    scene_url = f"{url}/scenes/{api.digest_of(data)}"
+    assert requests.put(scene_url, data=data, headers=headers, timeout=30).status_code == 201
+
+    def frame():
+        return requests.post(f"{url}/frames", json=api.frame_json(data), headers=headers, timeout=30)
+
+    threads = [threading.Thread(target=frame) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    health = {"headers": headers, "timeout": 10}
+    wait_for(lambda: requests.get(f"{server.url}/healthz", **health).json()["queue_length"] == 2)
+    assert frame().status_code == 503
+    assert requests.head(scene_url, **health).ok, "asking takes no thread of theirs"
+    with ExitStack() as stack:
+        places = server._http._server.places
+        while places.take():
+            stack.callback(places.give_back)
+        refused = requests.put(scene_url, data=data, headers=headers, timeout=30)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert frame().status_code == 503
+        assert requests.head(scene_url, **health).ok
+    renderer.gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert frame().ok
+
+
 def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkeypatch):
     """Threads that all check cannot be more than a few, and none of them is health's."""
     at_once, most, gate = [], [], threading.Event()
-    parse = app_module.parse_scene
+    parse = answering.read_asset
 
     def slow(*arguments, **options):
         at_once.append(1)
@@ -251,14 +292,14 @@ def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkey
         at_once.pop()
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(app_module, "parse_scene", slow)
+    monkeypatch.setattr(answering, "read_asset", slow)
     statuses = []
     threads = [
         threading.Thread(target=lambda: statuses.append(ask(server, scene).status_code)) for _ in range(30)
     ]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(at_once) == app_module._CHECKS_AT_ONCE)
+    wait_for(lambda: len(at_once) == answering._CHECKS_AT_ONCE)
     wait_for(lambda: len(statuses) >= 30 - 7, 10)
     assert set(statuses) == {503}
     for _ in range(10):
@@ -268,26 +309,26 @@ def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkey
     gate.set()
     for thread in threads:
         thread.join(20)
-    assert max(most) == app_module._CHECKS_AT_ONCE
+    assert max(most) == answering._CHECKS_AT_ONCE
     assert statuses.count(200) >= 3
     assert set(statuses) == {200, 503}
 
 
 def test_a_check_whose_client_went_away_is_not_begun(server, scene, monkeypatch):
     begun, gate = [], threading.Event()
-    parse = app_module.parse_scene
+    parse = answering.read_asset
 
     def slow(*arguments, **options):
         begun.append(1)
         gate.wait(20)
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(app_module, "parse_scene", slow)
-    monkeypatch.setattr(app_module, "_LOOK_S", 0.05)
-    staying = [threading.Thread(target=ask, args=(server, scene)) for _ in range(app_module._CHECKS_AT_ONCE)]
+    monkeypatch.setattr(answering, "read_asset", slow)
+    monkeypatch.setattr(answering, "_LOOK_S", 0.05)
+    staying = [threading.Thread(target=ask, args=(server, scene)) for _ in range(answering._CHECKS_AT_ONCE)]
     for thread in staying:
         thread.start()
-    wait_for(lambda: len(begun) == app_module._CHECKS_AT_ONCE)
+    wait_for(lambda: len(begun) == answering._CHECKS_AT_ONCE)
     prepared = multipart(FIELDS, scene.to_bytes())
     lines = [f"{name}: {prepared.headers[name]}" for name in ("Content-Type", "Content-Length")]
     leaving = attacks.connect(server.url)
@@ -299,7 +340,7 @@ def test_a_check_whose_client_went_away_is_not_begun(server, scene, monkeypatch)
     gate.set()
     for thread in staying:
         thread.join(20)
-    assert len(begun) == app_module._CHECKS_AT_ONCE
+    assert len(begun) == answering._CHECKS_AT_ONCE
 
 
 def test_clients_that_hang_up_free_the_queue(server, renderer, scene):
@@ -327,9 +368,9 @@ def test_clients_that_hang_up_free_the_queue(server, renderer, scene):
 
 
 def test_a_thousand_warnings_are_a_few_lines(caplog):
-    app_module._log_warnings([f"warning {number}" + "y\n" * 5000 for number in range(1000)])
+    answering.log_warnings([f"warning {number}" + "y\n" * 5000 for number in range(1000)])
     lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == app_module._MOST_WARNINGS + 1
+    assert len(lines) == answering._MOST_WARNINGS + 1
     assert sum(map(len, lines)) < 3000
     assert "995 more warnings" in lines[-1]
 

@@ -8,13 +8,14 @@ import threading
 
 import numpy as np
 import pytest
+from compressed import to_glb
 from forms import FIELDS, multipart, send
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
+from servers import wait_for
 
-from gltf_render_server.dispatch.jobs import RenderQueue
+from gltf_render_server.compose import make_app
 from gltf_render_server.errors import RenderError
-from gltf_render_server.http.app import create_app
 from gltf_render_server.settings import ServerSettings
 
 
@@ -36,6 +37,15 @@ def test_colour(client, renderer, scene):
     [view] = renderer.requests[0].views
     np.testing.assert_allclose(view.camera_to_world, scene.camera_to_world, atol=1e-12)
     assert view.lens.focal_x == 60.0
+
+
+def test_a_glb_is_the_same_scene(client, renderer, scene):
+    for data in (scene.to_bytes(), to_glb(scene.document()), b"\xef\xbb\xbf" + scene.to_bytes()):
+        assert post(client, data).status_code == 200
+    first, *others = [frame.scene for frame in renderer.requests]
+    for other in others:
+        assert other.surfaces == first.surfaces
+        np.testing.assert_array_equal(other.placements.matrix, first.placements.matrix)
 
 
 def test_depth(client, scene):
@@ -79,7 +89,7 @@ def test_every_length_of_a_scene(client, scene):
 
 
 def test_timing_goes_out_and_into_the_log(client, scene, caplog):
-    with caplog.at_level(logging.INFO, "gltf_render_server.http.app"):
+    with caplog.at_level(logging.INFO, "gltf_render_server.http.answering"):
         response = post(client, scene.to_bytes())
     names = re.findall(r"(\w+);dur=[\d.]+", response.headers["Server-Timing"])
     assert names == ["check", "queue", "import", "render", "encode"]
@@ -134,8 +144,7 @@ def test_full_queue(client, app, renderer, scene):
     threads = [threading.Thread(target=post, args=(app.test_client(), scene.to_bytes())) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while client.get("/healthz").json["queue_length"] < 2:
-        pass
+    wait_for(lambda: renderer.requests and client.get("/healthz").json["queue_length"] == 2)
     response = post(client, scene.to_bytes())
     renderer.gate.set()
     for thread in threads:
@@ -176,7 +185,7 @@ def test_foreign_pages_and_hosts_are_refused(client, scene):
 
 def test_a_token_guards_all_but_health(renderer, scene):
     settings = ServerSettings(token="secret")
-    client = create_app(settings, RenderQueue(renderer, 1)).test_client()
+    client = make_app(settings, renderer)[0].test_client()
     for path in ("/", "/metrics", "/render", "/healthz", "/nothing"):
         response = client.get(path)
         assert response.status_code == 401

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from servers import wait_for
 
-from gltf_render_server.dispatch.pool import RenderPool
+from gltf_render_server.dispatch.dispatcher import Dispatcher
 from gltf_render_server.errors import NoWorkerError, RenderError, RenderTimeoutError, WorkerLostError
 from gltf_render_server.settings import ServerSettings
 
@@ -25,14 +25,7 @@ KILLS = 48
 
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
-    folder = tmp_path / "notes"
-    folder.mkdir()
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    drill.install(packages)
-    monkeypatch.syspath_prepend(str(packages))
-    monkeypatch.setenv(drill.NOTES, str(folder))
-    return folder
+    return drill.notes(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -49,8 +42,9 @@ def ask(table):
 def a_pool(workers=1, **settings):
     """A pool of the quick back end that must leave nothing behind."""
     before = {*threading.enumerate(), *children(), *folders()}
-    pool = RenderPool(ServerSettings(backend="drill", workers=workers, max_queue=1000, **settings))
+    pool = Dispatcher(ServerSettings(backend="drill", workers=workers, max_queue=1000, **settings))
     try:
+        pool.wait_until_ready()
         yield pool
     finally:
         pool.shut_down()
@@ -110,7 +104,7 @@ def test_400_requests_of_6_clients_and_48_kills_of_rendering_and_starting_worker
 
 
 def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
-    monkeypatch.setattr("gltf_render_server.dispatch.place._MOST_KILLS", 1)
+    monkeypatch.setattr("gltf_render_server.dispatch.slots._MOST_KILLS", 1)
     with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
         [pid] = pids(pool)
         os.kill(pid, signal.SIGSTOP)  # takes a request that it does not begin
@@ -229,7 +223,7 @@ def test_a_request_waits_through_one_failed_start(notes, ask):
         answer.result(60)
 
 
-def test_short_of_descriptors_a_place_lives_and_recovers(notes, ask):
+def test_short_of_descriptors_a_slot_lives_and_recovers(notes, ask):
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
         clients.submit(ask, pool).result(60)
@@ -273,10 +267,11 @@ def test_the_end_waits_for_nobody_and_starts_nothing(notes, ask):
 def test_workers_end_with_a_server_that_is_killed(notes, tmp_path):
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
-        "from gltf_render_server.dispatch.pool import RenderPool\n"
+        "from gltf_render_server.dispatch.dispatcher import Dispatcher\n"
         "from gltf_render_server.settings import ServerSettings\n"
         "if __name__ == '__main__':\n"
-        "    pool = RenderPool(ServerSettings(backend='drill', workers=2))\n"
+        "    pool = Dispatcher(ServerSettings(backend='drill', workers=2))\n"
+        "    pool.wait_until_ready()\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(3600)\n"
     )

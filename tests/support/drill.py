@@ -8,17 +8,19 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from frames import frame_of
 
-from gltf_render_server.errors import RenderError
+from gltf_render_server.errors import RenderError, SettingsError
 from gltf_render_server.frame import Frame, Lens
 from gltf_render_server.gltf import parse_scene
 from gltf_render_server.passes import prepare
 from gltf_render_server.renderer import RenderedFrame, RendererInfo
 
-CRASH, SLOW, HANG, BAD, STRANGE = 901, 902, 903, 904, 905
+CRASH, SLOW, HANG, BAD, STRANGE, GATED = 901, 902, 903, 904, 905, 906
 NOTES = "DRILL_NOTES"
-"""The environment's name for a folder: where `fail-start` or `hang-start` is, workers do so as they start."""
+"""The environment's name for a folder: where it has a file `fail-start`, `hang-start` or `refuse-start`,
+workers do so as they start; a render of the width `GATED` waits for `gate`."""
 
 
 class StrangeError(Exception):
@@ -37,22 +39,29 @@ class DrillRenderer:
         self._thread = threading.get_ident()
         if (self._notes / "hang-start").exists():
             time.sleep(3600)
+        if (self._notes / "refuse-start").exists():
+            raise SettingsError("the drill wants other settings")
         if (self._notes / "fail-start").exists():
             raise RenderError("the drill says no")
 
     def render(self, request):
         width = request.views[0].lens.width
+        self._note("begun", width)
         if width == CRASH:
             os.abort()
         if width == BAD:
             raise RenderError("a bad request")
         if width == STRANGE:
             raise StrangeError("one", "two")
+        while width == GATED and not (self._notes / "gate").exists():
+            time.sleep(0.01)
         time.sleep({SLOW: 0.3, HANG: 3600}.get(width, 0.01))
-        with (self._notes / "rendered").open("a") as file:
-            file.write(f"{width}\n")
         picture = np.full((request.views[0].lens.height, width, 3), width % 256, np.uint8)
         return RenderedFrame(({"color": picture},), {"render": 1.0})
+
+    def _note(self, name, width):
+        with (self._notes / name).open("a") as file:
+            file.write(f"{width}\n")
 
     def close(self):
         is_owner = threading.get_ident() == self._thread
@@ -69,6 +78,17 @@ def install(folder: Path) -> None:
     )
 
 
+def notes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install it for one test, and return the folder of its notes."""
+    packages, notes = folder / "packages", folder / "notes"
+    packages.mkdir()
+    notes.mkdir()
+    install(packages)
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.setenv(NOTES, str(notes))
+    return notes
+
+
 def request(width: int, scene: bytes) -> Frame:
     """Ask for a colour image of that width."""
     camera = Lens(width, 4, 100.0, 100.0, width / 2, 2.0, 0.1, 10.0)
@@ -77,4 +97,4 @@ def request(width: int, scene: bytes) -> Frame:
     return frame
 
 
-__all__ = ["BAD", "CRASH", "HANG", "NOTES", "SLOW", "STRANGE", "DrillRenderer", "install", "request"]
+__all__ = ["BAD", "CRASH", "GATED", "HANG", "NOTES", "SLOW", "STRANGE", "DrillRenderer", "notes", "request"]

@@ -18,6 +18,7 @@ import bpy
 
 RESULT = Path(os.environ["DRIVE_RESULT"])
 OUT = RESULT.parent
+FORMS = Path(os.environ["DRIVE_FORMS"])
 EXTENSION = "bl_ext.user_default.gltf_render_server"
 
 report: dict = {}
@@ -42,11 +43,11 @@ def press(name: str, **options):
 
 
 class Answer:
-    """A request that is under way."""
+    """A request that is under way: for a colour, depth or label picture."""
 
-    def __init__(self, form_file: str, token: str = "", **changes: str):
+    def __init__(self, kind: str, token: str = "", **changes: str):
         self.status, self.body = 0, b""
-        body, headers = _multipart(Path(form_file), changes)
+        body, headers = _multipart(FORMS / f"{kind}.json", changes)
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{controller().state.url}/render"
         request = urllib.request.Request(url, body, headers)
@@ -90,6 +91,15 @@ def drive(script: Callable[[], Iterator[float]]) -> None:
             _run_timers()
         os._exit(0)
     bpy.app.timers.register(lambda: next(steps, None), first_interval=1.0, persistent=True)
+
+
+def begin() -> Iterator[float]:
+    """Begin with the scene of a new file, rendered by Cycles."""
+    bpy.context.preferences.view.show_splash = False
+    with bpy.context.temp_override(window=window()):
+        bpy.ops.wm.read_homefile(use_splash=False, load_ui=False)
+    yield 1.0
+    window().scene.render.engine = "CYCLES"
 
 
 def names() -> dict[str, list[str]]:
@@ -167,8 +177,8 @@ def _run_timers():
     """Do what Blender's loop does; without a window there is none."""
     if f"{EXTENSION}.control" in sys.modules:
         controller().tick()
-    if (debugging := sys.modules.get(f"{EXTENSION}.debugging")) and debugging._waiting:
-        debugging._show_answers()
+    if (sending := sys.modules.get(f"{EXTENSION}.sending")) and sending._waiting:
+        sending._tell_replies()
 
 
 def _multipart(form_file: Path, changes):

@@ -80,12 +80,23 @@ def test_the_token(sent):
 
 @pytest.mark.parametrize(
     "sent",
-    [None, "", "Bearer", "Bearer s3", "Digest s3:crét", basic("s3:crét"), "Basic ?", basic("a:b"), "s3:crét"],
+    [
+        *(None, "", "Bearer", "Bearer s3", "Digest s3:crét", basic("s3:crét"), "Basic ?", basic("a:b")),
+        *("s3:crét", "Basic é", "Basic", "Basic //4=", "Digest password=s3:crét", "Bearer token=s3:crét"),
+    ],
 )
 def test_another_token(sent):
     headers = {} if sent is None else {"Authorization": sent}
     with pytest.raises(UnauthorizedError, match="Bearer"):
         Access(ServerSettings(token="s3:crét")).check_token(headers, {"token": "another"})
+
+
+@pytest.mark.parametrize("token", ["a=b", "a=b, c=d", "YWJj==", "=", "realm=x"])
+def test_a_token_may_look_like_parameters(token):
+    for sent in (f"Bearer {token}", basic(f"anybody:{token}")):
+        Access(ServerSettings(token=token)).check_token({"Authorization": sent}, {})
+    with pytest.raises(UnauthorizedError):
+        Access(ServerSettings(token=token)).check_token({"Authorization": f"Bearer {token}x"}, {})
 
 
 def test_a_wrong_token_is_another_than_none():

@@ -8,9 +8,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "server" / "gltf_render_server"
+ADD_ON = ROOT / "blender_addon"
+SCRIPTS = ROOT / "scripts"
 LAYERS = (
     {"__main__"},
     {"cli", "wsgi"},
+    {"compose"},
     {"client"},
     {"http"},
     {"dispatch"},
@@ -22,8 +25,9 @@ LAYERS = (
     {"frame"},
     {"scene"},
     {"settings"},
+    {"command_line"},
     {"options"},
-    {"labels", "limits", "metering", "process", "recent", "stages"},
+    {"environments", "labels", "limits", "metering", "process", "recent", "stages"},
     {"errors"},
     {""},
 )
@@ -35,23 +39,29 @@ FOREIGN = {
 """What only one room may import."""
 
 
-def modules(folder):
-    """The Python files below a folder, by their dotted names."""
-    paths = (path.relative_to(folder) for path in sorted(folder.rglob("*.py")))
-    return {".".join(path.with_suffix("").parts).removesuffix("__init__").strip("."): path for path in paths}
-
-
-def imports(name, path, known):
-    """Yield the modules of the same tree that a module imports, wherever in it, for types only or not."""
-    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+def imported(name, modules):
+    """Return which of some modules one of them imports, wherever in it; all by their full names."""
+    path, names = modules[name], set()
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            parents = list(filter(None, package))
-            root = parents[: len(parents) + 1 - node.level]
-            base = [*root, *filter(None, [node.module])]
-            for alias in node.names:
-                found = ".".join([*base, alias.name])
-                yield found if found in known else ".".join(base)
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            full = {f"{module}.{alias.name}" for alias in node.names}
+            names |= full if full <= modules.keys() else full | {module}
+    return names & modules.keys() - {name}
+
+
+def modules_below(folder, prefix):
+    """Return the full name and the file of each module in a folder, but for what is a link."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        if not any(part.is_symlink() for part in (path, *path.parents) if folder in part.parents):
+            names = [*prefix, *path.relative_to(folder).with_suffix("").parts]
+            found[".".join(names[:-1] if names[-1] == "__init__" else names)] = path
+    return found
 
 
 def foreign(path):
@@ -63,49 +73,106 @@ def foreign(path):
             yield (node.module or "").partition(".")[0]
 
 
-PATHS = {name: PACKAGE / path for name, path in modules(PACKAGE).items()}
-GRAPH = {name: set(imports(name, path, PATHS)) for name, path in PATHS.items()}
-
-
-def layer(name):
-    room = name.partition(".")[0]
-    return next(depth for depth, rooms in enumerate(LAYERS) if room in rooms)
-
-
-def room(name):
-    return name.partition(".")[0]
-
-
-@pytest.mark.parametrize("name", PATHS, ids=lambda name: name or "__init__")
-def test_imports_lead_down_the_layers(name):
-    assert GRAPH[name] <= PATHS.keys()
-    for imported in GRAPH[name]:
-        assert room(imported) == room(name) or layer(imported) > layer(name), f"{name} imports {imported}"
-
-
-def test_every_room_stands_in_the_layers():
-    assert {room(name) for name in PATHS} == set.union(*LAYERS)
-
-
-def test_imports_form_no_circle():
+def assert_no_circle(modules):
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter({name: imported(name, modules) for name in modules}).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("name", PATHS, ids=lambda name: name or "__init__")
+PACKAGE_MODULES = modules_below(PACKAGE, ["gltf_render_server"])
+
+
+def room(name):
+    """The folder or module of the package that a module is, or stands in."""
+    return [*name.split("."), ""][1]
+
+
+def layer(name):
+    return next(depth for depth, rooms in enumerate(LAYERS) if room(name) in rooms)
+
+
+@pytest.mark.parametrize("name", PACKAGE_MODULES)
+def test_imports_lead_down_the_layers(name):
+    for found in imported(name, PACKAGE_MODULES):
+        assert room(found) == room(name) or layer(found) > layer(name), f"{name} imports {found}"
+
+
+def test_every_room_stands_in_the_layers():
+    assert {room(name) for name in PACKAGE_MODULES} == set.union(*LAYERS)
+
+
+def test_the_package_has_no_circle():
+    assert_no_circle(PACKAGE_MODULES)
+
+
+@pytest.mark.parametrize("name", PACKAGE_MODULES)
 def test_package_imports_itself_relatively_and_each_back_end_in_one_room(name):
-    absolute = set(foreign(PATHS[name]))
+    absolute = set(foreign(PACKAGE_MODULES[name]))
     assert "gltf_render_server" not in absolute
     for owner, names in FOREIGN.items():
         assert room(name) == owner or not absolute & names
 
 
+def test_scripts_ask_servers_and_import_no_back_end():
+    for path in (ROOT / "scripts").rglob("*.py"):
+        assert not set(foreign(path)) & set.union(*FOREIGN.values()), path.name
+
+
 def test_only_compat_looks_at_the_version():
     guilty = [
         path.name
-        for path in PATHS.values()
+        for path in PACKAGE_MODULES.values()
         if "bpy.app.version" in path.read_text().replace("bpy.app.version_string", "")
     ]
     assert guilty == ["compat.py"]
+
+
+def test_the_add_on_has_no_circle():
+    modules = modules_below(ADD_ON, ["blender_addon"])
+    assert len(modules) > 25
+    assert "blender_addon.kept_requests" in imported("blender_addon.preferences", modules)
+    assert_no_circle(modules)
+
+
+def test_the_scripts_have_no_circle():
+    modules = modules_below(SCRIPTS, [])
+    assert "benchmarking.scenes" in modules
+    assert_no_circle(modules)
+
+
+def test_the_preferences_do_not_know_what_is_controlled():
+    found = imported("blender_addon.preferences", modules_below(ADD_ON, ["blender_addon"]))
+    assert not found & {"blender_addon.control", "blender_addon.panels"}
+
+
+def test_the_add_on_imports_itself_and_the_package_relatively():
+    """Its own name is known only when it is installed: ``bl_ext.<repository>.gltf_render_server``."""
+    for path in modules_below(ADD_ON, ["blender_addon"]).values():
+        assert not set(foreign(path)) & {"gltf_render_server", "blender_addon"}, path.name
+
+
+def test_scripts_import_the_package_absolutely_and_nothing_imports_scripts():
+    scripts = modules_below(SCRIPTS, [])
+    for name, path in scripts.items():
+        levels = {
+            node.level for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+        }
+        assert levels <= {0, 1}, f"{name} leaves its folder"
+    tops = {name.partition(".")[0] for name in scripts}
+    for path in [*PACKAGE_MODULES.values(), *modules_below(ADD_ON, []).values()]:
+        assert not set(foreign(path)) & (tops | {"scripts"}), path.name
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [("basicConfig", "logs.py"), ("courtyard", "environments.py"), ("optix", "settings.py")],
+)
+def test_what_stands_in_one_place(word, place):
+    """How processes log, the names of environments, and the choices of an option."""
+    files = [
+        *PACKAGE_MODULES.values(),
+        *modules_below(ADD_ON, []).values(),
+        *modules_below(SCRIPTS, []).values(),
+    ]
+    assert [path.name for path in files if word in path.read_text()] == [place]

@@ -109,9 +109,8 @@ def survives(data: bytes) -> bool:
         return False
     _ = (scene.labels, scene.shapes, scene.surfaces, scene.light_sources)
     for primitive in scene.primitives:
-        if not primitive.is_compressed:
-            triangles = read_triangles(content_of(scene), primitive)
-            assert triangles.corners.max() < len(triangles.vertices)
+        triangles = read_triangles(content_of(scene), primitive)
+        assert triangles.corners.max() < len(triangles.vertices)
     for detail in Detail:
         everything = dict.fromkeys(range(len(scene.primitives)), detail)
         try:

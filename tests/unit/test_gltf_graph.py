@@ -4,7 +4,7 @@ from drake_like import DrakeScene, box, column_major, look_at, translation
 from frames import pose_of
 from test_gltf_document import CAMERA, one_box, parsed
 
-from gltf_render_server.errors import SceneError
+from gltf_render_server.errors import RequestError, SceneError
 from gltf_render_server.gltf.graph import thickened, trs_matrices
 
 
@@ -232,3 +232,53 @@ def turned(node, rotation):
     scale = np.reshape(node["matrix"], (4, 4)).T
     turn = trs_matrices(np.zeros((1, 3)), np.array([rotation]) / np.linalg.norm(rotation), np.ones((1, 3)))[0]
     return {"matrix": column_major(turn @ scale), "rotation": None}
+
+
+def named(*names):
+    """A document with a chain of nodes below its root: a box on the first, another on the last."""
+    document = one_box()
+    first = len(document["nodes"])
+    document["nodes"] += [{"name": name, "children": [first + 1 + k]} for k, name in enumerate(names[:-1])]
+    document["nodes"].append({"name": names[-1], "mesh": 0, "translation": [0, 0, 1]})
+    document["nodes"][first]["mesh"] = 0
+    document["scenes"][0]["nodes"].append(first)
+    return document
+
+
+def test_a_pose_replaces_a_world_matrix_and_carries_what_is_below():
+    asset = parsed(named("arm", "hand")).asset
+    rest, posed = asset.scene(), asset.scene({"arm": translation(5, 0, 0)})
+    np.testing.assert_array_equal(posed.placements.matrix[0], rest.placements.matrix[0])
+    np.testing.assert_allclose(posed.placements.matrix[1], translation(5, 0, 0), atol=1e-12)
+    np.testing.assert_allclose(posed.placements.matrix[2], translation(5, 0, 1), atol=1e-12)
+    np.testing.assert_allclose(
+        asset.scene({"hand": translation(1, 2, 3)}).placements.matrix[2, :3, 3], [1, 2, 3]
+    )
+    assert posed.shapes == rest.shapes
+    np.testing.assert_array_equal(asset.scene().placements.matrix, rest.placements.matrix)
+
+
+def test_instances_know_their_nodes():
+    scene = parsed(named("arm", "hand"))
+    assert [scene.asset.node_name(node) for node in scene.instances.node.tolist()] == ["g0", "arm", "hand"]
+    assert scene.placements.instance.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(scene.instances.matrix, scene.placements.matrix)
+
+
+@pytest.mark.parametrize(
+    ("poses", "says"),
+    [
+        ({"leg": np.eye(4)}, r"poses\['leg'\]: no nodes"),
+        ({"": np.eye(4)}, "nodes of the scene"),
+        ({"arm": np.ones((4, 4))}, "last row must be 0 0 0 1"),
+        ({"arm": np.diag([1, 1, np.nan, 1])}, r"poses\['arm'\].*beyond"),
+    ],
+)
+def test_bad_poses(poses, says):
+    with pytest.raises(RequestError, match=says):
+        parsed(named("arm", "hand")).asset.scene(poses)
+
+
+def test_a_name_that_two_nodes_have_is_no_name():
+    with pytest.raises(RequestError, match="2 nodes"):
+        parsed(named("arm", "arm")).asset.scene({"arm": np.eye(4)})

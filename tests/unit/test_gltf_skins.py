@@ -9,7 +9,7 @@ from skinned import document, strip
 from test_gltf_document import parsed
 
 from gltf_render_server.errors import SceneError
-from gltf_render_server.gltf import Detail, import_document, parse_scene, read_attribute, read_triangles
+from gltf_render_server.gltf import Detail, import_document, read_attribute, read_triangles
 
 
 def placed(out):
@@ -161,20 +161,3 @@ def test_a_mesh_without_joints_stands_where_its_node_is():
     scene = parsed(out)
     assert scene.placements.matrix[0, :3, 3].tolist() == [5, 1, 2]
     assert scene.warnings == ("nodes[0]: its mesh has no joints; drawn without its skin",)
-
-
-def test_drawn_as_its_first_joint_holds_it_where_it_is_compressed():
-    out = document()
-    [primitive] = out["meshes"][0]["primitives"]
-    stream = add_accessor(out, np.zeros((20, 1), "<u2"), "SCALAR")
-    out["buffers"][-1]["uri"] = "data:application/octet-stream;base64,RFJBQ08CAgAA" + "A" * 44
-    view = out["accessors"].pop(stream)["bufferView"]
-    attributes = {name: index for index, name in enumerate(primitive["attributes"])}
-    primitive["extensions"] = {"KHR_draco_mesh_compression": {"bufferView": view, "attributes": attributes}}
-    for accessor in [primitive["indices"], *primitive["attributes"].values()]:
-        del out["accessors"][accessor]["bufferView"]
-    known = frozenset({"KHR_draco_mesh_compression"})
-    scene = parse_scene(json.dumps(out).encode(), extensions=known)
-    made = strip()
-    np.testing.assert_allclose(scene.placements.matrix[0], made.nodes[0] @ made.bind[0], atol=1e-6)
-    assert "skin is compressed" in scene.warnings[0]

@@ -18,7 +18,6 @@ from gltf_render_server.errors import RenderError, SceneError
 from gltf_render_server.frame import Lens
 from gltf_render_server.settings import ServerSettings
 from gltf_render_server.vtk import VtkRenderer
-from gltf_render_server.vtk.cache import ContentCache
 
 OTHER = DrakeScene(
     [sphere(0.4, translation(0, 0, 0.4), 9), box((3, 3, 0.1), translation(0, 0, -0.05), 4)],
@@ -127,20 +126,3 @@ def test_memory_does_not_grow(table, monkeypatch):
         show(round_)
     assert resident_mb() - before < 12, "one image of 256 x 256 a round would be 28 MB"
     renderer.close()
-
-
-def test_a_cache_keeps_what_was_used_last():
-    cache = ContentCache(len, most_bytes=10)
-    made = []
-
-    def make(text):
-        return lambda: made.append(text) or text
-
-    for text in ("aaaa", "bbbb", "aaaa", "cccc"):
-        assert cache.get(text[0], make(text)) == text
-    assert made == ["aaaa", "bbbb", "cccc"]
-    assert cache.get("a", make("again")) == "aaaa"
-    assert cache.get("b", make("bbbb")) == "bbbb"
-    assert made == ["aaaa", "bbbb", "cccc", "bbbb"]
-    assert cache.get("x", make("x" * 50)) == "x" * 50
-    assert cache.get("x", make("again")) == "x" * 50

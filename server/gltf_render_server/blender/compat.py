@@ -37,25 +37,17 @@ OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
 COUNTS_OWN_TANGENTS = _IS_5
 """Whether Cycles takes tangents that a mesh brings, and would itself compute other last bits each time."""
 
-_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed|\bDraco (is not|.* is) available")
+_CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed")
 """What Blender says of optional libraries, which are no fault where they lack."""
-
-_COMPRESSED_VIEWS = {"EXT_meshopt_compression", "KHR_meshopt_compression"}
-"""Extensions of the importer's that hide a scene's vertices from the checks before it."""
 
 
 def importer_extensions() -> frozenset[str]:
     """Name the glTF extensions that a scene may require of Blender's importer."""
-    import io_scene_gltf2  # an add-on: there only once Blender has started
+    # an add-on: there only once Blender has started
     from io_scene_gltf2.io.imp.gltf2_io_gltf import glTFImporter
 
     settings = {"import_user_extensions": [], "loglevel": 0}
-    known = set(glTFImporter("", settings).extensions_managed) - _COMPRESSED_VIEWS
-    with without_chatter():
-        has_draco = io_scene_gltf2.is_draco_available()  # a library of its own, which Debian leaves out
-    if not has_draco:
-        known.discard("KHR_draco_mesh_compression")
-    return frozenset(known)
+    return frozenset(glTFImporter("", settings).extensions_managed)
 
 
 def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:

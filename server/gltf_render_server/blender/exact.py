@@ -15,7 +15,6 @@ from ..passes import Exact
 from ..recent import RecentViews, view_bytes
 from ..stages import Stages
 from .base import BaseScene
-from .importing import Importer
 from .numbering import Numbering
 from .parts import PartKey, Shapes
 from .rendering import read_exact, rendered_exact
@@ -40,15 +39,14 @@ class ExactRender:
     Parameters
     ----------
     base : BaseScene
-    importer : Importer
     folder : Path
         For the files that Blender writes.
     """
 
-    def __init__(self, base: BaseScene, importer: Importer, folder: Path) -> None:
+    def __init__(self, base: BaseScene, folder: Path) -> None:
         self._base = base
         self._folder = folder
-        self._parts = Shapes(importer, base.flat)
+        self._parts = Shapes(base.flat)
         self._recent: RecentViews[Exact] = RecentViews()
         self.scene = ClientScene(base.exact, self._parts)
 

@@ -209,11 +209,11 @@ def _parts(workshop: bpy.types.Scene) -> dict[int, Part[Any]]:
 
 
 def _mesh_part(found: Mapping[int, Part[Any]], index: int, primitive: Primitive) -> Part[bpy.types.Mesh]:
-    """Return a primitive's part; the importer leaves out, or empty, what it cannot decode."""
+    """Return a primitive's part; the importer leaves out, or empty, what it cannot read."""
     part = found.get(index)
-    if part is None or not _is_decoded(part.data, primitive):
+    if part is None or not part.data.vertices:
         where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
-        raise SceneError("Blender cannot decode its geometry", where)
+        raise SceneError("Blender cannot read its geometry", where)
     return part
 
 
@@ -224,11 +224,6 @@ def _check_images(meshes: Iterable[bpy.types.Mesh]) -> None:
             image = getattr(node, "image", None)
             if image is not None and not image.channels:
                 raise SceneError("Blender cannot decode this image", f"$.{image.name.partition('.')[0]}")
-
-
-def _is_decoded(mesh: bpy.types.Mesh, primitive: Primitive) -> bool:
-    """Whether a mesh has vertices; a Draco stream that fails leaves all of them at the origin."""
-    return bool(mesh.vertices) and not (primitive.is_compressed and _size(mesh) == 0)
 
 
 def _smooth(mesh: bpy.types.Mesh) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,53 +11,16 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT, Exposure
 from ..errors import SettingsError
 from . import compat
 
 __all__ = [
-    "DEFAULT_ENVIRONMENT",
     "Environments",
     "brings_light",
     "environment_names",
     "find_environment",
 ]
-
-DEFAULT_ENVIRONMENT = "forest"
-
-
-@dataclass(frozen=True)
-class _Exposure:
-    """How an HDRI is shown.
-
-    Attributes
-    ----------
-    strength : float
-        Multiplies the radiance.
-    rotation_deg : float
-        About the vertical axis.
-    tint : tuple of float
-        Red, green and blue, of about the same luminance as white.
-    """
-
-    strength: float = 1.0
-    rotation_deg: float = 0.0
-    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-
-# Neutral exposure: strength = 1.2 pi / max(E, (E + V) / 2), where E is the irradiance of a card that lies and
-# V the largest of a card that stands (night: 0.6 of that). The rotation brings the side of V to the diagonal
-# -x -y, so that no camera along an axis has the light right in front or behind. The tint is a white balance
-# of 60 %.
-_SHIPPED = {
-    "city": _Exposure(0.552, 101, (1.010, 0.999, 0.982)),
-    "courtyard": _Exposure(1.026, 159, (1.078, 1.010, 0.796)),
-    "forest": _Exposure(0.796, 88, (1.055, 0.997, 0.898)),
-    "interior": _Exposure(0.669, 110, (0.910, 1.014, 1.259)),
-    "night": _Exposure(3.015, 251, (0.940, 1.014, 1.061)),
-    "studio": _Exposure(1.292, 62, (1.096, 0.983, 0.934)),
-    "sunrise": _Exposure(0.914, 98, (1.085, 0.990, 0.903)),
-    "sunset": _Exposure(1.474, 104, (1.136, 1.003, 0.771)),
-}
 
 _LARGEST_BAKED_PX = 2048  # the pixels of a larger HDRI do not show behind a scene
 _IMPORTANCE_MAP_PX = 512  # the automatic choice costs 3 s a picture, and no eye sees the difference
@@ -81,14 +43,14 @@ def brings_light(scene: bpy.types.Scene) -> bool:
 
 
 def find_environment(environment: str | None) -> Path | None:
-    """Find the file of a name or path of the settings; None means the default, "none" means no file.
+    """Find the file of a name or path of the settings; None means the default, `NO_ENVIRONMENT` no file.
 
     Raises
     ------
     SettingsError
         There is no such HDRI.
     """
-    if environment == "none":
+    if environment == NO_ENVIRONMENT:
         return None
     name = environment or DEFAULT_ENVIRONMENT
     shipped = _shipped() / f"{name.lower()}.exr"
@@ -143,7 +105,7 @@ def _make_world(path: Path, rotation_deg: float, strength: float) -> tuple[bpy.t
     world.sun_threshold = _EEVEE_SUN_THRESHOLD
     world.sun_angle = _EEVEE_SUN_ANGLE_RAD
     is_shipped = path.parent == _shipped().resolve()
-    exposure = _SHIPPED.get(path.stem, _Exposure()) if is_shipped else _Exposure()
+    exposure = ENVIRONMENTS.get(path.stem, Exposure()) if is_shipped else Exposure()
     image: Any = _load(path)
     if image.is_float and image.size[0] <= _LARGEST_BAKED_PX:
         image, rotation_deg = _baked(image, exposure, rotation_deg), 0.0
@@ -176,7 +138,7 @@ def _load(path: Path) -> bpy.types.Image:
     return image
 
 
-def _baked(source: Any, exposure: _Exposure, rotation_deg: float) -> bpy.types.Image:
+def _baked(source: Any, exposure: Exposure, rotation_deg: float) -> bpy.types.Image:
     """Make an image with the exposure in its pixels, smoothed, so that these do not show behind the scene.
 
     The exposure's own rotation is one by whole pixels; `rotation_deg` is exact.
@@ -210,9 +172,11 @@ def _smoothed(pixels: NDArray[np.float32], axis: int, after: float = 0.0) -> NDA
     if not after:
         return (one + two + 4 * pixels) / np.float32(6)
     t = after
-    before, here = np.float32((1 - t) ** 3), np.float32(3 * t**3 - 6 * t**2 + 4)
-    next_, last = np.float32(3 * (t + t**2 - t**3) + 1), np.float32(t**3)
-    return (before * one + here * pixels + next_ * two + last * three) / np.float32(6)
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (t + t**2 - t**3) + 1, t**3)
+    smoothed = np.zeros_like(pixels)
+    for weight, shifted in zip(weights, (one, pixels, two, three), strict=True):
+        smoothed += np.float32(weight / 6) * shifted
+    return smoothed
 
 
 def _shipped() -> Path:

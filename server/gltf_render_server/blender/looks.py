@@ -8,6 +8,7 @@ from typing import Any
 
 import bpy
 
+from ..environments import NO_ENVIRONMENT
 from ..errors import RequestError
 from ..frame import Frame, Look
 from ..settings import ServerSettings
@@ -149,6 +150,6 @@ class Looks:
 def _environment_named(name: str) -> Path | None:
     """Find a shipped HDRI by its name only: what a client sends is never a path."""
     names = lighting.environment_names()
-    if name not in ("none", *names):
-        raise RequestError(f"look.environment: must be one of {', '.join(names)}, or none")
+    if name not in (NO_ENVIRONMENT, *names):
+        raise RequestError(f"look.environment: must be one of {', '.join(names)}, or {NO_ENVIRONMENT}")
     return lighting.find_environment(name)

@@ -53,13 +53,10 @@ class Shapes:
 
     Parameters
     ----------
-    importer : Importer
-        Reads what is compressed.
     material : bpy.types.Material
     """
 
-    def __init__(self, importer: Importer, material: bpy.types.Material) -> None:
-        self._importer = importer
+    def __init__(self, material: bpy.types.Material) -> None:
         self._material = material
         self._parts: dict[Digest, Part[bpy.types.Mesh]] = {}
 
@@ -70,12 +67,8 @@ class Shapes:
         """See `Parts.load`."""
         keys = {scene.shapes[index]: index for index in primitives}
         missing = {key: index for key, index in keys.items() if key not in self._parts}
-        compressed = {index for index in missing.values() if scene.primitives[index].is_compressed}
-        imported: dict[int, Part[bpy.types.Mesh]] = {}
-        if compressed:
-            imported = self._importer.run(scene, dict.fromkeys(compressed, Detail.SHAPE)).meshes
         for key, index in missing.items():
-            part = imported.get(index) or _built(read_triangles(content_of(scene), scene.primitives[index]))
+            part = _built(read_triangles(content_of(scene), scene.primitives[index]))
             part.data.materials.clear()
             part.data.materials.append(self._material)
             self._parts[key] = part

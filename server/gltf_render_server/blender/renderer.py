@@ -145,7 +145,7 @@ class BlenderRenderer:
         if self._renders is None:
             folder = self._scratch.path
             importer = Importer(base.workshop, folder)
-            self._renders = (ColourRender(base, importer, folder), ExactRender(base, importer, folder))
+            self._renders = (ColourRender(base, importer, folder), ExactRender(base, folder))
         return self._renders
 
     def _refresh(self) -> BaseScene:

@@ -1,104 +1,80 @@
-"""Which waiting request goes to which idle worker: to one that has its scene, but nobody waits for ever."""
+"""Which waiting job goes to which idle worker: to one that has its scene, but nobody waits for ever."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from blake3 import blake3
 
 from ..frame import Frame
 from ..passes import Render, passes_of
 from ..recent import RecentViews, view_bytes
-from .jobs import Job
+from .job import Job, Needs
 
-__all__ = ["Memory", "PoolJob", "choose"]
+__all__ = ["Loaded", "choose", "needs_of"]
 
 _MOST_OVERTAKINGS = 4
+_ALREADY_RENDERED = 2.0  # counts more than a scene that is all there
 
 
-@dataclass(eq=False)
-class PoolJob(Job):
-    """A request that waits for a worker.
-
-    Attributes
-    ----------
-    packed : bytes
-        The request, pickled: whoever submits it does that, so that no worker has to wait for it.
-    is_colour : bool
-    parts : frozenset
-        Digests of all that its picture shows.
-    view : bytes or None
-        For depth and labels, equal where one render answers both; see `ExactStage`.
-    view_bytes : int
-        What a worker takes to keep that render.
-    crashes, kills : int
-        How many workers its render has ended, and how many were lost otherwise after it had begun.
-    overtaken : int
-        How many younger ones were preferred to it.
-    """
-
-    packed: bytes = field(kw_only=True)
-    is_colour: bool = field(kw_only=True)
-    parts: frozenset[object] = field(kw_only=True)
-    view: bytes | None = None
-    view_bytes: int = 0
-    crashes: int = 0
-    kills: int = 0
-    overtaken: int = 0
-
-    @classmethod
-    def of(cls, frame: Frame, is_abandoned: Callable[[], bool]) -> PoolJob:
-        """Make the job of a frame."""
-        packed = pickle.dumps(frame, pickle.HIGHEST_PROTOCOL)
-        scene = frame.scene
-        if passes_of(frame, Render.COLOUR):
-            parts = frozenset((*scene.surfaces, *scene.light_sources))
-            return cls(is_abandoned, packed=packed, is_colour=True, parts=parts)
-        return cls(
-            is_abandoned,
-            packed=packed,
-            is_colour=False,
-            parts=frozenset(scene.shapes),
-            view=_view(frame),
-            view_bytes=_view_bytes(frame),
-        )
+def needs_of(frame: Frame) -> Needs:
+    """Return what a worker should have loaded for a frame; the one place here that reads a frame."""
+    scene, placements = frame.scene, frame.scene.placements
+    parts: dict[str, frozenset[object]] = {}
+    if passes_of(frame, Render.COLOUR):
+        parts[Render.COLOUR] = frozenset((*scene.surfaces, *scene.light_sources))
+    views: dict[bytes, int] = {}
+    if rows := passes_of(frame, Render.EXACT):
+        parts[Render.EXACT] = frozenset(scene.shapes)
+        where = blake3(b"".join(scene.shapes))
+        where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
+        for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows):
+            for view in frame.views:
+                key = blake3(where.digest() + shown + view.camera_to_world.tobytes())
+                key.update(repr(view.lens).encode())
+                views[key.digest()] = view_bytes(view.lens.width, view.lens.height, len(placements))
+    return Needs(parts, views)
 
 
-class Memory:
-    """What a worker has: the last scene for colour, that for depth and labels, and their last passes."""
+class Loaded:
+    """What a worker has: the last scene for colour, that for exact passes, and the last of these."""
 
     def __init__(self) -> None:
-        self._parts: dict[bool, frozenset[object]] = {}
-        self._views: RecentViews[None] = RecentViews()
+        self._parts: dict[str, frozenset[object]] = {}
+        self._views: RecentViews[int] = RecentViews()
 
-    def learn(self, job: PoolJob) -> None:
-        """Note what the worker has after `job`."""
-        if job.view in self._views:
-            return
-        self._parts[job.is_colour] = job.parts
-        if job.view is not None:
-            self._views.keep(job.view, None, job.view_bytes)
+    def note(self, needs: Needs) -> None:
+        """Note what the worker has after it has rendered what had these needs."""
+        loaded = [kind for kind in needs.parts if not self._has_rendered(kind, needs)]
+        self._parts.update((kind, needs.parts[kind]) for kind in loaded)
+        for view, size_bytes in needs.views.items():
+            self._views.get(view, lambda size_bytes=size_bytes: size_bytes, int)
 
-    def share(self, job: PoolJob) -> float:
-        """Return how much of what `job` needs is there, from 0 to 1; 2 if it has been rendered already."""
-        if job.view in self._views:
-            return 2.0
-        known = self._parts.get(job.is_colour, frozenset())
-        return len(known & job.parts) / max(1, len(job.parts))
+    def share(self, needs: Needs) -> float:
+        """Return how much of what is needed is there, from 0 to 1; 2 if it has been rendered already."""
+        shares = [self._share_of(kind, needs) for kind in needs.parts]
+        return sum(shares) / max(1, len(shares))
+
+    def _share_of(self, kind: str, needs: Needs) -> float:
+        if self._has_rendered(kind, needs):
+            return _ALREADY_RENDERED
+        parts = needs.parts[kind]
+        return len(self._parts.get(kind, frozenset()) & parts) / max(1, len(parts))
+
+    def _has_rendered(self, kind: str, needs: Needs) -> bool:
+        return kind == Render.EXACT and bool(needs.views) and all(view in self._views for view in needs.views)
 
 
-def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory], busy: Sequence[Memory] = ()) -> tuple[int, int]:
+def choose(jobs: Sequence[Job], idle: Sequence[Loaded], busy: Sequence[Loaded] = ()) -> tuple[int, int]:
     """Choose a job and an idle worker, and count whom the job overtakes.
 
     Parameters
     ----------
-    jobs : sequence of PoolJob
+    jobs : sequence of Job
         At least one, the oldest first.
-    idle : sequence of Memory
+    idle : sequence of Loaded
         At least one, whoever has waited longest first.
-    busy : sequence of Memory
+    busy : sequence of Loaded
 
     Returns
     -------
@@ -108,24 +84,9 @@ def choose(jobs: Sequence[PoolJob], idle: Sequence[Memory], busy: Sequence[Memor
         job that has been overtaken too often is next.
     """
     candidates = range(len(jobs)) if jobs[0].overtaken < _MOST_OVERTAKINGS else range(1)
-    elsewhere = [max((memory.share(jobs[job]) for memory in busy), default=0.0) for job in candidates]
+    elsewhere = [max((loaded.share(jobs[job].needs) for loaded in busy), default=0.0) for job in candidates]
     pairs = [(job, worker) for job in candidates for worker in range(len(idle))]
-    chosen = max(pairs, key=lambda pair: idle[pair[1]].share(jobs[pair[0]]) - elsewhere[pair[0]])
+    chosen = max(pairs, key=lambda pair: idle[pair[1]].share(jobs[pair[0]].needs) - elsewhere[pair[0]])
     for job in jobs[: chosen[0]]:
         job.overtaken += 1
     return chosen
-
-
-def _view(frame: Frame) -> bytes:
-    """Digest all that the exact renders of a frame show."""
-    scene = frame.scene
-    digest = blake3(repr([view.lens for view in frame.views]).encode())
-    poses = [view.camera_to_world for view in frame.views]
-    for part in (*scene.shapes, scene.placements.primitive, scene.placements.matrix, *poses):
-        digest.update(bytes(part))
-    return digest.digest()
-
-
-def _view_bytes(frame: Frame) -> int:
-    placements = len(frame.scene.placements)
-    return sum(view_bytes(view.lens.width, view.lens.height, placements) for view in frame.views)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,9 @@ from ..errors import RenderTimeoutError, WorkerLostError
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
-from .worker import Begun, Greeting, Message
+from .arrays import ArrayFile, Stored
+from .transfer import AssetMissingError, Packed, RecentAssets
+from .worker import Begun, Handshake, Message
 
 __all__ = ["WorkerProcess"]
 
@@ -51,31 +53,33 @@ class WorkerProcess:
     def __init__(self, settings: ServerSettings, environment: Mapping[str, str], folder: Path) -> None:
         self._settings = settings
         self._folder = folder
-        self._greeting: Greeting | None = None
+        self._handshake: Handshake | None = None
         self._is_closed = False
         self._sender: threading.Thread | None = None
+        self._assets = RecentAssets()  # the process has them
         self._system_kills = _kills_by_system()
         self._deadline_s = time.monotonic() + settings.start_timeout
         self.has_begun = False
         self.rendered = 0
-        folder.mkdir()
+        arrays = folder / "arrays"
         context = multiprocessing.get_context("spawn")
-        self._connection, others = context.Pipe()
-        try:
-            arguments = (others, settings, {**environment, "TMPDIR": str(folder)})
-            self._process = context.Process(target=worker.run, args=arguments, daemon=True)
-            self._process.start()
-        except BaseException:
-            self._connection.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        finally:
-            others.close()
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder.mkdir()
+            self._arrays = ArrayFile(arrays, is_new=True)
+            undo.callback(self._arrays.close)
+            self._connection, others = context.Pipe()
+            undo.callback(self._connection.close)
+            with others:
+                arguments = (others, settings, {**environment, "TMPDIR": str(folder)}, arrays)
+                self._process = context.Process(target=worker.run, args=arguments, daemon=True)
+                self._process.start()
+            undo.pop_all()
         self.pid = self._process.pid
 
     @property
     def has_news(self) -> bool:
-        """Whether `greeting` answers or fails at once."""
+        """Whether `handshake` answers or fails at once."""
         return self._connection.poll() or time.monotonic() > self._deadline_s
 
     @property
@@ -93,12 +97,12 @@ class WorkerProcess:
         return 0
 
     @property
-    def is_worn(self) -> bool:
-        """Whether another process should take its place at the next opportunity."""
+    def is_to_retire(self) -> bool:
+        """Whether another process should replace it at the next opportunity."""
         most = self._settings.worker_max_requests
         return (most is not None and self.rendered >= most) or self._is_too_large()
 
-    def greeting(self) -> Greeting:
+    def handshake(self) -> Handshake:
         """Wait until the renderer is there.
 
         Raises
@@ -108,7 +112,7 @@ class WorkerProcess:
         WorkerLostError
             The process ended before, or took too long.
         """
-        if self._greeting is None:
+        if self._handshake is None:
             try:
                 said = self._next(self._deadline_s)
             except TimeoutError:
@@ -118,12 +122,12 @@ class WorkerProcess:
                 ) from None
             if isinstance(said, BaseException):
                 raise said
-            assert isinstance(said, Greeting)  # noqa: S101  the worker's first word
-            self._greeting = said
-        return self._greeting
+            assert isinstance(said, Handshake)  # noqa: S101  the worker's first word
+            self._handshake = said
+        return self._handshake
 
-    def render(self, packed: bytes) -> RenderedFrame | BaseException:
-        """Render a pickled request in the process.
+    def render(self, packed: Packed) -> RenderedFrame | BaseException:
+        """Render a request in the process.
 
         Returns
         -------
@@ -139,10 +143,12 @@ class WorkerProcess:
         started_s = time.monotonic()
         self.has_begun = False
         self._system_kills = _kills_by_system()
-        # on a thread, because a process that hangs reads nothing
-        self._sender = threading.Thread(target=self._send, args=(packed,), name="worker-send", daemon=True)
-        self._sender.start()
-        outcome = self._outcome(started_s)
+        outcome = self._outcome(packed, started_s)
+        if isinstance(outcome, AssetMissingError):
+            self._assets.clear()
+            outcome = self._outcome(packed, started_s)
+        if isinstance(outcome, Stored):
+            outcome = self._arrays.load(outcome)
         self.rendered += 1
         if isinstance(outcome, RenderedFrame):
             elapsed_ms = (time.monotonic() - started_s) * 1000
@@ -167,17 +173,25 @@ class WorkerProcess:
         if self._sender is not None:
             self._sender.join(_REAP_S)
         self._connection.close()
+        self._arrays.close()
         with suppress(ValueError):
             self._process.join(_REAP_S)
             self._is_closed = True
             self._process.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _send(self, packed: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         with suppress(OSError):  # the process is gone, as who waits for the outcome learns
-            self._connection.send_bytes(packed)
+            self._connection.send_bytes(message)
 
-    def _outcome(self, started_s: float) -> RenderedFrame | BaseException:
+    def _outcome(self, packed: Packed, started_s: float) -> RenderedFrame | Stored | BaseException:
+        try:
+            message = packed.message(self._assets)
+        except Exception as error:  # noqa: BLE001  no process is lost by that
+            return error
+        # on a thread, because a process that hangs reads nothing
+        self._sender = threading.Thread(target=self._send, args=(message,), name="worker-send", daemon=True)
+        self._sender.start()
         limit_s = self._settings.render_timeout
         deadline_s = float("inf") if limit_s is None else started_s + limit_s
         try:
@@ -187,7 +201,7 @@ class WorkerProcess:
             raise RenderTimeoutError(
                 f"the render took longer than {limit_s:g} s (option --render-timeout)"
             ) from None
-        assert not isinstance(said, Greeting)  # noqa: S101  said once
+        assert not isinstance(said, Handshake)  # noqa: S101  said once
         return said
 
     def _next(self, deadline_s: float) -> Message:
@@ -210,7 +224,7 @@ class WorkerProcess:
         """Tell why the connection ended."""
         self._process.join(_END_S)
         code = self._process.exitcode
-        doing = "rendered" if self._greeting else "started"
+        doing = "rendered" if self._handshake else "started"
         was_killed = code in _EXIT_STATUS_OF_KILLED
         if was_killed and self._system_kills not in (None, _kills_by_system() or self._system_kills):
             return WorkerLostError(f"the system killed a worker while it {doing}: it had no memory left")

@@ -12,20 +12,23 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
-from ..frame import Frame
+from ..process.logs import configure_logging
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
+from .arrays import ArrayFile, Stored
+from .transfer import RecentAssets, unpacked
 
-__all__ = ["Begun", "Greeting", "Message", "run"]
+__all__ = ["Begun", "Handshake", "Message", "run"]
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Greeting:
+class Handshake:
     """What a worker says when it is ready."""
 
     info: RendererInfo
@@ -37,29 +40,31 @@ class Begun:
     """What a worker says when it has the whole of a request and begins with it."""
 
 
-Message = Greeting | Begun | RenderedFrame | BaseException
-"""What a worker sends: `Greeting` once, then for each request `Begun` and its outcome."""
+Message = Handshake | Begun | RenderedFrame | Stored | BaseException
+"""What a worker sends: `Handshake` once, then for each request `Begun` and its outcome."""
 
 
-def run(connection: Connection, settings: ServerSettings, environment: Mapping[str, str]) -> None:
+def run(
+    connection: Connection, settings: ServerSettings, environment: Mapping[str, str], arrays: Path
+) -> None:
     """Render what comes over `connection` until it is closed; then end the process.
 
     Parameters
     ----------
     connection : Connection
-        Brings pickled requests, and takes a `Message` at a time.
+        Brings packed requests, and takes a `Message` at a time.
     settings : ServerSettings
     environment : mapping of str to str
         Set before the back end is loaded, as what pins a GPU must be.
+    arrays : Path
+        See `ArrayFile`.
     """
     _end_with_the_server()
     os.environ.update(environment)
     tempfile.tempdir = None  # read TMPDIR again
-    logging.basicConfig(
-        level=settings.logging_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.logging_level)
     try:
-        _serve(connection, settings)
+        _serve(connection, settings, ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the server has ended the connection
     except BaseException as error:  # nothing is above this
@@ -69,26 +74,27 @@ def run(connection: Connection, settings: ServerSettings, environment: Mapping[s
         os._exit(0)  # without Blender's own clean-up, which now and then waits for ever
 
 
-def _serve(connection: Connection, settings: ServerSettings) -> None:
+def _serve(connection: Connection, settings: ServerSettings, arrays: ArrayFile) -> None:
     try:
         renderer = make_renderer(settings)
     except Exception as error:  # noqa: BLE001  raised again in the server
         connection.send(_sendable(error))
         return
     try:
-        connection.send(Greeting(renderer.info, renderer.extensions))
+        connection.send(Handshake(renderer.info, renderer.extensions))
+        assets = RecentAssets()
         while True:
-            packed = connection.recv_bytes()
+            message = connection.recv_bytes()
             connection.send(Begun())
-            connection.send(_outcome(renderer, packed))
+            outcome = _outcome(renderer, message, assets)
+            connection.send(arrays.store(outcome) if isinstance(outcome, RenderedFrame) else outcome)
     finally:
         renderer.close()
 
 
-def _outcome(renderer: Renderer, packed: bytes) -> RenderedFrame | BaseException:
+def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> RenderedFrame | BaseException:
     try:
-        frame: Frame = pickle.loads(packed)  # noqa: S301  the server's own
-        return renderer.render(frame)
+        return renderer.render(unpacked(message, assets))
     except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
         return _sendable(error)
 

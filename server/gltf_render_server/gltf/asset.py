@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,29 +16,33 @@ from ..errors import RequestError, SceneError
 from ..limits import Limits
 from ..scene import Colour, Digest, Primitive, Scene, Surface
 from . import schema
+from .animation import Animation, animation_accessors, find_animation, morphing_nodes, read_animation
 from .cameras import place_cameras
-from .checks import check_geometry, check_indices, is_compressed
+from .checks import check_geometry, check_indices
+from .compression import read_buffers
+from .container import open_container
 from .content import Content
 from .decoding import convert, decode
 from .digests import Digester
 from .drawn import Drawn
 from .exposure import light_scale
-from .extensions import INSTANCING, VISIBILITY
+from .extensions import DRACO, EXT_MESHOPT, IGNORED, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY
 from .graph import Graph, check_reach
 from .images import check_images, shown_images
 from .labels import label_colour
 from .lights import place_lights
 from .material_extensions import check_materials
 from .placing import place
-from .repair import repair_draco, repair_json
-from .resources import check_views, decode_buffers, views_of_accessors
+from .repair import repair_json
+from .resources import Data, check_views, views_of_accessors
 from .surfaces import find_drawn
 
 __all__ = ["Asset", "parse_scene", "read_asset"]
 
 _DEFAULT_LIMITS = Limits()
 _ROUNDING = 1e-5
-_OWN_WORK = frozenset({INSTANCING, VISIBILITY})
+_NAMES = {"bufferViews": "buffer_views"}
+_OWN_WORK = frozenset({DRACO, EXT_MESHOPT, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY})
 """Extensions that are dealt with here, whatever the importer knows."""
 
 Matrix = NDArray[np.float64]
@@ -51,6 +56,8 @@ class Asset(Content):
     ----------
     drawn : Drawn
         What of it is drawn.
+    animation : Animation
+        What moves its nodes.
     warnings : tuple of str
         What was dropped or is not drawn, for the log.
     key : bytes
@@ -58,6 +65,7 @@ class Asset(Content):
     """
 
     drawn: Drawn
+    animation: Animation
     warnings: tuple[str, ...]
     key: Digest = b""
 
@@ -93,7 +101,7 @@ class Asset(Content):
         """See `scene.Asset.light_scale`."""
         return light_scale(scene)
 
-    def scene(self, poses: Mapping[str, Matrix] | None = None) -> Scene:
+    def scene(self, poses: Mapping[str, Matrix] | None = None, time_s: float = 0.0) -> Scene:
         """Return what the document shows.
 
         Parameters
@@ -101,6 +109,8 @@ class Asset(Content):
         poses : mapping of str to (4, 4) float64, optional
             World matrices, column vectors, that nodes have instead of their own, by the nodes' names; what
             is below these nodes moves along.
+        time_s : float
+            The moment of the document's animation.
 
         Raises
         ------
@@ -110,31 +120,34 @@ class Asset(Content):
             What is drawn is not possible in these poses.
         """
         warnings: list[str] = []
-        graph = Graph.from_document(self.source, self._poses(poses or {}))
-        primitives, placements, instances = place(self, self.drawn, graph, warnings)
+        source = self.animation.moved(self.source, time_s)
+        graph = Graph.from_document(source, self._poses(poses or {}))
+        content = Content(self.json, source, self.buffers)
+        primitives, placements, instances = place(content, self.drawn, graph, warnings)
         return Scene(
             asset=self,
             primitives=primitives,
             placements=placements,
             instances=instances,
-            cameras=place_cameras(self.source, graph),
-            lights=place_lights(self.source, graph, warnings),
+            cameras=place_cameras(source, graph),
+            lights=place_lights(source, graph, warnings),
             warnings=(*self.warnings, *warnings),
         )
 
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
         """Return poses by the nodes' numbers."""
+        places = [f"poses[{name[:40]!r}]" for name in poses]
         found: dict[int, Matrix] = {}
-        for name, matrix in poses.items():
+        for (name, matrix), where in zip(poses.items(), places, strict=True):
             nodes = self._nodes_by_name.get(name, [])
-            where = f"poses[{name[:40]!r}]"
             if not name or len(nodes) != 1:
                 raise RequestError(f"{where}: {len(nodes) or 'no'} nodes of the scene have this name")
-            if not np.allclose(matrix[3], (0, 0, 0, 1), atol=_ROUNDING):
-                raise RequestError(f"{where}: the last row must be 0 0 0 1")
             found[nodes[0]] = matrix
-        if found:
-            check_reach(np.array([*found.values()]), [f"poses[{name[:40]!r}]" for name in poses])
+        matrices = np.array([*found.values()]).reshape(-1, 4, 4)
+        is_affine = (np.abs(matrices[:, 3] - (0, 0, 0, 1)) < _ROUNDING).all(1)
+        for index in np.flatnonzero(~is_affine).tolist():
+            raise RequestError(f"{places[index]}: the last row must be 0 0 0 1")
+        check_reach(matrices, places)
         return found
 
     @cached_property
@@ -151,12 +164,13 @@ def parse_scene(data: bytes, *, extensions: frozenset[str], limits: Limits = _DE
 
 
 def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Asset:
-    """Read a glTF 2.0 JSON document and check all that a back end relies on.
+    """Read a glTF 2.0 document and check all that a back end relies on.
 
     Parameters
     ----------
     data : bytes
-        Resources are embedded as ``data:`` URIs; nothing else is ever opened.
+        GLB or JSON; resources are embedded, in the binary chunk or as ``data:`` URIs. Nothing else is ever
+        opened.
     extensions : frozenset of str
         The extensions that the back end's importer knows.
     limits : Limits
@@ -171,42 +185,62 @@ def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEF
     CheckTimeoutError
         Within `time_limit`, the time is over.
     """
-    json = decode(data)
+    container = open_container(data)
+    json = decode(container.json)
     warnings = repair_json(json)
     document = convert(json)
     _check_version(document.asset)
-    _check_required(document, extensions | _OWN_WORK)
+    _check_required(document, extensions | _OWN_WORK | IGNORED)
     check_indices(document)
     graph = Graph.from_document(document)
-    drawn = find_drawn(document, graph, extensions, limits)
+    animation = find_animation(document)
+    drawn = find_drawn(document, graph, morphing_nodes(document, animation), limits)
     materials = drawn.materials(document)
     check_materials(json.get("materials") or [], materials, extensions)
-    buffers = _checked_buffers(document, drawn, shown_images(json, document, materials))
-    _drop_text_of_buffers(json, document)
-    repair_draco(document, buffers)
+    images = {
+        view
+        for index in shown_images(json, document, materials)
+        if (view := document.images[index].buffer_view) is not None
+    }
+    keys = animation_accessors(document, animation, container.binary)
+    buffers = _buffers(document, drawn, images, keys, limits, container.binary)
+    _write_back(json, document)
     check_geometry(document, buffers, drawn)
     warnings += drawn.warnings
     warnings += check_images(json, document, buffers, materials, limits)
-    return Asset(json, document, buffers, drawn, tuple(warnings))
+    moves = read_animation(document, buffers, animation, keys, warnings)
+    return Asset(json, document, tuple(buffers), drawn, moves, tuple(warnings))
 
 
-def _checked_buffers(document: schema.Document, drawn: Drawn, images: set[int]) -> tuple[bytes, ...]:
-    """Decode the buffers that anything which is drawn reads; all of them where Draco's streams are sought."""
-    accessors = drawn.accessors(document)
-    views = views_of_accessors(document, accessors)
-    views |= {view for index in images if (view := document.images[index].buffer_view) is not None}
-    if any(is_compressed(document, primitive) for _, _, primitive in drawn.primitives(document)):
-        views |= set(range(len(document.buffer_views)))
-    check_views(document, views, accessors)
-    return decode_buffers(document, views)
+def _buffers(
+    document: schema.Document,
+    drawn: Drawn,
+    images: set[int],
+    keys: set[int],
+    limits: Limits,
+    binary: memoryview | None,
+) -> list[Data]:
+    """Decode all that is drawn; images are buffer views, keys accessors of the animation."""
+    views = views_of_accessors(document, drawn.accessors(document) | keys) | images
+    buffers = read_buffers(document, drawn.primitives(document), views, limits, binary)
+    accessors = drawn.accessors(document) | keys
+    check_views(document, views_of_accessors(document, accessors) | images, accessors)
+    return buffers
 
 
-def _drop_text_of_buffers(json: dict[str, Any], document: schema.Document) -> None:
-    """Let go of what is half of a scene, and travels with it to another process."""
-    for buffer in json.get("buffers") or ():
-        buffer.pop("uri", None)
+def _write_back(json: dict[str, Any], document: schema.Document) -> None:
+    """Write into the JSON what was unpacked, without the text of the buffers.
+
+    That is half of a scene, and would travel with it to another process.
+    """
     for buffer in document.buffers:
         buffer.uri = None
+    if len(document.buffers) == len(json.get("buffers") or ()):
+        for buffer in json.get("buffers") or ():
+            buffer.pop("uri", None)
+        return
+    for name in ("accessors", "bufferViews", "buffers", "meshes"):
+        json[name] = msgspec.to_builtins(getattr(document, _NAMES.get(name, name)))
 
 
 def _check_version(asset: schema.Asset) -> None:

@@ -10,11 +10,10 @@ from ..errors import SceneError
 from ..limits import ask_time
 from . import schema
 from .drawn import Drawn
-from .extensions import DRACO
 from .graph import FARTHEST_M
-from .resources import read_accessor
+from .resources import Data, read_accessor
 
-__all__ = ["check_geometry", "check_indices", "check_types", "is_compressed"]
+__all__ = ["check_geometry", "check_indices", "check_types"]
 
 _FLOAT = 5126
 _UNSIGNED = {5121, 5123, 5125}
@@ -47,7 +46,7 @@ def check_indices(document: schema.Document) -> None:
             raise SceneError(f"there is no {what} {index}", where)
 
 
-def check_geometry(document: schema.Document, buffers: Sequence[bytes], drawn: Drawn) -> None:
+def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Drawn) -> None:
     """Check the positions and vertex indices of what is drawn; `resources.check_views` must have passed.
 
     A primitive without any extent is left out: it has no triangle that can be seen.
@@ -60,8 +59,6 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes], drawn: D
     flat: dict[int, bool] = {}
     largest: dict[int, int] = {}
     for number, place, primitive in drawn.primitives(document):
-        if is_compressed(document, primitive):
-            continue
         ask_time()
         where = f"$.meshes[{number}].primitives[{place}]"
         position = primitive.attributes["POSITION"]
@@ -73,12 +70,6 @@ def check_geometry(document: schema.Document, buffers: Sequence[bytes], drawn: D
             _check_vertex_indices(document, buffers, primitive.indices, vertices, largest, where)
         if flat[position] and not primitive.targets:
             drawn.leave_out(number, place, "all its positions are equal")
-
-
-def is_compressed(document: schema.Document, primitive: schema.Primitive) -> bool:
-    """Whether only the importer can read it; an optional Draco stream has plain data beside it."""
-    is_plain = document.accessors[primitive.attributes["POSITION"]].buffer_view is not None
-    return not is_plain and DRACO in (primitive.extensions or {})
 
 
 def _references(document: schema.Document) -> Iterator[Reference]:
@@ -183,7 +174,7 @@ def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: st
         raise SceneError(f"must be {' or '.join(types)}; it is {accessor.type}", where)
 
 
-def _check_positions(document: schema.Document, buffers: Sequence[bytes], position: int, where: str) -> bool:
+def _check_positions(document: schema.Document, buffers: Sequence[Data], position: int, where: str) -> bool:
     """Check positions, and tell whether all are equal."""
     points = read_accessor(document, buffers, position)
     # min and max let a NaN through, and touch the data once each
@@ -198,7 +189,7 @@ def _check_positions(document: schema.Document, buffers: Sequence[bytes], positi
 
 def _check_vertex_indices(
     document: schema.Document,
-    buffers: Sequence[bytes],
+    buffers: Sequence[Data],
     indices: int,
     vertices: int,
     largest: dict[int, int],

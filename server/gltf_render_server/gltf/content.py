@@ -7,6 +7,7 @@ from typing import Any
 
 from ..scene import Scene
 from . import schema
+from .resources import Data
 
 __all__ = ["Content", "content_of"]
 
@@ -21,13 +22,13 @@ class Content:
         The document after repairs; not to be changed.
     source : schema.Document
         The same, typed.
-    buffers : tuple of bytes
+    buffers : tuple of bytes-like
         The document's buffers, decoded; their text is dropped from `json` and `source`.
     """
 
     json: dict[str, Any]
     source: schema.Document
-    buffers: tuple[bytes, ...]
+    buffers: tuple[Data, ...]
 
 
 def content_of(scene: Scene) -> Content:

@@ -22,7 +22,7 @@ _CHUNK_BYTES = 2**18  # stays in the processor's cache
 _MOST_URIS = 10_000  # that are looked for
 _KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
 _OF_INTEGERS = ("accessors", "bufferViews", "buffers", "textures")  # who writes 8.0 for 8 does so in them
-_OPEN = ("extensions", "materials", "textures", "cameras", "skins")
+_OPEN = ("extensions", "materials", "textures", "cameras", "skins", "animations", "bufferViews", "buffers")
 
 Json = dict[str, Any]
 
@@ -35,8 +35,6 @@ def decode(data: bytes) -> Json:
     SceneError
         It is no JSON object, is nested too deeply, or has too many values.
     """
-    if data.startswith(b"glTF"):
-        raise SceneError("is a binary .glb; send the JSON form with embedded resources")
     _check_size(data)
     try:
         kept = _DECODER.decode(data.removeprefix(b"\xef\xbb\xbf"))

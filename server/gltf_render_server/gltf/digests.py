@@ -13,7 +13,7 @@ from ..limits import ask_time
 from ..scene import Digest, Primitive, Surface
 from . import schema
 from .content import Content
-from .extensions import BASISU, DRACO, WEBP
+from .extensions import BASISU, WEBP
 from .lights import read_light
 from .materials import alpha_mode, copy_material, is_of_drakes_primitive
 from .writer import Detail
@@ -65,7 +65,6 @@ class Digester:
             primitive.weights,
             self._skin(source, primitive),
             primitive.is_smoothed and detail is not Detail.SHAPE,
-            self._draco(source, detail) if primitive.is_compressed else None,
         )
 
     def _skin(self, source: schema.Primitive, primitive: Primitive) -> list[object] | None:
@@ -92,11 +91,6 @@ class Digester:
 
     def _attributes(self, attributes: dict[str, int], detail: Detail) -> dict[str, Digest]:
         return {name: self._accessor(index) for name, index in attributes.items() if detail.includes(name)}
-
-    def _draco(self, primitive: schema.Primitive, detail: Detail) -> list[Any]:
-        extension = (primitive.extensions or {})[DRACO]
-        ids = {name: value for name, value in extension["attributes"].items() if detail.includes(name)}
-        return [self._view(extension["bufferView"]), ids]
 
     def _accessor(self, index: int) -> Digest:
         return self._once(("accessor", index), lambda: self._accessor_content(self._source.accessors[index]))

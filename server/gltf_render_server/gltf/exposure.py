@@ -65,11 +65,8 @@ def _things(scene: Scene) -> tuple[Points, Points]:
 
 
 def _box(scene: Scene, index: int) -> Points:
-    """Return the least and the greatest corner of a primitive, (2, 3); of what is compressed, its origin."""
-    primitive = scene.primitives[index]
-    if primitive.is_compressed:
-        return np.zeros((2, 3))
-    vertices = read_attribute(content_of(scene), primitive, "POSITION")
+    """Return the least and the greatest corner of a primitive, (2, 3)."""
+    vertices = read_attribute(content_of(scene), scene.primitives[index], "POSITION")
     return np.array([vertices.min(0), vertices.max(0)], float)
 
 

@@ -1,10 +1,35 @@
 """Names of the glTF extensions that this package itself reads, repairs or writes."""
 
-__all__ = ["BASISU", "DRACO", "INSTANCING", "LIGHTS", "VISIBILITY", "WEBP"]
+__all__ = [
+    "BASISU",
+    "DRACO",
+    "EXT_MESHOPT",
+    "IGNORED",
+    "INSTANCING",
+    "KHR_MESHOPT",
+    "LIGHTS",
+    "POINTER",
+    "VISIBILITY",
+    "WEBP",
+]
 
 BASISU = "KHR_texture_basisu"
 DRACO = "KHR_draco_mesh_compression"
+EXT_MESHOPT = "EXT_meshopt_compression"
 INSTANCING = "EXT_mesh_gpu_instancing"
+KHR_MESHOPT = "KHR_meshopt_compression"
+IGNORED = frozenset(
+    {
+        "EXT_mesh_features",
+        "EXT_structural_metadata",
+        "KHR_materials_variants",
+        "KHR_node_hoverability",
+        "KHR_node_selectability",
+        "KHR_xmp_json_ld",
+    }
+)
+"""They add what no picture shows, or choices besides the default: required or not, they change nothing."""
 LIGHTS = "KHR_lights_punctual"
+POINTER = "KHR_animation_pointer"
 VISIBILITY = "KHR_node_visibility"
 WEBP = "EXT_texture_webp"

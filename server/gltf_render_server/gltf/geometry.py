@@ -36,13 +36,13 @@ class Triangles:
 
 
 def read_triangles(content: Content, primitive: Primitive) -> Triangles:
-    """Read a primitive that is not compressed, with its morph targets added and its skin posed.
+    """Read a primitive, with its morph targets added and its skin posed.
 
     Parameters
     ----------
     content : Content
     primitive : Primitive
-        Of it; its ``is_compressed`` is false.
+        Of it.
     """
     return _compact(read_attribute(content, primitive, "POSITION"), read_corners(content, primitive))
 

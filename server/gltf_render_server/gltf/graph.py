@@ -46,6 +46,7 @@ class Graph:
     hidden: frozenset[int]
     _nodes: Sequence[schema.Node]
     _parents: Mapping[int, int]
+    _poses: Mapping[int, Matrices]
     _turns: dict[int, Matrices] = field(default_factory=dict)
 
     @classmethod
@@ -92,8 +93,7 @@ class Graph:
                 _pose(world, level, poses)
         check_reach(world[order], [f"$.nodes[{index}]" for index in order])
         parents = {child: node for level, above in steps for child, node in zip(level, above, strict=True)}
-        turns = {node: _turn_of(matrix) for node, matrix in poses.items()}
-        return cls(tuple(sorted(order)), world, frozenset(hidden), nodes, parents, turns)
+        return cls(tuple(sorted(order)), world, frozenset(hidden), nodes, parents, poses)
 
     def rigid(self, node: int) -> Matrices:
         """Return where a node of `order` stands, (4, 4), turned by the rotations above it.
@@ -110,6 +110,9 @@ class Graph:
         path: list[int] = []
         above: int | None = node
         while above is not None and above not in self._turns:
+            if above in self._poses:
+                self._turns[above] = _turn_of(self._poses[above])
+                break
             path.append(above)
             above = self._parents.get(above)
         turn = np.eye(3) if above is None else self._turns[above]

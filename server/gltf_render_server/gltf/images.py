@@ -19,7 +19,7 @@ from ..limits import Limits, ask_time
 from . import schema
 from .extensions import BASISU, WEBP
 from .materials import texture_references
-from .resources import image_place, read_image
+from .resources import Data, image_place, read_image
 
 __all__ = ["check_images", "shown_images"]
 
@@ -51,7 +51,7 @@ def _sources(texture: schema.Texture) -> list[int]:
 def check_images(
     json: Json,
     document: schema.Document,
-    buffers: Sequence[bytes],
+    buffers: Sequence[Data],
     materials: Iterable[int],
     limits: Limits,
 ) -> list[str]:
@@ -95,7 +95,7 @@ class _Checker:
     """Looks at each image once, however many textures and materials show it."""
 
     def __init__(
-        self, json: Json, document: schema.Document, buffers: Sequence[bytes], limits: Limits
+        self, json: Json, document: schema.Document, buffers: Sequence[Data], limits: Limits
     ) -> None:
         self._json = json
         self._document = document

@@ -11,7 +11,7 @@ from ..errors import SceneError
 from . import schema
 from .extensions import INSTANCING
 from .graph import check_reach, trs_matrices
-from .resources import read_values
+from .resources import Data, read_values
 
 __all__ = ["instance_accessors", "instance_count", "instance_matrices"]
 
@@ -50,7 +50,7 @@ def instance_count(document: schema.Document, node: int) -> int:
 
 
 def instance_matrices(
-    document: schema.Document, buffers: Sequence[bytes], node: int, world: NDArray[np.float64]
+    document: schema.Document, buffers: Sequence[Data], node: int, world: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the world matrices of a node's mesh, (n, 4, 4); world is the node's own.
 
@@ -79,7 +79,7 @@ def instance_matrices(
 
 
 def _attribute(
-    document: schema.Document, buffers: Sequence[bytes], accessor: int, width: int, where: str
+    document: schema.Document, buffers: Sequence[Data], accessor: int, width: int, where: str
 ) -> NDArray[np.float64]:
     item = document.accessors[accessor]
     values = read_values(document, buffers, accessor)

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..errors import SceneError
 from ..scene import LightPlacement
 from . import schema
 from .content import Content
+from .decoding import schema_error
 from .extensions import LIGHTS
 from .graph import Graph
 
@@ -94,7 +94,7 @@ def _check_light(light: dict[str, Any], where: str) -> None:
     try:
         msgspec.convert(light, schema.Light)
     except msgspec.ValidationError as error:
-        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
+        raise schema_error(error, where) from None
 
 
 def _member(value: object, name: str) -> Any:

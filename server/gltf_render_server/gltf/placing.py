@@ -11,7 +11,6 @@ from ..errors import SceneError
 from ..limits import ask_time
 from ..scene import Instances, Placements, Primitive
 from . import schema
-from .checks import is_compressed
 from .content import Content
 from .drawn import Drawn
 from .graph import Graph, thickened
@@ -109,9 +108,6 @@ class _Placing:
             return copies
         if primitive.pose:
             return pose.origin[None]
-        if primitive.is_compressed:
-            self._warnings.append(f"nodes[{node}]: its skin is compressed; drawn as its first joint holds it")
-            return (pose.origin @ pose.joints[0])[None]
         self._warnings.append(f"nodes[{node}]: its mesh has no joints; drawn without its skin")
         return copies
 
@@ -122,8 +118,7 @@ class _Placing:
         for number in self._drawn.surfaces[mesh]:
             primitive = document.meshes[mesh].primitives[number]
             has_normals = "NORMAL" in primitive.attributes
-            is_packed = is_compressed(document, primitive)
-            is_posed = pose is not None and is_skinned(primitive) and not is_packed
+            is_posed = pose is not None and is_skinned(primitive)
             if pose is not None and is_posed:
                 where = f"$.meshes[{mesh}].primitives[{number}].attributes"
                 check_weights(document, buffers, primitive, len(pose.joints), where)
@@ -133,7 +128,6 @@ class _Placing:
                 primitive.material,
                 has_normals,
                 is_smoothed=is_drakes and not has_normals,
-                is_compressed=is_packed,
                 weights=_weights(document, index, mesh, primitive),
                 pose=pose.joints.tobytes() if pose is not None and is_posed else b"",
             )

@@ -11,10 +11,10 @@ from typing import Any
 
 from ..errors import SceneError
 from . import schema
-from .checks import is_compressed
+from .draco import is_draco
 from .extensions import BASISU, DRACO, LIGHTS, WEBP
 from .materials import texture_references
-from .resources import is_draco_view
+from .resources import Data, is_draco_view
 
 __all__ = ["repair_draco", "repair_json"]
 
@@ -65,7 +65,7 @@ def repair_json(document: Json) -> list[str]:
     return warnings
 
 
-def repair_draco(document: schema.Document, buffers: Sequence[bytes]) -> None:
+def repair_draco(document: schema.Document, buffers: Sequence[Data]) -> None:
     """Point Draco's primitives at their own streams again.
 
     A merge appends whole files, so for each file the true index is the stated one plus a constant, and the
@@ -118,7 +118,7 @@ def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
     files: dict[int, list[schema.Primitive]] = {}
     for index, mesh in enumerate(document.meshes):
         for number, primitive in enumerate(mesh.primitives):
-            if "POSITION" in primitive.attributes and is_compressed(document, primitive):
+            if "POSITION" in primitive.attributes and is_draco(document, primitive):
                 _check_draco(primitive, f"$.meshes[{index}].primitives[{number}].extensions.{DRACO}")
                 files.setdefault(owner.get(index, -1), []).append(primitive)
     return list(files.values())

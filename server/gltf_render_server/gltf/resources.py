@@ -1,4 +1,4 @@
-"""The binary data of a document: ``data:`` URIs -> bytes -> arrays, checked against what they claim."""
+"""The binary data of a document: a GLB's or ``data:`` URIs -> arrays, checked against what it says."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from ..errors import SceneError
 from . import schema
 
 __all__ = [
+    "Data",
+    "accessor_bytes",
+    "accessor_dtype",
+    "append_buffer",
+    "append_view",
     "check_views",
     "decode_buffers",
+    "has_data",
     "image_place",
     "is_draco_view",
     "read_accessor",
     "read_image",
     "read_values",
+    "view_data",
     "views_of_accessors",
 ]
 
@@ -29,10 +36,15 @@ _LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, 
 _MOST_OVERLAP = 16  # views of each byte; where vertices are interleaved, each attribute may have its own
 _FREE_OVERLAP = 16 * 2**20
 
+Data = bytes | NDArray[np.uint8]
+"""A buffer; the array is part of a larger file, which is not copied for it."""
+
 Numbers = NDArray[np.integer] | NDArray[np.float32]
 
 
-def decode_buffers(document: schema.Document, views: Iterable[int]) -> tuple[bytes, ...]:
+def decode_buffers(
+    document: schema.Document, views: Iterable[int], binary: memoryview | None = None
+) -> list[Data]:
     """Decode the buffers that are used, once each; others are empty.
 
     Parameters
@@ -40,23 +52,30 @@ def decode_buffers(document: schema.Document, views: Iterable[int]) -> tuple[byt
     document : Document
     views : iterable of int
         The buffer views that are used.
+    binary : memoryview, optional
+        The binary chunk of a GLB, which its first buffer stands for.
 
     Raises
     ------
     SceneError
-        A buffer refers to anything but a ``data:`` URI, or is shorter than it says.
+        A buffer refers to anything but a ``data:`` URI or that chunk, or is shorter than it says.
     """
     used = {document.buffer_views[view].buffer for view in views}
-    decoded = []
+    decoded: list[Data] = []
     for index, buffer in enumerate(document.buffers):
         where = f"$.buffers[{index}]"
-        data = _decode_uri(buffer.uri, f"{where}.uri", may_be_text=True) if index in used else b""
+        if index not in used:
+            data: Data = b""
+        elif index == 0 and buffer.uri is None and binary is not None:
+            data = np.frombuffer(binary, np.uint8)
+        else:
+            data = _decode_uri(buffer.uri, f"{where}.uri", may_be_text=True)
         if index in used and len(data) < buffer.byte_length:
             raise SceneError(
                 f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}", where
             )
         decoded.append(data)
-    return tuple(decoded)
+    return decoded
 
 
 def views_of_accessors(document: schema.Document, accessors: Iterable[int]) -> set[int]:
@@ -71,6 +90,41 @@ def views_of_accessors(document: schema.Document, accessors: Iterable[int]) -> s
     return views
 
 
+def view_data(document: schema.Document, buffers: Sequence[Data], index: int) -> Data:
+    """Return the bytes of a buffer view.
+
+    Raises
+    ------
+    SceneError
+        It reaches beyond the end of its buffer.
+    """
+    view = document.buffer_views[index]
+    _check_view(document, index)
+    return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+
+
+def has_data(document: schema.Document, view: int, binary: memoryview | None) -> bool:
+    """Whether the bytes of a buffer view, or what it is unpacked from, are embedded in the file."""
+    item = document.buffer_views[view]
+    if item.extensions:
+        return True  # compressed; that is checked where it is unpacked
+    uri = document.buffers[item.buffer].uri
+    return uri.startswith("data:") if uri is not None else item.buffer == 0 and binary is not None
+
+
+def append_buffer(document: schema.Document, buffers: list[Data], data: bytes) -> int:
+    """Add a buffer to a document, and return its index."""
+    document.buffers.append(schema.Buffer(len(data)))
+    buffers.append(data)
+    return len(buffers) - 1
+
+
+def append_view(document: schema.Document, buffers: list[Data], data: bytes) -> int:
+    """Add a buffer to a document, with one view of all of it, and return the view's index."""
+    document.buffer_views.append(schema.BufferView(append_buffer(document, buffers, data), len(data)))
+    return len(document.buffer_views) - 1
+
+
 def check_views(document: schema.Document, views: Iterable[int], accessors: Iterable[int]) -> None:
     """Check that buffer views lie inside their buffers, and accessors inside their views.
 
@@ -83,10 +137,8 @@ def check_views(document: schema.Document, views: Iterable[int], accessors: Iter
     """
     total = 0
     for index in sorted(views):
-        view = document.buffer_views[index]
-        total += view.byte_length
-        if view.byte_offset + view.byte_length > document.buffers[view.buffer].byte_length:
-            raise SceneError("reaches beyond the end of its buffer", f"$.bufferViews[{index}]")
+        total += document.buffer_views[index].byte_length
+        _check_view(document, index)
     used = {document.buffer_views[view].buffer for view in views}
     if total > _MOST_OVERLAP * sum(document.buffers[index].byte_length for index in used) + _FREE_OVERLAP:
         raise SceneError("share the same bytes too often", "$.bufferViews")
@@ -106,7 +158,7 @@ def check_views(document: schema.Document, views: Iterable[int], accessors: Iter
             _check_sparse(document, accessor, accessor.sparse, f"{where}.sparse")
 
 
-def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: int) -> Numbers:
+def read_accessor(document: schema.Document, buffers: Sequence[Data], index: int) -> Numbers:
     """Read an accessor that `check_views` has passed.
 
     Returns
@@ -115,7 +167,7 @@ def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: in
         Of the accessor's component type; n is 1 for SCALAR, 3 for VEC3 and so on. Read-only where it can be.
     """
     accessor = document.accessors[index]
-    dtype, width = np.dtype(_COMPONENTS[accessor.component_type]), _WIDTHS[accessor.type]
+    dtype, width = accessor_dtype(accessor)
     if accessor.buffer_view is None:
         array: Numbers = np.zeros((accessor.count, width), dtype)
     else:
@@ -132,7 +184,7 @@ def read_accessor(document: schema.Document, buffers: Sequence[bytes], index: in
     return array
 
 
-def read_values(document: schema.Document, buffers: Sequence[bytes], index: int) -> Numbers:
+def read_values(document: schema.Document, buffers: Sequence[Data], index: int) -> Numbers:
     """Read an accessor as `read_accessor`, but normalized integers as the floats that they stand for."""
     values = read_accessor(document, buffers, index)
     if not document.accessors[index].normalized or values.dtype == np.float32:
@@ -140,13 +192,13 @@ def read_values(document: schema.Document, buffers: Sequence[bytes], index: int)
     return np.maximum(values / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
 
 
-def is_draco_view(document: schema.Document, buffers: Sequence[bytes], index: int) -> bool:
+def is_draco_view(document: schema.Document, buffers: Sequence[Data], index: int) -> bool:
     """Whether a buffer view holds a Draco stream."""
     view = document.buffer_views[index]
-    return buffers[view.buffer].startswith(b"DRACO", view.byte_offset)
+    return bytes(buffers[view.buffer][view.byte_offset :][:5]) == b"DRACO"
 
 
-def read_image(document: schema.Document, buffers: Sequence[bytes], index: int) -> bytes:
+def read_image(document: schema.Document, buffers: Sequence[Data], index: int) -> bytes:
     """Return an image as it is embedded, a file of its format.
 
     Raises
@@ -160,7 +212,7 @@ def read_image(document: schema.Document, buffers: Sequence[bytes], index: int) 
     if image.buffer_view is None:
         raise SceneError("has neither uri nor bufferView", where)
     view = document.buffer_views[image.buffer_view]
-    return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+    return bytes(buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length])
 
 
 def image_place(document: schema.Document, index: int) -> tuple[object, int]:
@@ -198,8 +250,33 @@ def _decode_uri(uri: str | None, where: str, *, may_be_text: bool = False) -> by
         raise SceneError("is not valid base64", where) from None
 
 
+def accessor_dtype(accessor: schema.Accessor) -> tuple[np.dtype, int]:
+    """Return the type of an accessor's components, and how many an element has.
+
+    Raises
+    ------
+    SceneError
+        There is no such type.
+    """
+    if accessor.component_type not in _COMPONENTS or accessor.type not in _WIDTHS:
+        raise SceneError(f"there is no {accessor.type[:20]} of {accessor.component_type}", "$.accessors")
+    return np.dtype(_COMPONENTS[accessor.component_type]), _WIDTHS[accessor.type]
+
+
+def accessor_bytes(accessor: schema.Accessor) -> int:
+    """Return how many bytes the elements of an accessor are."""
+    return accessor.count * _item_bytes(accessor)
+
+
 def _item_bytes(accessor: schema.Accessor) -> int:
-    return np.dtype(_COMPONENTS[accessor.component_type]).itemsize * _WIDTHS[accessor.type]
+    dtype, width = accessor_dtype(accessor)
+    return dtype.itemsize * width
+
+
+def _check_view(document: schema.Document, index: int) -> None:
+    view = document.buffer_views[index]
+    if view.byte_offset + view.byte_length > document.buffers[view.buffer].byte_length:
+        raise SceneError("reaches beyond the end of its buffer", f"$.bufferViews[{index}]")
 
 
 def _check_extent(document: schema.Document, accessor: schema.Accessor, where: str) -> None:
@@ -229,7 +306,7 @@ def _check_sparse(
 
 def _with_sparse(
     document: schema.Document,
-    buffers: Sequence[bytes],
+    buffers: Sequence[Data],
     array: Numbers,
     sparse: schema.Sparse,
     where: str,

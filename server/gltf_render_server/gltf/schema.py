@@ -111,11 +111,13 @@ class BufferView(_Part):
     byte_offset: Offset = 0
     byte_stride: Annotated[int, Meta(ge=4, le=252)] | None = None
     target: int | None = None
+    extensions: Extensions | None = None
 
 
 class Buffer(_Part):
     byte_length: Count
     uri: str | None = None
+    extensions: Extensions | None = None
 
 
 class TextureInfo(_Part):
@@ -204,5 +206,6 @@ class Document(_Part):
     images: list[Image] = field(default_factory=list)
     samplers: list[Sampler] = field(default_factory=list)
     skins: list[dict[str, Any]] = field(default_factory=list)
+    animations: list[dict[str, Any]] = field(default_factory=list)
     extensions: Extensions | None = None
     extensions_required: list[str] = field(default_factory=list)

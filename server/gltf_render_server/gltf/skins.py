@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..errors import SceneError
 from . import schema
+from .decoding import schema_error
 from .graph import Graph, check_reach
-from .resources import read_accessor, read_values
+from .resources import Data, read_accessor, read_values
 
 __all__ = [
     "Pose",
@@ -54,7 +55,7 @@ class Pose:
     joints: Matrices
 
 
-def read_pose(document: schema.Document, buffers: Sequence[bytes], graph: Graph, skin: int) -> Pose:
+def read_pose(document: schema.Document, buffers: Sequence[Data], graph: Graph, skin: int) -> Pose:
     """Read how a skin is posed by the nodes that are its joints.
 
     Raises
@@ -83,7 +84,7 @@ def is_skinned(primitive: schema.Primitive) -> bool:
 
 def check_weights(
     document: schema.Document,
-    buffers: Sequence[bytes],
+    buffers: Sequence[Data],
     primitive: schema.Primitive,
     joint_count: int,
     where: str,
@@ -111,7 +112,7 @@ def check_weights(
             raise SceneError(f"names joint {largest} of {joint_count}", f"{where}.JOINTS_{number}")
 
 
-def read_weights(document: schema.Document, buffers: Sequence[bytes], primitive: schema.Primitive) -> Weights:
+def read_weights(document: schema.Document, buffers: Sequence[Data], primitive: schema.Primitive) -> Weights:
     """Read all sets of joints and weights."""
     return [
         (
@@ -147,11 +148,11 @@ def _convert(skin: dict[str, object], where: str) -> schema.Skin:
     try:
         return msgspec.convert(skin, schema.Skin)
     except msgspec.ValidationError as error:
-        raise SceneError(str(error).replace(" - at `$", ", at `")[:200], where) from None
+        raise schema_error(error, where) from None
 
 
 def _inverse_bind_matrices(
-    document: schema.Document, buffers: Sequence[bytes], skin: schema.Skin, where: str
+    document: schema.Document, buffers: Sequence[Data], skin: schema.Skin, where: str
 ) -> Matrices:
     """Return those of a skin, (number of joints, 4, 4); without any, they are identities."""
     index, wanted = skin.inverse_bind_matrices, len(skin.joints)

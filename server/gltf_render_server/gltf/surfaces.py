@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
-from ..errors import SceneError
 from ..limits import Limits, ask_time
 from . import schema
-from .checks import check_types, is_compressed
+from .checks import check_types
+from .draco import is_draco
 from .drawn import Drawn
-from .extensions import DRACO, LIGHTS
+from .extensions import LIGHTS
 from .graph import Graph
 from .instancing import instance_count
 
@@ -19,7 +20,7 @@ _FIRST_SURFACE_MODE, _TRIANGLES, _LAST_SURFACE_MODE = 4, 4, 6  # points and line
 _MOST_SHARING = 20  # times the limit of vertices, where primitives share their vertices
 
 
-def find_drawn(document: schema.Document, graph: Graph, extensions: frozenset[str], limits: Limits) -> Drawn:
+def find_drawn(document: schema.Document, graph: Graph, morphing: Collection[int], limits: Limits) -> Drawn:
     """Find what is drawn, and refuse what costs too much.
 
     Parameters
@@ -27,8 +28,8 @@ def find_drawn(document: schema.Document, graph: Graph, extensions: frozenset[st
     document : Document
         Its indices must have been checked.
     graph : Graph
-    extensions : frozenset of str
-        Those that the back end's importer knows.
+    morphing : collection of int
+        The nodes whose weights an animation moves.
     limits : Limits
 
     Raises
@@ -44,15 +45,15 @@ def find_drawn(document: schema.Document, graph: Graph, extensions: frozenset[st
         if mesh is None or index in graph.hidden:
             continue
         if mesh not in drawn.surfaces:
-            _find_surfaces(document, mesh, extensions, drawn)
+            _find_surfaces(document, mesh, drawn)
         if drawn.surfaces[mesh]:
             drawn.nodes.append(index)
-    _check_meshes(document, drawn, limits)
+    _check_meshes(document, drawn, morphing, limits)
     _check_placements(document, graph, drawn, limits)
     return drawn
 
 
-def _find_surfaces(document: schema.Document, mesh: int, extensions: frozenset[str], drawn: Drawn) -> None:
+def _find_surfaces(document: schema.Document, mesh: int, drawn: Drawn) -> None:
     numbers = drawn.surfaces[mesh] = []
     for number, primitive in enumerate(document.meshes[mesh].primitives):
         if "POSITION" not in primitive.attributes or 0 <= primitive.mode < _FIRST_SURFACE_MODE:
@@ -63,10 +64,6 @@ def _find_surfaces(document: schema.Document, mesh: int, extensions: frozenset[s
             drawn.leave_out(mesh, number, why)
             continue
         check_types(document, primitive, where)
-        if is_compressed(document, primitive) and DRACO not in extensions:
-            raise SceneError(
-                f"its geometry needs {DRACO}, which cannot be read here; export it again without", where
-            )
         numbers.append(number)
 
 
@@ -81,7 +78,7 @@ def _why_nothing(document: schema.Document, primitive: schema.Primitive) -> str:
     if primitive.mode == _TRIANGLES and corners % 3:
         return f"{corners} corners are no whole number of triangles"
     has_data = position.buffer_view is not None or position.sparse is not None or primitive.targets
-    if not has_data and not is_compressed(document, primitive):
+    if not has_data and not is_draco(document, primitive):
         return "the positions have no data"
     return ""
 
@@ -96,10 +93,10 @@ def _triangles(document: schema.Document, primitive: schema.Primitive) -> int:
     return corners // 3 if primitive.mode == _TRIANGLES else corners - 2
 
 
-def _check_meshes(document: schema.Document, drawn: Drawn, limits: Limits) -> None:
+def _check_meshes(document: schema.Document, drawn: Drawn, morphing: Collection[int], limits: Limits) -> None:
     """Count what must be held once: the vertices that a primitive uses of those that it may share."""
     vertices = read = 0
-    shapes = _shapes(document, drawn)
+    shapes = _shapes(document, drawn, morphing)
     for mesh, _, primitive in drawn.primitives(document):
         given = document.accessors[primitive.attributes["POSITION"]].count
         copies = shapes[mesh] + len(primitive.targets or ())
@@ -109,11 +106,11 @@ def _check_meshes(document: schema.Document, drawn: Drawn, limits: Limits) -> No
     limits.check_vertices(max(vertices, read // _MOST_SHARING))
 
 
-def _shapes(document: schema.Document, drawn: Drawn) -> Counter[int]:
+def _shapes(document: schema.Document, drawn: Drawn, morphing: Collection[int]) -> Counter[int]:
     """Count for each mesh in how many shapes it is drawn: each skin, and a node's own weights, make one."""
-    nodes = [document.nodes[index] for index in drawn.nodes]
-    shapes = {(node.mesh or 0, node.skin, tuple(node.weights or ())) for node in nodes}
-    return Counter(mesh for mesh, _, _ in shapes)
+    nodes = [(document.nodes[index], index if index in morphing else None) for index in drawn.nodes]
+    shapes = {(node.mesh or 0, node.skin, tuple(node.weights or ()), moved) for node, moved in nodes}
+    return Counter(mesh for mesh, *_ in shapes)
 
 
 def _check_placements(document: schema.Document, graph: Graph, drawn: Drawn, limits: Limits) -> None:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from ..scene import Primitive, Scene
 from .content import content_of
-from .extensions import BASISU, DRACO, WEBP
+from .extensions import BASISU, WEBP
 from .geometry import read_attribute
 from .materials import alpha_mode, copy_material, holds_colour, is_of_drakes_primitive, linear
+from .resources import Data
 
 __all__ = ["Detail", "import_document"]
 
@@ -134,8 +135,6 @@ class _Writer:
             copy["targets"] = [self._attributes(target, detail) for target in item["targets"]]
         if detail is Detail.SURFACE and item.get("material") is not None:
             copy["material"] = self._pick("materials", item["material"])
-        if primitive.is_compressed:  # else the plain data beside it will do
-            copy["extensions"] = {DRACO: self._draco(item["extensions"][DRACO], copy["attributes"])}
         return copy
 
     def _posed(self, primitive: Primitive, attributes: Mapping[str, int]) -> dict[str, int]:
@@ -160,11 +159,6 @@ class _Writer:
             for name, index in attributes.items()
             if detail.includes(name)
         }
-
-    def _draco(self, extension: Json, attributes: dict[str, int]) -> Json:
-        self._extensions.add(DRACO)
-        ids = {name: value for name, value in extension["attributes"].items() if name in attributes}
-        return {"bufferView": self._pick("bufferViews", extension["bufferView"]), "attributes": ids}
 
     def _accessor(self, _: int, item: Json) -> Json:
         copy = _kept(item, "byteOffset", "componentType", "normalized", "count", "type")
@@ -230,7 +224,7 @@ class _Writer:
         return copy
 
 
-def _data_uri(data: bytes) -> str:
+def _data_uri(data: Data) -> str:
     return f"data:application/octet-stream;base64,{pybase64.b64encode_as_string(data)}"
 
 

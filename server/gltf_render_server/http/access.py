@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import re
 import socket
 from collections.abc import Mapping
+
+from werkzeug.datastructures import Authorization
 
 from ..errors import ForbiddenError, SettingsError, UnauthorizedError
 from ..settings import ServerSettings
@@ -99,20 +99,17 @@ def _is_equal(given: str | bytes, token: str) -> bool:
     return hmac.compare_digest(given.encode() if isinstance(given, str) else given, token.encode())
 
 
-def _credentials(authorization: str) -> bytes:
+def _credentials(header: str) -> bytes:
     """Return a bearer's token, or the password of basic authentication, whoever the user."""
-    scheme, _, text = authorization.strip().partition(" ")
-    credentials = text.strip().encode("latin-1", "replace")  # as WSGI has decoded it
-    if scheme.lower() == "basic":
-        return _password(credentials)
-    return credentials if scheme.lower() == "bearer" else b""
-
-
-def _password(credentials: bytes) -> bytes:
     try:
-        return base64.b64decode(credentials, validate=True).partition(b":")[2]
-    except binascii.Error:
+        sent = Authorization.from_header(header.strip())
+    except ValueError:  # what stands for Base64 is not ASCII
         return b""
+    if sent is not None and sent.type == "basic":
+        return (sent.password or "").encode()
+    if sent is not None and sent.type == "bearer":  # as it is: with a = in it, werkzeug sees parameters
+        return header.strip().partition(" ")[2].strip().encode("latin-1", "replace")  # as WSGI has decoded it
+    return b""
 
 
 def _host_name(host: str) -> str:

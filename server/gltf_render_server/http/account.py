@@ -11,6 +11,9 @@ __all__ = ["Account"]
 _SEVERAL = "several"
 """What the passes of a request are called where it asks for more than one."""
 
+_UPLOAD = "upload"
+"""What they are called where a scene is sent to be kept."""
+
 
 class Account(Stages):
     """Begun when the request comes in.
@@ -36,6 +39,11 @@ class Account(Stages):
         size = " ".join(f"{width}x{height}" for width, height in sizes[:1])
         more = f" and {len(sizes) - 1} more views" if len(sizes) > 1 else ""
         self._subject = f"{'+'.join(passes)} {size}{more} of {scene_bytes} B"
+
+    def describe_upload(self, scene_bytes: int) -> None:
+        """Note that a scene is sent to be kept."""
+        self.passes = _UPLOAD
+        self._subject = f"upload of {scene_bytes} B"
 
     def answer(self, status: int, text: str) -> None:
         """Note what is answered."""

@@ -39,6 +39,7 @@ _logger.setLevel(logging.WARNING)  # below, waitress tells of clients that hang 
 
 _RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
 _HEAD_BYTES = 32 * 1024
+_MANY_BYTES = 2**40
 _CHUNKED_BYTES = 16 * 1024  # taking chunks apart is slow, and the others wait
 
 _IDLE_S = 60.0
@@ -51,7 +52,7 @@ _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class _Places:
-    """How many render requests may be read, wait and be answered at once: each has a thread."""
+    """How many requests that take long may be read, wait and be answered at once: each has a thread."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -195,7 +196,7 @@ class ConnectionServer(TcpWSGIServer):
     app : flask.Flask
     listening : socket.socket
     renders : int
-        How many render requests may be read, wait and be answered at once.
+        How many requests for renders, or with scenes, may be read, wait and be answered at once.
     connections : int
         How many connections may be open at once.
 
@@ -204,7 +205,7 @@ class ConnectionServer(TcpWSGIServer):
     app : flask.Flask
         As it is; `application` is what waitress makes of it.
     places : _Places
-        For the render requests.
+        For the requests that take long.
     """
 
     channel_class = Connection
@@ -220,6 +221,7 @@ class ConnectionServer(TcpWSGIServer):
             max_request_header_size=_HEAD_BYTES,
             max_request_body_size=most_bytes + 1,
             inbuf_overflow=2 * most_bytes,  # never: what is taken stays in memory
+            outbuf_overflow=_MANY_BYTES,  # never: an answer is in memory already, and a file would cost time
             cleanup_interval=1,
             asyncore_use_poll=True,
             channel_request_lookahead=1,  # so that a client that hung up is noticed
@@ -243,7 +245,7 @@ class ConnectionServer(TcpWSGIServer):
     def add_task(self, task: Any) -> None:
         """Give the next request of a connection to a thread."""
         request = task.requests[0]
-        if not request.is_render:
+        if not request.takes_long:
             self.quick_dispatcher.add_task(task)
         elif self.places.take():
             request.has_place = True

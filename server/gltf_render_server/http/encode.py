@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401  else loade
 from ..passes import Pass
 from ..settings import DepthFormat
 
-__all__ = ["EncodedImage", "encode", "encode_depth", "encode_png"]
+__all__ = ["EncodedImage", "encode", "encode_depth", "encode_png", "mimetype_of"]
 
 _PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long for a tenth less
 _MILLIMETRES_TOO_FAR = np.iinfo(np.uint16).max
@@ -27,10 +27,15 @@ class EncodedImage:
     mimetype: str
 
 
+def mimetype_of(row: Pass) -> str:
+    """Return the media type that a pass is stored as by default."""
+    return f"image/{row.storage}"
+
+
 def encode(array: NDArray[Any], row: Pass) -> EncodedImage:
     """Encode the array of a pass as it is stored by default: every value arrives as it is."""
     if row.storage == "tiff":
-        return EncodedImage(_saved(Image.fromarray(_signed(array)), "TIFF"), "image/tiff")
+        return EncodedImage(_saved(Image.fromarray(_signed(array)), "TIFF"), mimetype_of(row))
     return encode_png(array)
 
 

@@ -23,7 +23,7 @@ from ..gltf import find_camera
 from ..passes import Pass, find_pass
 from ..scene import Scene
 
-__all__ = ["DepthRange", "ImageType", "RenderFields", "check_digest"]
+__all__ = ["DepthRange", "ImageType", "RenderFields", "check_digest", "form_fields"]
 
 FormLists = Mapping[str, Sequence[str]]
 """A form as name -> all values sent under that name, in order."""
@@ -134,6 +134,28 @@ class RenderFields:
     def measured(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return what the sensor measures of what was rendered."""
         return array if self.depth_range is None else self.depth_range.clamp(array)
+
+
+def form_fields(image_type: ImageType, camera: Lens, depth_range: DepthRange | None = None) -> dict[str, str]:
+    """Make the form of a request, its scene excepted; every number arrives as it is.
+
+    Drake itself sends six decimals.
+    """
+    numbers = {
+        "near": camera.near,
+        "far": camera.far,
+        "focal_x": camera.focal_x,
+        "focal_y": camera.focal_y,
+        "fov_x": 2 * math.atan(camera.width / (2 * camera.focal_x)),
+        "fov_y": 2 * math.atan(camera.height / (2 * camera.focal_y)),
+        "center_x": camera.center_x,
+        "center_y": camera.center_y,
+    }
+    if depth_range is not None:
+        numbers |= {"min_depth": depth_range.min_depth, "max_depth": depth_range.max_depth}
+    sizes = {"width": str(camera.width), "height": str(camera.height)}
+    numeric = {name: repr(float(value)) for name, value in numbers.items()}
+    return {"image_type": str(image_type), **sizes, **numeric, "submit": "Render"}
 
 
 def check_digest(data: bytes, expected: str | None) -> None:

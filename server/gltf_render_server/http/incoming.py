@@ -15,7 +15,8 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
 from ..errors import RequestError
-from .app import body_error, head_answer
+from .app import head_answer
+from .bodies import body_error
 from .responses import error_body, error_response
 
 __all__ = ["IncomingRequest", "RefusalTask"]
@@ -85,7 +86,7 @@ class IncomingRequest(HTTPRequestParser):
     started_s : float
         When its first byte came, by `time.time`, as waitress does.
     has_place : bool
-        Whether it has one of the places for renders.
+        Whether it has one of the places for requests that take long.
     """
 
     error: Any
@@ -121,9 +122,9 @@ class IncomingRequest(HTTPRequestParser):
         return age_s > _BODY_S + self.body_bytes_received / _SLOWEST_BODY
 
     @property
-    def is_render(self) -> bool:
-        """Whether it is one of those that take long."""
-        return self.error is None and (self.command, self.path) == ("POST", "/render")
+    def takes_long(self) -> bool:
+        """Whether it is one of those that bring something to be checked or rendered."""
+        return self.error is None and self.command in ("POST", "PUT")
 
     def _answer(self, response: flask.Response) -> None:
         self.error = _Refusal(response)
@@ -143,7 +144,7 @@ class IncomingRequest(HTTPRequestParser):
         if self.chunked:
             environ["HTTP_TRANSFER_ENCODING"] = "chunked"
         server = self._connection.server
-        unavailable = server.places.error() if self.is_render and server.places.is_full else None
+        unavailable = server.places.error() if self.takes_long and server.places.is_full else None
         response = head_answer(server.app, environ, unavailable)
         if response is not None:
             self._answer(response)
@@ -160,7 +161,7 @@ class IncomingRequest(HTTPRequestParser):
         receiver: Any = self.body_rcv
         framing = self.body_bytes_received - len(receiver)
         if self.body_bytes_received >= self.adj.max_request_body_size:
-            self.refuse(body_error(self._connection.server.app))
+            self.refuse(body_error(self._connection.server.app.config["SETTINGS"]))
         elif max(len(receiver.control_line), len(receiver.trailer)) > _CHUNK_LINE_BYTES:
             self.refuse(RequestError("Transfer-Encoding: the line of a chunk is too long"))
         elif framing > max(_FRAMING_BYTES, len(receiver)):

@@ -12,7 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from ..dispatch.service import RenderService, WorkerState
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.status import WorkerState
 from .account import Account
 
 __all__ = ["Metrics"]
@@ -29,12 +30,12 @@ class Metrics:
 
     Parameters
     ----------
-    service : RenderService
+    dispatcher : Dispatcher
     """
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, service: RenderService) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         counted = CollectorRegistry()
         self._requests = Counter(
             f"{_PREFIX}_requests",
@@ -56,7 +57,7 @@ class Metrics:
             buckets=_BUCKETS_S,
         )
         self._workers = CollectorRegistry()
-        self._workers.register(_Workers(service))
+        self._workers.register(_Workers(dispatcher))
         self._counted = counted
 
     def count(self, account: Account) -> None:
@@ -79,16 +80,16 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """Reads the service when it is asked."""
+    """Reads the dispatcher when it is asked."""
 
-    def __init__(self, service: RenderService) -> None:
-        self._service = service
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     def collect(self) -> Iterable[Metric]:
-        workers = self._service.workers()
+        workers = self._dispatcher.workers()
         states = Tally(worker.state for worker in workers)
         waiting = GaugeMetricFamily(f"{_PREFIX}_queue_length", "Requests that wait for a worker.")
-        waiting.add_metric([], len(self._service))
+        waiting.add_metric([], len(self._dispatcher))
         by_state = GaugeMetricFamily(f"{_PREFIX}_workers", "Workers, by state.", labels=["state"])
         for state in WorkerState:
             by_state.add_metric([state], states[state])

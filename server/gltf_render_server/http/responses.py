@@ -53,7 +53,7 @@ a path exists here is nobody's business either."""
 def error_response(error: Exception) -> flask.Response:
     """Make the answer that an error becomes."""
     status = status_of(error)
-    body = error_body(status, message_of(error))
+    body = error_body(status, message_of(error), getattr(error, "reason", None))
     response = flask.Response(body, status, mimetype="application/json")
     if isinstance(error, UnavailableError):
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
@@ -66,13 +66,15 @@ def error_response(error: Exception) -> flask.Response:
     return response
 
 
-def error_body(status: int, message: str) -> bytes:
+def error_body(status: int, message: str, reason: str | None = None) -> bytes:
     """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes.
 
     Whatever raised the error may have put a file's name into it: every answer that tells an error is made
     here, and names no folder of this machine.
     """
     body = {"error": True, "message": printable(_without_secrets(message)), "code": int(status)}
+    if reason is not None:
+        body["reason"] = reason
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")[:8191]
 
 

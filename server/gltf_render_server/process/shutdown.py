@@ -16,10 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from ..dispatch.service import RenderService
-
-__all__ = ["ShutdownWatch"]
+__all__ = ["ShutdownWatch", "Work"]
 
 _logger = logging.getLogger(__name__)
 
@@ -29,26 +28,41 @@ _GRACE_S = 8.0  # for the render in progress; docker kills after 10
 _DRAIN_S = 2.0
 
 
+class Work(Protocol):
+    """What a process does until it ends; called on a thread that owns nothing of it."""
+
+    def close(self) -> None:
+        """Take nothing more, and give up what waits."""
+        ...
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is under way; false if that took longer."""
+        ...
+
+    def give_up_running(self) -> None:
+        """Answer who waits for what is under way."""
+        ...
+
+    def shut_down(self) -> None:
+        """End what would outlive the process."""
+        ...
+
+
 class ShutdownWatch:
     """Ends the process when a signal asks for it. Made on the main thread.
 
     Parameters
     ----------
-    service : RenderService
-        Is closed; the render in progress gets `_GRACE_S`, then its client gets an error. A second signal cuts
+    work : Work
+        Is closed; what is under way gets `_GRACE_S`, then its client gets an error. A second signal cuts
         that short.
     drain : callable of float
         Sends what was answered; gets a limit in seconds.
-    clean_up : callable
-        Ends what would outlive the process; called on a thread that owns nothing of it.
     """
 
-    def __init__(
-        self, service: RenderService, drain: Callable[[float], None], clean_up: Callable[[], None]
-    ) -> None:
-        self._service = service
+    def __init__(self, work: Work, drain: Callable[[float], None]) -> None:
+        self._work = work
         self._drain = drain
-        self._clean_up = clean_up
         self._wakeup, written = socket.socketpair()
         written.setblocking(False)
         for number in _SIGNALS:
@@ -84,15 +98,15 @@ class ShutdownWatch:
         return number
 
     def _finish(self) -> None:
-        self._service.close()
+        self._work.close()
         deadline_s = time.monotonic() + _GRACE_S
-        while not self._service.wait_until_idle(0.05):
+        while not self._work.wait_until_idle(0.05):
             if time.monotonic() > deadline_s or select.select([self._wakeup], [], [], 0)[0]:
                 _logger.warning("the render in progress is given up")
-                self._service.give_up_running()
+                self._work.give_up_running()
                 break
         self._drain(_DRAIN_S)
-        self._clean_up()
+        self._work.shut_down()
 
 
 def _start_anew() -> None:

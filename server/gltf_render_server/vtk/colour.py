@@ -14,10 +14,10 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 from ..frame import Frame, Lens, View
 from ..gltf import content_of
 from ..metering import metered_stops
+from ..recent import Recent
 from ..scene import Scene, Surface
 from ..settings import UpAxis
 from ..stages import Stages
-from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer
 from .lighting import UP, Lighting, light_scene
 from .materials import Shading, read_shading
@@ -80,10 +80,8 @@ class ColourRender:
     def __init__(self, canvas: Canvas, up_axis: UpAxis) -> None:
         self._canvas = canvas
         self._up_axis = up_axis
-        self._meshes: ContentCache[SurfaceMesh] = ContentCache(lambda mesh: mesh.nbytes, _MOST_MESH_BYTES)
-        self._shadings: ContentCache[Shading] = ContentCache(
-            lambda shading: shading.nbytes, _MOST_TEXTURE_BYTES
-        )
+        self._meshes: Recent[SurfaceMesh] = Recent(_MOST_MESH_BYTES)
+        self._shadings: Recent[Shading] = Recent(_MOST_TEXTURE_BYTES)
         self._renderer = make_renderer()
         self._renderer.SetBackground(*_BACKGROUND)
         self._renderer.AutomaticLightCreationOff()
@@ -170,7 +168,7 @@ class ColourRender:
         for key, members in by_material.items():
             material = scene.primitives[members[0]].material
             shading = self._shadings.get(
-                key, lambda material=material: read_shading(content_of(scene), material)
+                key, lambda material=material: read_shading(content_of(scene), material), _nbytes
             )
             meshes = {index: self._mesh(scene, index, shading.texcoord) for index in members}
             self._batches.append(_Batch(primitives, meshes, shading))
@@ -182,8 +180,12 @@ class ColourRender:
     def _mesh(self, scene: Scene, index: int, texcoord: int) -> SurfaceMesh:
         key = (scene.surfaces[index].mesh, texcoord)
         return self._meshes.get(
-            key, lambda: read_surface(content_of(scene), scene.primitives[index], texcoord)
+            key, lambda: read_surface(content_of(scene), scene.primitives[index], texcoord), _nbytes
         )
+
+
+def _nbytes(part: Shading | SurfaceMesh) -> int:
+    return part.nbytes
 
 
 class _Batch:

@@ -23,9 +23,9 @@ from vtkmodules.vtkRenderingOpenGL2 import (
 from ..frame import Frame, Lens, View
 from ..gltf import Triangles, content_of, read_triangles
 from ..passes import NOTHING, Exact
+from ..recent import Recent
 from ..scene import Digest, Scene
 from ..stages import Stages
-from .cache import ContentCache
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
 from .pinhole import pixel_rays, tiles
 from .placing import Merged, merge
@@ -55,7 +55,7 @@ class ExactRender:
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
-        self._shapes: ContentCache[Triangles] = ContentCache(_triangle_bytes, _MOST_SHAPE_BYTES)
+        self._shapes: Recent[Triangles] = Recent(_MOST_SHAPE_BYTES)
         self._framebuffer = _make_framebuffer()
         self._renderer = make_renderer()
         self._renderer.SetPass(self._framebuffer)
@@ -104,7 +104,9 @@ class ExactRender:
         self._renderer.RemoveAllViewProps()
         self._drawing = None  # until it is all there
         shapes = {
-            index: self._shapes.get(scene.shapes[index], lambda index=index: _read(scene, index))
+            index: self._shapes.get(
+                scene.shapes[index], lambda index=index: _read(scene, index), _triangle_bytes
+            )
             for index in dict.fromkeys(primitives.tolist())
         }
         if sum(len(shape.corners) for shape in shapes.values()):

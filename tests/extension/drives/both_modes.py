@@ -1,6 +1,5 @@
 """Serve from the background, where there is a program for it, and from this Blender; tell what came."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,7 +8,6 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 import bpy
 from driving import OUT, Answer, controller, drive, names, phase, preferences, press, report, window
 
-FORMS = Path(os.environ["DRIVE_FORMS"])
 TYPES = ("color", "depth", "label")
 
 
@@ -33,11 +31,11 @@ def serve(mode):
     told["start"] = press("start")
     yield from phase("Running")
     for kind in TYPES:
-        answer = Answer(FORMS / f"{kind}.json")
+        answer = Answer(kind)
         yield from answer.wait()
         told[kind] = answer.status
         (OUT / f"{mode}_{kind}").write_bytes(answer.body)
-    answer = Answer(FORMS / "color.json", focal_x="-1")
+    answer = Answer("color", focal_x="-1")
     yield from answer.wait()
     yield 0.3
     told["refused"] = [answer.status, controller().state.message]
@@ -57,7 +55,7 @@ def fail_to_render(told):
     else:
         scene.use_nodes = True
         scene.node_tree.nodes.clear()
-    answer = Answer(FORMS / "color.json")
+    answer = Answer("color")
     yield from answer.wait()
     yield 0.1
     told["failed"] = [answer.status, controller().state.message]

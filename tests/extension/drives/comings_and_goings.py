@@ -1,6 +1,5 @@
 """Switch the add-on off and on, load files, undo and save while it serves; tell what was left."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from driving import (
     report,
     window,
 )
-
-FORMS = Path(os.environ["DRIVE_FORMS"])
 
 
 def script():
@@ -107,7 +104,7 @@ def serve(mode, port=0):
 
 
 def ask(kind):
-    answer = Answer(FORMS / f"{kind}.json")
+    answer = Answer(kind)
     yield from answer.wait()
     report.setdefault("statuses", []).append(answer.status)
 

@@ -1,7 +1,6 @@
 """Disturb the server: with a brush in hand, a slider held, a file browser open, and with what fails in it."""
 
 import itertools
-import os
 import sys
 import time
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import bpy
 from driving import (
     OUT,
     Answer,
+    begin,
     controller,
     drive,
     phase,
@@ -27,16 +27,11 @@ from driving import (
     window,
 )
 
-FORMS = Path(os.environ["DRIVE_FORMS"])
 TOKEN = "a/b:c@d#e? %2F"
 
 
 def script():
-    bpy.context.preferences.view.show_splash = False
-    with bpy.context.temp_override(window=window()):
-        bpy.ops.wm.read_homefile(use_splash=False, load_ui=False)
-    yield 0.5
-    window().scene.render.engine = "CYCLES"
+    yield from begin()
     window().scene.cycles.samples = 1
     window().scene.gltf_render_server.mode = "WINDOW"
     preferences().port = 0
@@ -65,7 +60,7 @@ def hold_a_brush():
 
 def ask_while(name, release):
     """Ask while something is held; tell whether the answer came before it was released, and what it was."""
-    answer = Answer(FORMS / "depth.json")
+    answer = Answer("depth")
     yield 1.5
     early = answer.status
     yield from release()
@@ -160,7 +155,7 @@ def choose_a_file():
 
 
 def ask(kind, token=""):
-    answer = Answer(FORMS / f"{kind}.json", token=token)
+    answer = Answer(kind, token=token)
     yield from answer.wait()
     report.setdefault("statuses", []).append(answer.status)
     yield 0.1

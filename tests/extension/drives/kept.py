@@ -1,6 +1,5 @@
 """Keep requests, and do with them what the panel offers."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,8 +7,6 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 
 import bpy
 from driving import OUT, Answer, controller, drive, phase, preferences, press, report, until, window
-
-FORMS = Path(os.environ["DRIVE_FORMS"])
 
 
 def script():
@@ -42,7 +39,7 @@ def script():
 
 def ask(*kinds, **changes):
     for kind in kinds:
-        answer = Answer(FORMS / f"{kind}.json", **changes)
+        answer = Answer(kind, **changes)
         yield from answer.wait()
         report.setdefault("statuses", []).append(answer.status)
         yield 0.1

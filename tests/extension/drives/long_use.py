@@ -27,7 +27,6 @@ from driving import (
     window,
 )
 
-FORMS = Path(os.environ["DRIVE_FORMS"])
 SECONDS = float(os.environ["DRIVE_SECONDS"])
 SEED = int(os.environ["DRIVE_SEED"])
 HAS_WINDOW = not bpy.app.background
@@ -202,7 +201,7 @@ def start(mode):
 
 def ask(kind=None, status=200, **changes):
     kind = kind or chance.choice(KINDS)
-    answer = Answer(FORMS / f"{kind}.json", **changes)
+    answer = Answer(kind, **changes)
     yield from answer.wait()
     if answer.status != status:
         problems.append(f"{kind}: {answer.status} {answer.body[:300]!r}")

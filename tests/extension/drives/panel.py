@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 import bpy
 from driving import (
     Answer,
+    begin,
     controller,
     drive,
     phase,
@@ -26,15 +27,9 @@ from driving import (
     window,
 )
 
-FORMS = Path(os.environ["DRIVE_FORMS"])
-
 
 def script():
-    bpy.context.preferences.view.show_splash = False
-    with bpy.context.temp_override(window=window()):
-        bpy.ops.wm.read_homefile(use_splash=False, load_ui=False)
-    yield 1.0
-    window().scene.render.engine = "CYCLES"
+    yield from begin()
     screenshot("hidden")
     yield from show_sidebar()
     screenshot("stopped")
@@ -79,7 +74,7 @@ def serve():
     window().scene.cycles.samples = 1500
     window().scene.cycles.use_adaptive_sampling = False
     press("update")
-    answer = Answer(FORMS / "color.json")
+    answer = Answer("color")
     yield from until(lambda: controller().state.is_busy)
     yield 0.3
     screenshot("busy")
@@ -97,7 +92,7 @@ def crash():
     report["crashed"] = controller().state.message
     yield from phase("Running")
     report["same_address"] = controller().state.url == address
-    answer = Answer(FORMS / "depth.json")
+    answer = Answer("depth")
     yield from answer.wait()
     report["answered_after_crash"] = answer.status
 
@@ -117,7 +112,7 @@ def change_an_option():
 def quit_during_a_render():
     window().scene.cycles.samples = 4000
     press("update")
-    Answer(FORMS / "color.json")
+    Answer("color")
     report["child"] = controller()._server.pid
 
 

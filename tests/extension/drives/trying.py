@@ -1,6 +1,5 @@
 """Try the server as somebody without a client does: test requests, pictures, changes, snippet, token."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from driving import (
     EXTENSION,
     OUT,
     Answer,
+    begin,
     controller,
     drive,
     phase,
@@ -23,16 +23,11 @@ from driving import (
     window,
 )
 
-FORMS = Path(os.environ["DRIVE_FORMS"])
 TOKEN = "a/b c"
 
 
 def script():
-    bpy.context.preferences.view.show_splash = False
-    with bpy.context.temp_override(window=window()):
-        bpy.ops.wm.read_homefile(use_splash=False, load_ui=False)
-    yield 1.0
-    window().scene.render.engine = "CYCLES"
+    yield from begin()
     window().scene.cycles.samples = 2
     report["menu"] = in_render_menu()
     bpy.data.objects.remove(bpy.data.objects["Cube"])
@@ -174,9 +169,9 @@ def failures_and_kept():
     press("send_test")
     yield from until(lambda: "sent" not in shown())
     yield 0.5
-    answer = Answer(FORMS / "color.json", token=TOKEN, focal_x="-1")
+    answer = Answer("color", token=TOKEN, focal_x="-1")
     yield from answer.wait()
-    answer = Answer(FORMS / "label.json", token=TOKEN)
+    answer = Answer("label", token=TOKEN)
     yield from answer.wait()
     yield 0.5
     lists = bpy.context.window_manager.gltf_render_server

@@ -1,0 +1,184 @@
+"""Options, from the command line and from the environment, read by click."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from . import __version__
+from .errors import SettingsError
+from .options import Option, options_of
+
+__all__ = ["read_options"]
+
+_logger = logging.getLogger(__name__)
+
+_ALMOST_CERTAINLY = 0.8
+"""How like a known name an unknown one is, from 0 to 1, that is only misspelt."""
+
+
+def read_options(
+    cls: type, arguments: Sequence[str], environ: Mapping[str, str], *, prefix: str, **about: str
+) -> dict[str, Any]:
+    """Return the values of those fields of `cls` that an option, or else the environment, sets.
+
+    A variable that begins with `prefix` and is no field's is warned of: it may be meant for another program,
+    as those are that a cluster sets for each of its services.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass whose fields are declared by `option`.
+    arguments : sequence of str
+        Without the program's name; ``--help`` ends the process.
+    environ : mapping of str to str
+    prefix : str
+        Of the variables: with ``P_``, the field ``max_queue`` is ``P_MAX_QUEUE``.
+    **about : str
+        The program's name, help and epilog, for click.
+
+    Raises
+    ------
+    SettingsError
+        An option or a variable is misspelt, or its value is wrong.
+    """
+    _check_names(cls, prefix, environ)
+    command = _command(cls, prefix, **about)
+    try:
+        with command.make_context(command.name, list(arguments), obj=environ) as context:
+            return {name: value for name, value in context.params.items() if value is not None}
+    except click.exceptions.Exit as end:
+        raise SystemExit(end.exit_code) from None
+    except click.ClickException as error:
+        raise SettingsError(error.format_message()) from None
+
+
+class _Command(click.Command):
+    """A command whose help shows options by their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                groups.setdefault(getattr(parameter, "group", "options"), []).append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+
+class _Option(click.Option):
+    """An option of a group, whose variable is looked up in what the context holds."""
+
+    def __init__(self, option: Option, prefix: str) -> None:
+        name = option.name.replace("_", "-")
+        spellings = f"--{name}/--no-{name}" if option.kind is bool and option.default is None else f"--{name}"
+        super().__init__(
+            [option.name, spellings],
+            default=None,
+            envvar=prefix + option.name.upper(),
+            help=option.help + _told_default(option),
+            is_flag=option.kind is bool,
+            metavar=option.metavar or (None if option.choices else option.name.upper()),
+            type=_type(option),
+        )
+        self.group = option.group
+        self._is_secret = option.is_secret
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        return ctx.obj.get(self.envvar) or None
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        if ctx is None or ctx.get_parameter_source(str(self.name)) is not ParameterSource.ENVIRONMENT:
+            return super().get_error_hint(ctx)
+        return f"{self.envvar}" if self._is_secret else f"{self.envvar}={ctx.obj[self.envvar]}"
+
+
+@cache
+def _command(cls: type, prefix: str, **about: str) -> click.Command:
+    command = _Command(
+        **about,  # pyright: ignore[reportArgumentType]
+        params=[_Option(option, prefix) for option in options_of(cls).values()],
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "max_content_width": 100,
+            "token_normalize_func": lambda name: name.replace("_", "-"),
+        },
+    )
+    return click.version_option(__version__, message="%(version)s")(command)
+
+
+def _check_names(cls: type, prefix: str, environ: Mapping[str, str]) -> None:
+    """Refuse a variable whose name is nearly an option's, and warn of others that begin as they do."""
+    known = [name.upper() for name in options_of(cls)]
+    names = sorted(name.removeprefix(prefix) for name in environ if name.startswith(prefix))
+    for name in names:
+        if name in known:
+            continue
+        if nearest := difflib.get_close_matches(name, known, 1, _ALMOST_CERTAINLY):
+            raise SettingsError(
+                f"{prefix}{name}: there is no such option; did you mean {prefix}{nearest[0]}?"
+            )
+        _logger.warning("%s%s is set, and is no option of this server: it is not used", prefix, name)
+
+
+def _told_default(option: Option) -> str:
+    if not option.unset and option.default in (None, False, ()):
+        return ""
+    default = _told(option.default) if option.kind is float and not option.unset else option.default
+    return f" [default: {option.unset or default}]"
+
+
+def _told(number: float) -> str:
+    """Write a number as people do: 16777216, not 1.67772e+07."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
+
+
+def _type(option: Option) -> click.ParamType | Callable[[str], Any]:
+    if option.choices:
+        return click.Choice(option.choices, case_sensitive=False)
+    types = {bool: click.BOOL, str: _text, tuple: _words, Path: _file}
+    return types.get(option.kind) or _number(option)
+
+
+def _text(text: str) -> str:
+    """Take any text that is not blank."""
+    if not text.strip():
+        raise click.BadParameter("must not be empty")
+    return text.strip()
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _file(text: str) -> Path:
+    """Take the path of a file that is there; returned absolute."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise click.BadParameter(f"{text}: there is no such file")
+    return path.resolve()
+
+
+def _number(option: Option) -> Callable[[str], Any]:
+    """Take a number within the option's bounds; click's own would take a number that is none (nan)."""
+    name = "whole number" if option.kind is int else "number"
+    low, high = option.bounds
+    advice = f"must be a {name} between {_told(low)} and {_told(high)}"
+
+    def number(text: str) -> Any:
+        try:
+            value = option.kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise click.BadParameter(f"{text}: {advice}")
+        return value
+
+    return number

@@ -1,0 +1,374 @@
+"""Animations: where nodes are, and how much their morph targets weigh, at a time.
+
+Source: the glTF 2.0 specification, section 3.11 and appendix C; of KHR_animation_pointer what says the same.
+Of several animations the first is shown, as viewers do. What is broken is left out, and told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from ..errors import SceneError
+from ..limits import ask_time
+from . import schema
+from .extensions import POINTER
+from .resources import Data, check_views, has_data, read_accessor, read_values, views_of_accessors
+
+__all__ = ["Animation", "animation_accessors", "find_animation", "morphing_nodes", "read_animation"]
+
+_WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
+_POINTER = re.compile(r"/nodes/(\d{1,7})/(translation|rotation|scale|weights)")
+_STRAIGHT = 0.9995  # cosine of half the angle, above which rotations are blended as vectors
+_MOST_TOLD = 20
+
+Floats = NDArray[np.float64]
+Index = Annotated[int, Meta(ge=0)]
+
+
+class _Sampler(msgspec.Struct):
+    input: Index
+    output: Index
+    interpolation: Literal["LINEAR", "STEP", "CUBICSPLINE"] = "LINEAR"
+
+
+class _Target(msgspec.Struct):
+    path: str
+    node: Index | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class _Channel(msgspec.Struct):
+    sampler: Index
+    target: _Target
+
+
+msgspec.json.Decoder(_Sampler | None)  # see `decoding`
+msgspec.json.Decoder(_Channel)
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One property of one node over time.
+
+    values : (keys, n, k)
+        n is 1, or for CUBICSPLINE 3: the tangent before, the value, the tangent after.
+    """
+
+    node: int
+    path: str
+    interpolation: str
+    times: int
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """What moves nodes, ready to be sampled.
+
+    Attributes
+    ----------
+    tracks : tuple
+    times : tuple of (n,) float64
+        The keys' times that tracks refer to, seconds, increasing.
+    """
+
+    tracks: tuple[_Track, ...] = ()
+    times: tuple[Floats, ...] = ()
+
+    def moved(self, document: schema.Document, time_s: float) -> schema.Document:
+        """Return a document whose nodes are as they are at a time.
+
+        Parameters
+        ----------
+        document : Document
+            At rest; not changed.
+        time_s : float
+            Before the first key of a track its first value holds, after the last its last.
+        """
+        if not self.tracks:
+            return document
+        changed: dict[int, dict[str, Any]] = defaultdict(dict)
+        for track, value in self._sample(time_s):
+            changed[track.node][track.path] = value
+        nodes = list(document.nodes)
+        for index, values in changed.items():
+            nodes[index] = msgspec.structs.replace(nodes[index], **values)
+        return msgspec.structs.replace(document, nodes=nodes)
+
+    def _sample(self, time_s: float) -> Iterator[tuple[_Track, list[float]]]:
+        spans = [_span(times, time_s) for times in self.times]
+        groups: dict[tuple[str, bool, tuple[int, ...]], list[_Track]] = defaultdict(list)
+        for track in self.tracks:
+            groups[track.interpolation, track.path == "rotation", track.values.shape[1:]].append(track)
+        for (interpolation, is_rotation, _), tracks in groups.items():
+            ask_time()
+            before = np.array([track.values[spans[track.times][0]] for track in tracks], float)
+            after = np.array([track.values[spans[track.times][1]] for track in tracks], float)
+            share, length_s = np.array([spans[track.times][2:] for track in tracks]).T[:, :, None]
+            values = _interpolated(interpolation, is_rotation, before, after, share, length_s)
+            yield from zip(tracks, values.tolist(), strict=True)
+
+
+def find_animation(document: schema.Document, name: str | int = 0) -> int | None:
+    """Find an animation by its name or index; None = there is none, and the scene stays at rest.
+
+    Raises
+    ------
+    SceneError
+        A name, or an index but the default's, is not there.
+    """
+    names = [animation.get("name") for animation in document.animations]
+    if isinstance(name, str) and name in names:
+        return names.index(name)
+    if isinstance(name, int) and 0 <= name < len(names):
+        return name
+    if name == 0:
+        return None
+    raise SceneError(f"there is no animation {str(name)[:60]}", "$.animations")
+
+
+def morphing_nodes(document: schema.Document, animation: int | None) -> set[int]:
+    """Return the nodes whose weights an animation may move."""
+    targets = [_target_of(channel) for channel in _channels(document, animation)]
+    return {target[0] for target in targets if target is not None and target[1] == "weights"}
+
+
+def animation_accessors(
+    document: schema.Document, animation: int | None, binary: memoryview | None = None
+) -> set[int]:
+    """Return the accessors that an animation reads; none if it is so broken that nothing of it is sampled.
+
+    Parameters
+    ----------
+    document : Document
+        Its buffers still have their text.
+    animation : int or None
+        From `find_animation`.
+    binary : memoryview, optional
+        The binary chunk of a GLB.
+    """
+    accessors = {
+        index for item in _samplers(document, animation) if item for index in (item.input, item.output)
+    }
+    accessors = {index for index in accessors if index < len(document.accessors)}
+    try:
+        check_views(document, views_of_accessors(document, accessors), accessors)
+    except SceneError:
+        return set()
+    views = views_of_accessors(document, accessors)
+    return accessors if all(has_data(document, view, binary) for view in views) else set()
+
+
+def read_animation(
+    document: schema.Document,
+    buffers: Sequence[Data],
+    animation: int | None,
+    readable: Container[int],
+    warnings: list[str],
+) -> Animation:
+    """Read an animation.
+
+    Parameters
+    ----------
+    document : Document
+    buffers : sequence of bytes-like
+    animation : int or None
+        From `find_animation`.
+    readable : container of int
+        From `animation_accessors`.
+    warnings : list of str
+        What is left out is added.
+    """
+    reader = _Reader(document, buffers, _samplers(document, animation), readable)
+    tracks: dict[tuple[int, str], _Track] = {}
+    told: list[str] = []
+    for number, channel in enumerate(_channels(document, animation)):
+        ask_time()
+        try:
+            track = reader.track(channel)
+        except SceneError as error:
+            told.append(f"animations[{animation}].channels[{number}]: {error.message}; left out")
+            continue
+        if track is not None:
+            tracks.setdefault((track.node, track.path), track)
+    warnings += told[:_MOST_TOLD]
+    if len(told) > _MOST_TOLD:
+        warnings.append(f"animations[{animation}]: {len(told) - _MOST_TOLD} more channels are left out")
+    return Animation(tuple(tracks.values()), tuple(reader.times))
+
+
+class _Reader:
+    """Reads the channels of an animation; each accessor once."""
+
+    def __init__(
+        self,
+        document: schema.Document,
+        buffers: Sequence[Data],
+        samplers: Sequence[_Sampler | None],
+        readable: Container[int],
+    ) -> None:
+        self._document, self._buffers = document, buffers
+        self._samplers = samplers
+        self._readable = readable
+        self._numbers: dict[int, int] = {}
+        self._outputs: dict[int, NDArray[Any]] = {}
+        self.times: list[Floats] = []
+
+    def track(self, source: object) -> _Track | None:
+        """Read a channel; None = it has no target, and says so."""
+        channel = _convert_channel(source)
+        target = _target(channel.target)
+        if target is None:
+            return None
+        node, path = target
+        sampler = self._samplers[channel.sampler] if channel.sampler < len(self._samplers) else None
+        if sampler is None or not all(index in self._readable for index in (sampler.input, sampler.output)):
+            raise SceneError("its sampler or what that reads is broken")
+        if node >= len(self._document.nodes):
+            raise SceneError(f"there is no node {node}")
+        if self._document.nodes[node].matrix is not None and path != "weights":
+            raise SceneError(f"node {node} has a matrix, which cannot be animated")
+        times = self._time_number(sampler.input)
+        values = self._values(sampler, len(self.times[times]), _WIDTHS.get(path))
+        return _Track(node, path, sampler.interpolation, times, values)
+
+    def _time_number(self, accessor: int) -> int:
+        if accessor not in self._numbers:
+            times = read_accessor(self._document, self._buffers, accessor)
+            if times.dtype != np.float32 or times.shape[1] != 1:
+                raise SceneError("its times must be float scalars")
+            times = times[:, 0].astype(float)
+            if not np.isfinite(times).all() or (np.diff(times) < 0).any():
+                raise SceneError("its times are not finite, or do not increase")
+            self._numbers[accessor] = len(self.times)
+            self.times.append(times)
+        return self._numbers[accessor]
+
+    def _values(self, sampler: _Sampler, keys: int, width: int | None) -> NDArray[Any]:
+        values = self._output(sampler.output)
+        points = 3 if sampler.interpolation == "CUBICSPLINE" else 1
+        fits = not len(values) % (keys * points) if width is None else values.shape == (keys * points, width)
+        if not fits:
+            raise SceneError(f"its {len(values)} values of {values.shape[1]} do not fit {keys} keys")
+        return values.reshape(keys, points, -1)
+
+    def _output(self, accessor: int) -> NDArray[Any]:
+        if accessor not in self._outputs:
+            values = read_values(self._document, self._buffers, accessor)
+            if not np.isfinite(values).all():
+                raise SceneError("a value is not finite")
+            self._outputs[accessor] = values
+        return self._outputs[accessor]
+
+
+def _items(document: schema.Document, animation: int | None, name: str) -> list[object]:
+    items = None if animation is None else document.animations[animation].get(name)
+    return items if isinstance(items, list) else []
+
+
+def _channels(document: schema.Document, animation: int | None) -> list[object]:
+    return _items(document, animation, "channels")
+
+
+def _samplers(document: schema.Document, animation: int | None) -> list[_Sampler | None]:
+    """Convert an animation's samplers; None where one is broken."""
+    return [_sampler(item) for item in _items(document, animation, "samplers")]
+
+
+def _sampler(item: object) -> _Sampler | None:
+    try:
+        return msgspec.convert(item, _Sampler)
+    except msgspec.ValidationError:
+        return None
+
+
+def _convert_channel(source: object) -> _Channel:
+    try:
+        return msgspec.convert(source, _Channel)
+    except msgspec.ValidationError as error:
+        raise SceneError(str(error)[:200]) from None
+
+
+def _target_of(channel: object) -> tuple[int, str] | None:
+    try:
+        return _target(_convert_channel(channel).target)
+    except SceneError:
+        return None
+
+
+def _target(target: _Target) -> tuple[int, str] | None:
+    """Tell which node and which of its properties a channel moves."""
+    if target.path == "pointer":
+        extension = (target.extensions or {}).get(POINTER)
+        pointer = extension.get("pointer") if isinstance(extension, dict) else None
+        found = _POINTER.fullmatch(pointer) if isinstance(pointer, str) else None
+        if found is None:
+            raise SceneError(f"only nodes' transforms and weights can be animated, not {str(pointer)[:60]}")
+        return int(found[1]), found[2]
+    if target.node is None:
+        return None
+    if target.path not in (*_WIDTHS, "weights"):
+        raise SceneError(f"there is no path {target.path[:20]}")
+    return target.node, target.path
+
+
+def _span(times: Floats, time_s: float) -> tuple[int, int, float, float]:
+    """Return the keys around a time, its share of the way between them, and how many seconds that is."""
+    after = int(np.searchsorted(times, time_s, side="right"))
+    if after == 0:
+        return 0, 0, 0.0, 0.0
+    if after == len(times):
+        return after - 1, after - 1, 0.0, 0.0
+    length_s = float(times[after] - times[after - 1])
+    return after - 1, after, (time_s - float(times[after - 1])) / length_s, length_s
+
+
+def _interpolated(
+    interpolation: str, is_rotation: bool, before: Floats, after: Floats, share: Floats, length_s: Floats
+) -> Floats:
+    """Interpolate between the keys, (tracks, 1 or 3, k), by shares, (tracks, 1): (tracks, k)."""
+    if interpolation == "CUBICSPLINE":
+        values = _spline(before, after, share, length_s)
+    elif interpolation == "STEP":
+        values = before[:, 0]
+    elif is_rotation:
+        values = _slerp(_unit(before[:, 0]), _unit(after[:, 0]), share)
+    else:
+        values = (1 - share) * before[:, 0] + share * after[:, 0]
+    return _unit(values) if is_rotation else values
+
+
+def _spline(before: Floats, after: Floats, t: Floats, length_s: Floats) -> Floats:
+    """Appendix C.5 of the specification."""
+    t2, t3 = t * t, t * t * t
+    return (
+        (2 * t3 - 3 * t2 + 1) * before[:, 1]
+        + length_s * (t3 - 2 * t2 + t) * before[:, 2]
+        + (-2 * t3 + 3 * t2) * after[:, 1]
+        + length_s * (t3 - t2) * after[:, 0]
+    )
+
+
+def _slerp(before: Floats, after: Floats, share: Floats) -> Floats:
+    """Turn along the shorter way; appendix C.4 of the specification."""
+    cosine = (before * after).sum(1, keepdims=True)
+    after, cosine = np.where(cosine < 0, -after, after), np.abs(cosine)
+    angle = np.arccos(cosine.clip(max=_STRAIGHT))
+    left, right = np.sin((1 - share) * angle) / np.sin(angle), np.sin(share * angle) / np.sin(angle)
+    is_straight = cosine > _STRAIGHT
+    return np.where(is_straight, 1 - share, left) * before + np.where(is_straight, share, right) * after
+
+
+def _unit(rotations: Floats) -> Floats:
+    """Bring rotations to length 1; what has none is no rotation, and turns nothing."""
+    length = np.linalg.norm(rotations, axis=1, keepdims=True)
+    return np.where(length > 1e-9, rotations / length.clip(1e-9), [0.0, 0.0, 0.0, 1.0])

@@ -1,0 +1,78 @@
+"""The container of a document: a binary .glb, told by its first bytes, or the JSON alone.
+
+Source: the glTF 2.0 specification, section 4.4 (binary glTF layout).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from ..errors import SceneError
+
+__all__ = ["Container", "open_container"]
+
+_MAGIC = b"glTF"
+_HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<I4s")
+_JSON, _BIN = b"JSON", b"BIN\0"
+
+
+class Container(NamedTuple):
+    """What a file holds.
+
+    Attributes
+    ----------
+    json : bytes
+        The text of the document.
+    binary : memoryview or None
+        The binary chunk, which `buffers[0]` may stand for; it looks into the file, and copies nothing.
+    """
+
+    json: bytes
+    binary: memoryview | None
+
+
+def open_container(data: bytes) -> Container:
+    """Find the document and its binary chunk in a file.
+
+    Parameters
+    ----------
+    data : bytes
+        glTF JSON or GLB.
+
+    Raises
+    ------
+    SceneError
+        It begins as a GLB, and is not whole.
+    """
+    if not data.startswith(_MAGIC):
+        return Container(data, None)
+    view = _checked(memoryview(data))
+    json, end = _chunk(view, _HEADER.size, _JSON)
+    if json is None:
+        raise SceneError("its first GLB chunk must be its JSON")
+    binary, _ = _chunk(view, end, _BIN) if end < len(view) else (None, end)
+    return Container(bytes(json), binary)
+
+
+def _checked(view: memoryview) -> memoryview:
+    """Check the header of a GLB, and return as much as it says that the file is long."""
+    if len(view) < _HEADER.size + _CHUNK.size:
+        raise SceneError(f"is a GLB of {len(view)} bytes, too short for its headers; send the whole file")
+    _, version, length = _HEADER.unpack_from(view)
+    if version != 2:
+        raise SceneError(f"is a GLB of version {version}; version 2 is supported")
+    if length > len(view):
+        raise SceneError(f"is a GLB of {length} bytes, of which {len(view)} are here; send the whole file")
+    return view[:length]
+
+
+def _chunk(view: memoryview, begin: int, kind: bytes) -> tuple[memoryview | None, int]:
+    """Return a chunk's data, None if it is of another kind, and where it ends."""
+    if begin + _CHUNK.size > len(view):
+        raise SceneError(f"its GLB ends within the header of a chunk, at byte {begin}")
+    length, found = _CHUNK.unpack_from(view, begin)
+    data = begin + _CHUNK.size
+    if data + length > len(view):
+        raise SceneError(f"its GLB chunk at byte {begin} is {length} bytes long, beyond the end of the file")
+    return (view[data : data + length] if found == kind else None), data + length

@@ -1,0 +1,323 @@
+"""The JSON API's request: bytes -> checked types -> a `Frame`. Knows nothing of HTTP or Blender.
+
+The types check what they describe, and the OpenAPI document is made from them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
+from ..errors import RequestError, SceneError, TooLargeError
+from ..frame import Frame, Lens, Look, View
+from ..gltf import Asset, find_camera
+from ..passes import find_pass
+from ..scene import Scene, SceneCamera, nearest_rotation
+from ..settings import Quality, UpAxis
+
+__all__ = ["MOST_POSES", "MOST_VIEWS", "FrameRequest", "LookRequest", "ViewRequest", "read_frame_request"]
+
+MOST_VIEWS = 64
+MOST_POSES = 25_000
+
+_LARGEST = 1e9
+"""The largest length (m) or position (px) taken, as in Drake's form."""
+
+_NEAR_M, _FAR_M = 0.01, 1000.0
+_UNRIGID = 1e-4
+"""How far a rotation's numbers may be from those of a rotation: what float32 leaves after many products."""
+
+Number = Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
+Length = Annotated[float, Meta(gt=0, lt=_LARGEST)]
+Side = Annotated[int, Meta(ge=1, le=65536)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
+MatrixRows = Annotated[
+    list[Number],
+    Meta(min_length=16, max_length=16, description="A matrix of 4 x 4, row by row, for column vectors."),
+]
+
+
+if TYPE_CHECKING:
+    Environment = str
+else:  # those that Blender ships; a file of the server's is for its own user to name
+    Environment = StrEnum("Environment", {name.upper(): name for name in (*ENVIRONMENTS, NO_ENVIRONMENT)})
+
+
+class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a scene is lit and shown; what is left out is as the server's options say."""
+
+    environment: Environment | None = None
+    rotation_deg: (
+        Annotated[
+            float, Meta(ge=-3600, le=3600, description="By which it is turned about the vertical axis.")
+        ]
+        | None
+    ) = None
+    strength: (
+        Annotated[float, Meta(ge=0, le=1000, description="By which its light is multiplied.")] | None
+    ) = None
+    exposure: Annotated[float, Meta(ge=-10, le=10, description="In stops.")] | None = None
+    view_transform: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[A-Za-z0-9 ._-]{1,40}$(?!\n)",
+                description="One of Blender's, such as AgX or Standard.",
+            ),
+        ]
+        | None
+    ) = None
+    quality: Quality | None = None
+    samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
+    transparent: bool | None = None
+    up_axis: UpAxis | None = None
+
+
+class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """From where a scene is seen: a pose, or one of the document's cameras."""
+
+    width: Annotated[Side, Meta(description="In pixels.")]
+    height: Annotated[Side, Meta(description="In pixels.")]
+    name: (
+        Annotated[Name, Meta(description="Of the folder of its pictures; view0, view1 and so on without.")]
+        | None
+    ) = None
+    focal_x: Annotated[Length, Meta(description="In pixels; as focal_y without.")] | None = None
+    focal_y: Annotated[Length, Meta(description="In pixels; as focal_x without.")] | None = None
+    fov_y_deg: (
+        Annotated[
+            float, Meta(gt=0, lt=180, description="Vertical field of view, in the place of focal lengths.")
+        ]
+        | None
+    ) = None
+    center_x: (
+        Annotated[Number, Meta(description="Principal point, pixels from the left edge; the middle without.")]
+        | None
+    ) = None
+    center_y: (
+        Annotated[
+            Number, Meta(description="Principal point, pixels from the upper edge; the middle without.")
+        ]
+        | None
+    ) = None
+    near: Annotated[Length, Meta(description="Metres; as the camera's, or 0.01, without.")] | None = None
+    far: Annotated[Length, Meta(description="Metres; as the camera's, or 1000, without.")] | None = None
+    camera_to_world: (
+        Annotated[MatrixRows, Meta(description="Rigid, row by row; the camera looks along -z, with y up.")]
+        | None
+    ) = None
+    camera: (
+        Annotated[int, Meta(ge=0, lt=2**31, description="Index of one of the document's cameras.")]
+        | Annotated[
+            str, Meta(min_length=1, max_length=1000, description="Name of a node that holds a camera.")
+        ]
+        | None
+    ) = None
+
+
+class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked: a scene, the views of it, the passes, and the look."""
+
+    views: Annotated[list[ViewRequest], Meta(min_length=1, max_length=MOST_VIEWS)]
+    passes: Annotated[list[str], Meta(min_length=1, max_length=64)]
+    scene: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[0-9A-Fa-f]{64}$(?!\n)",
+                description="SHA-256 of the scene's bytes; may be left out beside the scene itself.",
+            ),
+        ]
+        | None
+    ) = None
+    look: LookRequest = LookRequest()
+    poses: Annotated[
+        dict[str, MatrixRows],
+        Meta(
+            max_length=MOST_POSES,
+            description="World matrices that nodes have instead of their own, by the nodes' names; what is "
+            "below a node moves along.",
+        ),
+    ] = {}
+    time_s: (
+        Annotated[float, Meta(ge=0, le=1e6, description="When animations are shown; 0 without.")] | None
+    ) = None
+
+    def check(self, max_pixels: int) -> None:
+        """Check what can be checked without the scene.
+
+        Raises
+        ------
+        RequestError
+            There is no such pass, or a name or a pass is there twice.
+        TooLargeError
+            The views have more pixels than the server allows, all together.
+        """
+        for name in self.passes:
+            find_pass(name)
+        _check_different("passes", self.passes)
+        _check_different("views", [name.casefold() for name in self.view_names])
+        pixels = sum(view.width * view.height for view in self.views)
+        if pixels > max_pixels:
+            raise TooLargeError(
+                f"views: width x height of all together are {pixels} pixels; this server renders at most "
+                f"{max_pixels} (option --max-pixels)"
+            )
+
+    @property
+    def view_names(self) -> list[str]:
+        """The views' names, those included that they are given here."""
+        return [view.name or f"view{index}" for index, view in enumerate(self.views)]
+
+    def scene_of(self, asset: Asset, as_it_is: Scene) -> Scene:
+        """Return what the document shows in the poses and at the time that are asked for.
+
+        Parameters
+        ----------
+        asset : Asset
+        as_it_is : Scene
+            What it shows without any.
+        """
+        if not self.poses and not self.time_s:
+            return as_it_is
+        poses = {name: _matrix(rows) for name, rows in self.poses.items()}
+        return asset.scene(poses, self.time_s or 0.0)
+
+    def frame(self, scene: Scene, max_pixels: int) -> Frame:
+        """Return what is asked of a scene.
+
+        Raises
+        ------
+        RequestError
+            A view lacks something, or has what goes not together.
+        SceneError
+            The scene lacks a camera that is asked for.
+        """
+        views = []
+        for index, (view, name) in enumerate(zip(self.views, self.view_names, strict=True)):
+            try:
+                views.append(_view(view, name, scene, max_pixels))
+            except SceneError:
+                raise
+            except RequestError as error:
+                raise type(error)(f"$.views[{index}]: {error}") from None
+        look = Look(**msgspec.to_builtins(self.look))
+        return Frame(scene, tuple(views), tuple(self.passes), look)
+
+
+def read_frame_request(data: bytes) -> FrameRequest:
+    """Read and check JSON.
+
+    Raises
+    ------
+    RequestError
+        It is none, or not as the types say; the message says what and where.
+    """
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        raise RequestError(f"{where.strip('`')[:200] or '$'}: {_plain(message)[:400]}") from None
+    except RecursionError:
+        raise RequestError("frame: is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"frame: is not JSON: {str(error)[:200]}") from None
+
+
+def _plain(message: str) -> str:
+    """Say what name is wanted, without the pattern's last part, which only Python needs."""
+    return message.replace(r"(?!\n)", "").replace(r"(?!\\n)", "")
+
+
+def _view(view: ViewRequest, name: str, scene: Scene, max_pixels: int) -> View:
+    if (view.camera is None) == (view.camera_to_world is None):
+        raise RequestError("give either camera_to_world or camera")
+    camera = None if view.camera is None else _camera(view.camera, scene)
+    lens = _lens(view, camera)
+    lens.check(max_pixels)
+    pose = _rigid(_matrix(view.camera_to_world or ())) if camera is None else camera.camera_to_world
+    return View(lens, pose, name)
+
+
+def _camera(wanted: int | str, scene: Scene) -> SceneCamera:
+    if isinstance(wanted, int):
+        return find_camera(scene, wanted)
+    found = [camera for camera in scene.cameras if camera.name == wanted]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(repr(camera.name[:40]) for camera in scene.cameras[:10] if camera.name) or "none"
+    raise RequestError(
+        f"camera: {len(found) or 'no'} cameras of the scene have the name {wanted[:40]!r}; those with names "
+        f"are {names}"
+    )
+
+
+def _lens(view: ViewRequest, camera: SceneCamera | None) -> Lens:
+    focal_x, focal_y = _focal_lengths(view, camera and camera.y_fov_rad)
+    near = _first(view.near, camera and camera.near, _NEAR_M)
+    far = _first(view.far, camera and camera.far, max(_FAR_M, 1e6 * near if camera else 0))
+    lens = Lens(
+        width=view.width,
+        height=view.height,
+        focal_x=focal_x,
+        focal_y=focal_y,
+        center_x=_first(view.center_x, view.width / 2),
+        center_y=_first(view.center_y, view.height / 2),
+        near=near,
+        far=far,
+    )
+    for name in ("focal_x", "focal_y", "near", "far"):
+        if not 0 < getattr(lens, name) < _LARGEST:
+            raise RequestError(f"{name}: {getattr(lens, name):g} is not between 0 and {_LARGEST:g}")
+    return lens
+
+
+def _focal_lengths(view: ViewRequest, camera_fov_rad: float | None) -> tuple[float, float]:
+    given = [focal for focal in (view.focal_x, view.focal_y) if focal is not None]
+    if given and view.fov_y_deg is not None:
+        raise RequestError("give either focal lengths or fov_y_deg")
+    if given:
+        return given[0], given[-1]
+    fov_rad = camera_fov_rad if view.fov_y_deg is None else math.radians(view.fov_y_deg)
+    if fov_rad is None:
+        raise RequestError("give focal_x and focal_y, or fov_y_deg; there is no camera's to take")
+    focal = view.height / (2 * math.tan(fov_rad / 2)) if fov_rad < math.pi else 0.0
+    return focal, focal
+
+
+def _rigid(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rigid matrix next to one that is rigid within rounding."""
+    rotation = nearest_rotation(matrix)
+    if rotation is None or np.abs(rotation - matrix[:3, :3]).max() > _UNRIGID:
+        raise RequestError("camera_to_world: must be a rotation and a translation, without scale or mirror")
+    if np.abs(matrix[3] - (0, 0, 0, 1)).max() > _UNRIGID:
+        raise RequestError("camera_to_world: the last row must be 0 0 0 1; the matrix is written row by row")
+    rigid = np.eye(4)
+    rigid[:3, :3], rigid[:3, 3] = rotation, matrix[:3, 3]
+    return rigid
+
+
+def _matrix(rows: Sequence[float]) -> NDArray[np.float64]:
+    return np.array(rows, float).reshape(4, 4)
+
+
+def _first(*values: float | None) -> float:
+    return next(float(value) for value in values if value is not None)
+
+
+def _check_different(where: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(f"{where}: {name!r} is there {names.count(name)} times")
+
+
+_DECODER = msgspec.json.Decoder(FrameRequest)
+"""Made at once: msgspec looks at classes at their first use, and crashes where two threads do so together."""

@@ -1,0 +1,189 @@
+"""What the bodies of requests may be, and how they are read. Knows Flask, no scene and no frame."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import IO, Any
+
+import flask
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+
+from ..errors import MediaTypeError, RequestError, TooLargeError
+from ..settings import ServerSettings
+from .responses import printable
+
+__all__ = [
+    "FORM",
+    "MemoryRequest",
+    "body_error",
+    "check_length",
+    "largest_body",
+    "read_body",
+    "read_fields",
+    "read_form",
+    "read_upload",
+    "whole_scene",
+]
+
+FORM = "multipart/form-data"
+
+_FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
+_FRAME_BYTES = 16 * 10**6  # a frame with as many poses as there may be
+_PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
+_GLB_MAGIC = b"glTF"
+_JSON = "application/json"
+_FRAMES = "post_frame"
+
+
+class _StrictParser(FormDataParser):
+    """Says that a form is broken, where werkzeug would take it for an empty one."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.silent = False
+
+
+class MemoryRequest(flask.Request):
+    """Keeps an upload in memory: the limits bound it, and a file on disk would only cost time."""
+
+    form_data_parser_class = _StrictParser
+
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
+        return io.BytesIO()
+
+
+def largest_body(settings: ServerSettings) -> int:
+    """Return the bytes of the largest body of any request."""
+    return settings.max_scene_bytes + _FORM_BYTES
+
+
+def body_error(settings: ServerSettings) -> TooLargeError:
+    """Say that a body is too large."""
+    return TooLargeError(
+        f"scene: larger than the {settings.max_scene_bytes / 1e6:g} MB that this server takes (option "
+        "--max-scene-mb)"
+    )
+
+
+def check_length(http: flask.Request, settings: ServerSettings) -> None:
+    """Refuse a body that is too large by its own account, and all but a little where none belongs."""
+    length = http.content_length or 0
+    if http.method not in ("POST", "PUT"):
+        if length > _FORM_BYTES or "Transfer-Encoding" in http.headers:
+            raise TooLargeError(f"{printable(http.path, 100)}: a {http.method} takes no body")
+    elif http.endpoint == _FRAMES and http.mimetype == _JSON and length > _largest_frame(settings):
+        raise _frame_too_large(settings)
+    elif length > largest_body(settings):
+        raise body_error(settings)
+
+
+def read_body(http: flask.Request, settings: ServerSettings) -> bytes:
+    """Read a scene that is all of the body."""
+    data = _read_all(http, settings)
+    if len(data) > settings.max_scene_bytes:
+        raise body_error(settings)
+    return data
+
+
+def read_fields(http: flask.Request, settings: ServerSettings) -> dict[str, list[str]]:
+    """Read the fields of Drake's form, all but the scene."""
+    if http.mimetype != FORM:
+        raise RequestError(f"Content-Type: must be {FORM}; got {http.mimetype[:80] or 'none'!r}")
+    form = _fields(http, settings, _PARSER_BYTES)
+    if sum(len(value) for values in form.values() for value in values) > _FORM_BYTES:
+        raise _form_too_large()
+    return form
+
+
+def read_form(http: flask.Request, settings: ServerSettings) -> tuple[bytes, bytes | None]:
+    """Read a frame's JSON, and the scene beside it where there is one."""
+    if http.mimetype == _JSON:
+        return _read_frame(http, settings), None
+    if http.mimetype != FORM:
+        raise MediaTypeError(
+            f"Content-Type: must be application/json, or {FORM} with the parts frame and scene; got "
+            f"{http.mimetype[:80] or 'none'!r}"
+        )
+    fields = _fields(http, settings, _FRAME_BYTES).get("frame", [])
+    parts = [text.encode() for text in fields] + [_content(part) for part in http.files.getlist("frame")]
+    if len(parts) != 1:
+        raise RequestError(f"frame: must be sent once, as a part of JSON; it was sent {len(parts)} times")
+    return parts[0], read_upload(http, settings)
+
+
+def read_upload(http: flask.Request, settings: ServerSettings) -> bytes:
+    """Read the scene, which is a file of the form."""
+    files = http.files.getlist("scene")
+    if len(files) != 1:
+        sent = "as a plain field" if "scene" in http.form else f"{len(files)} times"
+        raise RequestError(f"scene: must be sent once, as a file part; it was sent {sent}")
+    data = _content(files[0])
+    if len(data) > settings.max_scene_bytes:
+        raise body_error(settings)
+    return data
+
+
+def whole_scene(data: bytes, digest: str | None) -> bytes:
+    """Take off a carriage return that is none of the scene's.
+
+    It is the closing boundary's, where that begins at the very end of one of werkzeug's reads
+    (pallets/werkzeug, issue 3285); JSON does not mind it, the digest and the length of a GLB do.
+    """
+    if not data.endswith(b"\r"):
+        return data
+    cut = data[:-1]
+    if digest is None:
+        is_cut = data.startswith(_GLB_MAGIC) and int.from_bytes(data[8:12], "little") == len(cut)
+    else:
+        is_cut = hashlib.sha256(cut).hexdigest() == digest
+    return cut if is_cut else data
+
+
+def _read_frame(http: flask.Request, settings: ServerSettings) -> bytes:
+    data = _read_all(http, settings)
+    if len(data) > _largest_frame(settings):
+        raise _frame_too_large(settings)
+    return data
+
+
+def _read_all(http: flask.Request, settings: ServerSettings) -> bytes:
+    try:
+        return http.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise body_error(settings) from None
+    except ClientDisconnected:
+        raise RequestError("the body ended before its length was reached") from None
+
+
+def _fields(http: flask.Request, settings: ServerSettings, most_bytes: int) -> dict[str, list[str]]:
+    http.max_form_memory_size = most_bytes
+    try:
+        return dict(http.form.lists())
+    except ValueError as error:
+        raise RequestError(f"form: not a complete multipart/form-data body: {error}") from None
+    except RequestEntityTooLarge:
+        is_chunked = http.content_length is None
+        raise (body_error(settings) if is_chunked else _form_too_large()) from None
+
+
+def _content(part: Any) -> bytes:
+    stream = part.stream
+    return stream.getvalue() if isinstance(stream, io.BytesIO) else stream.read()
+
+
+def _largest_frame(settings: ServerSettings) -> int:
+    return min(_FRAME_BYTES, largest_body(settings))
+
+
+def _frame_too_large(settings: ServerSettings) -> TooLargeError:
+    return TooLargeError(
+        f"frame: larger than {_largest_frame(settings) / 1e6:.3g} MB (option --max-scene-mb; at most 16)"
+    )
+
+
+def _form_too_large() -> TooLargeError:
+    return TooLargeError(
+        f"form: too many parts, or more than the limit of {_FORM_BYTES} bytes in its fields and headers"
+    )

@@ -1,0 +1,45 @@
+"""The route of Drake's protocol: a form with a scene -> one picture."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import flask
+
+from ..passes import prepare, remarks
+from ..renderer import RenderedFrame
+from ..settings import ServerSettings
+from .answering import Answering, Asked, Exchange, log_warnings
+from .bodies import read_fields, read_upload, whole_scene
+from .encode import EncodedImage, encode, encode_depth
+from .form import RenderFields, check_digest
+
+__all__ = ["register_render"]
+
+
+def register_render(app: flask.Flask, settings: ServerSettings, answering: Answering) -> None:
+    """Add the route to an application."""
+
+    @app.post("/render")
+    def render() -> flask.Response:
+        return answering.frame(partial(_read, settings))
+
+
+def _read(settings: ServerSettings, exchange: Exchange) -> Asked:
+    http = flask.request
+    with exchange.checking():
+        fields = RenderFields.from_form(read_fields(http, settings), max_pixels=settings.max_pixels)
+        data = whole_scene(read_upload(http, settings), fields.scene_sha256)
+        exchange.account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
+        check_digest(data, fields.scene_sha256)
+        frame = fields.frame(exchange.read_asset(data).scene())
+        log_warnings([*remarks(frame)])
+        prepare(frame)
+    return Asked(frame, partial(_encoded, fields, settings))
+
+
+def _encoded(fields: RenderFields, settings: ServerSettings, rendered: RenderedFrame) -> EncodedImage:
+    array = fields.measured(rendered.views[0][fields.row.name])
+    if fields.depth_range is not None:
+        return encode_depth(array, settings.depth_format)
+    return encode(array, fields.row)

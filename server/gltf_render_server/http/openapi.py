@@ -1,0 +1,189 @@
+"""The OpenAPI document of the JSON API: made from the types that check requests, and a table of routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .. import __version__
+from ..passes import PASSES
+from .api import FrameRequest
+from .packing import EXR, PICTURES, ZIP, FrameDescription
+from .scenes import SceneDescription
+
+__all__ = ["ErrorBody", "openapi_document"]
+
+_REFERENCE = "#/components/schemas/{name}"
+_JSON = "application/json"
+_GLTF = ("model/gltf-binary", "model/gltf+json", "application/octet-stream")
+_BINARY = {"type": "string", "format": "binary"}
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What went wrong, and where; a reason is for programs that can do something about it."""
+
+    error: bool
+    message: str
+    code: int
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_TYPES = (FrameRequest, FrameDescription, SceneDescription, ErrorBody)
+
+_ERRORS = {
+    400: "The request or the scene is wrong; the message says what and where.",
+    401: "The server wants a token.",
+    403: "The Host is none of this server's, or the request is a foreign web page's.",
+    404: "The scene is not kept here, or no longer (reason scene_not_found): send it, and ask again.",
+    406: "The answer has no form that the client accepts.",
+    408: "The request took too long to arrive.",
+    413: "The body, the scene or the picture is larger than the server allows (reason scene_not_kept: "
+    "the scene must be sent with each frame).",
+    415: "The body is neither JSON nor a form.",
+    500: "The server failed.",
+    503: "The server has too much to do, or is starting or ending: try again later.",
+    504: "The render took too long.",
+}
+_OF_EVERY_REQUEST = (401, 403, 408, 413, 500, 503)
+
+
+def openapi_document(*, has_token: bool) -> dict[str, Any]:
+    """Return the document, as JSON's objects.
+
+    Parameters
+    ----------
+    has_token : bool
+        Whether the server wants a token.
+    """
+    _, components = msgspec.json.schema_components(_TYPES, ref_template=_REFERENCE)
+    components["FrameRequest"]["properties"]["passes"]["items"]["enum"] = list(PASSES)
+    components["FrameRequest"]["properties"]["passes"]["uniqueItems"] = True
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "glTF Render Server",
+            "version": __version__,
+            "description": "Renders photographs and exact ground truth of glTF scenes.",
+        },
+        "paths": _paths(),
+        "components": {"schemas": _without_python_patterns(components)},
+    }
+    if has_token:
+        document["security"] = [{"bearer": []}]
+        document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return document
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/v1/scenes/{sha256}": {
+            "parameters": [
+                {
+                    "name": "sha256",
+                    "in": "path",
+                    "required": True,
+                    "description": "SHA-256 of the scene's bytes, hex digits.",
+                    "schema": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+                }
+            ],
+            "put": _operation(
+                "putScene",
+                "Keep a scene, a GLB or a glTF with embedded resources, to be named by its digest.",
+                {
+                    200: ("It was kept already.", _content(SceneDescription)),
+                    201: ("It is kept now.", _content(SceneDescription)),
+                },
+                (400,),
+                {media_type: {"schema": _BINARY} for media_type in _GLTF},
+            ),
+            "head": _operation(
+                "hasScene",
+                "Ask whether a scene is kept.",
+                {200: ("It is kept.", None)},
+                (400, 404),
+                has_error_bodies=False,
+            ),
+            "delete": _operation("deleteScene", "Let a scene go.", {204: ("It is gone.", None)}, (400, 404)),
+        },
+        "/v1/frames": {
+            "post": _operation(
+                "renderFrame",
+                "Render views of a scene that is kept, or that is sent along.",
+                {200: (_FRAME, {media_type: {"schema": _BINARY} for media_type in (ZIP, EXR, *PICTURES)})},
+                (400, 404, 406, 415, 504),
+                {
+                    _JSON: {"schema": _reference(FrameRequest)},
+                    "multipart/form-data": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["frame", "scene"],
+                            "properties": {"frame": _reference(FrameRequest), "scene": _BINARY},
+                        },
+                        "encoding": {
+                            "frame": {"contentType": _JSON},
+                            "scene": {"contentType": ", ".join(_GLTF)},
+                        },
+                    },
+                },
+            )
+        },
+        "/v1/openapi.json": {
+            "get": _operation(
+                "describeApi",
+                "This document.",
+                {200: ("It.", {_JSON: {"schema": {"type": "object"}}})},
+            )
+        },
+    }
+
+
+_FRAME = (
+    "The pictures: a zip with VIEW/PASS.EXT and frame.json (a FrameDescription); an EXR of one view, with "
+    "the channels PASS.R, PASS.X and so on and the FrameDescription as its attribute frame; or the PNG or "
+    "TIFF of one view and one pass."
+)
+
+
+def _operation(
+    name: str,
+    summary: str,
+    answers: dict[int, tuple[str, dict[str, Any] | None]],
+    errors: tuple[int, ...] = (),
+    body: dict[str, Any] | None = None,
+    *,
+    has_error_bodies: bool = True,
+) -> dict[str, Any]:
+    """Describe what a method of a path takes and answers."""
+    wrong = {
+        status: (_ERRORS[status], _content(ErrorBody) if has_error_bodies else None)
+        for status in (*errors, *_OF_EVERY_REQUEST)
+    }
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {
+            str(status): {"description": text} | ({"content": content} if content else {})
+            for status, (text, content) in sorted({**answers, **wrong}.items())
+        },
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _content(kind: type) -> dict[str, Any]:
+    return {_JSON: {"schema": _reference(kind)}}
+
+
+def _reference(kind: type) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(name=kind.__name__)}
+
+
+def _without_python_patterns(schema: Any) -> Any:
+    r"""Write patterns as other languages have them, where ``$`` is the end: Python's lets ``\n`` follow."""
+    if isinstance(schema, dict):
+        return {name: _without_python_patterns(part) for name, part in schema.items()}
+    if isinstance(schema, list):
+        return [_without_python_patterns(part) for part in schema]
+    return schema.removesuffix(r"(?!\n)") if isinstance(schema, str) else schema

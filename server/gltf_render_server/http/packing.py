@@ -1,0 +1,227 @@
+"""A rendered frame -> the body of an answer of the JSON API: a zip, an EXR of many layers, or one picture.
+
+What is written of an array depends on its row in the table of passes alone, and the same frame gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+import OpenEXR
+from numpy.typing import NDArray
+from werkzeug.datastructures import MIMEAccept
+
+from ..errors import NotAcceptableError
+from ..frame import Frame, Lens
+from ..passes import Pass, Render, find_pass
+from ..renderer import Arrays, RenderedFrame
+from .encode import EncodedImage, encode, mimetype_of
+
+__all__ = [
+    "EXR",
+    "PICTURES",
+    "ZIP",
+    "FrameDescription",
+    "InstanceDescription",
+    "PassDescription",
+    "RendererDescription",
+    "ViewDescription",
+    "choose_packing",
+    "describe",
+]
+
+ZIP, EXR = "application/zip", "image/x-exr"
+PICTURES = ("image/png", "image/tiff")
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell
+_LARGEST_COLOUR = 255.0
+_PICTURE_CHANNELS, _NUMBER_CHANNELS = "RGBA", "XYZW"
+
+Packing = Callable[[RenderedFrame], EncodedImage]
+
+
+class RendererDescription(msgspec.Struct, frozen=True):
+    """What rendered a frame."""
+
+    server: str
+    name: str
+    version: str
+    engine: str
+    device: str
+
+
+class ViewDescription(msgspec.Struct, frozen=True):
+    """A view as it was rendered; see `frame.Lens`."""
+
+    name: str
+    width: int
+    height: int
+    focal_x: float
+    focal_y: float
+    center_x: float
+    center_y: float
+    near: float
+    far: float
+    camera_to_world: list[float]
+
+
+class PassDescription(msgspec.Struct, frozen=True):
+    """A pass: what its array tells, and the file of each view's folder that holds it."""
+
+    name: str
+    summary: str
+    dtype: str
+    unit: str
+    file: str
+
+
+class InstanceDescription(msgspec.Struct, frozen=True):
+    """An object of the scene, by the number that the pass `instance` has for it."""
+
+    number: int
+    node: str
+    matrix: list[float]
+
+
+class FrameDescription(msgspec.Struct, frozen=True):
+    """What was rendered; ``frame.json``. Matrices are 4 x 4, row by row, for column vectors."""
+
+    renderer: RendererDescription
+    scene: str
+    time_s: float
+    views: list[ViewDescription]
+    passes: list[PassDescription]
+    instances: list[InstanceDescription]
+    warnings: list[str]
+
+
+def describe(frame: Frame, renderer: RendererDescription, scene: str, time_s: float) -> FrameDescription:
+    """Describe a frame.
+
+    Parameters
+    ----------
+    frame : Frame
+    renderer : RendererDescription
+    scene : str
+        Digest of its file.
+    time_s : float
+    """
+    return FrameDescription(
+        renderer=renderer,
+        scene=scene,
+        time_s=time_s,
+        views=[
+            ViewDescription(view.name, **_numbers(view.lens), camera_to_world=_rows(view.camera_to_world))
+            for view in frame.views
+        ],
+        passes=[_described(find_pass(name)) for name in frame.passes],
+        instances=_instances(frame),
+        warnings=[warning[:300] for warning in frame.scene.warnings[:20]],
+    )
+
+
+def choose_packing(accepted: MIMEAccept, frame: Frame, description: FrameDescription) -> Packing:
+    """Return what makes the answer, of the forms that the client accepts the one that it likes best.
+
+    Raises
+    ------
+    NotAcceptableError
+        There is none.
+    """
+    rows = [find_pass(name) for name in frame.passes]
+    packings: dict[str, Packing] = {ZIP: partial(_zip, frame, rows, description)}
+    if len(frame.views) == 1:
+        if len(rows) == 1:
+            packings[mimetype_of(rows[0])] = partial(_picture, rows[0])
+        packings[EXR] = partial(_exr, rows, description)
+    best = accepted.best_match(packings) if accepted else ZIP
+    if best is None:
+        raise NotAcceptableError(
+            f"Accept: this frame can be answered as {', '.join(packings)}; {EXR} needs one view, a "
+            "picture one view and one pass, and it is a PNG or a TIFF as the pass is stored"
+        )
+    return packings[best]
+
+
+def _zip(
+    frame: Frame, rows: Sequence[Pass], description: FrameDescription, rendered: RenderedFrame
+) -> EncodedImage:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # stored: pictures are compressed, or quicker as they are
+        archive.writestr(_entry("frame.json"), msgspec.json.encode(description))
+        for view, arrays in zip(frame.views, rendered.views, strict=True):
+            for row in rows:
+                archive.writestr(_entry(f"{view.name}/{_file_name(row)}"), encode(arrays[row.name], row).data)
+    return EncodedImage(buffer.getvalue(), ZIP)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system = 3  # the same on every system
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _exr(rows: Sequence[Pass], description: FrameDescription, rendered: RenderedFrame) -> EncodedImage:
+    [arrays] = rendered.views
+    channels = {name: OpenEXR.Channel(plane) for name, plane in _planes(rows, arrays)}
+    header = {
+        "compression": OpenEXR.ZIP_COMPRESSION,
+        "type": OpenEXR.scanlineimage,
+        "frame": msgspec.json.encode(description).decode(),
+    }
+    buffer = io.BytesIO()
+    OpenEXR.File(header, channels).write(buffer)
+    return EncodedImage(buffer.getvalue(), EXR)
+
+
+def _planes(rows: Sequence[Pass], arrays: Arrays) -> list[tuple[str, NDArray[Any]]]:
+    """Return the channels of a view: colour from 0 to 1, all other numbers as they are."""
+    planes = []
+    for row in rows:
+        array = arrays[row.name]
+        letters = _PICTURE_CHANNELS if array.dtype == np.uint8 else _NUMBER_CHANNELS
+        if array.dtype != np.uint32:
+            array = array.astype(np.float32)
+        if row.render is Render.COLOUR:
+            array /= _LARGEST_COLOUR
+        stacked = array.reshape(*array.shape[:2], -1)
+        for letter, index in zip(letters, range(stacked.shape[2]), strict=False):
+            planes.append((f"{row.name}.{letter}", np.ascontiguousarray(stacked[..., index])))
+    return planes
+
+
+def _picture(row: Pass, rendered: RenderedFrame) -> EncodedImage:
+    return encode(rendered.views[0][row.name], row)
+
+
+def _instances(frame: Frame) -> list[InstanceDescription]:
+    scene, instances = frame.scene, frame.scene.instances
+    matrices = instances.matrix.reshape(-1, 16).tolist()
+    return [
+        InstanceDescription(index + 1, scene.asset.node_name(node), matrix)
+        for index, (node, matrix) in enumerate(zip(instances.node.tolist(), matrices, strict=True))
+    ]
+
+
+def _described(row: Pass) -> PassDescription:
+    return PassDescription(row.name, row.summary, row.dtype, row.unit, _file_name(row))
+
+
+def _file_name(row: Pass) -> str:
+    return f"{row.name}.{row.storage}"
+
+
+def _numbers(lens: Lens) -> dict[str, Any]:
+    return {name: getattr(lens, name) for name in lens.__dataclass_fields__}
+
+
+def _rows(matrix: NDArray[np.float64]) -> list[float]:
+    return matrix.ravel().tolist()

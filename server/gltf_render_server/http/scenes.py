@@ -1,0 +1,230 @@
+"""Scenes that are uploaded once and asked for many times: checked documents by the digest of their bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SceneNotFoundError, SceneNotKeptError
+from ..gltf import Asset, content_of, read_triangles
+from ..limits import ask_time
+from ..scene import Scene
+
+__all__ = ["CameraDescription", "KeptScene", "SceneDescription", "SceneStore", "keep_asset"]
+
+_MOST_TOLD = 100
+_WARNING_CHARACTERS = 300
+_BYTES_OF_AN_OBJECT = 12
+"""What JSON takes as Python's objects, of each byte of its text; measured with nodes and accessors."""
+
+
+class CameraDescription(msgspec.Struct, frozen=True):
+    """A camera of a document."""
+
+    index: int
+    name: str
+
+
+class SceneDescription(msgspec.Struct, frozen=True):
+    """What a scene holds that is kept.
+
+    The bounds are the least and the greatest x, y and z of what is drawn, in the file's own world axes;
+    null = nothing is drawn. They may be wider than what is drawn where that is turned.
+    """
+
+    scene: str
+    bytes: int
+    memory_bytes: int
+    instances: int
+    triangles: int
+    bounds: list[list[float]] | None
+    cameras: list[CameraDescription]
+    animations: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class KeptScene:
+    """A document that passed every check.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the file's bytes, lower-case hex digits.
+    file_bytes : int
+        Length of the file.
+    asset : Asset
+        Its key is the digest.
+    scene : Scene
+        What it shows as it is.
+    size : int
+        About what it takes of memory, bytes.
+    """
+
+    sha256: str
+    file_bytes: int
+    asset: Asset
+    scene: Scene
+    size: int
+
+    @cached_property
+    def description(self) -> SceneDescription:
+        """What it holds, told at no great length."""
+        scene = self.scene
+        names = (animation.get("name") for animation in self.asset.json.get("animations") or ())
+        triangles, bounds = _measure(scene)
+        return SceneDescription(
+            scene=self.sha256,
+            bytes=self.file_bytes,
+            memory_bytes=self.size,
+            instances=len(scene.instances),
+            triangles=triangles,
+            bounds=bounds,
+            cameras=[CameraDescription(camera.camera, camera.name) for camera in scene.cameras[:_MOST_TOLD]],
+            animations=[name if isinstance(name, str) else "" for name in names][:_MOST_TOLD],
+            warnings=[warning[:_WARNING_CHARACTERS] for warning in scene.warnings[:_MOST_TOLD]],
+        )
+
+
+def keep_asset(sha256: str, file_bytes: int, asset: Asset) -> KeptScene:
+    """Name a checked document by the digest of its file, and weigh it."""
+    asset = replace(asset, key=bytes.fromhex(sha256))
+    return KeptScene(sha256, file_bytes, asset, asset.scene(), _size(asset))
+
+
+class SceneStore:
+    """Keeps scenes up to a size; those go first that were not used for longest. Safe on many threads.
+
+    What is let go stays in memory for the requests that still use it.
+
+    Parameters
+    ----------
+    max_bytes : int
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._scenes: OrderedDict[str, KeptScene] = OrderedDict()
+        self._uploads: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._scenes
+
+    def find(self, sha256: str) -> KeptScene:
+        """Return a scene, which now is the one that was used last.
+
+        Raises
+        ------
+        SceneNotFoundError
+        """
+        with self._lock:
+            found = self._scenes.get(sha256)
+            if found is not None:
+                self._scenes.move_to_end(sha256)
+                return found
+        raise SceneNotFoundError(
+            f"scene: none is kept here with the digest {sha256}; send it by PUT "
+            f"/v1/scenes/{sha256}, and ask again"
+        )
+
+    def add(
+        self,
+        sha256: str,
+        make: Callable[[], KeptScene],
+        wait: Callable[[threading.Lock], AbstractContextManager[Any]],
+    ) -> tuple[KeptScene, bool]:
+        """Return a scene, and whether it had to be made; where several threads add it, one makes it.
+
+        A scene that is larger than all that may be kept is returned, but not kept.
+
+        Parameters
+        ----------
+        sha256 : str
+        make : callable
+            Checks the scene.
+        wait : callable
+            Returns what holds a lock for the length of a ``with`` block, and may raise while it waits.
+        """
+        with self._lock:
+            upload = self._uploads.setdefault(sha256, threading.Lock())
+        with wait(upload):
+            try:
+                return self.find(sha256), False
+            except SceneNotFoundError:
+                made = make()
+            self._keep(made)
+            return made, True
+
+    def discard(self, sha256: str) -> None:
+        """Let a scene go.
+
+        Raises
+        ------
+        SceneNotFoundError
+        """
+        self.find(sha256)
+        with self._lock:
+            self._scenes.pop(sha256, None)
+
+    def check_size(self, scene: KeptScene) -> None:
+        """Refuse what cannot be kept.
+
+        Raises
+        ------
+        SceneNotKeptError
+        """
+        if scene.size > self._max_bytes:
+            raise SceneNotKeptError(
+                f"scene: takes {scene.size / 1e6:.1f} MB of memory; this server keeps "
+                f"{self._max_bytes / 1e6:g} MB (option --scene-cache-mb): send the scene beside the "
+                "frame, as a part of the same form"
+            )
+
+    def _keep(self, scene: KeptScene) -> None:
+        if scene.size > self._max_bytes:
+            return
+        with self._lock:
+            self._scenes[scene.sha256] = scene
+            size = sum(kept.size for kept in self._scenes.values())
+            while size > self._max_bytes:
+                size -= self._scenes.popitem(last=False)[1].size
+
+
+def _size(asset: Asset) -> int:
+    text = msgspec.json.encode({name: part for name, part in asset.json.items() if name != "images"})
+    images = msgspec.json.encode(asset.json.get("images") or [])
+    return sum(map(len, asset.buffers)) + len(images) + _BYTES_OF_AN_OBJECT * len(text)
+
+
+def _measure(scene: Scene) -> tuple[int, list[list[float]] | None]:
+    """Count the triangles that are drawn, and bound them: each primitive by a box of its own."""
+    counts, corners = [], []
+    for primitive in scene.primitives:
+        ask_time()
+        triangles = read_triangles(content_of(scene), primitive)
+        counts.append(len(triangles.corners))
+        corners.append(_box_corners(triangles.vertices))
+    if not len(scene.placements):
+        return 0, None
+    shown = scene.placements.primitive
+    points = np.einsum("nij,nkj->nki", scene.placements.matrix, np.array(corners)[shown])[..., :3]
+    bounds = [points.min((0, 1)).tolist(), points.max((0, 1)).tolist()]
+    return int(np.array(counts)[shown].sum()), bounds
+
+
+def _box_corners(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the corners of the smallest box around points, (8, 4), homogeneous."""
+    low, high = points.min(0).astype(float), points.max(0).astype(float)
+    corners = np.array([*np.ndindex(2, 2, 2)])
+    return np.c_[np.where(corners, high, low), np.ones(8)]

@@ -1,0 +1,202 @@
+"""The client over real connections: what it uploads, what it sends, and what it gets."""
+
+import json
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from fake_server import answering
+
+from gltf_render_server.client import RenderClient, RenderClientError
+from gltf_render_server.frame import Lens, Look, View
+from gltf_render_server.http import v1
+from gltf_render_server.http.serving import HttpServer
+from gltf_render_server.passes import PASSES, Pass, Render, register
+from gltf_render_server.settings import ServerSettings
+
+LENS = Lens(64, 48, 60, 61, 31.5, 23.5, 1e-7, 10)
+POSE = np.eye(4) + np.outer([0, 0, 1, 0], [0, 0, 0, 5])
+VIEW = View(LENS, POSE)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the server's routes were asked for, in order."""
+    lines = []
+    read_body, read_form = v1.read_body, v1.read_form
+
+    def note(read):
+        def noting(http, settings):
+            lines.append(f"{http.method} {http.mimetype}")
+            return read(http, settings)
+
+        return noting
+
+    monkeypatch.setattr(v1, "read_body", note(read_body))
+    monkeypatch.setattr(v1, "read_form", note(read_form))
+    return lines
+
+
+@pytest.fixture
+def serve(renderer):
+    """Starts a server with some options."""
+    stack = []
+
+    def start(**options):
+        settings = ServerSettings(port=0, **options)
+        context = answering(settings, renderer)
+        server = HttpServer(context.__enter__(), settings)
+        server.start()
+        stack.append((context, server))
+        return RenderClient(server.url, timeout_s=30)
+
+    yield start
+    for context, server in reversed(stack):
+        context.__exit__(None, None, None)
+        server.close(5)
+
+
+JSON, UPLOAD, FORM = "POST application/json", "PUT ", "POST multipart/form-data"
+
+
+def test_a_rig_is_uploaded_once(serve, renderer, scene, asked):
+    client, data = serve(), scene.to_bytes()
+    views = [View(LENS, POSE, "left"), View(replace(LENS, near=0.1 + 0.2), POSE, "right")]
+    answer = client.render(data, views, ["color", "depth", "label", "instance"])
+    assert list(answer.views) == ["left", "right"]
+    assert {name: (array.dtype.name, array.shape) for name, array in answer["left"].items()} == {
+        "color": ("uint8", (48, 64, 3)),
+        "depth": ("float32", (48, 64)),
+        "label": ("uint8", (48, 64, 3)),
+        "instance": ("uint32", (48, 64)),
+    }
+    assert answer["right"]["depth"][0, 1] == np.inf
+    assert [*answer.instances] == [1]
+    assert {"check", "render", "encode"} <= answer.stages_ms.keys()
+    [frame] = renderer.requests
+    assert frame.views[0].lens == LENS, "every bit of every number"
+    assert frame.views[1].lens.near == 0.1 + 0.2
+    for _ in range(3):
+        client.render(data, views, ["depth"])
+    assert asked == [JSON, UPLOAD, JSON] + [JSON] * 3
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "str", "trimesh"])
+def test_scenes_of_every_kind(serve, renderer, tmp_path, asked, kind):
+    client, scene = serve(), trimesh.Scene()
+    scene.add_geometry(trimesh.creation.box((1, 2, 3)), node_name="box", geom_name="box")
+    data = scene.export(file_type="glb")
+    path = tmp_path / "scene.glb"
+    path.write_bytes(data)
+    given = {"bytes": data, "path": path, "str": str(path), "trimesh": scene}[kind]
+    moved = np.eye(4)
+    moved[0, 3] = 0.1
+    for poses in (None, {"box": moved}):
+        answer = client.render(given, VIEW, "depth", poses=poses)
+        assert answer["view"]["depth"].shape == (48, 64)
+        assert answer.instances == {1: "box"}
+    np.testing.assert_array_equal(renderer.requests[-1].scene.instances.matrix[0], moved)
+    assert asked == [JSON, UPLOAD, JSON, JSON]
+
+
+def test_a_file_that_changes_is_read_again(serve, scene, tmp_path, asked):
+    client, path = serve(), tmp_path / "scene.gltf"
+    path.write_bytes(scene.to_bytes())
+    first = client.render(path, VIEW, ["depth"]).frame["scene"]
+    path.write_bytes(scene.to_bytes() + b" ")
+    os.utime(path, ns=(time.time_ns(), time.time_ns() + 10**9))
+    assert client.render(path, VIEW, ["depth"]).frame["scene"] != first
+    assert asked == [JSON, UPLOAD, JSON] * 2
+
+
+def test_a_scene_that_the_server_let_go_is_sent_again(serve, scene, asked):
+    client, data = serve(), scene.to_bytes()
+    digest = client.render(data, VIEW, ["depth"]).frame["scene"]
+    client._ask("DELETE", f"/v1/scenes/{digest}")
+    client.render(data, VIEW, ["depth"])
+    assert asked == [JSON, UPLOAD, JSON] * 2
+
+
+def test_a_server_that_keeps_nothing(serve, scene, asked):
+    client, data = serve(scene_cache_mb=0), scene.to_bytes()
+    for _ in range(2):
+        assert client.render(data, VIEW, ["depth"]).views["view"]["depth"].any()
+    assert asked == [JSON, UPLOAD, FORM, FORM]
+
+
+def test_mappings_looks_poses(serve, renderer, scene, table_json):
+    client = serve()
+    views = [{"width": np.int64(8), "height": 6, "fov_y_deg": np.float32(30), "camera_to_world": POSE}] * 2
+    moved = np.eye(4)
+    moved[:3, 3] = (1 / 3, 1e-9, np.float32(0.1))
+    answer = client.render(
+        table_json,
+        views,
+        ["depth"],
+        look=Look(exposure=0.1, quality="preview"),
+        poses={"box": moved},
+        time_s=0.0,
+    )
+    assert list(answer.views) == ["view0", "view1"]
+    [frame] = renderer.requests
+    np.testing.assert_array_equal(frame.scene.instances.matrix[0], moved)
+    assert frame.look == Look(exposure=0.1, quality="preview")
+    assert answer.instances == {1: "box"}
+    client.render(table_json, [VIEW, VIEW], ["depth"], look={"environment": "none"})
+    assert renderer.requests[-1].look.environment == "none"
+
+
+@pytest.fixture
+def table_json(scene):
+    document = scene.document()
+    [node] = [node for node in document["nodes"] if node.get("mesh") is not None]
+    node["name"] = "box"
+    return json.dumps(document).encode()
+
+
+def test_what_is_wrong_is_told(serve, scene):
+    client = serve()
+    with pytest.raises(RenderClientError, match="there is no pass 'normal'") as caught:
+        client.render(scene.to_bytes(), VIEW, ["normal"])
+    assert caught.value.status == 400
+    with pytest.raises(RenderClientError, match="scene: "):
+        client.render(b"{}", VIEW, ["depth"])
+    with pytest.raises(ValueError, match="JSON"):
+        client.render(scene.to_bytes(), View(replace(LENS, near=np.nan), POSE), ["depth"])
+
+
+def test_a_token_in_the_address(serve, scene):
+    client = serve(token="secret")
+    with pytest.raises(RenderClientError, match="401"):
+        client.render(scene.to_bytes(), VIEW, ["depth"])
+    known = RenderClient(client._base_url.replace("http://", "http://:secret@"), timeout_s=30)
+    assert known.render(scene.to_bytes(), VIEW, ["depth"]).views["view"]["depth"].any()
+
+
+def ray_distance(exact, view, scene):
+    """Distance along the ray, metres."""
+    lens = view.lens
+    v, u = np.indices(exact.depth.shape) + 0.5
+    x, y = (u - lens.center_x) / lens.focal_x, (v - lens.center_y) / lens.focal_y
+    return exact.depth * np.sqrt(1 + x**2 + y**2).astype(np.float32)
+
+
+@pytest.fixture
+def distance():
+    row = Pass("distance", "Along the ray.", "float32", (1,), "m", Render.EXACT, "tiff", ray_distance)
+    register(row)
+    yield row
+    del PASSES[row.name]
+
+
+def test_a_pass_is_a_row(serve, scene, distance):
+    answer = serve().render(scene.to_bytes(), VIEW, ["depth", "distance"])["view"]
+    assert answer["distance"].dtype == np.float32
+    assert answer["distance"][0, 1] == np.inf
+    np.testing.assert_allclose(
+        answer["distance"], ray_distance(type("E", (), {"depth": answer["depth"]}), VIEW, None)
+    )
+    assert answer["distance"][47, 63] > answer["depth"][47, 63]

@@ -1,0 +1,46 @@
+"""The composition root: what is put together, and what is taken apart where that fails."""
+
+import socket
+import threading
+
+import pytest
+import requests
+
+from gltf_render_server.compose import Server
+from gltf_render_server.errors import SettingsError
+from gltf_render_server.settings import ServerSettings
+
+
+@pytest.fixture
+def closed(renderer, monkeypatch):
+    closed = []
+    monkeypatch.setattr(renderer, "close", lambda: closed.append(threading.get_ident()))
+    return closed
+
+
+def test_an_address_that_is_taken_closes_the_renderer(renderer, closed):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = ServerSettings(port=taken.getsockname()[1])
+        with pytest.raises(SettingsError, match="cannot listen on"):
+            Server(settings, lambda: renderer)
+    assert closed == [threading.get_ident()]
+
+
+def test_nothing_is_made_for_settings_that_are_refused():
+    def make():
+        pytest.fail("a renderer was made")
+
+    with pytest.raises(SettingsError, match="token"):
+        Server(ServerSettings(host="0.0.0.0"), make)
+    with pytest.raises(SettingsError, match="about workers"):
+        Server(ServerSettings(workers=0, render_timeout=5.0), make)
+
+
+def test_a_server_in_a_process_that_goes_on_leaves_nothing(renderer, closed):
+    before = set(threading.enumerate())
+    server = Server(ServerSettings(port=0), lambda: renderer)
+    server.start()
+    assert requests.get(f"{server.url}/healthz", timeout=10).json()["status"] == "ok"
+    server.shut_down(5)
+    assert closed == [threading.get_ident()]
+    assert set(threading.enumerate()) == before

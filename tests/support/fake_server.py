@@ -1,0 +1,56 @@
+"""A renderer that draws nothing, and the application before it."""
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from gltf_render_server.compose import make_app
+from gltf_render_server.passes import Exact
+from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
+
+
+class FakeRenderer:
+    """Answers every request with a plain picture of the asked size; waits or fails when told to."""
+
+    def __init__(self):
+        self.info = RendererInfo("Fake", "1.2.3", "cycles", "CPU")
+        self.extensions = frozenset({"KHR_lights_punctual"})
+        self.requests = []
+        self.error = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def render(self, request):
+        self.requests.append(request)
+        assert self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        views = render_views(request, lambda: self._picture, lambda _: self._exact)
+        return RenderedFrame(views, {"import": 1.0, "render": 2.0})
+
+    def _picture(self, view):
+        return np.full((view.lens.height, view.lens.width, 3), 7, np.uint8)
+
+    def _exact(self, view):
+        depth = np.full((view.lens.height, view.lens.width), 1.5, np.float32)
+        depth[0, 0], depth[0, 1] = 0.01, np.inf
+        return Exact(depth, np.zeros(depth.shape, np.int32))
+
+    def close(self):
+        pass
+
+
+@contextmanager
+def answering(settings, renderer):
+    """An application, and the thread that renders for it."""
+    app, dispatcher = make_app(settings, renderer)
+    thread = threading.Thread(target=dispatcher.run)
+    thread.start()
+    try:
+        yield app
+    finally:
+        renderer.gate.set()
+        dispatcher.close()
+        thread.join(10)
+    assert not thread.is_alive()
