@@ -11,7 +11,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
-from ..frame import Frame, Lens, View
+from ..errors import RequestError
+from ..frame import Frame, Lens, Look, View
 from ..gltf import content_of
 from ..metering import metered_stops
 from ..recent import Recent
@@ -28,7 +29,9 @@ from .placing import Merged, merge
 __all__ = ["ColourRender"]
 
 _BACKGROUND = (0.85, 0.85, 0.85)  # sRGB
+_NOTHING = (0.0, 0.0, 0.0)
 _SAMPLES = 4
+_OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
 _MOST_MESH_BYTES = 512 * 2**20
 _MOST_TEXTURE_BYTES = 512 * 2**20
 
@@ -89,18 +92,21 @@ class ColourRender:
         self._shown: tuple[Surface, ...] = ()
 
     def views(self, frame: Frame, stages: Stages) -> Callable[[View], NDArray[np.uint8]]:
-        """Load a frame's scene, and return what renders a view of it, (height, width, 3) uint8.
+        """Load a frame's scene, and return what renders a view of it, (height, width, 3 or 4) uint8.
 
         Raises
         ------
+        RequestError
+            The look asks what VTK cannot do.
         SceneError
             A primitive is compressed, an image cannot be decoded, or there are too many triangles.
         RenderError
             OpenGL fails.
         """
-        scene = frame.scene
+        scene, look = frame.scene, frame.look
+        _check(look)
         is_new = self._load(scene)
-        up = UP[frame.look.up_axis or self._up_axis]
+        up = UP[look.up_axis or self._up_axis]
         stages.lap("import" if is_new else "update")
 
         def render(view: View) -> NDArray[np.uint8]:
@@ -110,24 +116,28 @@ class ColourRender:
             for batch in self._batches:
                 batch.place(matrices)
                 batch.light(lighting)
-                batch.expose(1.0)
             stages.lap("update")
-            picture = self._picture(view.lens, is_metered=bool(scene.lights))
+            stops = look.exposure or 0.0
+            if look.exposure is None and scene.lights:
+                stops = metered_stops(self._metered(view.lens))
+            for batch in self._batches:
+                batch.expose(2**stops)
+            picture = self._picture(view.lens, is_transparent=bool(look.transparent))
             stages.lap("render")
             return picture
 
         return render
 
-    def _picture(self, lens: Lens, *, is_metered: bool) -> NDArray[np.uint8]:
-        if is_metered:
-            brightness = 2 ** metered_stops(self._metered(lens))
-            for batch in self._batches:
-                batch.expose(brightness)
-        picture = np.empty((lens.height, lens.width, 3), np.uint8)
-        for tile in tiles(lens, LARGEST_TILE_PX):
-            self._draw(tile.lens)
-            picture[tile.rows, tile.columns] = self._canvas.pixels()[..., :3]
-        return picture
+    def _picture(self, lens: Lens, *, is_transparent: bool) -> NDArray[np.uint8]:
+        picture = np.empty((lens.height, lens.width, 4), np.uint8)
+        self._renderer.SetBackground(*(_NOTHING if is_transparent else _BACKGROUND))
+        try:
+            for tile in tiles(lens, LARGEST_TILE_PX):
+                self._draw(tile.lens)
+                picture[tile.rows, tile.columns] = self._canvas.pixels()
+        finally:
+            self._renderer.SetBackground(*_BACKGROUND)
+        return _straight(picture) if is_transparent else picture[..., :3]
 
     def forget(self) -> None:
         """Forget the scene, with what OpenGL holds of it; the window must still be there."""
@@ -186,6 +196,22 @@ class ColourRender:
 
 def _nbytes(part: Shading | SurfaceMesh) -> int:
     return part.nbytes
+
+
+def _check(look: Look) -> None:
+    for name in _OF_BLENDER:
+        if getattr(look, name) is not None:
+            raise RequestError(
+                f"look.{name}: this server's back end, VTK, cannot do that; of a look it knows exposure, "
+                "transparent and up_axis"
+            )
+
+
+def _straight(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what was drawn on black, (height, width, 4) uint8, its colours as of opaque things."""
+    alpha = drawn[..., 3:].astype(np.uint16)
+    colours = (drawn[..., :3] * np.uint16(255) + alpha // 2) // alpha.clip(1)
+    return np.concatenate([colours.clip(0, 255).astype(np.uint8), drawn[..., 3:]], -1)
 
 
 class _Batch:
