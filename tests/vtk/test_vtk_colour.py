@@ -251,7 +251,6 @@ def test_in_parts(picture, table, monkeypatch):
 
 
 def test_exposure(renderer):
-    """In stops, instead of what metering would choose."""
     data = encoded(card(factor(0.2, 0.2, 0.2, 1.0, **UNLIT)))
     for stops in (0.0, 1.0, -2.0):
         image = ask(renderer, data, "color", look=Look(exposure=stops))

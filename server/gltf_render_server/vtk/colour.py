@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,6 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 from ..errors import RequestError
 from ..frame import Frame, Lens, Look, View
 from ..gltf import content_of
-from ..metering import metered_stops
 from ..recent import Recent
 from ..scene import Scene, Surface
 from ..settings import UpAxis
@@ -58,17 +56,6 @@ _FINISH = """
 """Adds light from all around, bright above and darker below; cuts out; and encodes as sRGB (IEC 61966-2-1)
 what VTK has encoded by a power of 2.2."""
 
-_METER = """
-  if (isMetered > 0.5) {
-    float stops = 255.0 / 64.0 * (32.0 + log2(max(max(seen.r, max(seen.g, seen.b)), 1e-9)));
-    gl_FragData[0] = vec4(floor(stops) / 255.0, fract(stops), 0.0, 1.0);
-  }
-"""
-"""Instead, writes how bright it is before all that, from 2^-32 to 2^32, in two channels; blue tells the
-background."""
-
-_METERED_PX = 128  # the longest side
-
 
 class ColourRender:
     """Draws surfaces, one actor for each material.
@@ -86,7 +73,6 @@ class ColourRender:
         self._meshes: Recent[SurfaceMesh] = Recent(_MOST_MESH_BYTES)
         self._shadings: Recent[Shading] = Recent(_MOST_TEXTURE_BYTES)
         self._renderer = make_renderer()
-        self._renderer.SetBackground(*_BACKGROUND)
         self._renderer.AutomaticLightCreationOff()
         self._batches: list[_Batch] = []
         self._shown: tuple[Surface, ...] = ()
@@ -115,13 +101,8 @@ class ColourRender:
             lighting = light_scene(self._renderer, scene, world_to_camera, up)
             for batch in self._batches:
                 batch.place(matrices)
-                batch.light(lighting)
+                batch.light(lighting, 2 ** (look.exposure or 0.0))
             stages.lap("update")
-            stops = look.exposure or 0.0
-            if look.exposure is None and scene.lights:
-                stops = metered_stops(self._metered(view.lens))
-            for batch in self._batches:
-                batch.expose(2**stops)
             picture = self._picture(view.lens, is_transparent=bool(look.transparent))
             stages.lap("render")
             return picture
@@ -131,12 +112,9 @@ class ColourRender:
     def _picture(self, lens: Lens, *, is_transparent: bool) -> NDArray[np.uint8]:
         picture = np.empty((lens.height, lens.width, 4), np.uint8)
         self._renderer.SetBackground(*(_NOTHING if is_transparent else _BACKGROUND))
-        try:
-            for tile in tiles(lens, LARGEST_TILE_PX):
-                self._draw(tile.lens)
-                picture[tile.rows, tile.columns] = self._canvas.pixels()
-        finally:
-            self._renderer.SetBackground(*_BACKGROUND)
+        for tile in tiles(lens, LARGEST_TILE_PX):
+            self._draw(tile.lens)
+            picture[tile.rows, tile.columns] = self._canvas.pixels()
         return _straight(picture) if is_transparent else picture[..., :3]
 
     def forget(self) -> None:
@@ -148,22 +126,6 @@ class ColourRender:
     def _draw(self, lens: Lens) -> None:
         aim(self._renderer, lens, lens.near, lens.far)
         self._canvas.draw(self._renderer, lens.width, lens.height, samples=_SAMPLES)
-
-    def _metered(self, lens: Lens) -> NDArray[np.float32]:
-        """Return how bright surfaces are, (n, 1) float32, from a smaller picture."""
-        scale = min(1.0, _METERED_PX / max(lens.width, lens.height))
-        sizes = {name: max(1, round(scale * getattr(lens, name))) for name in ("width", "height")}
-        intrinsics = {
-            name: scale * getattr(lens, name) for name in ("focal_x", "focal_y", "center_x", "center_y")
-        }
-        for batch in self._batches:
-            batch.expose(1.0, is_metered=True)
-        small = replace(lens, **sizes, **intrinsics)
-        aim(self._renderer, small, small.near, small.far)
-        self._canvas.draw(self._renderer, small.width, small.height)
-        whole, part, blue = np.moveaxis(self._canvas.pixels()[..., :3].astype(np.float32), 2, 0)
-        stops = (whole + part / 255)[blue == 0] * (64 / 255) - 32
-        return np.exp2(stops)[:, None]
 
     def _load(self, scene: Scene) -> bool:
         """Make what is placed, unless it is what was shown last; return whether."""
@@ -246,18 +208,13 @@ class _Batch:
         self._polydata.GetPointData().GetNormals().Modified()
         self._polydata.Modified()
 
-    def light(self, lighting: Lighting) -> None:
-        """Shed light from all around."""
+    def light(self, lighting: Lighting, brightness: float) -> None:
+        """Shed light from all around, and multiply what is seen."""
         uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
         uniforms.SetUniform3f("upward", lighting.upward)
         uniforms.SetUniform3f("skyLight", lighting.sky)
         uniforms.SetUniform3f("groundLight", lighting.ground)
-
-    def expose(self, brightness: float, *, is_metered: bool = False) -> None:
-        """Multiply what is seen, or show how bright it is."""
-        uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
         uniforms.SetUniformf("brightness", brightness)
-        uniforms.SetUniformf("isMetered", float(is_metered))
 
 
 def _attach(
@@ -299,7 +256,7 @@ def _make_actor(polydata: vtkPolyData, shading: Shading) -> vtkActor:
     _dress(actor, shading)
     shader = actor.GetShaderProperty()
     shader.AddFragmentShaderReplacement("//VTK::Normal::Impl", False, _FACE_THE_VIEWER, False)
-    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH + _METER, False)
+    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH, False)
     uniforms = shader.GetFragmentCustomUniforms()
     # VTK knows the emission of a texture only
     emission = (0.0, 0.0, 0.0) if "emissiveTexture" in shading.textures else shading.emission
