@@ -134,7 +134,7 @@ def test_strength_and_exposure(see):
     assert mean(see(strength=0.25)) < 0.8 * plain
     darker = see(exposure=-2.0)
     assert np.abs(darker.astype(int) - see(strength=0.25)).mean() < 0.5
-    assert mean(see(strength=0.0)) == 0
+    assert see(strength=0.0).max() <= 1, "but for dither"
 
 
 def test_an_environment_beside_a_lamp(studio, lit):
