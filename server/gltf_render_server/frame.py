@@ -103,24 +103,30 @@ class View:
 
 @dataclass(frozen=True)
 class Look:
-    """How a scene is lit and shown. None means as the server's options, its .blend or its quality say.
+    """How a scene is lit and shown.
+
+    None means as the server's options, its .blend or its settings script say. Depth, labels and instances
+    depend on `up_axis` alone.
 
     Attributes
     ----------
     environment : str or None
-        Name of an HDRI that Blender ships, or "none".
+        Name of an HDRI that Blender ships, or "none"; never a path. A scene that brings light of its own is
+        lit by the named one, too.
     rotation_deg : float or None
-        By which the environment is turned about the vertical axis.
+        By which the environment is turned about the vertical axis, counter-clockwise as seen from above, on
+        top of how it is shipped; None = 0. Nothing where no environment is shown.
     strength : float or None
-        By which the environment's light is multiplied.
+        By which the environment's light is multiplied; None = 1.
     exposure : float or None
-        In stops.
+        In stops, instead of the scene's own. None = the scene's own, and metered where the client alone
+        brings light and no option says otherwise.
     view_transform : str or None
         A view transform of Blender's colour management.
     quality : str or None
-        Preset of samples, noise threshold and denoising.
+        Preset of samples, noise threshold and denoising, instead of all that the options say of these.
     samples : int or None
-        A pixel, at most.
+        A pixel, at most. None = the quality's.
     transparent : bool or None
         Whether the background is left out, and the colour picture has an alpha channel.
     up_axis : {"z", "y"} or None

@@ -1,8 +1,10 @@
 """Frames of one view, as Drake's form makes them, without the form."""
 
-from gltf_render_server.frame import Frame, Lens, View
+from gltf_render_server.frame import Frame, Lens, Look, View
 from gltf_render_server.gltf import find_camera
 from gltf_render_server.scene import Scene
+
+PLAIN = Look()
 
 
 def pose_of(scene: Scene):
@@ -10,8 +12,8 @@ def pose_of(scene: Scene):
     return find_camera(scene).camera_to_world
 
 
-def frame_of(scene: Scene, lens: Lens, *passes: str) -> Frame:
-    return Frame(scene, (View(lens, pose_of(scene)),), tuple(map(str, passes)) or ("color",))
+def frame_of(scene: Scene, lens: Lens, *passes: str, look: Look = PLAIN) -> Frame:
+    return Frame(scene, (View(lens, pose_of(scene)),), tuple(map(str, passes)) or ("color",), look)
 
 
 def array_of(renderer, frame: Frame):

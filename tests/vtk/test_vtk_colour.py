@@ -7,7 +7,8 @@ import pytest
 from defaults import CAMERA, ask
 from drake_like import DrakeScene, add_accessor, box, column_major, look_at, png_uri, sphere, translation
 
-from gltf_render_server.errors import SceneError
+from gltf_render_server.errors import RequestError, SceneError
+from gltf_render_server.frame import Look
 from gltf_render_server.settings import ServerSettings
 
 BACKGROUND = (217, 217, 217)
@@ -247,3 +248,44 @@ def test_in_parts(picture, table, monkeypatch):
     whole = picture(table.to_bytes(), "color").astype(int)
     monkeypatch.setattr(colour, "LARGEST_TILE_PX", 40)
     assert np.mean(np.abs(picture(table.to_bytes(), "color") - whole) > 2) < 0.01
+
+
+def test_exposure(renderer):
+    data = encoded(card(factor(0.2, 0.2, 0.2, 1.0, **UNLIT)))
+    for stops in (0.0, 1.0, -2.0):
+        image = ask(renderer, data, "color", look=Look(exposure=stops))
+        np.testing.assert_allclose(centre(image), srgb([0.2 * 2**stops] * 3), atol=1)
+    dim = encoded(card(factor(0.2, 0.2, 0.2, 1.0, **UNLIT), light=SUN))
+    np.testing.assert_allclose(
+        centre(ask(renderer, dim, "color", look=Look(exposure=0))), srgb([0.2] * 3), atol=1
+    )
+
+
+def test_a_transparent_background(renderer):
+    plain, half = (factor(0.5, 0.2, 0.9, alpha, alphaMode="BLEND", **UNLIT) for alpha in (1.0, 0.5))
+    for material, alpha in ((plain, 255), (half, 128)):
+        data = encoded(card(material))
+        before = ask(renderer, data, "color")
+        seen = ask(renderer, data, "color", look=Look(transparent=True))
+        assert seen.shape == (CAMERA.height, CAMERA.width, 4)
+        np.testing.assert_array_equal(seen[0, 0], 0)
+        np.testing.assert_allclose(centre(seen), [*srgb([0.5, 0.2, 0.9]), alpha], atol=2)
+        np.testing.assert_array_equal(ask(renderer, data, "color"), before)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"environment": "city"},
+        {"rotation_deg": 1.0},
+        {"strength": 2.0},
+        {"view_transform": "AgX"},
+        {"samples": 4},
+    ],
+    ids=str,
+)
+def test_what_this_back_end_cannot_do(renderer, table, look):
+    [name] = look
+    with pytest.raises(RequestError, match=rf"look\.{name}: .*VTK.*exposure"):
+        ask(renderer, table.to_bytes(), "color", look=Look(**look))
+    assert ask(renderer, table.to_bytes(), "depth", look=Look(**look)).any(), "depth does not depend on it"

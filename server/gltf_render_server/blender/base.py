@@ -1,6 +1,6 @@
 """What the server itself brings: an empty scene or the user's own, with the settings applied.
 
-Does not render. It is opened once, and again when what it was made from has changed.
+Does not render.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -19,28 +20,28 @@ from ..frame import Frame, Lens
 from ..settings import ServerSettings
 from . import compat, engines, lighting
 from .lens import BlenderCamera, blender_camera
+from .looks import Looks
 from .poses import client_to_blender, set_world_matrix
 from .scene import ClientScene
 from .sources import SceneSource
 
-__all__ = ["BaseScene"]
+__all__ = ["BaseScene", "open_base"]
 
 _logger = logging.getLogger(__name__)
 
 _LARGEST_PASS_INDEX = 32767
 
 
+@dataclass(frozen=True, eq=False)
 class BaseScene:
-    """The scene that the client's objects join.
-
-    Parameters
-    ----------
-    settings : ServerSettings
-    source : SceneSource
-        What it is made from.
+    """The scene that the client's objects join; see `open_base`.
 
     Attributes
     ----------
+    source : SceneSource
+        What it was made from.
+    up_axis : {"z", "y"}
+        Which axis of a file points up, unless the frame's look says.
     colour : bpy.types.Scene
         Renders colour; the user's own, where there is one.
     exact : bpy.types.Scene
@@ -55,15 +56,14 @@ class BaseScene:
         Whether there is nothing of the user's that the client's objects could stand beside.
     flat : bpy.types.Material
         What all of the client's objects are made of in the exact pass.
-    free_pass_indices : list of int
+    free_pass_indices : tuple of int
         Those that no object of the user's has.
-
-    Raises
-    ------
-    SettingsError
-        The .blend cannot be opened.
+    looks : Looks
+        Lights and shows `colour`.
     """
 
+    source: SceneSource
+    up_axis: str
     colour: bpy.types.Scene
     exact: bpy.types.Scene
     workshop: bpy.types.Scene
@@ -72,58 +72,13 @@ class BaseScene:
     stand: bpy.types.Object
     is_empty: bool
     flat: bpy.types.Material
-    free_pass_indices: list[int]
-
-    def __init__(self, settings: ServerSettings, source: SceneSource) -> None:
-        self._settings = settings
-        self._source = source
-        self._made_from: object = None
-        self._open()
-
-    def refresh(self) -> bool:
-        """Open again if the .blend or the settings script has changed.
-
-        Returns
-        -------
-        bool
-            Whether it was; then nothing that was added to the scene is there any more.
-
-        Raises
-        ------
-        SettingsError
-            The .blend cannot be opened, or the script fails (`SettingsScriptError`); the next call tries
-            again.
-        """
-        stamp = self._source.stamp()
-        if stamp == self._made_from:
-            return False
-        self._made_from = None  # until all of it is there
-        if not self._is_untouched:
-            self._open()
-        self._is_untouched = False
-        _run_script(self._settings.bpy_settings_file)
-        self._prepare()
-        self._made_from = stamp
-        return True
-
-    def light(self, frame: Frame) -> None:
-        """Choose the world of the colour picture for a client's scene with or without lights of its own."""
-        wants_default = not (frame.scene.lights or self._brings_light)
-        self.colour.cycles.use_light_tree = self._uses_light_tree and not wants_default  # for many lights
-        if self._settings.environment is not None or wants_default:
-            self.colour.world = self._environment
-        else:
-            self.colour.world = self._own_world
-
-    def is_metered(self, frame: Frame) -> bool:
-        """Whether the exposure of a picture is chosen for it: where all its light is the client's own."""
-        return bool(frame.scene.lights) and not self._brings_light and self._settings.exposure is None
+    free_pass_indices: tuple[int, ...]
+    looks: Looks
 
     def from_client(self, frame: Frame) -> NDArray[np.float64]:
         """Return the transform from a client's world to Blender's; see `client_to_blender`."""
         cameras = [view.camera_to_world for view in frame.views]
-        up_axis = frame.look.up_axis or self._settings.up_axis
-        return client_to_blender(cameras, up_axis, may_move=self.is_empty)
+        return client_to_blender(cameras, frame.look.up_axis or self.up_axis, may_move=self.is_empty)
 
     def aim(self, lens: Lens, camera_to_world: NDArray[np.float64]) -> BlenderCamera:
         """Give Blender's camera intrinsics, clipping planes and a pose.
@@ -151,38 +106,62 @@ class BaseScene:
 
     def introduce(self, client: ClientScene) -> None:
         """Tell the source what stands in the scene; to be called before it is rendered."""
-        self._source.introduce((*client.collections, client.root, self.camera, self.stand))
+        self.source.introduce((*client.collections, client.root, self.camera, self.stand))
 
-    def _open(self) -> None:
-        self._source.open()
-        engines.apply_settings(self._source.scene, self._settings, is_own=not self._source.has_user_scene)
-        self._environment_file = lighting.find_environment(self._settings.environment)
-        self._is_untouched = True
 
-    def _prepare(self) -> None:
-        """Add what the server needs beside the user's own, once all of the user's has run."""
-        self.colour = self._source.scene
-        self.is_empty = not self.colour.objects
-        taken = {item.pass_index for item in bpy.data.objects}
-        self.free_pass_indices = [index for index in range(1, _LARGEST_PASS_INDEX + 1) if index not in taken]
-        self.lens = bpy.data.cameras.new("Render Camera")
-        self.lens.type = "PERSP"
-        self.lens.sensor_fit = "HORIZONTAL"
-        self.camera = bpy.data.objects.new("Render Camera", self.lens)
-        self.camera.parent = self.stand = bpy.data.objects.new("Render Camera Stand", None)
-        self.flat = _flat_material()
-        self.workshop = bpy.data.scenes.new("glTF Import")
-        self.exact = _exact_scene(self.colour)
-        for scene in (self.colour, self.exact):
-            scene.collection.objects.link(self.camera)
-            scene.collection.objects.link(self.stand)
-            scene.camera = self.camera
-        for marker in self.colour.timeline_markers:
-            marker.camera = None  # it would take the camera's place at its frame
-        self._own_world = self.colour.world
-        self._brings_light = lighting.brings_light(self.colour)
-        self._uses_light_tree = self.colour.cycles.use_light_tree
-        self._environment = self._environment_file and lighting.make_environment(self._environment_file)
+def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
+    """Open a source's scene, apply the settings, run the user's script, and add what the server needs.
+
+    Nothing that was added to the last one is there any more.
+
+    Raises
+    ------
+    SettingsError
+        The .blend, or what another setting names, cannot be used.
+    SettingsScriptError
+        The script fails.
+    """
+    source.open()
+    engines.apply_settings(source.scene, settings, is_own=not source.has_user_scene)
+    environment = lighting.find_environment(settings.environment)
+    _run_script(settings.bpy_settings_file)
+    colour = source.scene
+    is_empty = not colour.objects
+    taken = {item.pass_index for item in bpy.data.objects}
+    camera, lens, stand = _camera()
+    flat = _flat_material()
+    workshop = bpy.data.scenes.new("glTF Import")
+    exact = _exact_scene(colour)
+    for scene in (colour, exact):
+        scene.collection.objects.link(camera)
+        scene.collection.objects.link(stand)
+        scene.camera = camera
+    for marker in colour.timeline_markers:
+        marker.camera = None  # it would take the camera's place at its frame
+    return BaseScene(
+        source=source,
+        up_axis=settings.up_axis,
+        colour=colour,
+        exact=exact,
+        workshop=workshop,
+        camera=camera,
+        lens=lens,
+        stand=stand,
+        is_empty=is_empty,
+        flat=flat,
+        free_pass_indices=tuple(index for index in range(1, _LARGEST_PASS_INDEX + 1) if index not in taken),
+        looks=Looks(colour, settings, environment),
+    )
+
+
+def _camera() -> tuple[bpy.types.Object, bpy.types.Camera, bpy.types.Object]:
+    """Make the camera, its data and its parent."""
+    lens = bpy.data.cameras.new("Render Camera")
+    lens.type = "PERSP"
+    lens.sensor_fit = "HORIZONTAL"
+    camera = bpy.data.objects.new("Render Camera", lens)
+    camera.parent = stand = bpy.data.objects.new("Render Camera Stand", None)
+    return camera, lens, stand
 
 
 def _run_script(path: Path | None) -> None:

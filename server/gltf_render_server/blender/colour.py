@@ -32,7 +32,7 @@ class ColourRender:
     """
 
     def __init__(self, base: BaseScene, importer: Importer, folder: Path) -> None:
-        self._base = base
+        self.base = base
         self._folder = folder
         self._parts = Surfaces(importer)
         self.scene = ClientScene(base.colour, self._parts)
@@ -44,16 +44,18 @@ class ColourRender:
         ------
         SceneError
             Blender cannot import the scene.
+        RequestError
+            The look names something that is not there.
         RenderError
             Blender cannot render it.
         """
         aim = self.arrange(frame, stages)
-        rendered = metered_colour if self._base.is_metered(frame) else rendered_colour
+        rendered = metered_colour if self.base.looks.is_metered(frame) else rendered_colour
 
         def render(view: View) -> NDArray[np.uint8]:
             camera = aim(view)
             stages.lap("update")
-            with rendered(self._base.colour, camera, self._folder) as path:
+            with rendered(self.base.colour, camera, self._folder) as path:
                 stages.lap("render")
                 pixels = read_colour(path)
             stages.lap("read")
@@ -68,16 +70,19 @@ class ColourRender:
         ------
         SceneError
             Blender cannot import the scene.
+        RequestError
+            The look names something that is not there.
         """
+        if self.base.looks.apply(frame):
+            self.scene.forget_render()
         scene, placements = frame.scene, frame.scene.placements
         placed = placements.primitive.tolist()
         self._parts.load(scene, placed)
-        self._base.light(frame)
         meshes = tuple(scene.surfaces[index] for index in placed)
         lights = np.array([light.matrix for light in scene.lights]).reshape(-1, 4, 4)
-        to_blender = self._base.from_client(frame)
+        to_blender = self.base.from_client(frame)
         matrices = to_blender @ np.concatenate([placements.matrix, lights])
         is_new = self.scene.show(Layout(meshes, scene.light_sources), matrices)
-        self._base.introduce(self.scene)
+        self.base.introduce(self.scene)
         stages.lap("import" if is_new else "update")
-        return lambda view: self._base.aim(view.lens, to_blender @ view.camera_to_world)
+        return lambda view: self.base.aim(view.lens, to_blender @ view.camera_to_world)

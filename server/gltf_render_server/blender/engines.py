@@ -17,6 +17,7 @@ from . import compat
 __all__ = [
     "PRESETS",
     "Preset",
+    "apply_preset",
     "apply_settings",
     "choose_device",
     "describe_device",
@@ -25,6 +26,8 @@ __all__ = [
     "make_exact",
     "may_persist",
     "rendered_view_layer",
+    "set_samples",
+    "set_view_transform",
 ]
 
 _logger = logging.getLogger(__name__)
@@ -106,7 +109,9 @@ def apply_settings(scene: bpy.types.Scene, settings: ServerSettings, *, is_own: 
     if is_own or settings.engine is not None:
         scene.render.engine = compat.EEVEE if settings.engine == "eevee" else "CYCLES"
     if is_own or settings.quality is not None:
-        _apply_preset(scene, PRESETS[settings.quality or "balanced"])
+        has_denoiser = apply_preset(scene, PRESETS[settings.quality or "balanced"])
+        if not has_denoiser:
+            _logger.warning("this Blender was built without a denoiser: colour takes more samples instead")
     if is_own:
         _apply_defaults(scene)
     _apply_explicit(scene, settings)
@@ -148,22 +153,48 @@ def rendered_view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
     return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
 
 
-def _apply_preset(scene: bpy.types.Scene, preset: Preset) -> None:
+def apply_preset(scene: bpy.types.Scene, preset: Preset) -> bool:
+    """Set samples, noise threshold and denoising; return whether there is a denoiser.
+
+    Without one, as in Debian's Blender, colour takes more samples instead.
+    """
     cycles = scene.cycles
     cycles.samples = preset.samples
     cycles.use_adaptive_sampling = preset.noise_threshold > 0
     cycles.adaptive_threshold = preset.noise_threshold
     scene.eevee.taa_render_samples = preset.eevee_samples
     if not _set_denoiser(cycles):
-        _logger.warning("this Blender was built without a denoiser: colour takes more samples instead")
         cycles.samples *= _SAMPLES_FOR_WANT_OF_A_DENOISER
         cycles.use_adaptive_sampling = True
         cycles.adaptive_threshold = preset.noise_threshold or _THRESHOLD_FOR_WANT_OF_A_DENOISER
-        return
+        return False
     cycles.use_denoising = True
     cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
     cycles.denoising_prefilter = preset.prefilter
     cycles.denoising_quality = "HIGH"
+    return True
+
+
+def set_samples(scene: bpy.types.Scene, samples: int) -> None:
+    """Set the samples of a pixel, at most."""
+    scene.cycles.samples = samples
+    scene.eevee.taa_render_samples = samples
+
+
+def set_view_transform(scene: bpy.types.Scene, name: str) -> None:
+    """Set a view transform.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the text tells which there are.
+    """
+    try:
+        scene.view_settings.view_transform = name
+    except TypeError as error:
+        # they depend on the colour configuration, and are told nowhere else
+        there = re.findall(r"'([^']+)'", str(error).partition("not found in")[2])
+        raise ValueError(f"must be one of {', '.join(there)}") from error
 
 
 def _set_denoiser(cycles: Any) -> bool:
@@ -192,8 +223,7 @@ def _apply_defaults(scene: bpy.types.Scene) -> None:
 
 def _apply_explicit(scene: bpy.types.Scene, settings: ServerSettings) -> None:
     if settings.samples is not None:
-        scene.cycles.samples = settings.samples
-        scene.eevee.taa_render_samples = settings.samples
+        set_samples(scene, settings.samples)
     if settings.noise_threshold is not None:
         scene.cycles.use_adaptive_sampling = settings.noise_threshold > 0
         scene.cycles.adaptive_threshold = settings.noise_threshold
@@ -204,16 +234,10 @@ def _apply_explicit(scene: bpy.types.Scene, settings: ServerSettings) -> None:
     if settings.exposure is not None:
         scene.view_settings.exposure = settings.exposure
     if settings.view_transform is not None:
-        _set_view_transform(scene, settings.view_transform)
-
-
-def _set_view_transform(scene: bpy.types.Scene, name: str) -> None:
-    try:
-        scene.view_settings.view_transform = name
-    except TypeError as error:
-        # they depend on the colour configuration, and are told nowhere else
-        there = re.findall(r"'([^']+)'", str(error).partition("not found in")[2])
-        raise SettingsError(f"--view-transform {name}: must be one of {', '.join(there)}") from error
+        try:
+            set_view_transform(scene, settings.view_transform)
+        except ValueError as error:
+            raise SettingsError(f"--view-transform {settings.view_transform}: {error}") from error
 
 
 def _cycles_preferences() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from ..errors import SettingsError
 from . import compat
 
 __all__ = [
+    "Environments",
     "brings_light",
     "environment_names",
     "find_environment",
-    "make_environment",
 ]
 
 _LARGEST_BAKED_PX = 2048  # the pixels of a larger HDRI do not show behind a scene
 _IMPORTANCE_MAP_PX = 512  # the automatic choice costs 3 s a picture, and no eye sees the difference
+_MOST_WORLDS = 8  # 8 MB each
 _EEVEE_SUN_THRESHOLD = 10.0  # radiance above which EEVEE makes a sun of a part of the HDRI
 _EEVEE_SUN_ANGLE_RAD = math.radians(5)  # soft edges, as Cycles gives the shadows of the same HDRI
 
@@ -59,14 +61,42 @@ def find_environment(environment: str | None) -> Path | None:
     return path.resolve()
 
 
-def make_environment(path: Path) -> bpy.types.World:
-    """Make a world that is lit by the HDRI at `path`.
+class Environments:
+    """Worlds that are lit by an HDRI, made once each; the one that was not shown for longest gives way."""
 
-    Raises
-    ------
-    SettingsError
-        It cannot be read.
-    """
+    def __init__(self) -> None:
+        self._worlds: OrderedDict[tuple[Path, float, float], tuple[bpy.types.World, bpy.types.Image]] = (
+            OrderedDict()
+        )
+
+    def world(self, path: Path, rotation_deg: float = 0.0, strength: float = 1.0) -> bpy.types.World:
+        """Return the world of the HDRI at `path`.
+
+        Parameters
+        ----------
+        path : Path
+        rotation_deg : float
+            About the vertical axis, counter-clockwise as seen from above.
+        strength : float
+            Multiplies its radiance.
+
+        Raises
+        ------
+        SettingsError
+            It cannot be read.
+        """
+        key = (path, rotation_deg % 360.0, strength)
+        if key not in self._worlds:
+            self._worlds[key] = _make_world(*key)
+            while len(self._worlds) > _MOST_WORLDS:
+                _, (world, image) = self._worlds.popitem(last=False)
+                bpy.data.worlds.remove(world)
+                bpy.data.images.remove(image)
+        self._worlds.move_to_end(key)
+        return self._worlds[key][0]
+
+
+def _make_world(path: Path, rotation_deg: float, strength: float) -> tuple[bpy.types.World, bpy.types.Image]:
     world = bpy.data.worlds.new("Environment")
     world.cycles.sampling_method = "MANUAL"
     world.cycles.sample_map_resolution = _IMPORTANCE_MAP_PX
@@ -78,20 +108,27 @@ def make_environment(path: Path) -> bpy.types.World:
     exposure = ENVIRONMENTS.get(path.stem, Exposure()) if is_shipped else Exposure()
     image: Any = _load(path)
     if image.is_float and image.size[0] <= _LARGEST_BAKED_PX:
-        image = _baked(image, exposure)
-    _fill(compat.node_tree(world), image)
-    return world
+        image, rotation_deg = _baked(image, exposure, rotation_deg), 0.0
+    _fill(compat.node_tree(world), image, rotation_deg, strength)
+    return world, image
 
 
-def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image) -> None:
+def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image, rotation_deg: float, strength: float) -> None:
     """Show an image as it is: every further node would be computed for each ray that light is sought by."""
     tree.nodes.clear()
     texture = tree.nodes.new("ShaderNodeTexEnvironment")
     background = tree.nodes.new("ShaderNodeBackground")
     output = tree.nodes.new("ShaderNodeOutputWorld")
     texture.image = image
+    background.inputs["Strength"].default_value = strength
     tree.links.new(texture.outputs["Color"], background.inputs["Color"])
     tree.links.new(background.outputs["Background"], output.inputs["Surface"])
+    if rotation_deg:
+        direction = tree.nodes.new("ShaderNodeTexCoord")
+        turn = tree.nodes.new("ShaderNodeMapping")
+        turn.inputs["Rotation"].default_value = (0.0, 0.0, -math.radians(rotation_deg))
+        tree.links.new(direction.outputs["Generated"], turn.inputs["Vector"])
+        tree.links.new(turn.outputs["Vector"], texture.inputs["Vector"])
 
 
 def _load(path: Path) -> bpy.types.Image:
@@ -101,26 +138,45 @@ def _load(path: Path) -> bpy.types.Image:
     return image
 
 
-def _baked(source: Any, exposure: Exposure) -> bpy.types.Image:
-    """Make an image with the exposure in its pixels, smoothed, so that these do not show behind the scene."""
+def _baked(source: Any, exposure: Exposure, rotation_deg: float) -> bpy.types.Image:
+    """Make an image with the exposure in its pixels, smoothed, so that these do not show behind the scene.
+
+    The exposure's own rotation is one by whole pixels; `rotation_deg` is exact.
+    """
     width, height = source.size
     pixels = np.empty(width * height * 4, np.float32)
     source.pixels.foreach_get(pixels)
     baked = pixels.reshape(height, width, 4)
     baked[..., :3] *= np.multiply(exposure.strength, exposure.tint)
-    baked = np.roll(baked, round(exposure.rotation_deg / 360 * width), axis=1)
+    turn = -rotation_deg / 360 * width
+    baked = np.roll(baked, round(exposure.rotation_deg / 360 * width) + math.ceil(turn), axis=1)
     baked = _smoothed(np.pad(baked, ((1, 1), (0, 0), (0, 0)), "edge"), 0)[1:-1]
-    baked = _smoothed(baked, 1)
+    baked = _smoothed(baked, 1, math.ceil(turn) - turn)
     image: Any = bpy.data.images.new("Environment", width, height, float_buffer=True)
     image.pixels.foreach_set(baked.reshape(-1))
     bpy.data.images.remove(source)
     return image
 
 
-def _smoothed(pixels: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Filter by a cubic B-spline at whole pixels; (height, width, 4) float32, in a circle along `axis`."""
-    before, after = np.roll(pixels, 1, axis), np.roll(pixels, -1, axis)
-    return (before + after + 4 * pixels) / np.float32(6)
+def _smoothed(pixels: NDArray[np.float32], axis: int, after: float = 0.0) -> NDArray[np.float32]:
+    """Filter by a cubic B-spline, in a circle along `axis`.
+
+    Parameters
+    ----------
+    pixels : (height, width, 4) float32
+    axis : int
+    after : float
+        How far behind each pixel it is looked up, from 0 to 1.
+    """
+    one, two, three = (np.roll(pixels, shift, axis) for shift in (1, -1, -2))
+    if not after:
+        return (one + two + 4 * pixels) / np.float32(6)
+    t = after
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (t + t**2 - t**3) + 1, t**3)
+    smoothed = np.zeros_like(pixels)
+    for weight, shifted in zip(weights, (one, pixels, two, three), strict=True):
+        smoothed += np.float32(weight / 6) * shifted
+    return smoothed
 
 
 def _shipped() -> Path:

@@ -18,7 +18,7 @@ from ..renderer import Arrays, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
 from . import compat, engines
-from .base import BaseScene
+from .base import BaseScene, open_base
 from .colour import ColourRender
 from .exact import ExactRender
 from .importing import Importer
@@ -52,13 +52,16 @@ class BlenderRenderer:
     """
 
     def __init__(self, settings: ServerSettings, source: SceneSource | None = None) -> None:
+        self._settings = settings
         self._source = source or FileSource(settings)
-        self._base = BaseScene(settings, self._source)
-        self.extensions = compat.importer_extensions()
+        self._base: BaseScene | None = None
+        self._made_from: object = None
+        self._renders: tuple[ColourRender, ExactRender] | None = None
         try:
-            self._base.refresh()
+            self._refresh()
         except SettingsScriptError as error:
             _logger.error("every render will fail until this is mended: %s", error)
+        self.extensions = compat.importer_extensions()
         self.info = RendererInfo(
             name="Blender",
             version=bpy.app.version_string,
@@ -67,7 +70,6 @@ class BlenderRenderer:
         )
         self._source.settle(is_shown=False)
         self._scratch = ScratchFolder(*self._source.leftovers)
-        self._renders: tuple[ColourRender, ExactRender] | None = None
 
     def render(self, frame: Frame) -> RenderedFrame:
         """Render one frame; see `Renderer.render`.
@@ -103,8 +105,8 @@ class BlenderRenderer:
         """
         with self._opened() as (colour, _):
             aim = colour.arrange(frame, Stages())
-            set_canvas(self._base.colour.render, aim(frame.views[0]))
-            yield self._base.colour
+            set_canvas(colour.base.colour.render, aim(frame.views[0]))
+            yield colour.base.colour
 
     def close(self) -> None:
         """Remove the files of this renderer and of Blender's session."""
@@ -139,14 +141,21 @@ class BlenderRenderer:
             self._source.settle(is_shown=is_shown)
 
     def _current_renders(self) -> tuple[ColourRender, ExactRender]:
-        if self._base.refresh() or self._renders is None:
+        base = self._refresh()
+        if self._renders is None:
             folder = self._scratch.path
-            importer = Importer(self._base.workshop, folder)
-            self._renders = (
-                ColourRender(self._base, importer, folder),
-                ExactRender(self._base, folder),
-            )
+            importer = Importer(base.workshop, folder)
+            self._renders = (ColourRender(base, importer, folder), ExactRender(base, folder))
         return self._renders
+
+    def _refresh(self) -> BaseScene:
+        """Open the base scene again if the .blend or the settings script has changed, or failed."""
+        stamp = self._source.stamp()
+        if self._base is None or stamp != self._made_from:
+            self._base = self._renders = None  # until all of it is there
+            self._base = open_base(self._settings, self._source)
+            self._made_from = stamp
+        return self._base
 
 
 def _parts(frame: Frame) -> list[Frame]:

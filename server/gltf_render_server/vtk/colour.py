@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,9 @@ from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
-from ..frame import Frame, Lens, View
+from ..errors import RequestError
+from ..frame import Frame, Lens, Look, View
 from ..gltf import content_of
-from ..metering import metered_stops
 from ..recent import Recent
 from ..scene import Scene, Surface
 from ..settings import UpAxis
@@ -28,7 +27,9 @@ from .placing import Merged, merge
 __all__ = ["ColourRender"]
 
 _BACKGROUND = (0.85, 0.85, 0.85)  # sRGB
+_NOTHING = (0.0, 0.0, 0.0)
 _SAMPLES = 4
+_OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
 _MOST_MESH_BYTES = 512 * 2**20
 _MOST_TEXTURE_BYTES = 512 * 2**20
 
@@ -55,17 +56,6 @@ _FINISH = """
 """Adds light from all around, bright above and darker below; cuts out; and encodes as sRGB (IEC 61966-2-1)
 what VTK has encoded by a power of 2.2."""
 
-_METER = """
-  if (isMetered > 0.5) {
-    float stops = 255.0 / 64.0 * (32.0 + log2(max(max(seen.r, max(seen.g, seen.b)), 1e-9)));
-    gl_FragData[0] = vec4(floor(stops) / 255.0, fract(stops), 0.0, 1.0);
-  }
-"""
-"""Instead, writes how bright it is before all that, from 2^-32 to 2^32, in two channels; blue tells the
-background."""
-
-_METERED_PX = 128  # the longest side
-
 
 class ColourRender:
     """Draws surfaces, one actor for each material.
@@ -83,24 +73,26 @@ class ColourRender:
         self._meshes: Recent[SurfaceMesh] = Recent(_MOST_MESH_BYTES)
         self._shadings: Recent[Shading] = Recent(_MOST_TEXTURE_BYTES)
         self._renderer = make_renderer()
-        self._renderer.SetBackground(*_BACKGROUND)
         self._renderer.AutomaticLightCreationOff()
         self._batches: list[_Batch] = []
         self._shown: tuple[Surface, ...] = ()
 
     def views(self, frame: Frame, stages: Stages) -> Callable[[View], NDArray[np.uint8]]:
-        """Load a frame's scene, and return what renders a view of it, (height, width, 3) uint8.
+        """Load a frame's scene, and return what renders a view of it, (height, width, 3 or 4) uint8.
 
         Raises
         ------
+        RequestError
+            The look asks what VTK cannot do.
         SceneError
             A primitive is compressed, an image cannot be decoded, or there are too many triangles.
         RenderError
             OpenGL fails.
         """
-        scene = frame.scene
+        scene, look = frame.scene, frame.look
+        _check(look)
         is_new = self._load(scene)
-        up = UP[frame.look.up_axis or self._up_axis]
+        up = UP[look.up_axis or self._up_axis]
         stages.lap("import" if is_new else "update")
 
         def render(view: View) -> NDArray[np.uint8]:
@@ -109,25 +101,21 @@ class ColourRender:
             lighting = light_scene(self._renderer, scene, world_to_camera, up)
             for batch in self._batches:
                 batch.place(matrices)
-                batch.light(lighting)
-                batch.expose(1.0)
+                batch.light(lighting, 2 ** (look.exposure or 0.0))
             stages.lap("update")
-            picture = self._picture(view.lens, is_metered=bool(scene.lights))
+            picture = self._picture(view.lens, is_transparent=bool(look.transparent))
             stages.lap("render")
             return picture
 
         return render
 
-    def _picture(self, lens: Lens, *, is_metered: bool) -> NDArray[np.uint8]:
-        if is_metered:
-            brightness = 2 ** metered_stops(self._metered(lens))
-            for batch in self._batches:
-                batch.expose(brightness)
-        picture = np.empty((lens.height, lens.width, 3), np.uint8)
+    def _picture(self, lens: Lens, *, is_transparent: bool) -> NDArray[np.uint8]:
+        picture = np.empty((lens.height, lens.width, 4), np.uint8)
+        self._renderer.SetBackground(*(_NOTHING if is_transparent else _BACKGROUND))
         for tile in tiles(lens, LARGEST_TILE_PX):
             self._draw(tile.lens)
-            picture[tile.rows, tile.columns] = self._canvas.pixels()[..., :3]
-        return picture
+            picture[tile.rows, tile.columns] = self._canvas.pixels()
+        return _straight(picture) if is_transparent else picture[..., :3]
 
     def forget(self) -> None:
         """Forget the scene, with what OpenGL holds of it; the window must still be there."""
@@ -138,22 +126,6 @@ class ColourRender:
     def _draw(self, lens: Lens) -> None:
         aim(self._renderer, lens, lens.near, lens.far)
         self._canvas.draw(self._renderer, lens.width, lens.height, samples=_SAMPLES)
-
-    def _metered(self, lens: Lens) -> NDArray[np.float32]:
-        """Return how bright surfaces are, (n, 1) float32, from a smaller picture."""
-        scale = min(1.0, _METERED_PX / max(lens.width, lens.height))
-        sizes = {name: max(1, round(scale * getattr(lens, name))) for name in ("width", "height")}
-        intrinsics = {
-            name: scale * getattr(lens, name) for name in ("focal_x", "focal_y", "center_x", "center_y")
-        }
-        for batch in self._batches:
-            batch.expose(1.0, is_metered=True)
-        small = replace(lens, **sizes, **intrinsics)
-        aim(self._renderer, small, small.near, small.far)
-        self._canvas.draw(self._renderer, small.width, small.height)
-        whole, part, blue = np.moveaxis(self._canvas.pixels()[..., :3].astype(np.float32), 2, 0)
-        stops = (whole + part / 255)[blue == 0] * (64 / 255) - 32
-        return np.exp2(stops)[:, None]
 
     def _load(self, scene: Scene) -> bool:
         """Make what is placed, unless it is what was shown last; return whether."""
@@ -188,6 +160,22 @@ def _nbytes(part: Shading | SurfaceMesh) -> int:
     return part.nbytes
 
 
+def _check(look: Look) -> None:
+    for name in _OF_BLENDER:
+        if getattr(look, name) is not None:
+            raise RequestError(
+                f"look.{name}: this server's back end, VTK, cannot do that; of a look it knows exposure, "
+                "transparent and up_axis"
+            )
+
+
+def _straight(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what was drawn on black, (height, width, 4) uint8, its colours as of opaque things."""
+    alpha = drawn[..., 3:].astype(np.uint16)
+    colours = (drawn[..., :3] * np.uint16(255) + alpha // 2) // alpha.clip(1)
+    return np.concatenate([colours.clip(0, 255).astype(np.uint8), drawn[..., 3:]], -1)
+
+
 class _Batch:
     """All placements of one material, as one mesh.
 
@@ -220,18 +208,13 @@ class _Batch:
         self._polydata.GetPointData().GetNormals().Modified()
         self._polydata.Modified()
 
-    def light(self, lighting: Lighting) -> None:
-        """Shed light from all around."""
+    def light(self, lighting: Lighting, brightness: float) -> None:
+        """Shed light from all around, and multiply what is seen."""
         uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
         uniforms.SetUniform3f("upward", lighting.upward)
         uniforms.SetUniform3f("skyLight", lighting.sky)
         uniforms.SetUniform3f("groundLight", lighting.ground)
-
-    def expose(self, brightness: float, *, is_metered: bool = False) -> None:
-        """Multiply what is seen, or show how bright it is."""
-        uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
         uniforms.SetUniformf("brightness", brightness)
-        uniforms.SetUniformf("isMetered", float(is_metered))
 
 
 def _attach(
@@ -273,7 +256,7 @@ def _make_actor(polydata: vtkPolyData, shading: Shading) -> vtkActor:
     _dress(actor, shading)
     shader = actor.GetShaderProperty()
     shader.AddFragmentShaderReplacement("//VTK::Normal::Impl", False, _FACE_THE_VIEWER, False)
-    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH + _METER, False)
+    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH, False)
     uniforms = shader.GetFragmentCustomUniforms()
     # VTK knows the emission of a texture only
     emission = (0.0, 0.0, 0.0) if "emissiveTexture" in shading.textures else shading.emission

@@ -1,0 +1,155 @@
+"""A frame's look, over what the scene has of its own: what a look does not name is as if none had been."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..environments import NO_ENVIRONMENT
+from ..errors import RequestError
+from ..frame import Frame, Look
+from ..settings import ServerSettings
+from . import engines, lighting
+
+__all__ = ["Looks"]
+
+_CHANGED_BY_LOOKS = {
+    "cycles": (
+        "samples",
+        "use_adaptive_sampling",
+        "adaptive_threshold",
+        "use_denoising",
+        "denoiser",
+        "denoising_input_passes",
+        "denoising_prefilter",
+        "denoising_quality",
+        "use_light_tree",
+    ),
+    "eevee": ("taa_render_samples",),
+    "render": ("film_transparent",),
+    "view_settings": ("view_transform", "look", "exposure"),  # a view transform may refuse a look
+}
+_NOT_RENDERED = {"exposure": None, "view_transform": None, "up_axis": None}
+"""What is done to a picture that is rendered already, or to poses."""
+
+
+class Looks:
+    """Captures a scene's own look when it is made, and gives the scene the look of each frame.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+        After the .blend, the settings and the settings script.
+    settings : ServerSettings
+    environment : Path or None
+        The file of the settings' environment; see `lighting.find_environment`.
+
+    Raises
+    ------
+    SettingsError
+        The settings' environment cannot be read.
+    """
+
+    def __init__(self, scene: bpy.types.Scene, settings: ServerSettings, environment: Path | None) -> None:
+        self._scene = scene
+        self._settings = settings
+        self._environment = environment
+        self._environments = lighting.Environments()
+        if environment is not None and settings.environment is not None:
+            self._environments.world(environment)
+        self._brings_light = lighting.brings_light(scene)
+        self._own_world = scene.world
+        self._own = {
+            (holder, name): getattr(getattr(scene, holder), name)
+            for holder, names in _CHANGED_BY_LOOKS.items()
+            for name in names
+        }
+        self._applied: tuple[Look, bool] | None = None
+        self._rendered: tuple[Look, bool] | None = None
+
+    def apply(self, frame: Frame) -> bool:
+        """Give the scene the look of a frame.
+
+        Returns
+        -------
+        bool
+            Whether Cycles must begin anew for its picture to be that of a fresh process.
+
+        Raises
+        ------
+        RequestError
+            The look names something that is not there, or asks what this scene's own world cannot do.
+        """
+        look, has_lights = wanted = (frame.look, bool(frame.scene.lights))
+        if wanted == self._applied:
+            return False
+        self._applied = None  # until all of it is there
+        world = self._world(look, has_lights)
+        self._restore()
+        self._scene.world = world
+        self._scene.cycles.use_light_tree &= not self._wants_default(has_lights)  # it is for many lights
+        self._override(look)
+        self._applied = wanted
+        last, self._rendered = self._rendered, (replace(look, **_NOT_RENDERED), has_lights)
+        return last != self._rendered
+
+    def is_metered(self, frame: Frame) -> bool:
+        """Whether the exposure of a picture is chosen for it: where all its light is the client's own."""
+        is_given = frame.look.exposure is not None or self._settings.exposure is not None
+        return bool(frame.scene.lights) and not self._brings_light and not is_given
+
+    def _wants_default(self, has_lights: bool) -> bool:
+        return not (has_lights or self._brings_light)
+
+    def _world(self, look: Look, has_lights: bool) -> bpy.types.World | None:
+        """Return the world of a look, for a client's scene with or without lights of its own."""
+        path = self._environment
+        if look.environment is not None:
+            path = _environment_named(look.environment)
+        elif self._settings.environment is None and not self._wants_default(has_lights):
+            if self._own_world is not None and (look.rotation_deg is not None or look.strength is not None):
+                raise RequestError(
+                    "look: rotation_deg and strength are about an environment, and this server's scene has a "
+                    f"world of its own; name an environment, too: {', '.join(lighting.environment_names())}"
+                )
+            return self._own_world
+        if path is None:
+            return None
+        strength = 1.0 if look.strength is None else look.strength
+        return self._environments.world(path, look.rotation_deg or 0.0, strength)
+
+    def _restore(self) -> None:
+        for (holder, name), value in self._own.items():
+            owner: Any = getattr(self._scene, holder)
+            if getattr(owner, name) != value:
+                setattr(owner, name, value)
+
+    def _override(self, look: Look) -> None:
+        scene = self._scene
+        if look.view_transform is not None:
+            try:
+                engines.set_view_transform(scene, look.view_transform)
+            except ValueError as error:
+                raise RequestError(f"look.view_transform: {error}") from None
+        if look.quality is not None:
+            preset = engines.PRESETS.get(look.quality)  # type: ignore[call-overload]
+            if preset is None:
+                raise RequestError(f"look.quality: must be one of {', '.join(engines.PRESETS)}")
+            engines.apply_preset(scene, preset)
+        if look.samples is not None:
+            engines.set_samples(scene, look.samples)
+        if look.exposure is not None:
+            scene.view_settings.exposure = look.exposure
+        if look.transparent is not None:
+            scene.render.film_transparent = look.transparent
+
+
+def _environment_named(name: str) -> Path | None:
+    """Find a shipped HDRI by its name only: what a client sends is never a path."""
+    names = lighting.environment_names()
+    if name not in (NO_ENVIRONMENT, *names):
+        raise RequestError(f"look.environment: must be one of {', '.join(names)}, or {NO_ENVIRONMENT}")
+    return lighting.find_environment(name)
