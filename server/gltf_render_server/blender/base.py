@@ -56,7 +56,7 @@ class BaseScene:
         Whether there is nothing of the user's that the client's objects could stand beside.
     flat : bpy.types.Material
         What all of the client's objects are made of in the exact pass.
-    free_pass_indices : tuple of int
+    free_pass_indices : (k,) int
         Those that no object of the user's has.
     looks : Looks
         Lights and shows `colour`.
@@ -72,7 +72,7 @@ class BaseScene:
     stand: bpy.types.Object
     is_empty: bool
     flat: bpy.types.Material
-    free_pass_indices: tuple[int, ...]
+    free_pass_indices: NDArray[np.intp]
     looks: Looks
 
     def from_client(self, frame: Frame) -> NDArray[np.float64]:
@@ -127,7 +127,7 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
     _run_script(settings.bpy_settings_file)
     colour = source.scene
     is_empty = not colour.objects
-    taken = {item.pass_index for item in bpy.data.objects}
+    taken = [item.pass_index for item in bpy.data.objects]
     camera, lens, stand = _camera()
     flat = _flat_material()
     workshop = bpy.data.scenes.new("glTF Import")
@@ -149,7 +149,7 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
         stand=stand,
         is_empty=is_empty,
         flat=flat,
-        free_pass_indices=tuple(index for index in range(1, _LARGEST_PASS_INDEX + 1) if index not in taken),
+        free_pass_indices=np.setdiff1d(np.arange(1, _LARGEST_PASS_INDEX + 1), taken),
         looks=Looks(colour, settings, environment),
     )
 

@@ -131,6 +131,7 @@ def make_exact(scene: bpy.types.Scene) -> None:
     scene.render.use_compositing = False
     scene.render.use_sequencer = False
     view_layer = scene.view_layers[0]
+    view_layer.use_pass_combined = False
     view_layer.use_pass_z = True
     view_layer.use_pass_object_index = True
 

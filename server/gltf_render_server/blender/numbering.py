@@ -23,18 +23,18 @@ class Numbering:
     ----------
     count : int
         How many objects there are.
-    free : sequence of int
+    free : (k,) int
         The pass indices that can be given, positive.
     """
 
-    def __init__(self, count: int, free: Sequence[int]) -> None:
+    def __init__(self, count: int, free: NDArray[np.intp]) -> None:
         self._base = len(free)
         self._digit = np.full(_INDICES, NOTHING, np.int32)
-        self._digit[list(free)] = np.arange(self._base)
+        self._digit[free] = np.arange(self._base)
         self.digits: list[list[int]] = []
         left = np.arange(count)
         while not self.digits or left.any():
-            self.digits.append(np.asarray(free)[left % self._base].tolist() if count else [])
+            self.digits.append(free[left % self._base].tolist())
             left //= self._base
 
     def read(self, images: Sequence[NDArray[np.uint16]]) -> NDArray[np.int32]:
