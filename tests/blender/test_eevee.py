@@ -1,7 +1,9 @@
 """EEVEE without a screen; in processes of their own, since Blender 4.5 cannot end a process that used it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from servers import running
 
 from gltf_render_server.client import form_fields
 from gltf_render_server.http.form import DepthRange, ImageType
+
+SUPPORT = Path(__file__).parents[1] / "support"
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
@@ -63,7 +67,11 @@ os._exit(0)
 
 def test_looks_in_turn():
     done = subprocess.run(
-        [sys.executable, "-c", LOOKS_IN_TURN], capture_output=True, timeout=600, check=False
+        [sys.executable, "-c", LOOKS_IN_TURN],
+        env=os.environ | {"PYTHONPATH": str(SUPPORT)},
+        capture_output=True,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr.endswith(b"all is well")
