@@ -2,6 +2,7 @@
 
 import importlib
 import queue
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,8 @@ def test_the_panel_says_what_it_waits_for(monkeypatch):
         importlib.import_module(f"blender_addon.{name}") for name in ("window", "panels", "state", "events")
     )
     server = window.WindowServer.__new__(window.WindowServer)
-    server._events, server._is_held, server._queue = queue.SimpleQueue(), False, NothingWaits()
+    server._events, server._is_held = queue.SimpleQueue(), False
+    server._server = SimpleNamespace(dispatcher=NothingWaits())
     shown = state.ServerState()
     shown.apply(events.Ready("http://127.0.0.1:8000", "5.2", "cycles", "CPU"))
     shown.apply(events.Asked(1, "color", 64, 48, "127.0.0.1"))
@@ -34,4 +36,4 @@ def test_the_panel_says_what_it_waits_for(monkeypatch):
             shown.apply(event)
         texts.append(panels._status_text(shown))
     assert texts == ["1 waiting until your own work is done"] * 2 + ["Rendering"]
-    assert server._queue.runs == 1
+    assert server._server.dispatcher.runs == 1

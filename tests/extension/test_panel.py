@@ -37,7 +37,7 @@ def test_the_window_stays_free(report):
     assert report["busy"]["longest_tick_s"] < LONGEST_HOLD_S
     # software OpenGL takes its time for a redraw as it is, on a machine that renders even more
     assert report["busy"]["longest_gap_s"] < report["idle"]["longest_gap_s"] + LONGEST_HOLD_S
-    assert report["busy"]["draws"] > 5
+    assert report["busy"]["draws"] > report["idle"]["draws"] / 3
 
 
 def test_a_crash_is_told_and_mended(report):
