@@ -142,6 +142,8 @@ class ClearKept(bpy.types.Operator):
 
 def _send_again(kept: KeptRequest) -> None:
     """Send a request; all of it is read at once, for while it is rendered its file may go."""
+    if not kept.fields:
+        raise RuntimeError("only a request of Drake's form can be sent again; export this one")
     stored = kept.answer
     url = with_token(controller.state.url, controller.token)
     send(url, kept.scene, kept.fields, lambda reply: _compare(stored, reply), {NOT_KEPT: "1"})

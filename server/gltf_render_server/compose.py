@@ -120,6 +120,8 @@ class Server:
             self._http.close(timeout_s)
         finally:
             self.dispatcher.shut_down()
+            for recorder in self._recorders:
+                recorder.close(timeout_s)
 
     def _drain(self, timeout_s: float) -> None:
         """Send what was answered, and write down what is recorded."""

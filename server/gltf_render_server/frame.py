@@ -15,6 +15,9 @@ __all__ = ["Frame", "Lens", "Look", "View"]
 _LARGEST_SIDE_PX = 65536
 """Blender's limit for a side of an image."""
 
+_SMALLEST_FOCAL_PX = 1e-9
+"""Less would see all of the half space in front of it in one pixel; nothing that comes of it is exact."""
+
 _LARGEST_PIXEL_ASPECT = 200.0
 """Blender's limit for how far a pixel may be from square."""
 
@@ -75,8 +78,10 @@ class Lens:
             )
         if not self.near < self.far:
             raise RequestError(f"near, far: {self.near} must be less than {self.far}")
-        aspect = self.focal_x / self.focal_y
-        if max(aspect, 1.0 / aspect) > _LARGEST_PIXEL_ASPECT:
+        shortest, longest = sorted((self.focal_x, self.focal_y))
+        if shortest < _SMALLEST_FOCAL_PX:
+            raise RequestError(f"focal_x, focal_y: {shortest} is less than {_SMALLEST_FOCAL_PX:g} px")
+        if longest > _LARGEST_PIXEL_ASPECT * shortest:
             raise RequestError(
                 f"focal_x, focal_y: {self.focal_x} : {self.focal_y} is too far from square pixels; "
                 f"the ratio may be at most {_LARGEST_PIXEL_ASPECT:g}"

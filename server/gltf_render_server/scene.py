@@ -247,6 +247,9 @@ class Scene:
     lights: tuple[LightPlacement, ...]
     warnings: tuple[str, ...]
 
+    def __getstate__(self) -> dict[str, object]:
+        return dict(self.__dict__)  # at once: another thread may be adding to it
+
     @cached_property
     def shapes(self) -> tuple[Digest, ...]:
         """For each of `primitives`, what depth and labels see of it."""

@@ -79,6 +79,8 @@ FIELD_CASES = [
     Bad("focal_x is negative", "focal_x: must be", {"focal_x": "-600"}),
     Bad("focal_y is a comma number", "focal_y: must be", {"focal_y": "60,0"}),
     Bad("pixels too far from square", "focal_x, focal_y", {"focal_x": "1", "focal_y": "1000"}),
+    Bad("tiny focal lengths", "focal_x, focal_y", {"focal_x": "5e-324", "focal_y": "5e-324"}),
+    Bad("tiny and long", "focal_x, focal_y", {"focal_x": "5e-324", "focal_y": "1e8"}),
     Bad("center_x is nan", "center_x: must be", {"center_x": "nan"}),
     Bad("center_y is empty", "center_y: must be", {"center_y": ""}),
     Bad("fov is beyond pi", "fov_x: must be", {"fov_x": "4"}),

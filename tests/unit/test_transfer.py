@@ -2,7 +2,10 @@
 
 import pickle
 import resource
+import sys
+import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from gltf_render_server.dispatch import arrays, transfer
 from gltf_render_server.dispatch.arrays import ArrayFile, Stored
 from gltf_render_server.dispatch.transfer import AssetMissingError, Packed, RecentAssets, unpacked
 from gltf_render_server.renderer import RenderedFrame
+from gltf_render_server.scene import Scene
 
 
 @dataclass
@@ -127,3 +131,26 @@ def test_a_full_file_system_sends_all_of_it_over_the_pipe(both_ends, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / "arrays").stat().st_size == 0
+
+
+def test_a_scene_may_be_looked_at_while_another_thread_sends_it():
+    """What is looked up for the first time is kept in the scene's own dictionary."""
+    scene: Any = Scene(asset("a"), (), (), (), (), (), ())
+    names = [f"p{number}" for number in range(400)]
+
+    def look_up():
+        for name in names:
+            scene.__dict__[name] = name
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(200):
+            thread = threading.Thread(target=look_up)
+            thread.start()
+            Packed(scene)
+            thread.join()
+            for name in names:
+                del scene.__dict__[name]
+    finally:
+        sys.setswitchinterval(interval)

@@ -79,7 +79,9 @@ class Asset(Content):
         return Digester(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_digester"}
+        state = dict(self.__dict__)  # at once: another thread may be adding to it
+        state.pop("_digester", None)
+        return state
 
     def shape(self, primitive: Primitive) -> Digest:
         """See `scene.Asset.shape`."""

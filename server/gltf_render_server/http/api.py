@@ -293,7 +293,8 @@ def _focal_lengths(view: ViewRequest, camera_fov_rad: float | None) -> tuple[flo
     fov_rad = camera_fov_rad if view.fov_y_deg is None else math.radians(view.fov_y_deg)
     if fov_rad is None:
         raise RequestError("give focal_x and focal_y, or fov_y_deg; there is no camera's to take")
-    focal = view.height / (2 * math.tan(fov_rad / 2)) if fov_rad < math.pi else 0.0
+    slope = math.tan(fov_rad / 2) if fov_rad < math.pi else math.inf
+    focal = view.height / (2 * slope) if slope > 0 else math.inf  # of what is too small for a number
     return focal, focal
 
 

@@ -98,12 +98,17 @@ class Document:
 
     def store(self, splitter: Splitter) -> Recipe:
         """Store the payloads, unless they are there; the bytes can be read again from then on."""
-        if self._stored is None or self._stored[1] is not splitter.blobs:
+        if self._stored is None or not _is_there(*self._stored, splitter.blobs):
             recipe = splitter.split(self.data)
             self._stored = recipe, splitter.blobs
             if not self._is_held:
                 self._source = partial(join, recipe, splitter.blobs)
         return self._stored[0]
+
+
+def _is_there(recipe: Recipe, blobs: Blobs, wanted: Blobs) -> bool:
+    """Whether what was stored is where it is wanted; somebody may have emptied the folder."""
+    return blobs is wanted and all(cut.blob in blobs for cut in recipe.cuts)
 
 
 class Splitter:

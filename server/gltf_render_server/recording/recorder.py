@@ -8,6 +8,7 @@ import queue
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class Recorder:
             raise SettingsError(f"--record {folder}: {error.strerror}; name a folder of your own") from error
         self._splitter = Splitter(FolderBlobs(folder))
         self._segment: SegmentWriter | None = None
-        self._queue: queue.Queue[tuple[Request, Answer]] = queue.Queue(_MOST_WAITING)
+        self._queue: queue.Queue[tuple[Request, Answer] | None] = queue.Queue(_MOST_WAITING)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._lost = 0
@@ -73,10 +74,19 @@ class Recorder:
             self._lose("the disk is too slow")
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what waits, as far as there is time."""
+        """Write what waits, as far as there is time; a later request opens a file of its own."""
+        with self._lock:
+            thread = self._thread
+        if thread is None:
+            return
         end_s = time.monotonic() + timeout_s
-        while self._queue.unfinished_tasks and time.monotonic() < end_s:
-            time.sleep(0.01)
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=timeout_s)
+            thread.join(max(0.0, end_s - time.monotonic()))
+        if not thread.is_alive():
+            atexit.unregister(self.close)
+            with self._lock:
+                self._thread = None
 
     def _start(self) -> None:
         """Start the thread with the first request: in the process that answers, after any fork."""
@@ -87,17 +97,18 @@ class Recorder:
                 atexit.register(self.close)
 
     def _run(self) -> None:
-        while True:
-            request, answer = self._queue.get()
+        while (item := self._queue.get()) is not None:
             try:
-                self._write(request, answer)
+                self._write(*item)
             except OSError as error:
                 self._lose(f"{error.strerror or error}")
             except Exception:
                 _logger.exception("a frame could not be recorded")
             finally:
                 self._stands_still = False
-                self._queue.task_done()
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
 
     def _write(self, request: Request, answer: Answer) -> None:
         recipe = None if request.document is None else request.document.store(self._splitter)
