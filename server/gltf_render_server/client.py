@@ -18,6 +18,7 @@ from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import numpy as np
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 _UPLOADS = 2  # of a scene that the server lets go before its frame comes; then they are sent together
-_REMEMBERED = 8  # files and bytes whose digests are known
+_REMEMBERED = 8  # files whose digests are known
 
 _NOT_FOUND, _NOT_KEPT = "scene_not_found", "scene_not_kept"
 
@@ -136,8 +137,11 @@ class RenderClient:
 
     def __init__(self, base_url: str, timeout_s: float | None = None) -> None:
         self._base_url = base_url.rstrip("/")
+        parts = urlsplit(self._base_url)
+        self._shown_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # without its token
         self._timeout_s = timeout_s
-        self._digests: OrderedDict[Hashable, tuple[object, str]] = OrderedDict()
+        self._digests: OrderedDict[Hashable, str] = OrderedDict()
+        self._last = b"", _sha256(b"")
         self._unkept: set[str] = set()
 
     def render(
@@ -223,23 +227,24 @@ class RenderClient:
     def _scene(self, scene: SceneLike) -> tuple[str, Callable[[], bytes]]:
         """Return a scene's digest, and what reads it; what was digested before is not read again."""
         if isinstance(scene, bytes):
-            return self._digest(id(scene), scene, lambda: scene), lambda: scene
+            if self._last[0] is not scene:
+                self._last = scene, _sha256(scene)
+            return self._last[1], lambda: scene
         if isinstance(scene, str | os.PathLike):
             path = Path(scene)
             status = path.stat()
             key = (path.resolve(), status.st_mtime_ns, status.st_size)
-            return self._digest(key, None, path.read_bytes), path.read_bytes
+            return self._digest(key, path.read_bytes), path.read_bytes
         data = bytes(scene.export(file_type="glb"))
         return _sha256(data), lambda: data
 
-    def _digest(self, key: Hashable, holder: object, read: Callable[[], bytes]) -> str:
-        """Digest once; the holder keeps the key from becoming another's."""
+    def _digest(self, key: Hashable, read: Callable[[], bytes]) -> str:
         if key not in self._digests:
-            self._digests[key] = holder, _sha256(read())
+            self._digests[key] = _sha256(read())
             while len(self._digests) > _REMEMBERED:
                 self._digests.popitem(last=False)
         self._digests.move_to_end(key)
-        return self._digests[key][1]
+        return self._digests[key]
 
     def color(self, scene: bytes, camera: Lens) -> NDArray[np.uint8]:
         """Return (height, width, 3 or 4) uint8."""
@@ -313,17 +318,17 @@ class RenderClient:
         try:
             yield
         except requests.Timeout as error:
-            message = f"the server at {self._base_url} did not answer within {self._timeout_s:g} s"
+            message = f"the server at {self._shown_url} did not answer within {self._timeout_s:g} s"
             raise type(error)(message) from error
         except requests.ConnectionError as error:
-            message = f"no server answers at {self._base_url}: {_innermost_reason(error)}"
+            message = f"no server answers at {self._shown_url}: {_innermost_reason(error)}"
             raise type(error)(message) from error
 
 
 def _views(views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]]) -> list[dict[str, Any]]:
     several = [views] if isinstance(views, View | Mapping) else [*views]
     written = [_view(view) for view in several]
-    if len(written) > 1 and len({view.get("name", View.name) for view in written}) == 1:
+    if len(written) > 1 and {view.get("name", View.name) for view in written} == {View.name}:
         for view in written:  # they were given no names: the server numbers them
             view.pop("name", None)
     return written

@@ -1,13 +1,17 @@
 """The store of scenes, while many threads use it."""
 
+import base64
+import json
 import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from gltf_render_server.errors import SceneError, SceneNotFoundError
-from gltf_render_server.http.scenes import SceneStore
+from gltf_render_server.gltf import read_asset
+from gltf_render_server.http.scenes import SceneStore, keep_asset
 
 
 def scene(name, size=10):
@@ -73,3 +77,23 @@ def test_a_waiting_upload_may_give_up():
         store.find("a")
     store.add("a", lambda: scene("a"), lambda _: nullcontext())
     assert store.find("a").sha256 == "a"
+
+
+@pytest.mark.parametrize("document", ["padded", "copies"])
+def test_all_that_a_scene_holds_is_weighed(document):
+    """What a file has beside its scene stays in memory with it, and instances take more than their text."""
+    text = {"asset": {"version": "2.0"}, "nodes": [{"mesh": 0}] * 5000, "meshes": []}
+    text |= {"scenes": [{"nodes": []}]}
+    if document == "copies":
+        text["scenes"] = [{"nodes": list(range(5000))}]
+        text["meshes"] = [{"primitives": [{"attributes": {"POSITION": 0}}]}]
+        text["accessors"] = [{"componentType": 5126, "type": "VEC3", "count": 3, "bufferView": 0}]
+        text["bufferViews"] = [{"buffer": 0, "byteLength": 36}]
+        points = base64.b64encode(np.eye(3, dtype="<f4").tobytes()).decode()
+        text["buffers"] = [{"byteLength": 36, "uri": f"data:application/octet-stream;base64,{points}"}]
+    else:
+        text["nodes"] = []
+    data = json.dumps(text).encode() + b" " * (10**6 if document == "padded" else 0)
+    kept = keep_asset("0" * 64, len(data), read_asset(data, extensions=frozenset()))
+    held = len(data) + kept.scene.placements.matrix.nbytes + kept.scene.instances.matrix.nbytes
+    assert kept.size > held

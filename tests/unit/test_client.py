@@ -69,3 +69,10 @@ def test_a_silent_server_is_told_plainly(listening):
     with pytest.raises(requests.Timeout) as caught:
         RenderClient(url(listening), timeout_s=0.2).health()
     assert str(caught.value) == f"the server at {url(listening)} did not answer within 0.2 s"
+
+
+def test_no_message_holds_the_token():
+    with pytest.raises(requests.ConnectionError) as error:
+        RenderClient("http://:s3cret@127.0.0.1:9").health()
+    assert "s3cret" not in str(error.value)
+    assert "http://127.0.0.1:9" in str(error.value)

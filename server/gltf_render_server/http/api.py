@@ -32,6 +32,7 @@ _LARGEST = 1e9
 """The largest length (m) or position (px) taken, as in Drake's form."""
 
 _NEAR_M, _FAR_M = 0.01, 1000.0
+_MOST_DEEP = 1e6  # times near; farther, nothing is lost by clipping
 _UNRIGID = 1e-4
 """How far a rotation's numbers may be from those of a rotation: what float32 leaves after many products."""
 
@@ -109,7 +110,13 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
         | None
     ) = None
     near: Annotated[Length, Meta(description="Metres; as the camera's, or 0.01, without.")] | None = None
-    far: Annotated[Length, Meta(description="Metres; as the camera's, or 1000, without.")] | None = None
+    far: (
+        Annotated[
+            Length,
+            Meta(description="Metres; as the camera's without, or the greater of 1000 and 1e6 near."),
+        ]
+        | None
+    ) = None
     camera_to_world: (
         Annotated[MatrixRows, Meta(description="Rigid, row by row; the camera looks along -z, with y up.")]
         | None
@@ -267,7 +274,7 @@ def _camera(wanted: int | str, scene: Scene) -> SceneCamera:
 def _lens(view: ViewRequest, camera: SceneCamera | None) -> Lens:
     focal_x, focal_y = _focal_lengths(view, camera and camera.y_fov_rad)
     near = _first(view.near, camera and camera.near, _NEAR_M)
-    far = _first(view.far, camera and camera.far, max(_FAR_M, 1e6 * near if camera else 0))
+    far = _first(view.far, camera and camera.far, min(max(_FAR_M, _MOST_DEEP * near), _LARGEST / 2))
     lens = Lens(
         width=view.width,
         height=view.height,

@@ -112,6 +112,8 @@ def read_form(http: flask.Request, settings: ServerSettings) -> tuple[bytes, byt
     parts = [text.encode() for text in fields] + [_content(part) for part in http.files.getlist("frame")]
     if len(parts) != 1:
         raise RequestError(f"frame: must be sent once, as a part of JSON; it was sent {len(parts)} times")
+    if len(parts[0]) > _largest_frame(settings):
+        raise _frame_too_large(settings)
     return parts[0], read_upload(http, settings)
 
 
@@ -193,5 +195,6 @@ def _frame_too_large(settings: ServerSettings) -> TooLargeError:
 
 def _form_too_large() -> TooLargeError:
     return TooLargeError(
-        f"form: too many parts, or more than the limit of {_FORM_BYTES} bytes in its fields and headers"
+        "form: too many parts, or above the limit of its fields and headers: 64 kB in Drake's form, 16 MB with "
+        "a frame"
     )

@@ -25,6 +25,9 @@ __all__ = ["CameraDescription", "KeptScene", "SceneDescription", "SceneStore", "
 
 _MOST_TOLD = 100
 _WARNING_CHARACTERS = 300
+_LEAST_BYTES = 16 * 1024
+"""What any scene takes, however little it holds."""
+
 _BYTES_OF_AN_OBJECT = 12
 """What JSON takes as Python's objects, of each byte of its text; measured with nodes and accessors."""
 
@@ -103,8 +106,8 @@ class KeptScene:
 def keep_asset(sha256: str, file_bytes: int, asset: Asset, document: Document | None = None) -> KeptScene:
     """Name a checked document by the digest of its file, and weigh it."""
     asset = replace(asset, key=bytes.fromhex(sha256))
-    size = _size(asset) + (file_bytes if document else 0)
-    return KeptScene(sha256, file_bytes, asset, asset.scene(), size, document)
+    scene = asset.scene()
+    return KeptScene(sha256, file_bytes, asset, scene, _size(scene, asset, file_bytes), document)
 
 
 class SceneStore:
@@ -206,10 +209,14 @@ class SceneStore:
                 size -= self._scenes.popitem(last=False)[1].size
 
 
-def _size(asset: Asset) -> int:
+def _size(scene: Scene, asset: Asset, file_bytes: int) -> int:
+    """Weigh a scene; a GLB's buffer is a part of its file, and keeps all of that."""
     text = msgspec.json.encode({name: part for name, part in asset.json.items() if name != "images"})
     images = msgspec.json.encode(asset.json.get("images") or [])
-    return sum(map(len, asset.buffers)) + len(images) + _BYTES_OF_AN_OBJECT * len(text)
+    arrays = [scene.placements.primitive, scene.placements.matrix, scene.placements.instance]
+    arrays += [scene.instances.node, scene.instances.matrix]
+    data = file_bytes + sum(map(len, asset.buffers)) + len(images) + sum(array.nbytes for array in arrays)
+    return _LEAST_BYTES + data + _BYTES_OF_AN_OBJECT * len(text)
 
 
 def _measure(scene: Scene) -> tuple[int, list[list[float]] | None]:
