@@ -195,6 +195,6 @@ def _frame_too_large(settings: ServerSettings) -> TooLargeError:
 
 def _form_too_large() -> TooLargeError:
     return TooLargeError(
-        "form: too many parts, or above the limit of its fields and headers: 64 kB in Drake's form, 16 MB with "
-        "a frame"
+        "form: too many parts, or above the limit of its fields and headers: 64 kB in Drake's form, 16 MB "
+        "with a frame"
     )
