@@ -171,8 +171,9 @@ def _check(look: Look) -> None:
 
 def _straight(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return what was drawn on black, (height, width, 4) uint8, its colours as of opaque things."""
-    alpha = drawn[..., 3:].astype(np.uint16)
-    colours = (drawn[..., :3] * np.uint16(255) + alpha // 2) // alpha.clip(1)
+    wide = drawn.astype(np.uint16)
+    alpha = wide[..., 3:]
+    colours = (wide[..., :3] * 255 + alpha // 2) // alpha.clip(1)
     return np.concatenate([colours.clip(0, 255).astype(np.uint8), drawn[..., 3:]], -1)
 
 
