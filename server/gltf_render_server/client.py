@@ -9,26 +9,27 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import numpy as np
 import requests
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from .frame import Lens, Look, View
 from .http.form import DepthRange, ImageType, form_fields
 from .labels import DONT_CARE, decode_labels
+from .recent import Recent
 
 __all__ = [
     "DONT_CARE",
@@ -137,10 +138,9 @@ class RenderClient:
 
     def __init__(self, base_url: str, timeout_s: float | None = None) -> None:
         self._base_url = base_url.rstrip("/")
-        parts = urlsplit(self._base_url)
-        self._shown_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # without its token
+        self._shown_url = re.sub(r"^([^/@]*//)?.*@", r"\1", self._base_url)  # without its token
         self._timeout_s = timeout_s
-        self._digests: OrderedDict[Hashable, str] = OrderedDict()
+        self._digests = Recent[str](_REMEMBERED * len(_sha256(b"")))
         self._last = b"", _sha256(b"")
         self._unkept: set[str] = set()
 
@@ -234,17 +234,9 @@ class RenderClient:
             path = Path(scene)
             status = path.stat()
             key = (path.resolve(), status.st_mtime_ns, status.st_size)
-            return self._digest(key, path.read_bytes), path.read_bytes
+            return self._digests.get(key, lambda: _sha256(path.read_bytes()), len), path.read_bytes
         data = bytes(scene.export(file_type="glb"))
         return _sha256(data), lambda: data
-
-    def _digest(self, key: Hashable, read: Callable[[], bytes]) -> str:
-        if key not in self._digests:
-            self._digests[key] = _sha256(read())
-            while len(self._digests) > _REMEMBERED:
-                self._digests.popitem(last=False)
-        self._digests.move_to_end(key)
-        return self._digests[key]
 
     def color(self, scene: bytes, camera: Lens) -> NDArray[np.uint8]:
         """Return (height, width, 3 or 4) uint8."""
@@ -284,7 +276,7 @@ class RenderClient:
         files = {"scene": ("scene.gltf", scene, "model/gltf+json")}
         fields = {"scene_sha256": hashlib.sha256(scene).hexdigest(), **fields}
         request = requests.Request("POST", f"{self._base_url}/render", data=fields, files=files)
-        with requests.Session() as session:
+        with requests.Session() as session, self._plainly():
             return session.prepare_request(request)
 
     def send(self, request: requests.PreparedRequest) -> RenderAnswer:
@@ -314,7 +306,7 @@ class RenderClient:
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
-        """Say in a line that nobody answers, where the HTTP library tells of its pools and retries."""
+        """Say in a line that nobody answers, where the HTTP library tells of its pools and of the token."""
         try:
             yield
         except requests.Timeout as error:
@@ -323,6 +315,9 @@ class RenderClient:
         except requests.ConnectionError as error:
             message = f"no server answers at {self._shown_url}: {_innermost_reason(error)}"
             raise type(error)(message) from error
+        except (InvalidSchema, InvalidURL, MissingSchema) as error:  # its text holds the token
+            message = f"{self._shown_url!r} is no address such as http://127.0.0.1:8000"
+            raise type(error)(f"{message} ({type(error).__name__})") from None
 
 
 def _views(views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -76,3 +76,14 @@ def test_no_message_holds_the_token():
         RenderClient("http://:s3cret@127.0.0.1:9").health()
     assert "s3cret" not in str(error.value)
     assert "http://127.0.0.1:9" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://:s3cret@h:99999", "http://:s3cret@", ":s3cret@h:9", "ftp://:s3cret@h"]
+)
+@pytest.mark.parametrize("ask", [RenderClient.health, lambda client: client.color(b"{}", CAMERA)])
+def test_a_bad_address_is_told_without_the_token(address, ask):
+    with pytest.raises(requests.RequestException, match="no address such as") as error:
+        ask(RenderClient(address))
+    assert "s3cret" not in str(error.value)
+    assert error.value.__suppress_context__, "a traceback shows no token either"
