@@ -59,11 +59,11 @@ def test_the_size_is_bounded_whatever_comes():
     for number in range(50):
         store.add(str(number), lambda number=number: scene(str(number), 10 + number % 7), hold)
         assert sum(kept.size for kept in store._scenes.values()) <= 100
-        assert str(number) in store
-    assert "0" not in store
+        assert str(number) in store._scenes
+    assert "0" not in store._scenes
     store.add("giant", lambda: scene("giant", 101), hold)
-    assert "giant" not in store
-    assert "49" in store, "what cannot be kept drives nothing out"
+    assert "giant" not in store._scenes
+    assert "49" in store._scenes, "what cannot be kept drives nothing out"
 
 
 def test_a_waiting_upload_may_give_up():

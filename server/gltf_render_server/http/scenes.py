@@ -126,9 +126,6 @@ class SceneStore:
         self._uploads: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def __contains__(self, sha256: str) -> bool:
-        return sha256 in self._scenes
-
     def find(self, sha256: str) -> KeptScene:
         """Return a scene, which now is the one that was used last.
 
