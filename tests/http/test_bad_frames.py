@@ -222,6 +222,16 @@ def test_a_frame_that_is_a_file_has_a_limit(clients):
     assert "frame: larger than 16 MB" in response.json["message"]
 
 
+def test_a_frame_that_is_a_field_is_told_its_own_limit(clients):
+    head = b'--b\r\nContent-Disposition: form-data; name="frame"\r\n\r\n'
+    body = head + b" " * (16 * 10**6 + 1) + b"\r\n--b--\r\n"
+    client = clients(max_scene_mb=20)
+    response = client.post("/v1/frames", data=body, content_type="multipart/form-data; boundary=b")
+    assert response.status_code == 413
+    assert "16 MB with a frame" in response.json["message"]
+    assert "65536" not in response.json["message"]
+
+
 def test_too_many_poses():
     frame = frame_json(b"", poses={str(number): [0] * 16 for number in range(25_001)})
     with pytest.raises(RequestError, match=r"^\$\.poses: Expected `object` of length <= 25000"):

@@ -102,6 +102,13 @@ def test_scenes_of_every_kind(serve, renderer, tmp_path, asked, kind):
     assert asked == [JSON, UPLOAD, JSON, JSON]
 
 
+def test_names_that_are_the_same_are_refused(serve, scene):
+    client, data = serve(), scene.to_bytes()
+    with pytest.raises(RenderClientError, match="'left' is there 2 times"):
+        client.render(data, [View(LENS, POSE, "left")] * 2, ["depth"])
+    assert [*client.render(data, [VIEW] * 2, ["depth"]).views] == ["view0", "view1"]
+
+
 def test_a_file_that_changes_is_read_again(serve, scene, tmp_path, asked):
     client, path = serve(), tmp_path / "scene.gltf"
     path.write_bytes(scene.to_bytes())

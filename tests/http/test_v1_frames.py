@@ -167,6 +167,17 @@ def test_the_document_has_cameras(client, renderer, scene):
     assert "'eye'" in refused.json["message"]
 
 
+@pytest.mark.parametrize(("near", "far"), [(1e-4, 1000), (0.25, 250_000), (2000, 5e8)])
+def test_a_view_that_names_no_far_is_never_refused_for_it(client, renderer, kept, near, far):
+    response = ask(client, kept, views=[view(near=near)])
+    assert response.status_code == 200, response.json
+    assert renderer.requests[-1].views[0].lens.far == far
+    [member] = client.get("/v1/openapi.json").json["components"]["schemas"]["ViewRequest"]["properties"][
+        "far"
+    ]["anyOf"][:1]
+    assert "up to 5e8" in member["description"]
+
+
 def test_poses_and_look(client, renderer, scene):
     document = scene.document()
     [node] = [node for node in document["nodes"] if node.get("mesh") is not None]

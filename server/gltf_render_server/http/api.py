@@ -113,7 +113,9 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
     far: (
         Annotated[
             Length,
-            Meta(description="Metres; as the camera's without, or the greater of 1000 and 1e6 near."),
+            Meta(
+                description="Metres; as the camera's without, or the greater of 1000 and 1e6 near, up to 5e8."
+            ),
         ]
         | None
     ) = None
