@@ -22,7 +22,7 @@ __all__ = [
     "Scene",
     "SceneCamera",
     "Surface",
-    "nearest_rotation",
+    "nearest_rigid",
 ]
 
 _SMALLEST_SINGULAR_VALUE = 1e-9
@@ -170,21 +170,22 @@ class SceneCamera:
         SceneError
             The matrix is singular or mirrored.
         """
-        rotation = nearest_rotation(self.matrix)
-        if rotation is None:
+        rigid = nearest_rigid(self.matrix)
+        if rigid is None:
             raise SceneError("the camera's transform is singular or mirrored", f"$.nodes[{self.node}]")
-        rigid = np.eye(4)
-        rigid[:3, :3] = rotation
-        rigid[:3, 3] = self.matrix[:3, 3]
         return rigid
 
 
-def nearest_rotation(matrix: Matrix) -> Matrix | None:
-    """Return the rotation, (3, 3), next to that of a (4, 4) matrix; None where it is singular or mirrored."""
+def nearest_rigid(matrix: Matrix) -> Matrix | None:
+    """Return the rotation and translation next to a matrix, (4, 4); None if it is singular or mirrored."""
     left, singular_values, right = np.linalg.svd(matrix[:3, :3])
     rotation = left @ right
-    is_none = singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0
-    return None if is_none else rotation
+    if singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0:
+        return None
+    rigid = np.eye(4)
+    rigid[:3, :3] = rotation
+    rigid[:3, 3] = matrix[:3, 3]
+    return rigid
 
 
 class Asset(Protocol):

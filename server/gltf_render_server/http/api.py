@@ -6,7 +6,7 @@ The types check what they describe, and the OpenAPI document is made from them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from ..errors import RequestError, SceneError, TooLargeError
 from ..frame import Frame, Lens, Look, View
 from ..gltf import Asset, find_camera
 from ..passes import find_pass
-from ..scene import Scene, SceneCamera, nearest_rotation
+from ..scene import Scene, SceneCamera, nearest_rigid
 from ..settings import Quality, UpAxis
 
 __all__ = ["MOST_POSES", "MOST_VIEWS", "FrameRequest", "LookRequest", "ViewRequest", "read_frame_request"]
@@ -186,7 +186,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         """The views' names, those included that they are given here."""
         return [view.name or f"view{index}" for index, view in enumerate(self.views)]
 
-    def scene_of(self, asset: Asset, as_it_is: Scene) -> Scene:
+    def scene_of(self, asset: Asset, as_it_is: Scene, poses: Mapping[str, NDArray[np.float64]]) -> Scene:
         """Return what the document shows in the poses and at the time that are asked for.
 
         Parameters
@@ -194,10 +194,12 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         asset : Asset
         as_it_is : Scene
             What it shows without any.
+        poses : mapping of str to (4, 4) float64
+            From `matrices`.
         """
-        if not self.poses and not self.time_s:
+        if not poses and not self.time_s:
             return as_it_is
-        return asset.scene(self.matrices, self.time_s or 0.0)
+        return asset.scene(poses, self.time_s or 0.0)
 
     @property
     def matrices(self) -> dict[str, NDArray[np.float64]]:
@@ -309,13 +311,11 @@ def _focal_lengths(view: ViewRequest, camera_fov_rad: float | None) -> tuple[flo
 
 def _rigid(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rigid matrix next to one that is rigid within rounding."""
-    rotation = nearest_rotation(matrix)
-    if rotation is None or np.abs(rotation - matrix[:3, :3]).max() > _UNRIGID:
+    rigid = nearest_rigid(matrix)
+    if rigid is None or np.abs(rigid - matrix)[:3, :3].max() > _UNRIGID:
         raise RequestError("camera_to_world: must be a rotation and a translation, without scale or mirror")
     if np.abs(matrix[3] - (0, 0, 0, 1)).max() > _UNRIGID:
         raise RequestError("camera_to_world: the last row must be 0 0 0 1; the matrix is written row by row")
-    rigid = np.eye(4)
-    rigid[:3, :3], rigid[:3, 3] = rotation, matrix[:3, 3]
     return rigid
 
 

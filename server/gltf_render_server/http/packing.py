@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from werkzeug.datastructures import MIMEAccept
 
 from ..errors import NotAcceptableError
-from ..frame import Frame, Lens
+from ..frame import Frame
 from ..passes import Pass, Render, find_pass
 from ..renderer import Arrays, RenderedFrame
 from .encode import EncodedImage, encode, mimetype_of
@@ -118,7 +119,7 @@ def describe(frame: Frame, renderer: RendererDescription, scene: str, time_s: fl
         scene=scene,
         time_s=time_s,
         views=[
-            ViewDescription(view.name, **_numbers(view.lens), camera_to_world=_rows(view.camera_to_world))
+            ViewDescription(view.name, **asdict(view.lens), camera_to_world=_rows(view.camera_to_world))
             for view in frame.views
         ],
         passes=[_described(find_pass(name)) for name in frame.passes],
@@ -217,10 +218,6 @@ def _described(row: Pass) -> PassDescription:
 
 def _file_name(row: Pass) -> str:
     return f"{row.name}.{row.storage}"
-
-
-def _numbers(lens: Lens) -> dict[str, Any]:
-    return {name: getattr(lens, name) for name in lens.__dataclass_fields__}
 
 
 def _rows(matrix: NDArray[np.float64]) -> list[float]:

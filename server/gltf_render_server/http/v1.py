@@ -85,13 +85,14 @@ def _read_frame(
     kept = _scene_of(store, request, data, exchange)
     exchange.account.describe(tuple(request.passes), sizes, kept.file_bytes)
     with exchange.checking():
-        frame = request.frame(request.scene_of(kept.asset, kept.scene), settings.max_pixels)
+        poses = request.matrices
+        frame = request.frame(request.scene_of(kept.asset, kept.scene, poses), settings.max_pixels)
         note(
             Request(
                 "v1",
                 http.remote_addr or "",
                 document=kept.document,
-                poses=request.matrices,
+                poses=poses,
                 scene_time_s=request.time_s or 0.0,
             ).of(frame)
         )
