@@ -17,6 +17,7 @@ from gltf_render_server.gltf import draco, schema
 from gltf_render_server.gltf.compression import read_buffers
 from gltf_render_server.gltf.resources import read_accessor
 from gltf_render_server.limits import Limits
+from gltf_render_server.recent import Recent
 
 DRACO = "KHR_draco_mesh_compression"
 MESHOPT = "EXT_meshopt_compression"
@@ -136,7 +137,7 @@ def test_a_stream_that_primitives_share_is_decoded_once(monkeypatch):
     monkeypatch.setattr(
         draco, "_run_child", lambda streams, memory: asked.append(len(streams)) or run(streams, memory)
     )
-    monkeypatch.setattr(draco, "_kept", draco._Kept())
+    monkeypatch.setattr(draco, "_kept", Recent(draco._MOST_KEPT_BYTES))
     document = with_draco(plain())
     document["meshes"].append(copy.deepcopy(document["meshes"][0]))
     first = unpacked(document)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import SceneError
 from ..limits import Limits, ask_time, time_left_s
+from ..recent import Recent
 from . import schema
 from .decoding import schema_error
 from .extensions import DRACO
@@ -209,43 +209,26 @@ def _converted(values: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
     return np.nan_to_num(np.rint(values)).clip(limits.min, limits.max).astype(dtype)
 
 
-class _Kept:
-    """The last streams that were decoded: clients send a model with each frame."""
+_kept: Recent[_Decoded] = Recent(_MOST_KEPT_BYTES)
+"""The last streams that were decoded: clients send a model with each frame."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[object, _Decoded] = OrderedDict()
-        self._bytes = 0
-
-    def find(self, key: object) -> _Decoded | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: object, decoded: _Decoded) -> None:
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = decoded
-                self._bytes += decoded.size_bytes
-            while self._bytes > _MOST_KEPT_BYTES:
-                self._bytes -= self._kept.popitem(last=False)[1].size_bytes
-
-
-_kept = _Kept()
+_lock = Lock()
 
 
 def _decode(tasks: Sequence[_Task], memory_bytes: int) -> list[_Decoded | str]:
     """Decode each stream once; those that were lately decoded, not again."""
     keys = [task.key for task in tasks]
-    found: dict[object, _Decoded | str] = {key: kept for key in keys if (kept := _kept.find(key)) is not None}
+    with _lock:
+        known = {key: _kept.find(key) for key in keys}
+    found: dict[Hashable, _Decoded | str] = {key: kept for key, kept in known.items() if kept is not None}
     missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
     if missing:
         streams = [(memoryview(task.stream), key[1]) for key, task in missing.items()]
         for key, decoded in zip(missing, _run_child(streams, memory_bytes), strict=True):
             found[key] = decoded
-            if not isinstance(decoded, str):
-                _kept.keep(key, decoded)
+            if not isinstance(decoded, str) and decoded.size_bytes <= _MOST_KEPT_BYTES:
+                with _lock:
+                    _kept.keep(key, decoded, decoded.size_bytes)
     return [found[key] for key in keys]
 
 
