@@ -1,4 +1,4 @@
-"""The program that decodes Draco streams: what a hostile stream does to it, it does to no server.
+"""The program that decodes Draco streams: a crash over one of them ends this process, not the server.
 
 It is run by its path, and imports nothing of this package. It reads a list of ``[stream, [unique id, ...]]``
 in MessagePack, and writes for each the indices and the asked attributes, or what is wrong with it.

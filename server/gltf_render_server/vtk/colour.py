@@ -85,7 +85,7 @@ class ColourRender:
         RequestError
             The look asks what VTK cannot do.
         SceneError
-            A primitive is compressed, an image cannot be decoded, or there are too many triangles.
+            An image cannot be decoded, or there are too many triangles.
         RenderError
             OpenGL fails.
         """

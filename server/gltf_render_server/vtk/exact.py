@@ -67,7 +67,7 @@ class ExactRender:
         Raises
         ------
         SceneError
-            A primitive is compressed, or there are too many triangles.
+            There are too many triangles.
         RenderError
             OpenGL fails.
         """
