@@ -215,9 +215,11 @@ def test_an_address_can_be_held_to_some_connections(pair):
     servers = [address(server) for server in pair]
     with balancing(servers, RENDER_MAXCONN_PER_ADDRESS="3") as balancer:
         with attacks.crowd_of(3, balancer.url):
-            wait_for(lambda: not is_up(balancer))  # its threads accept in an order of their own
-        wait_for(lambda: is_up(balancer))
+            balancer.wait_for_connections(3)
+            assert not is_up(balancer)
+        balancer.wait_for_connections(0)
         with attacks.crowd_of(2, balancer.url):
+            balancer.wait_for_connections(2)
             assert is_up(balancer)
 
 

@@ -37,14 +37,18 @@ class Balancer:
     def client(self) -> RenderClient:
         return RenderClient(self.url, timeout_s=300)
 
-    def statistics(self, server: str) -> dict[str, str]:
-        """What HAProxy counts for a server, or for all as BACKEND."""
+    def statistics(self, server: str, proxy: str = "servers") -> dict[str, str]:
+        """What HAProxy counts for a server, for all as BACKEND, or for the clients as FRONTEND of render."""
         text = requests.get(f"{self.metrics_url}/;csv", timeout=10).text
         rows = csv.DictReader(text.removeprefix("# ").splitlines())
-        return next(row for row in rows if (row["pxname"], row["svname"]) == ("servers", server))
+        return next(row for row in rows if (row["pxname"], row["svname"]) == (proxy, server))
 
     def wait_until(self, server: str, state: str) -> None:
         wait_for(lambda: self.statistics(server)["status"].startswith(state))
+
+    def wait_for_connections(self, count: int) -> None:
+        """Wait until HAProxy holds so many clients' connections; its threads accept them some time later."""
+        wait_for(lambda: self.statistics("FRONTEND", "render")["scur"] == str(count))
 
 
 @contextmanager
