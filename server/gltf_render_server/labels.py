@@ -1,11 +1,11 @@
-"""Label colours: what they stand for, and which are special."""
+"""Labels: numbers, and the colours that Drake writes them as."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DONT_CARE", "DO_NOT_RENDER", "NO_LABEL", "decode_labels"]
+__all__ = ["DONT_CARE", "DO_NOT_RENDER", "NO_LABEL", "decode_labels", "label_number", "paint_labels"]
 
 NO_LABEL = (255, 255, 255)
 """What the background and everything that the client did not send is painted."""
@@ -32,3 +32,29 @@ def decode_labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
     wide = image.astype(np.uint16)
     is_white = (image[..., :3] == NO_LABEL).all(-1)
     return np.where(is_white, np.uint16(DONT_CARE), wide[..., 0] + np.uint16(256) * wide[..., 1])
+
+
+def label_number(colour: tuple[int, int, int]) -> int:
+    """Return the number of a label: red + 256 green + 65536 blue; `DONT_CARE` for white.
+
+    Drake's labels have no blue, so they are below 65,536.
+    """
+    red, green, blue = colour
+    return DONT_CARE if colour == NO_LABEL else red + 256 * green + 65536 * blue
+
+
+def paint_labels(numbers: NDArray[np.uint16] | NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Write labels, (height, width), as Drake does: the reverse of `label_number`.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
+    channels = [
+        numbers & 255,
+        numbers >> 8 & 255,
+        numbers >> 16 if numbers.dtype == np.uint32 else 0 * numbers,
+    ]
+    colours = np.stack(channels, -1).astype(np.uint8)
+    colours[numbers == DONT_CARE] = NO_LABEL
+    return colours

@@ -10,7 +10,7 @@ __all__ = ["Recent", "RecentViews", "view_bytes"]
 
 _MOST_VIEWS = 16  # a rig of cameras, each asked for depth and then for labels
 _MOST_VIEW_BYTES = 64 * 2**20
-_PIXEL_BYTES = 4 + 4  # depth as float32, the placement as int32
+_PIXEL_BYTES = 4 + 4 + 4  # depth as float32, the placement and the triangle as int32
 _POSE_BYTES = 16 * 8
 
 _Kept = TypeVar("_Kept")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .frame import Frame, View
-from .passes import Exact, Pass, Render, passes_of
+from .frame import Frame
+from .passes import Backend, FrameRender, Meshes, Pass, Render, passes_of
 
 __all__ = ["Arrays", "RenderedFrame", "Renderer", "RendererInfo", "render_views"]
 
@@ -74,44 +73,30 @@ class Renderer(Protocol):
         ...
 
 
-def render_views(
-    frame: Frame,
-    colour: Callable[[], Callable[[View], NDArray[np.uint8]]],
-    exact: Callable[[NDArray[np.bool_]], Callable[[View], Exact]],
-) -> tuple[Arrays, ...]:
+def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays, ...]:
     """Make the passes of a frame from as few of a back end's renders as give them.
 
     Parameters
     ----------
     frame : Frame
-    colour : callable
-        Shows the scene as colour needs it, once, and returns what renders a view of it: see `Render.COLOUR`.
-    exact : callable
-        Shows some of the scene's placements, given as (n,) bool, and returns what renders a view of them.
+    backend : Backend
+    meshes : Meshes
+        What was read of meshes before; kept from one frame to the next.
     """
+    groups = _by_what_they_show(frame)
+    with_triangles = any(row.needs_triangles for rows in groups for row in rows)
+    render = FrameRender(frame, backend, meshes, with_triangles=with_triangles)
     views: tuple[dict[str, NDArray[Any]], ...] = tuple({} for _ in frame.views)
-    for shown, rows in _by_what_they_show(frame):
-        _fill(views, frame, rows, exact(shown))
-    if rows := passes_of(frame, Render.COLOUR):
-        _fill(views, frame, rows, colour())
+    for rows in groups:  # one after another: what is shown changes in between
+        for view, arrays in zip(render.views, views, strict=True):
+            arrays.update((row.name, row.compute(view)) for row in rows)
     return tuple({name: arrays[name] for name in frame.passes} for arrays in views)
 
 
-def _by_what_they_show(frame: Frame) -> list[tuple[NDArray[np.bool_], list[Pass]]]:
-    """Group the passes that one exact render serves."""
-    groups: dict[bytes, tuple[NDArray[np.bool_], list[Pass]]] = {}
+def _by_what_they_show(frame: Frame) -> list[list[Pass]]:
+    """Group the passes that one render serves; the exact ones come first."""
+    groups: dict[bytes, list[Pass]] = {}
     for row in passes_of(frame, Render.EXACT):
-        shown = row.shows(frame.scene)
-        groups.setdefault(shown.tobytes(), (shown, []))[1].append(row)
-    return list(groups.values())
-
-
-def _fill(
-    views: tuple[dict[str, NDArray[Any]], ...],
-    frame: Frame,
-    rows: list[Pass],
-    render: Callable[[View], Any],
-) -> None:
-    for view, arrays in zip(frame.views, views, strict=True):
-        rendered = render(view)
-        arrays.update((row.name, row.compute(rendered, view, frame.scene)) for row in rows)
+        groups.setdefault(row.shows(frame.scene).tobytes(), []).append(row)
+    colour = passes_of(frame, Render.COLOUR)
+    return [*groups.values(), colour] if colour else [*groups.values()]

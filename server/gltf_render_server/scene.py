@@ -22,6 +22,7 @@ __all__ = [
     "Scene",
     "SceneCamera",
     "Surface",
+    "Triangles",
     "nearest_rigid",
 ]
 
@@ -34,6 +35,22 @@ Digest = bytes
 
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """A surface without a material.
+
+    Attributes
+    ----------
+    vertices : (n, 3) float32
+        In the primitive's own frame, metres.
+    corners : (m, 3) int32
+        Indices into `vertices`.
+    """
+
+    vertices: NDArray[np.float32]
+    corners: NDArray[np.int32]
 
 
 class Surface(NamedTuple):
@@ -204,8 +221,24 @@ class Asset(Protocol):
         """Digest where the triangles of a primitive are, and nothing else."""
         ...
 
+    def mesh(self, primitive: Primitive) -> Digest:
+        """Digest the triangles of a primitive with all that materials may look up on them."""
+        ...
+
     def surface(self, primitive: Primitive) -> Surface:
         """Digest what a primitive looks like."""
+        ...
+
+    def triangles(self, primitive: Primitive) -> Triangles:
+        """Read where the triangles of a primitive are, with its morph targets added and its skin posed."""
+        ...
+
+    def normals(self, primitive: Primitive) -> NDArray[np.float32]:
+        """Return the shading normals at the corners of its triangles, (m, 3, 3), in the same frame."""
+        ...
+
+    def texcoords(self, primitive: Primitive) -> NDArray[np.float32] | None:
+        """Read the first texture coordinates of the corners, (m, 3, 2), v pointing down; None = none."""
         ...
 
     def light_source(self, light: int, scale: float) -> Digest:
@@ -255,6 +288,11 @@ class Scene:
     def shapes(self) -> tuple[Digest, ...]:
         """For each of `primitives`, what depth and labels see of it."""
         return tuple(map(self.asset.shape, self.primitives))
+
+    @cached_property
+    def meshes(self) -> tuple[Digest, ...]:
+        """For each of `primitives`, its triangles with all that materials may look up on them."""
+        return tuple(map(self.asset.mesh, self.primitives))
 
     @cached_property
     def surfaces(self) -> tuple[Surface, ...]:

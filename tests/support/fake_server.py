@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from gltf_render_server.compose import make_app
-from gltf_render_server.passes import Exact
+from gltf_render_server.passes import Exact, Meshes
 from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 
 
@@ -26,8 +26,15 @@ class FakeRenderer:
         assert self.gate.wait(10)
         if self.error is not None:
             raise self.error
-        views = render_views(request, lambda: self._picture, lambda _: self._exact)
+        views = render_views(request, self, Meshes())
         return RenderedFrame(views, {"import": 1.0, "render": 2.0})
+
+    def colour(self, _):
+        return self._picture
+
+    def exact(self, *_, with_triangles):
+        del with_triangles
+        return self._exact
 
     def _picture(self, view):
         return np.full((view.lens.height, view.lens.width, 3), 7, np.uint8)
@@ -35,7 +42,7 @@ class FakeRenderer:
     def _exact(self, view):
         depth = np.full((view.lens.height, view.lens.width), 1.5, np.float32)
         depth[0, 0], depth[0, 1] = 0.01, np.inf
-        return Exact(depth, np.zeros(depth.shape, np.int32))
+        return Exact(depth, np.zeros(depth.shape, np.int32), np.zeros(depth.shape, np.int32))
 
     def close(self):
         pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..stages import Stages
 from .base import BaseScene
 from .numbering import Numbering
 from .parts import PartKey, Shapes
-from .rendering import read_exact, rendered_exact
+from .rendering import ExactImages, read_exact, rendered_exact
 from .scene import ClientScene, Layout
 
 __all__ = ["ExactRender"]
@@ -48,9 +47,12 @@ class ExactRender:
         self._folder = folder
         self._parts = Shapes(base.flat)
         self._recent: RecentViews[Exact] = RecentViews()
+        self._shown: object = None
         self.scene = ClientScene(base.exact, self._parts)
 
-    def views(self, frame: Frame, shown: NDArray[np.bool_], stages: Stages) -> Callable[[View], Exact]:
+    def views(
+        self, frame: Frame, shown: NDArray[np.bool_], stages: Stages, *, with_triangles: bool
+    ) -> Callable[[View], Exact]:
         """Return what renders a view of a frame's scene.
 
         Parameters
@@ -59,6 +61,8 @@ class ExactRender:
         shown : (number of placements,) bool
             Those that a ray may meet.
         stages : Stages
+        with_triangles : bool
+            Whether the numbers of the triangles are needed.
 
         Raises
         ------
@@ -73,20 +77,26 @@ class ExactRender:
         to_blender = self._base.from_client(frame)
         matrices = to_blender @ placements.matrix
         numbering = Numbering(len(placed), self._base.free_pass_indices)
+        this = object()
 
-        @cache
         def show() -> None:
+            if self._shown is this:
+                return
+            self._shown = None  # until it is all there
             self._parts.load(scene, placed)
             is_new = self.scene.show(layout, matrices)
             self.scene.hide(~shown)
+            self._show_triangles(with_triangles, is_new=is_new)
             self._base.introduce(self.scene)
+            self._shown = this
             stages.lap("import" if is_new else "update")
 
         def render(view: View) -> Exact:
             camera_to_world = to_blender @ view.camera_to_world
             poses = matrices.tobytes() + camera_to_world.tobytes()
             key = _Key(layout.meshes, poses, shown.tobytes(), view.lens)
-            if (known := self._recent.find(key)) is not None:
+            known = self._recent.find(key)
+            if known is not None and (known.triangle is not None or not with_triangles):
                 return known
             show()
             exact = self._rendered(view.lens, camera_to_world, numbering, stages)
@@ -96,20 +106,30 @@ class ExactRender:
 
         return render
 
+    def _show_triangles(self, wanted: bool, *, is_new: bool) -> None:
+        """Let Cycles tell the numbers of triangles, for a fifth more time.
+
+        It goes on until other meshes are shown, because Cycles must begin anew to take them up.
+        """
+        layer = self._base.exact.view_layers[0]
+        if wanted > layer.use_pass_uv or (is_new and wanted < layer.use_pass_uv):
+            layer.use_pass_uv = wanted
+            self.scene.begin_anew()
+
     def _rendered(
         self, lens: Lens, camera_to_world: NDArray[np.float64], numbering: Numbering, stages: Stages
     ) -> Exact:
         camera = self._base.aim(lens, camera_to_world)
-        depth = np.empty((0, 0), np.float32)
-        images: list[NDArray[np.uint16]] = []
+        read: list[ExactImages] = []
         for indices in numbering.digits:
             self.scene.number(indices)
             stages.lap("update")
             with rendered_exact(self._base.exact, camera, self._folder) as path:
                 stages.lap("render")
-                depth, image = read_exact(path)
-            images.append(image)
+                read.append(read_exact(path))
         window = np.s_[: lens.height, : lens.width]  # see `BlenderCamera`
-        exact = Exact(depth[window], numbering.read(images)[window])
+        placement = numbering.read([images.object_index for images in read])[window]
+        triangle = read[0].triangle
+        exact = Exact(read[0].depth[window], placement, None if triangle is None else triangle[window])
         stages.lap("read")
         return exact

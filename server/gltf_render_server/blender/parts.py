@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import bpy
 import numpy as np
 
-from ..gltf import Detail, Triangles, content_of, read_light, read_triangles
-from ..scene import Digest, Scene, Surface
+from ..gltf import Detail, content_of, read_light
+from ..scene import Digest, Scene, Surface, Triangles
 from .importing import Importer, Part, remove_unused
 from .lamps import make_light
+from .rendering import TRIANGLES_A_ROW
 from .tangents import give_tangents
 
 __all__ = ["PartKey", "Parts", "Shapes", "Surfaces"]
@@ -68,7 +69,7 @@ class Shapes:
         keys = {scene.shapes[index]: index for index in primitives}
         missing = {key: index for key, index in keys.items() if key not in self._parts}
         for key, index in missing.items():
-            part = _built(read_triangles(content_of(scene), scene.primitives[index]))
+            part = _built(scene.asset.triangles(scene.primitives[index]))
             part.data.materials.clear()
             part.data.materials.append(self._material)
             self._parts[key] = part
@@ -141,6 +142,9 @@ def _built(triangles: Triangles) -> Part[bpy.types.Mesh]:
     mesh.polygons.add(count)
     mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * count, 3, dtype=np.int32))
     mesh.update(calc_edges=True)
+    rows, columns = np.divmod(np.arange(count), TRIANGLES_A_ROW)
+    numbers = np.repeat(np.stack([columns, rows], 1), 3, axis=0)
+    mesh.uv_layers.new(name="Triangle").data.foreach_set("uv", numbers.astype(np.float32).reshape(-1))
     return Part(mesh, np.eye(4))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
-from ..frame import Frame
+from ..frame import Frame, View
+from ..passes import Exact, Meshes
 from ..process.scratch import ScratchFolder
 from ..renderer import Arrays, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
@@ -57,6 +59,7 @@ class BlenderRenderer:
         self._base: BaseScene | None = None
         self._made_from: object = None
         self._renders: tuple[ColourRender, ExactRender] | None = None
+        self._meshes = Meshes()
         try:
             self._refresh()
         except SettingsScriptError as error:
@@ -85,11 +88,7 @@ class BlenderRenderer:
         views: tuple[Arrays, ...] = ()
         for part in _parts(frame):
             with self._told_when_full(part), self._opened() as (colour, exact):
-                views += render_views(
-                    part,
-                    lambda part=part, colour=colour: colour.views(part, stages),
-                    lambda shown, part=part, exact=exact: exact.views(part, shown, stages),
-                )
+                views += render_views(part, _Backend(colour, exact, stages), self._meshes)
         return RenderedFrame(views, stages.milliseconds)
 
     @contextmanager
@@ -156,6 +155,23 @@ class BlenderRenderer:
             self._base = open_base(self._settings, self._source)
             self._made_from = stamp
         return self._base
+
+
+@dataclass(frozen=True)
+class _Backend:
+    """See `passes.Backend`."""
+
+    _colour: ColourRender
+    _exact: ExactRender
+    _stages: Stages
+
+    def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
+        return self._colour.views(frame, self._stages)
+
+    def exact(
+        self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
+    ) -> Callable[[View], Exact]:
+        return self._exact.views(frame, shown, self._stages, with_triangles=with_triangles)
 
 
 def _parts(frame: Frame) -> list[Frame]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
@@ -20,6 +20,8 @@ from . import compat
 from .lens import BlenderCamera
 
 __all__ = [
+    "TRIANGLES_A_ROW",
+    "ExactImages",
     "metered_colour",
     "read_colour",
     "read_exact",
@@ -28,7 +30,28 @@ __all__ = [
     "set_canvas",
 ]
 
+TRIANGLES_A_ROW = 2**12
+"""A triangle's number is its texture coordinates, u + this times v, as float32 interpolates them exactly."""
+
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
+
+
+class ExactImages(NamedTuple):
+    """What Cycles tells of the pixels of an exact render, each (resolution_y, resolution_x).
+
+    Attributes
+    ----------
+    depth : float32
+        Metres along the optical axis; inf = no hit.
+    object_index : uint16
+        Pass indices; 0 = no hit.
+    triangle : int32 or None
+        As `parts.Shapes` numbers them; None if they were not rendered.
+    """
+
+    depth: NDArray[np.float32]
+    object_index: NDArray[np.uint16]
+    triangle: NDArray[np.int32] | None
 
 
 @contextmanager
@@ -94,20 +117,17 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-def read_exact(path: Path) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    """Read what `rendered_exact` wrote.
-
-    Returns
-    -------
-    depth : (resolution_y, resolution_x) float32
-        Metres along the optical axis; inf = no hit.
-    object_index : (resolution_y, resolution_x) uint16
-        Pass indices; 0 = no hit.
-    """
+def read_exact(path: Path) -> ExactImages:
+    """Read what `rendered_exact` wrote."""
     channels = _read_channels(path)
     depth = _channel(channels, "Depth.Z")
     object_index = _channel(channels, f"{compat.OBJECT_INDEX_PASS}.X")
-    return np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth), object_index.astype(np.uint16)
+    triangle = None
+    if any(name.endswith(".UV.U") for name in channels):
+        low, high = (np.rint(_channel(channels, f"UV.{name}")).astype(np.int32) for name in "UV")
+        triangle = low + TRIANGLES_A_ROW * high
+    depth = np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth)
+    return ExactImages(depth, object_index.astype(np.uint16), triangle)
 
 
 def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:

@@ -103,8 +103,12 @@ class ClientScene:
     def number(self, pass_indices: Sequence[int]) -> None:
         """Give each mesh its pass index."""
         if self._meshes.number(pass_indices):
-            self.forget_render()
-            self._render.use_persistent_data = self._may_persist
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Let Cycles make all of the scene again, and keep that."""
+        self.forget_render()
+        self._render.use_persistent_data = self._may_persist
 
     def forget_render(self) -> None:
         """Let Cycles forget what it has made of the scene."""

@@ -6,7 +6,7 @@ Nothing reaches a back end that was not checked here, and nothing of the documen
 from .asset import Asset, parse_scene, read_asset
 from .cameras import find_camera
 from .content import Content, content_of
-from .geometry import Triangles, read_attribute, read_corners, read_triangles
+from .geometry import read_attribute, read_corners, read_normals, read_texcoords, read_triangles
 from .lights import Light, read_light
 from .resources import read_image
 from .writer import Detail, import_document
@@ -16,7 +16,6 @@ __all__ = [
     "Content",
     "Detail",
     "Light",
-    "Triangles",
     "content_of",
     "find_camera",
     "import_document",
@@ -26,5 +25,7 @@ __all__ = [
     "read_corners",
     "read_image",
     "read_light",
+    "read_normals",
+    "read_texcoords",
     "read_triangles",
 ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import RequestError, SceneError
 from ..limits import Limits
-from ..scene import Colour, Digest, Primitive, Scene, Surface
+from ..scene import Colour, Digest, Primitive, Scene, Surface, Triangles
 from . import schema
 from .animation import Animation, animation_accessors, find_animation, morphing_nodes, read_animation
 from .cameras import place_cameras
@@ -27,6 +27,7 @@ from .digests import Digester
 from .drawn import Drawn
 from .exposure import light_scale
 from .extensions import DRACO, EXT_MESHOPT, IGNORED, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY
+from .geometry import read_normals, read_texcoords, read_triangles
 from .graph import Graph, check_reach
 from .images import check_images, shown_images
 from .labels import label_colour
@@ -87,9 +88,25 @@ class Asset(Content):
         """See `scene.Asset.shape`."""
         return self._digester.shape(primitive)
 
+    def mesh(self, primitive: Primitive) -> Digest:
+        """See `scene.Asset.mesh`."""
+        return self._digester.mesh(primitive)
+
     def surface(self, primitive: Primitive) -> Surface:
         """See `scene.Asset.surface`."""
         return self._digester.surface(primitive)
+
+    def triangles(self, primitive: Primitive) -> Triangles:
+        """See `scene.Asset.triangles`."""
+        return read_triangles(self, primitive)
+
+    def normals(self, primitive: Primitive) -> NDArray[np.float32]:
+        """See `scene.Asset.normals`."""
+        return read_normals(self, primitive)
+
+    def texcoords(self, primitive: Primitive) -> NDArray[np.float32] | None:
+        """See `scene.Asset.texcoords`."""
+        return read_texcoords(self, primitive, 0)
 
     def light_source(self, light: int, scale: float) -> Digest:
         """See `scene.Asset.light_source`."""

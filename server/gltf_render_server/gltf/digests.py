@@ -40,9 +40,13 @@ class Digester:
         """Digest where the triangles of a primitive are, and nothing else."""
         return self._geometry(primitive, Detail.SHAPE)
 
+    def mesh(self, primitive: Primitive) -> Digest:
+        """Digest the triangles of a primitive with all that materials may look up on them."""
+        return self._geometry(primitive, Detail.SURFACE)
+
     def surface(self, primitive: Primitive) -> Surface:
         """Digest what a primitive looks like."""
-        return Surface(self._geometry(primitive, Detail.SURFACE), self._material(primitive))
+        return Surface(self.mesh(primitive), self._material(primitive))
 
     def light(self, light: int, scale: float) -> Digest:
         """Digest what is shown of a light, wherever it stands."""

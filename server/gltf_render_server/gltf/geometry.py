@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scene import Primitive
+from ..scene import Primitive, Triangles
 from . import schema
 from .content import Content
+from .normals import flat_normals, smooth_normals
 from .resources import read_accessor, read_values
 from .skins import moved_normals, moved_points, read_weights
 
-__all__ = ["Triangles", "read_attribute", "read_corners", "read_triangles"]
+__all__ = ["read_attribute", "read_corners", "read_normals", "read_texcoords", "read_triangles"]
 
 _STRIP, _FAN = 5, 6
 _MOVED = {"POSITION": moved_points, "NORMAL": moved_normals}
-
-
-@dataclass(frozen=True)
-class Triangles:
-    """A surface without a material.
-
-    Attributes
-    ----------
-    vertices : (n, 3) float32
-        In the primitive's own frame, metres.
-    corners : (m, 3) int32
-        Indices into `vertices`.
-    """
-
-    vertices: NDArray[np.float32]
-    corners: NDArray[np.int32]
 
 
 def read_triangles(content: Content, primitive: Primitive) -> Triangles:
@@ -72,6 +55,26 @@ def read_corners(content: Content, primitive: Primitive) -> NDArray[np.int32]:
     else:
         indices = read_accessor(content.source, content.buffers, source.indices)[:, 0].astype(np.int32)
     return _corners(indices, source.mode)
+
+
+def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
+    """Return the shading normals at the corners of a primitive's triangles, (m, 3, 3).
+
+    They are the file's own, or else those that colour is shaded by; see `Primitive.is_smoothed`.
+    """
+    corners = read_corners(content, primitive)
+    if primitive.has_normals:
+        return read_attribute(content, primitive, "NORMAL")[corners]
+    points = read_attribute(content, primitive, "POSITION")
+    return (smooth_normals if primitive.is_smoothed else flat_normals)(points, corners)
+
+
+def read_texcoords(content: Content, primitive: Primitive, number: int) -> NDArray[np.float32] | None:
+    """Read one set of texture coordinates of the corners of a primitive's triangles, (m, 3, 2)."""
+    name = f"TEXCOORD_{number}"
+    if name not in _source(content, primitive).attributes:
+        return None
+    return read_attribute(content, primitive, name)[read_corners(content, primitive)]
 
 
 def _source(content: Content, primitive: Primitive) -> schema.Primitive:

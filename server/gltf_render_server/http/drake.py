@@ -13,7 +13,7 @@ from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
 from .bodies import read_fields, read_upload, uploaded, whole_scene
-from .encode import EncodedImage, encode, encode_depth
+from .encode import EncodedImage, encode_depth, encode_png
 from .form import RenderFields, check_digest
 from .observing import note
 
@@ -49,4 +49,4 @@ def _encoded(fields: RenderFields, settings: ServerSettings, rendered: RenderedF
     array = fields.measured(rendered.views[0][fields.row.name])
     if fields.depth_range is not None:
         return encode_depth(array, settings.depth_format)
-    return encode(array, fields.row)
+    return encode_png(array)

@@ -1,20 +1,27 @@
-"""Arrays -> the bytes of a PNG or TIFF, as Drake's client decodes them."""
+"""Arrays -> the bytes of a PNG, TIFF or EXR; the first two as Drake's client decodes them."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import OpenEXR
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401  else loaded with the first image
 
 from ..passes import Pass
+from ..scene import Scene
 from ..settings import DepthFormat
 
-__all__ = ["EncodedImage", "encode", "encode_depth", "encode_png", "mimetype_of"]
+__all__ = ["EXR", "EncodedImage", "encode", "encode_depth", "encode_exr", "encode_png", "mimetype_of"]
 
+EXR = "image/x-exr"
+
+_MIMETYPES = {"png": "image/png", "tiff": "image/tiff", "exr": EXR}
+_PLANES = {2: "XY", 3: "XYZ"}
 _PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long for a tenth less
 _MILLIMETRES_TOO_FAR = np.iinfo(np.uint16).max
 
@@ -27,16 +34,29 @@ class EncodedImage:
     mimetype: str
 
 
-def mimetype_of(row: Pass) -> str:
-    """Return the media type that a pass is stored as by default."""
-    return f"image/{row.storage}"
+def mimetype_of(row: Pass, scene: Scene) -> str:
+    """Return the media type that a pass of a scene is stored as by default."""
+    return _MIMETYPES[row.storage(scene)]
 
 
-def encode(array: NDArray[Any], row: Pass) -> EncodedImage:
+def encode(array: NDArray[Any], row: Pass, scene: Scene) -> EncodedImage:
     """Encode the array of a pass as it is stored by default: every value arrives as it is."""
-    if row.storage == "tiff":
-        return EncodedImage(_saved(Image.fromarray(_signed(array)), "TIFF"), mimetype_of(row))
+    storage = row.storage(scene)
+    if storage == "exr":
+        planes = zip(_PLANES[array.shape[2]], np.moveaxis(array, 2, 0), strict=True)
+        return encode_exr({f"{row.name}.{letter}": plane for letter, plane in planes}, {})
+    if storage == "tiff":
+        return EncodedImage(_saved(Image.fromarray(_signed(array)), "TIFF"), _MIMETYPES[storage])
     return encode_png(array)
+
+
+def encode_exr(channels: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> EncodedImage:
+    """Encode planes, (height, width) float32 or uint32 each, by the names of their channels."""
+    fixed = {"compression": OpenEXR.ZIPS_COMPRESSION, "type": OpenEXR.scanlineimage}
+    planes = {name: OpenEXR.Channel(np.ascontiguousarray(plane)) for name, plane in channels.items()}
+    buffer = io.BytesIO()
+    OpenEXR.File({**fixed, **header}, planes).write(buffer)
+    return EncodedImage(buffer.getvalue(), EXR)
 
 
 def encode_depth(depth: NDArray[np.float32], depth_format: DepthFormat) -> EncodedImage:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import RequestError
 from ..frame import Frame, Lens, View
 from ..gltf import find_camera
+from ..labels import paint_labels
 from ..passes import Pass, find_pass
 from ..scene import Scene
 
@@ -132,7 +133,9 @@ class RenderFields:
         return Frame(scene, (view,), (self.row.name,))
 
     def measured(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return what the sensor measures of what was rendered."""
+        """Return what Drake's sensor tells of what was rendered."""
+        if self.image_type is ImageType.LABEL:
+            return paint_labels(array)
         return array if self.depth_range is None else self.depth_range.clamp(array)
 
 

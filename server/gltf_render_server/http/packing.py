@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import OpenEXR
 from numpy.typing import NDArray
 from werkzeug.datastructures import MIMEAccept
 
@@ -23,7 +22,8 @@ from ..errors import NotAcceptableError
 from ..frame import Frame
 from ..passes import Pass, Render, find_pass
 from ..renderer import Arrays, RenderedFrame
-from .encode import EncodedImage, encode, mimetype_of
+from ..scene import Scene
+from .encode import EXR, EncodedImage, encode, encode_exr, mimetype_of
 
 __all__ = [
     "EXR",
@@ -38,7 +38,7 @@ __all__ = [
     "describe",
 ]
 
-ZIP, EXR = "application/zip", "image/x-exr"
+ZIP = "application/zip"
 PICTURES = ("image/png", "image/tiff")
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell
@@ -122,7 +122,7 @@ def describe(frame: Frame, renderer: RendererDescription, scene: str, time_s: fl
             ViewDescription(view.name, **asdict(view.lens), camera_to_world=_rows(view.camera_to_world))
             for view in frame.views
         ],
-        passes=[_described(find_pass(name)) for name in frame.passes],
+        passes=[_described(find_pass(name), frame.scene) for name in frame.passes],
         instances=_instances(frame),
         warnings=[warning[:300] for warning in frame.scene.warnings[:20]],
     )
@@ -140,7 +140,7 @@ def choose_packing(accepted: MIMEAccept, frame: Frame, description: FrameDescrip
     packings: dict[str, Packing] = {ZIP: partial(_zip, frame, rows, description)}
     if len(frame.views) == 1:
         if len(rows) == 1:
-            packings[mimetype_of(rows[0])] = partial(_picture, rows[0])
+            packings[mimetype_of(rows[0], frame.scene)] = partial(_picture, rows[0], frame.scene)
         packings[EXR] = partial(_exr, rows, description)
     best = accepted.best_match(packings) if accepted else ZIP
     if best is None:
@@ -159,7 +159,8 @@ def _zip(
         archive.writestr(_entry("frame.json"), msgspec.json.encode(description))
         for view, arrays in zip(frame.views, rendered.views, strict=True):
             for row in rows:
-                archive.writestr(_entry(f"{view.name}/{_file_name(row)}"), encode(arrays[row.name], row).data)
+                encoded = encode(arrays[row.name], row, frame.scene)
+                archive.writestr(_entry(f"{view.name}/{_file_name(row, frame.scene)}"), encoded.data)
     return EncodedImage(buffer.getvalue(), ZIP)
 
 
@@ -172,15 +173,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _exr(rows: Sequence[Pass], description: FrameDescription, rendered: RenderedFrame) -> EncodedImage:
     [arrays] = rendered.views
-    channels = {name: OpenEXR.Channel(plane) for name, plane in _planes(rows, arrays)}
-    header = {
-        "compression": OpenEXR.ZIP_COMPRESSION,
-        "type": OpenEXR.scanlineimage,
-        "frame": msgspec.json.encode(description).decode(),
-    }
-    buffer = io.BytesIO()
-    OpenEXR.File(header, channels).write(buffer)
-    return EncodedImage(buffer.getvalue(), EXR)
+    return encode_exr(dict(_planes(rows, arrays)), {"frame": msgspec.json.encode(description).decode()})
 
 
 def _planes(rows: Sequence[Pass], arrays: Arrays) -> list[tuple[str, NDArray[Any]]]:
@@ -189,18 +182,17 @@ def _planes(rows: Sequence[Pass], arrays: Arrays) -> list[tuple[str, NDArray[Any
     for row in rows:
         array = arrays[row.name]
         letters = _PICTURE_CHANNELS if array.dtype == np.uint8 else _NUMBER_CHANNELS
-        if array.dtype != np.uint32:
-            array = array.astype(np.float32)
+        array = array.astype(np.uint32 if row.largest is not None else np.float32)
         if row.render is Render.COLOUR:
             array /= _LARGEST_COLOUR
         stacked = array.reshape(*array.shape[:2], -1)
         for letter, index in zip(letters, range(stacked.shape[2]), strict=False):
-            planes.append((f"{row.name}.{letter}", np.ascontiguousarray(stacked[..., index])))
+            planes.append((f"{row.name}.{letter}", stacked[..., index]))
     return planes
 
 
-def _picture(row: Pass, rendered: RenderedFrame) -> EncodedImage:
-    return encode(rendered.views[0][row.name], row)
+def _picture(row: Pass, scene: Scene, rendered: RenderedFrame) -> EncodedImage:
+    return encode(rendered.views[0][row.name], row, scene)
 
 
 def _instances(frame: Frame) -> list[InstanceDescription]:
@@ -212,12 +204,12 @@ def _instances(frame: Frame) -> list[InstanceDescription]:
     ]
 
 
-def _described(row: Pass) -> PassDescription:
-    return PassDescription(row.name, row.summary, row.dtype, row.unit, _file_name(row))
+def _described(row: Pass, scene: Scene) -> PassDescription:
+    return PassDescription(row.name, row.summary, row.dtype_in(scene), row.unit, _file_name(row, scene))
 
 
-def _file_name(row: Pass) -> str:
-    return f"{row.name}.{row.storage}"
+def _file_name(row: Pass, scene: Scene) -> str:
+    return f"{row.name}.{row.storage(scene)}"
 
 
 def _rows(matrix: NDArray[np.float64]) -> list[float]:

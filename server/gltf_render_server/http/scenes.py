@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneNotFoundError, SceneNotKeptError
-from ..gltf import Asset, content_of, read_triangles
+from ..gltf import Asset
 from ..limits import ask_time
 from ..recording import Document
 from ..scene import Scene
@@ -221,7 +221,7 @@ def _measure(scene: Scene) -> tuple[int, list[list[float]] | None]:
     counts, corners = [], []
     for primitive in scene.primitives:
         ask_time()
-        triangles = read_triangles(content_of(scene), primitive)
+        triangles = scene.asset.triangles(primitive)
         counts.append(len(triangles.corners))
         corners.append(_box_corners(triangles.vertices))
     if not len(scene.placements):

@@ -8,6 +8,7 @@ from its buffers, but is where the ray through the pixel's centre meets the plan
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,13 @@ from vtkmodules.vtkRenderingOpenGL2 import (
 )
 
 from ..frame import Frame, Lens, View
-from ..gltf import Triangles, content_of, read_triangles
 from ..passes import NOTHING, Exact
+from ..passes.hits import distinct_below, pixel_rays
 from ..recent import Recent
-from ..scene import Digest, Scene
+from ..scene import Digest, Scene, Triangles
 from ..stages import Stages
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
-from .pinhole import pixel_rays, tiles
+from .pinhole import tiles
 from .placing import Merged, merge
 
 __all__ = ["ExactRender"]
@@ -167,7 +168,7 @@ class _Drawing:
 
 
 def _read(scene: Scene, index: int) -> Triangles:
-    return read_triangles(content_of(scene), scene.primitives[index])
+    return scene.asset.triangles(scene.primitives[index])
 
 
 def _triangle_bytes(shape: Triangles) -> int:
@@ -197,7 +198,9 @@ def _make_actor(polydata: vtkPolyData) -> vtkActor:
 
 def _nothing(lens: Lens) -> Exact:
     size = (lens.height, lens.width)
-    return Exact(np.full(size, np.inf, np.float32), np.full(size, NOTHING, np.int32))
+    return Exact(
+        np.full(size, np.inf, np.float32), np.full(size, NOTHING, np.int32), np.zeros(size, np.int32)
+    )
 
 
 def _met(
@@ -209,11 +212,13 @@ def _met(
 ) -> Exact:
     """Tell what was met from the triangles that are seen."""
     result = _nothing(lens)
+    numbers = np.zeros(triangle.shape, np.int32)
     pixels = np.flatnonzero(triangle != _NO_TRIANGLE)
     seen = triangle.reshape(-1)[pixels]
     result.placement.flat[pixels] = placed[merged.placement[seen]]
+    numbers.flat[pixels] = merged.triangle[seen]
     result.depth.flat[pixels] = _depth(points, merged.corners, seen, pixel_rays(lens, pixels), lens)
-    return result
+    return replace(result, triangle=numbers)
 
 
 def _depth(
@@ -223,30 +228,18 @@ def _depth(
     rays: NDArray[np.float64],
     lens: Lens,
 ) -> NDArray[np.float64]:
-    """Return the depth at which each ray, (n, 3), meets the plane of its triangle, (n,).
+    """Return the depth at which each ray, (3, n), meets the plane of its triangle, (n,).
 
     No triangle is met before or beyond its own corners, however steeply it is seen.
     """
-    distinct, which = _distinct(triangle, len(corners))
+    distinct, which = distinct_below(triangle, len(corners))
     a, b, c = (points[corners[distinct, corner]] for corner in range(3))
     normal = np.cross(b - a, c - a)
     offset = (normal * a).sum(1)
-    slope = np.einsum("ij,ij->i", normal[which], rays)
+    slope = sum(np.take(normal[:, axis], which) * rays[axis] for axis in range(3))
     with np.errstate(divide="ignore", invalid="ignore"):
         depth = offset[which] / slope
     depths = -np.stack([a[:, 2], b[:, 2], c[:, 2]])
     nearest, farthest = (limit.clip(lens.near, lens.far) for limit in (depths.min(0), depths.max(0)))
     depth = np.where(np.isnan(depth), nearest[which], depth)
     return depth.clip(nearest[which], farthest[which])
-
-
-def _distinct(numbers: NDArray[np.int32], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the different ones among numbers below `count`, and for each number which of these it is.
-
-    As ``np.unique``, without sorting a picture.
-    """
-    place = np.zeros(count, np.intp)
-    place[numbers] = 1
-    distinct = np.flatnonzero(place)
-    place[distinct] = np.arange(len(distinct))
-    return distinct, place[numbers]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..frame import Lens
 
-__all__ = ["Tile", "pixel_rays", "projection_matrix", "tiles"]
+__all__ = ["Tile", "projection_matrix", "tiles"]
 
 
 @dataclass(frozen=True)
@@ -67,25 +67,3 @@ def projection_matrix(lens: Lens, near: float, far: float) -> NDArray[np.float64
             [0, 0, -1, 0],
         ]
     )
-
-
-def pixel_rays(lens: Lens, pixels: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the rays through the centres of some pixels.
-
-    Parameters
-    ----------
-    lens : Lens
-    pixels : (n,) int
-        Indices into the image, row by row.
-
-    Returns
-    -------
-    (n, 3) float64
-        In the camera's axes (x right, y up, z back); each ends at depth 1.
-    """
-    row, column = np.divmod(pixels, lens.width)
-    rays = np.empty((len(pixels), 3))
-    rays[:, 0] = (column + 0.5 - lens.center_x) / lens.focal_x
-    rays[:, 1] = (lens.center_y - row - 0.5) / lens.focal_y
-    rays[:, 2] = -1.0
-    return rays

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..passes.hits import cofactors
 
 __all__ = ["Merged", "Mesh", "merge"]
 
@@ -41,11 +42,14 @@ class Merged:
         Indices into all vertices.
     placement : (m,) int
         Whose each triangle is.
+    triangle : (m,) int32
+        Which of its mesh's it is.
     vertex_count : int
     """
 
     corners: NDArray[np.int32]
     placement: NDArray[np.intp]
+    triangle: NDArray[np.int32]
     vertex_count: int
     _runs: tuple[_Run, ...]
 
@@ -74,10 +78,8 @@ class Merged:
         placed = np.empty((self.vertex_count, 3))
         for run, out in self._parts(placed):
             turns = matrices[run.members][:, :3, :3]
-            x, y, z = (turns[:, :, column] for column in range(3))
-            cofactors = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)], 1)
-            cofactors *= np.where(np.linalg.det(turns) < 0, -1, 1)[:, None, None]
-            np.matmul(normals[run.kind].astype(float), cofactors, out=out)
+            side = np.where(np.linalg.det(turns) < 0, -1, 1)[:, None, None]
+            np.matmul(normals[run.kind].astype(float), side * cofactors(turns).transpose(0, 2, 1), out=out)
         return placed / np.linalg.norm(placed, axis=1, keepdims=True).clip(1e-300)
 
     def spread(self, values: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -114,6 +116,7 @@ def merge(kinds: NDArray[np.intp], meshes: Mapping[int, Mesh]) -> Merged:
         raise SceneError(f"draws {total} triangles; VTK is given at most {_MOST_TRIANGLES}", "$.nodes")
     corners = np.empty((total, 3), np.int32)
     placement = np.empty(total, np.intp)
+    triangle = np.empty(total, np.int32)
     begin = vertices = 0
     for kind, members in copies.items():
         points, own = meshes[kind]
@@ -121,6 +124,7 @@ def merge(kinds: NDArray[np.intp], meshes: Mapping[int, Mesh]) -> Merged:
         first = vertices + len(points) * np.arange(len(members), dtype=np.int32)
         np.add(own, first[:, None, None], out=corners[begin:end].reshape(len(members), -1, 3))
         placement[begin:end] = np.repeat(members, len(own))
+        triangle[begin:end] = np.tile(np.arange(len(own), dtype=np.int32), len(members))
         begin, vertices = end, vertices + len(points) * len(members)
     runs = tuple(_Run(kind, meshes[kind][0], members) for kind, members in copies.items())
-    return Merged(corners, placement, vertices, runs)
+    return Merged(corners, placement, triangle, vertices, runs)

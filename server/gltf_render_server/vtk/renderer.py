@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkVersion
 
 from ..errors import RenderError
-from ..frame import Frame
+from ..frame import Frame, View
+from ..passes import Exact, Meshes
 from ..renderer import RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
@@ -43,6 +49,7 @@ class VtkRenderer:
         self._canvas = Canvas()
         self._colour = ColourRender(self._canvas, settings.up_axis)
         self._exact = ExactRender(self._canvas)
+        self._meshes = Meshes()
         self.info = RendererInfo(
             name="VTK", version=vtkVersion.GetVTKVersion(), engine="OpenGL", device=self._canvas.device
         )
@@ -51,11 +58,7 @@ class VtkRenderer:
         """Render one frame; see `Renderer.render`."""
         stages = Stages()
         try:
-            views = render_views(
-                frame,
-                lambda: self._colour.views(frame, stages),
-                lambda shown: self._exact.views(frame, shown, stages),
-            )
+            views = render_views(frame, _Backend(self._colour, self._exact, stages), self._meshes)
         except RenderError:
             self._forget()
             raise
@@ -69,3 +72,21 @@ class VtkRenderer:
     def _forget(self) -> None:
         self._colour.forget()
         self._exact.forget()
+
+
+@dataclass(frozen=True)
+class _Backend:
+    """See `passes.Backend`."""
+
+    _colour: ColourRender
+    _exact: ExactRender
+    _stages: Stages
+
+    def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
+        return self._colour.views(frame, self._stages)
+
+    def exact(
+        self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
+    ) -> Callable[[View], Exact]:
+        del with_triangles  # they are what it draws
+        return self._exact.views(frame, shown, self._stages)

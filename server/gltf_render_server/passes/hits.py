@@ -1,0 +1,323 @@
+"""What the rays through the pixels' centres meet first, and all that follows from it by float64 alone.
+
+A back end says which triangle each pixel shows and how deep it is there. Where the ray meets the triangle,
+what the surface is like there and where that point is at another moment is computed here, for every back end
+alike, so no two passes can contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..frame import Lens, View
+from ..scene import Scene
+from .meshes import Meshes
+
+__all__ = [
+    "NOTHING",
+    "Exact",
+    "Hits",
+    "cofactors",
+    "distinct_below",
+    "pixel_rays",
+    "ray_grid",
+    "rotated",
+    "to_world",
+]
+
+NOTHING = -1
+"""The placement of a pixel that shows none of the scene's."""
+
+_MOST_TABLED = 4_000_000
+_SMALLEST = 1e-300
+
+Floats = NDArray[np.float64]
+_Read = Callable[[Scene, int], "NDArray[np.float32] | None"]
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """What one ray through each pixel's centre meets first.
+
+    Attributes
+    ----------
+    depth : (height, width) float32
+        Metres along the optical axis, between the clipping planes; inf = nothing.
+    placement : (height, width) int32
+        Index into ``scene.placements``; -1 = nothing, or nothing of the scene's.
+    triangle : (height, width) int32 or None
+        Which of the placement's triangles, in the order of ``scene.asset.triangles``; any number where
+        `placement` is -1. None where it was not asked for.
+    """
+
+    depth: NDArray[np.float32]
+    placement: NDArray[np.int32]
+    triangle: NDArray[np.int32] | None = None
+
+
+class Hits:
+    """The points of the scene's surfaces that the pixels of a view show.
+
+    Parameters
+    ----------
+    exact : Exact
+        With triangles.
+    view : View
+    scene : Scene
+    meshes : Meshes
+
+    Attributes
+    ----------
+    pixels : (n,) int
+        Where `exact` shows a placement: indices into the image, row by row. All other arrays of length n are
+        in this order.
+    """
+
+    def __init__(self, exact: Exact, view: View, scene: Scene, meshes: Meshes) -> None:
+        if exact.triangle is None:
+            raise ValueError("the triangles of the exact render are needed")
+        self._size = exact.placement.shape
+        self._view = view
+        self._scene = scene
+        self._meshes = meshes
+        flat = exact.placement.reshape(-1)
+        self.pixels = np.flatnonzero(flat != NOTHING)
+        self._faces = _Faces(flat[self.pixels], exact.triangle.reshape(-1)[self.pixels], scene, meshes)
+
+    @cached_property
+    def rays(self) -> Floats:
+        """The rays through the pixels' centres, (3, n), in the camera's axes; each ends at depth 1."""
+        return pixel_rays(self._view.lens, self.pixels)
+
+    @cached_property
+    def weights(self) -> Floats:
+        """Barycentric coordinates of each point in its triangle, (3, n); they add up to 1.
+
+        A ray that runs along its triangle counts as meeting the middle of it.
+        """
+        a, b, c = np.moveaxis(self._corners, 1, 0)
+        edges = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 2)
+        weights = self._combined(edges, self.rays)
+        weights /= _known(weights.sum(0))
+        np.clip(weights, 0.0, 1.0, out=weights)
+        total = weights.sum(0)
+        weights /= _known(total)
+        weights[:, ~(total > 0)] = 1 / 3
+        return weights
+
+    @cached_property
+    def is_behind(self) -> NDArray[np.bool_]:
+        """Whether each point is seen from behind its triangle, (n,), by the order of its corners."""
+        return self._combined(self._geometric[:, :, None], self.rays)[0] > 0
+
+    @cached_property
+    def geometric_normals(self) -> Floats:
+        """The normal of each point's triangle, (3, n), in the camera's axes, turned towards the camera."""
+        normals = np.stack([self._geometric[:, axis].take(self._faces.which) for axis in range(3)])
+        return self._turned(normals)
+
+    @cached_property
+    def normals(self) -> Floats:
+        """The shading normal of each point, (3, n), in the camera's axes.
+
+        It is on the camera's side of the triangle as the corners' normals are on that of the triangle's own.
+        """
+        faces = self._faces
+        world = faces.gather(self._meshes.normals, 3)
+        turn = np.linalg.inv(self._view.camera_to_world)[:3, :3]
+        matrices = turn @ self._scene.placements.matrix[:, :3, :3]
+        sign = np.where(np.linalg.det(matrices) < 0, -1.0, 1.0)[:, None, None]
+        turns = (sign * cofactors(matrices))[faces.placement]
+        normals = self.interpolated(world @ turns.transpose(0, 2, 1))
+        normals /= _length(normals).clip(_SMALLEST)
+        return self._turned(normals)
+
+    @cached_property
+    def texcoords(self) -> Floats:
+        """The texture coordinates of each point, (2, n), as glTF has them; NaN where there are none."""
+        return self.interpolated(self._faces.gather(self._meshes.texcoords, 2))
+
+    def points(self, scene: Scene) -> Floats:
+        """Return where each point is at another moment, (3, n), in the world.
+
+        Parameters
+        ----------
+        scene : Scene
+            What the same asset shows then.
+        """
+        faces = self._faces
+        corners = faces.gather(lambda _, index: self._meshes.corners(scene, index), 3)
+        matrices = scene.placements.matrix[faces.placement]
+        return self.interpolated(corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3])
+
+    def interpolated(self, values: Floats) -> Floats:
+        """Return what each point has of what the corners of each triangle have, (k, 3, c) -> (c, n)."""
+        return self._combined(values, self.weights)
+
+    def image(self, values: Floats) -> NDArray[np.float32]:
+        """Return the image of what the points have, (c, n) -> (height, width, c) float32; else NaN."""
+        image = np.full((self._size[0] * self._size[1], len(values)), np.nan, np.float32)
+        for channel, plane in enumerate(values):
+            image[self.pixels, channel] = plane
+        return image.reshape(*self._size, -1)
+
+    @property
+    def placement(self) -> Indices:
+        """The placement of each point, (n,)."""
+        return self._faces.placement.take(self._faces.which)
+
+    @cached_property
+    def _corners(self) -> Floats:
+        """The corners of the triangles that are seen, (k, 3, 3), in the camera's axes."""
+        to_camera = np.linalg.inv(self._view.camera_to_world) @ self._scene.placements.matrix
+        matrices = to_camera[self._faces.placement]
+        corners = self._faces.gather(self._meshes.corners, 3)
+        return corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+
+    @cached_property
+    def _geometric(self) -> Floats:
+        """The normals of the triangles that are seen, (k, 3), in the camera's axes, as their corners turn."""
+        a, b, c = np.moveaxis(self._corners, 1, 0)
+        mirrored = np.linalg.det(self._scene.placements.matrix[:, :3, :3])[self._faces.placement] < 0
+        normals = np.cross(b - a, c - a) * np.where(mirrored, -1.0, 1.0)[:, None]
+        return normals / _length(normals.T)[:, None].clip(_SMALLEST)
+
+    def _combined(self, tables: Floats, factors: Floats) -> Floats:
+        """Add up what each point's triangle has, times the point's factors: (k, r, c), (r, n) -> (c, n)."""
+        combined = np.zeros((tables.shape[2], factors.shape[1]))
+        for row, channel in np.ndindex(*tables.shape[1:]):
+            combined[channel] += (
+                np.ascontiguousarray(tables[:, row, channel]).take(self._faces.which) * factors[row]
+            )
+        return combined
+
+    def _turned(self, normals: Floats) -> Floats:
+        normals *= np.where(self.is_behind, -1.0, 1.0)
+        return normals
+
+
+class _Faces:
+    """The different triangles that are seen, and which of them each point is on.
+
+    Attributes
+    ----------
+    placement, triangle : (k,) int
+    which : (n,) int
+    """
+
+    def __init__(
+        self, placement: NDArray[np.int32], triangle: NDArray[np.int32], scene: Scene, meshes: Meshes
+    ) -> None:
+        self._scene = scene
+        self._primitive = scene.placements.primitive
+        seen, place = distinct_below(placement.astype(np.intp), len(scene.placements))
+        counts = [meshes.triangle_count(scene, index) for index in self._primitive[seen].tolist()]
+        first = np.concatenate([[0], np.cumsum(counts, dtype=np.intp)])
+        codes, self.which = distinct_below(first[place] + triangle, int(first[-1]))
+        owner = np.searchsorted(first, codes, side="right") - 1
+        self.placement: Indices = seen[owner]
+        self.triangle: Indices = codes - first[owner]
+
+    def gather(self, read: _Read, channels: int) -> Floats:
+        """Return what the corners of the triangles have, (k, 3, channels)."""
+        values = np.full((len(self.triangle), 3, channels), np.nan)
+        primitives = self._primitive[self.placement]
+        order = np.argsort(primitives, kind="stable")
+        cuts = np.flatnonzero(np.diff(primitives[order])) + 1
+        for members in np.split(order, cuts) if len(order) else ():
+            found = read(self._scene, int(primitives[members[0]]))
+            if found is not None:
+                values[members] = found[self.triangle[members]]
+        return values
+
+
+def ray_grid(lens: Lens) -> tuple[Floats, Floats]:
+    """Return the rays through all pixels' centres, in the camera's axes (x right, y up, z back).
+
+    Returns
+    -------
+    x : (width,) float64
+    y : (height,) float64
+        The ray of a pixel is (x, y, -1); it ends at depth 1.
+    """
+    x = (np.arange(lens.width, dtype=float) + 0.5 - lens.center_x) / lens.focal_x
+    y = (lens.center_y - np.arange(lens.height, dtype=float) - 0.5) / lens.focal_y
+    return x, y
+
+
+def pixel_rays(lens: Lens, pixels: Indices) -> Floats:
+    """Return the rays through the centres of some pixels.
+
+    Parameters
+    ----------
+    lens : Lens
+    pixels : (n,) int
+        Indices into the image, row by row.
+
+    Returns
+    -------
+    (3, n) float64
+        In the camera's axes (x right, y up, z back); each ends at depth 1.
+    """
+    x, y = ray_grid(lens)
+    row, column = np.divmod(pixels, lens.width)
+    return np.stack([x[column], y[row], np.full(len(pixels), -1.0)])
+
+
+def rotated(rotation: Floats, vectors: Floats) -> Floats:
+    """Rotate vectors, (3, n), by a (3, 3) matrix; BLAS takes ten times as long for so flat a product."""
+    return np.stack(
+        [sum(factor * axis for factor, axis in zip(row, vectors, strict=True)) for row in rotation]
+    )
+
+
+def to_world(depth: NDArray[np.float32], view: View) -> Floats:
+    """Return the points in the world that have these depths, (height, width, 3); NaN where it is inf."""
+    x, y = ray_grid(view.lens)
+    rotation, origin = view.camera_to_world[:3, :3], view.camera_to_world[:3, 3]
+    metres = np.where(np.isfinite(depth), depth, np.nan).astype(float)
+    points = np.empty((*depth.shape, 3))
+    for axis in range(3):
+        along_x, along_y, along_z = rotation[axis]
+        rays = along_x * x + (along_y * y - along_z)[:, None]
+        points[..., axis] = metres * rays + origin[axis]
+    return points
+
+
+def cofactors(matrices: Floats) -> Floats:
+    """Return the cofactors of matrices, (k, 3, 3): they turn normals as the inverse, transposed, does."""
+    x, y, z = np.moveaxis(matrices, -1, 0)
+    return np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)], -1)
+
+
+def _length(vectors: Floats) -> Floats:
+    """Return the lengths of vectors, (3, n) -> (n,), in a sixth of the time that numpy's norm takes."""
+    x, y, z = vectors
+    return np.sqrt(x * x + y * y + z * z)
+
+
+def _known(divisor: Floats) -> Floats:
+    """Return a divisor with 1 instead of 0 and of what is no number."""
+    return np.where(np.abs(divisor) > 0, divisor, 1.0)
+
+
+def distinct_below(numbers: NDArray[np.integer[Any]], count: int) -> tuple[Indices, Indices]:
+    """Return the different ones among numbers below `count`, and for each number which of these it is.
+
+    As ``np.unique``, without sorting a picture.
+    """
+    if count > _MOST_TABLED:
+        distinct, which = np.unique(numbers.astype(np.intp), return_inverse=True)
+        return distinct, which.reshape(-1)
+    place = np.zeros(count, np.intp)
+    place[numbers] = 1
+    distinct = np.flatnonzero(place)
+    place[distinct] = np.arange(len(distinct))
+    return distinct, place[numbers]

@@ -1,0 +1,194 @@
+"""The rows of the table: what each pass tells, and how it is made of a view's renders.
+
+Conventions of all of them: the camera's axes are glTF's (x right, y up, z towards the viewer); the world and
+the objects have the axes of the client's file. A pixel is sampled at its centre. Where there is nothing to
+tell, floating-point passes are NaN, but depth and distance are infinite; numbers are 0, but labels are 32764.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import cleandoc
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..labels import DONT_CARE, label_number
+from ..scene import Scene
+from .hits import ray_grid, rotated
+from .table import Pass, Render, register
+from .views import ViewRender
+
+__all__: list[str] = []
+
+
+def _color(render: ViewRender) -> NDArray[np.uint8]:
+    """What the scene looks like, (height, width, 3 or 4) uint8, display-referred; alpha 255 = opaque."""
+    return render.colour
+
+
+def _depth(render: ViewRender) -> NDArray[np.float32]:
+    """The distance along the optical axis of what is met first, (height, width) float32, m; inf = nothing."""
+    return render.exact.depth
+
+
+def _distance(render: ViewRender) -> NDArray[np.float32]:
+    """The distance from the camera of what is met first, (height, width) float32, m; inf = nothing.
+
+    It is the depth times the length of the ray that ends at depth 1.
+    """
+    x, y = ray_grid(render.view.lens)
+    length = np.sqrt(x * x + (y * y + 1.0)[:, None])
+    return (render.exact.depth * length).astype(np.float32)
+
+
+def _label(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The number of the material's label, (height, width); 32764 (Drake's "don't care") = none.
+
+    It is red + 256 green + 65536 blue of the material's base colour, as Drake writes labels.
+    """
+    scene = render.scene
+    numbers = [DONT_CARE if colour is None else label_number(colour) for colour in scene.labels]
+    by_primitive = np.array([*numbers, DONT_CARE]).astype(LABEL.dtype_in(scene))
+    exact = render.exact_of(LABEL.shows(scene))
+    return by_primitive[np.append(scene.placements.primitive, -1)][exact.placement]
+
+
+def _instance(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The number of the object, (height, width), from 1; 0 = nothing, or nothing of the scene's."""
+    numbers = np.append(render.scene.placements.instance + 1, 0).astype(INSTANCE.dtype_in(render.scene))
+    return numbers[render.exact.placement]
+
+
+def _material(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    """The document's number of the material, plus 1, (height, width); 0 = nothing, or no material."""
+    scene = render.scene
+    numbers = [0 if item.material is None else item.material + 1 for item in scene.primitives]
+    by_primitive = np.array([*numbers, 0]).astype(MATERIAL.dtype_in(scene))
+    return by_primitive[np.append(scene.placements.primitive, -1)][render.exact.placement]
+
+
+def _normal(render: ViewRender) -> NDArray[np.float32]:
+    """The shading normal in the camera's axes, (height, width, 3) float32, of length 1; NaN = nothing.
+
+    The camera's axes are x right, y up, z towards the viewer. The normal is the file's NORMAL attribute, or
+    else what colour is shaded by, without normal maps. Where a surface is seen from behind, it is turned
+    round, as it is shaded.
+    """
+    return render.hits.image(render.hits.normals)
+
+
+def _normal_world(render: ViewRender) -> NDArray[np.float32]:
+    """The shading normal in the world's axes, (height, width, 3) float32, of length 1; NaN = nothing."""
+    return render.hits.image(rotated(render.view.camera_to_world[:3, :3], render.hits.normals))
+
+
+def _normal_geometric(render: ViewRender) -> NDArray[np.float32]:
+    """The normal of the triangle itself, in the camera's axes, (height, width, 3) float32; NaN = nothing.
+
+    It points to the camera's side.
+    """
+    return render.hits.image(render.hits.geometric_normals)
+
+
+def _position(render: ViewRender) -> NDArray[np.float32]:
+    """The point that is met first, in the world, (height, width, 3) float32, m; NaN = nothing."""
+    return render.points.astype(np.float32)
+
+
+def _object_coordinates(render: ViewRender) -> NDArray[np.float32]:
+    """The point in its object's own axes, (height, width, 3) float32, in the object's unit; NaN = nothing.
+
+    The object's matrix, as the frame's instances tell it, brings it back to the world. Where that matrix is
+    flat, the point is the one of least length.
+    """
+    return render.object_points.astype(np.float32)
+
+
+def _nocs(render: ViewRender) -> NDArray[np.float32]:
+    """The point in its object's box, (height, width, 3) float32: 0 to 1 along each of the object's axes.
+
+    The box is that of all the object's surfaces in the object's axes. Where it is flat, the value is 0.5.
+    """
+    low, high = render.object_boxes
+    is_flat = high <= low
+    scale = np.where(is_flat, 0.0, 1.0 / np.where(is_flat, 1.0, high - low))
+    offset = np.where(is_flat, 0.5, -low * scale)
+    which = np.append(render.scene.placements.instance, -1)[render.exact.placement]
+    box = [np.append(scale[:, axis], np.nan)[which] for axis in range(3)]
+    points = render.object_points * np.stack(box, -1)
+    points += np.stack([np.append(offset[:, axis], np.nan)[which] for axis in range(3)], -1)
+    return points.clip(0.0, 1.0).astype(np.float32)
+
+
+def _uv(render: ViewRender) -> NDArray[np.float32]:
+    """The first texture coordinates, (height, width, 2) float32, v pointing down; NaN = there are none."""
+    return render.hits.image(render.hits.texcoords)
+
+
+def _largest_instance(scene: Scene) -> int:
+    return len(scene.instances)
+
+
+def _largest_label(scene: Scene) -> int:
+    return max((label_number(colour) for colour in scene.labels if colour), default=0)
+
+
+def _largest_material(scene: Scene) -> int:
+    return max((item.material or 0 for item in scene.primitives), default=0) + 1
+
+
+def _is_labelled(scene: Scene) -> NDArray[np.bool_]:
+    is_shown = np.array([colour is not None for colour in scene.labels], bool)
+    return is_shown[scene.placements.primitive]
+
+
+def _unlabelled(scene: Scene) -> list[str]:
+    return [
+        f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]: has no material, so no label; "
+        "it is painted white"
+        for primitive in scene.primitives
+        if primitive.material is None
+    ]
+
+
+def _summary(compute: Callable[[ViewRender], NDArray[Any]]) -> str:
+    return " ".join(cleandoc(compute.__doc__ or "").split())
+
+
+def _exact(
+    name: str, compute: Callable[[ViewRender], NDArray[Any]], dtype: str, unit: str, **more: Any
+) -> Pass:
+    """Add a row that an exact render gives; its docstring is its summary."""
+    channels = more.pop("channels", 1)
+    row = Pass(name, _summary(compute), dtype, (channels,), unit, Render.EXACT, compute, **more)
+    register(row)
+    return row
+
+
+register(
+    Pass(
+        name="color",
+        summary=_summary(_color),
+        dtype="uint8",
+        channels=(3, 4),
+        unit="sRGB, or as the view transform says",
+        render=Render.COLOUR,
+        compute=_color,
+    )
+)
+_exact("depth", _depth, "float32", "m")
+_exact("distance", _distance, "float32", "m")
+LABEL = _exact(
+    "label", _label, "uint16", "number", largest=_largest_label, shows=_is_labelled, remarks=_unlabelled
+)
+INSTANCE = _exact("instance", _instance, "uint16", "number", largest=_largest_instance)
+MATERIAL = _exact("material", _material, "uint16", "number", largest=_largest_material)
+_exact("normal", _normal, "float32", "1", channels=3, needs_triangles=True, needs_meshes=True)
+_exact("normal_world", _normal_world, "float32", "1", channels=3, needs_triangles=True, needs_meshes=True)
+_exact("normal_geometric", _normal_geometric, "float32", "1", channels=3, needs_triangles=True)
+_exact("position", _position, "float32", "m", channels=3)
+_exact("object_coordinates", _object_coordinates, "float32", "unit of the object", channels=3)
+_exact("nocs", _nocs, "float32", "1", channels=3)
+_exact("uv", _uv, "float32", "1", channels=2, needs_triangles=True, needs_meshes=True)

@@ -1,0 +1,146 @@
+"""The table of passes: what can be asked of a view. A feature is a row of it, never a branch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RequestError
+from ..frame import Frame
+from ..scene import Scene
+from .views import ViewRender
+
+__all__ = ["PASSES", "Pass", "Render", "find_pass", "passes_of", "prepare", "register", "remarks"]
+
+_LARGEST_NAME = 40
+_LARGEST_UINT16 = 2**16 - 1
+
+
+class Render(StrEnum):
+    """The two renders that a back end makes of a view."""
+
+    COLOUR = "colour"
+    """What it looks like: (height, width, 3 or 4) uint8, display-referred; 4 where it has alpha."""
+    EXACT = "exact"
+    """What one ray through each pixel's centre meets first: an `Exact`."""
+
+
+def _everything(scene: Scene) -> NDArray[np.bool_]:
+    return np.ones(len(scene.placements), bool)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A row of the table.
+
+    Attributes
+    ----------
+    name : str
+        As it is asked for, and as its files are named.
+    summary : str
+        What it tells, in a sentence, with its unit, frame and special values.
+    dtype : str
+        Of the array.
+    channels : tuple of int
+        How many channels the array may have; 1 = (height, width).
+    unit : str
+    render : Render
+        Which render it is made from.
+    compute : callable
+        Makes the array of a view from its renders.
+    shows : callable
+        Returns which of the scene's placements the render shows, (n,) bool.
+    needs_triangles : bool
+        Whether `compute` asks for ``hits``.
+    needs_meshes : bool
+        Whether it asks for more of the meshes than where their triangles are.
+    largest : callable or None
+        Returns the largest number that the array of a scene may hold: what uint16 cannot hold is uint32.
+    remarks : callable
+        Returns what the log should tell of a scene that this is asked of.
+    """
+
+    name: str
+    summary: str
+    dtype: str
+    channels: tuple[int, ...]
+    unit: str
+    render: Render
+    compute: Callable[[ViewRender], NDArray[Any]]
+    shows: Callable[[Scene], NDArray[np.bool_]] = _everything
+    needs_triangles: bool = False
+    needs_meshes: bool = False
+    largest: Callable[[Scene], int] | None = None
+    remarks: Callable[[Scene], Sequence[str]] = lambda _: ()
+
+    def dtype_in(self, scene: Scene) -> str:
+        """Return the dtype of the array of a scene."""
+        is_wide = self.largest is not None and self.largest(scene) > _LARGEST_UINT16
+        return "uint32" if is_wide else self.dtype
+
+    def storage(self, scene: Scene) -> Literal["png", "tiff", "exr"]:
+        """Return how it is stored by default: every value arrives as it is."""
+        if self.dtype_in(scene) in ("uint8", "uint16"):
+            return "png"
+        return "tiff" if self.channels == (1,) else "exr"
+
+
+PASSES: dict[str, Pass] = {}
+"""By name, in the order of the table."""
+
+
+def register(row: Pass) -> None:
+    """Add a row to the table.
+
+    Raises
+    ------
+    ValueError
+        There is one of that name.
+    """
+    if row.name in PASSES:
+        raise ValueError(f"there is a pass {row.name} already")
+    PASSES[row.name] = row
+
+
+def find_pass(name: str) -> Pass:
+    """Return a row by its name.
+
+    Raises
+    ------
+    RequestError
+        There is none.
+    """
+    found = PASSES.get(name)
+    if found is None:
+        shown = name if len(name) <= _LARGEST_NAME else f"{name[:_LARGEST_NAME]}…"
+        raise RequestError(f"passes: there is no pass {shown!r}; there are {', '.join(PASSES)}")
+    return found
+
+
+def passes_of(frame: Frame, render: Render) -> list[Pass]:
+    """Return the rows that a frame asks for and that one of the renders is for."""
+    rows = (find_pass(name) for name in frame.passes)
+    return [row for row in rows if row.render is render]
+
+
+def prepare(frame: Frame) -> None:
+    """Digest what the renders of a frame show, on this thread; else the renderer would have to wait."""
+    scene = frame.scene
+    if passes_of(frame, Render.COLOUR):
+        _ = (scene.surfaces, scene.light_sources)
+    if rows := passes_of(frame, Render.EXACT):
+        _ = scene.shapes
+        if any(row.needs_meshes for row in rows):
+            _ = scene.meshes
+
+
+def remarks(frame: Frame) -> Iterable[str]:
+    """Return what the log should tell of a frame's scene."""
+    yield from frame.scene.warnings
+    for name in frame.passes:
+        yield from find_pass(name).remarks(frame.scene)
