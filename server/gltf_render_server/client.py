@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
+import OpenEXR
 import requests
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
@@ -41,6 +42,7 @@ __all__ = [
     "form_fields",
 ]
 
+_EXR_BEGINS = b"\x76\x2f\x31\x01"
 _UPLOADS = 2  # of a scene that the server lets go before its frame comes; then they are sent together
 _REMEMBERED = 8  # files whose digests are known
 
@@ -362,6 +364,9 @@ def _read_frame(response: requests.Response) -> FrameAnswer:
 
 def _array(picture: bytes, dtype: str) -> NDArray[Any]:
     """Decode a picture; of 32-bit integers without a sign the files know only those with one."""
+    if picture.startswith(_EXR_BEGINS):
+        with OpenEXR.File(io.BytesIO(picture), separate_channels=True) as exr:
+            return np.stack([channel.pixels for _, channel in sorted(exr.channels().items())], -1)
     with Image.open(io.BytesIO(picture)) as image:
         pixels = np.array(image)
     return pixels.view(dtype) if pixels.dtype == np.int32 else pixels

@@ -21,6 +21,7 @@ from rigs import (
 )
 
 from gltf_render_server.frame import Frame
+from gltf_render_server.labels import DONT_CARE
 from gltf_render_server.settings import ServerSettings
 
 bpy = pytest.importorskip("bpy")
@@ -99,7 +100,7 @@ def test_cameras_far_from_each_other(renderer):
     for number, (view, arrays) in enumerate(zip(views, renderer.render(frame).views, strict=True)):
         truth = oracle(DrakeScene(bodies, view.camera_to_world), view.lens)
         assert_depth_exact(arrays["depth"][truth.is_sharp], truth.depth[truth.is_sharp])
-        assert {2 + number, 20 + number} <= set(arrays["label"][..., 0].ravel().tolist())
+        assert {2 + number, 20 + number} <= set(arrays["label"].ravel().tolist())
 
 
 def test_one_update_and_one_render_for_the_exact_passes_of_each_view(renderer, renders, table, monkeypatch):
@@ -188,7 +189,7 @@ def test_an_object_of_the_user_s_own(studio, tmp_path, table):
     is_cube = within["depth"] < without["depth"] - 0.05
     assert is_cube.sum() > 20
     assert (within["instance"][is_cube] == 0).all()
-    assert (within["label"][is_cube] == 255).all()
+    assert (within["label"][is_cube] == DONT_CARE).all()
     for name in ("instance", "label"):
         np.testing.assert_array_equal(within[name][~is_cube], without[name][~is_cube])
     studio.close()
@@ -211,7 +212,7 @@ def test_nothing_placed(renderer):
     ):
         assert np.isinf(arrays["depth"]).all()
         assert not arrays["instance"].any()
-        assert (arrays["label"] == 255).all()
+        assert (arrays["label"] == DONT_CARE).all()
         assert arrays["color"].shape == (view.lens.height, view.lens.width, 3)
     assert len(LENSES) == len(views)
     assert json.dumps(document)

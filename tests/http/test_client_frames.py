@@ -70,8 +70,8 @@ def test_a_rig_is_uploaded_once(serve, renderer, scene, asked):
     assert {name: (array.dtype.name, array.shape) for name, array in answer["left"].items()} == {
         "color": ("uint8", (48, 64, 3)),
         "depth": ("float32", (48, 64)),
-        "label": ("uint8", (48, 64, 3)),
-        "instance": ("uint32", (48, 64)),
+        "label": ("uint32", (48, 64)),
+        "instance": ("uint16", (48, 64)),
     }
     assert answer["right"]["depth"][0, 1] == np.inf
     assert [*answer.instances] == [1]
@@ -183,27 +183,27 @@ def test_a_token_in_the_address(serve, scene):
     assert known.render(scene.to_bytes(), VIEW, ["depth"]).views["view"]["depth"].any()
 
 
-def ray_distance(exact, view, scene):
+def ray_distance(depth, lens):
     """Distance along the ray, metres."""
-    lens = view.lens
-    v, u = np.indices(exact.depth.shape) + 0.5
+    v, u = np.indices(depth.shape) + 0.5
     x, y = (u - lens.center_x) / lens.focal_x, (v - lens.center_y) / lens.focal_y
-    return exact.depth * np.sqrt(1 + x**2 + y**2).astype(np.float32)
+    return depth * np.sqrt(1 + x**2 + y**2).astype(np.float32)
 
 
 @pytest.fixture
-def distance():
-    row = Pass("distance", "Along the ray.", "float32", (1,), "m", Render.EXACT, "tiff", ray_distance)
+def along_the_ray():
+    def compute(render):
+        return ray_distance(render.exact.depth, render.view.lens)
+
+    row = Pass("along_the_ray", "Along the ray.", "float32", (1,), "m", Render.EXACT, compute)
     register(row)
     yield row
     del PASSES[row.name]
 
 
-def test_a_pass_is_a_row(serve, scene, distance):
-    answer = serve().render(scene.to_bytes(), VIEW, ["depth", "distance"])["view"]
-    assert answer["distance"].dtype == np.float32
-    assert answer["distance"][0, 1] == np.inf
-    np.testing.assert_allclose(
-        answer["distance"], ray_distance(type("E", (), {"depth": answer["depth"]}), VIEW, None)
-    )
-    assert answer["distance"][47, 63] > answer["depth"][47, 63]
+def test_a_pass_is_a_row(serve, scene, along_the_ray):
+    answer = serve().render(scene.to_bytes(), VIEW, ["depth", "along_the_ray"])["view"]
+    assert answer["along_the_ray"].dtype == np.float32
+    assert answer["along_the_ray"][0, 1] == np.inf
+    np.testing.assert_allclose(answer["along_the_ray"], ray_distance(answer["depth"], VIEW.lens))
+    assert answer["along_the_ray"][47, 63] > answer["depth"][47, 63]

@@ -1,6 +1,6 @@
 """The camera and the settings of tests that care for neither, and how they ask a renderer."""
 
-from frames import PLAIN, array_of, frame_of
+from frames import PLAIN, frame_of, picture_of
 
 from gltf_render_server.frame import Lens
 from gltf_render_server.gltf import parse_scene
@@ -13,4 +13,4 @@ FAST = ServerSettings(samples=4, denoise=False)
 def ask(renderer, scene_bytes, image_type, camera=CAMERA, look=PLAIN):
     """Render without a server in between."""
     scene = parse_scene(scene_bytes, extensions=renderer.extensions)
-    return array_of(renderer, frame_of(scene, camera, image_type, look=look))
+    return picture_of(renderer, frame_of(scene, camera, image_type, look=look))

@@ -2,6 +2,7 @@
 
 from gltf_render_server.frame import Frame, Lens, Look, View
 from gltf_render_server.gltf import find_camera
+from gltf_render_server.labels import paint_labels
 from gltf_render_server.scene import Scene
 
 PLAIN = Look()
@@ -14,6 +15,12 @@ def pose_of(scene: Scene):
 
 def frame_of(scene: Scene, lens: Lens, *passes: str, look: Look = PLAIN) -> Frame:
     return Frame(scene, (View(lens, pose_of(scene)),), tuple(map(str, passes)) or ("color",), look)
+
+
+def picture_of(renderer, frame: Frame):
+    """The same as Drake's form answers it."""
+    array = array_of(renderer, frame)
+    return paint_labels(array) if frame.passes == ("label",) else array
 
 
 def array_of(renderer, frame: Frame):

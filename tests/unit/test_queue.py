@@ -59,7 +59,7 @@ def test_labels_go_where_their_depth_was_rendered():
 def test_a_worker_is_known_to_keep_as_many_views_as_fit():
     full_hd = view_bytes(1920, 1080, 100)
     jobs = [job("a", views={bytes([number]): full_hd}) for number in range(8)]
-    assert [share(loaded(*jobs), item) for item in jobs] == [1.0] * 4 + [2.0] * 4
+    assert [share(loaded(*jobs), item) for item in jobs] == [1.0] * 6 + [2.0] * 2
     small = [job("a", views={bytes([number]): view_bytes(160, 120, 100)}) for number in range(20)]
     assert [share(loaded(*small), item) for item in small] == [1.0] * 4 + [2.0] * 16
 
