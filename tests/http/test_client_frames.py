@@ -166,8 +166,8 @@ def table_json(scene):
 
 def test_what_is_wrong_is_told(serve, scene):
     client = serve()
-    with pytest.raises(RenderClientError, match="there is no pass 'normal'") as caught:
-        client.render(scene.to_bytes(), VIEW, ["normal"])
+    with pytest.raises(RenderClientError, match="there is no pass 'beauty'") as caught:
+        client.render(scene.to_bytes(), VIEW, ["beauty"])
     assert caught.value.status == 400
     with pytest.raises(RenderClientError, match="scene: "):
         client.render(b"{}", VIEW, ["depth"])

@@ -7,17 +7,13 @@ tell, floating-point passes are NaN, but depth and distance are infinite; number
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import cleandoc
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..labels import DONT_CARE, label_number
 from ..scene import Scene
 from .hits import ray_grid, rotated
-from .table import Pass, Render, register
+from .table import Render, add_row
 from .views import ViewRender
 
 __all__: list[str] = []
@@ -153,42 +149,20 @@ def _unlabelled(scene: Scene) -> list[str]:
     ]
 
 
-def _summary(compute: Callable[[ViewRender], NDArray[Any]]) -> str:
-    return " ".join(cleandoc(compute.__doc__ or "").split())
-
-
-def _exact(
-    name: str, compute: Callable[[ViewRender], NDArray[Any]], dtype: str, unit: str, **more: Any
-) -> Pass:
-    """Add a row that an exact render gives; its docstring is its summary."""
-    channels = more.pop("channels", 1)
-    row = Pass(name, _summary(compute), dtype, (channels,), unit, Render.EXACT, compute, **more)
-    register(row)
-    return row
-
-
-register(
-    Pass(
-        name="color",
-        summary=_summary(_color),
-        dtype="uint8",
-        channels=(3, 4),
-        unit="sRGB, or as the view transform says",
-        render=Render.COLOUR,
-        compute=_color,
-    )
+add_row(
+    "color", _color, "uint8", "sRGB, or as the view transform says", channels=(3, 4), render=Render.COLOUR
 )
-_exact("depth", _depth, "float32", "m")
-_exact("distance", _distance, "float32", "m")
-LABEL = _exact(
+add_row("depth", _depth, "float32", "m")
+add_row("distance", _distance, "float32", "m")
+LABEL = add_row(
     "label", _label, "uint16", "number", largest=_largest_label, shows=_is_labelled, remarks=_unlabelled
 )
-INSTANCE = _exact("instance", _instance, "uint16", "number", largest=_largest_instance)
-MATERIAL = _exact("material", _material, "uint16", "number", largest=_largest_material)
-_exact("normal", _normal, "float32", "1", channels=3, needs_triangles=True, needs_meshes=True)
-_exact("normal_world", _normal_world, "float32", "1", channels=3, needs_triangles=True, needs_meshes=True)
-_exact("normal_geometric", _normal_geometric, "float32", "1", channels=3, needs_triangles=True)
-_exact("position", _position, "float32", "m", channels=3)
-_exact("object_coordinates", _object_coordinates, "float32", "unit of the object", channels=3)
-_exact("nocs", _nocs, "float32", "1", channels=3)
-_exact("uv", _uv, "float32", "1", channels=2, needs_triangles=True, needs_meshes=True)
+INSTANCE = add_row("instance", _instance, "uint16", "number", largest=_largest_instance)
+MATERIAL = add_row("material", _material, "uint16", "number", largest=_largest_material)
+add_row("normal", _normal, "float32", "1", channels=(3,), needs_triangles=True, needs_meshes=True)
+add_row("normal_world", _normal_world, "float32", "1", channels=(3,), needs_triangles=True, needs_meshes=True)
+add_row("normal_geometric", _normal_geometric, "float32", "1", channels=(3,), needs_triangles=True)
+add_row("position", _position, "float32", "m", channels=(3,))
+add_row("object_coordinates", _object_coordinates, "float32", "unit of the object", channels=(3,))
+add_row("nocs", _nocs, "float32", "1", channels=(3,))
+add_row("uv", _uv, "float32", "1", channels=(2,), needs_triangles=True, needs_meshes=True)

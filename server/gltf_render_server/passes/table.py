@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from inspect import cleandoc
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..frame import Frame
 from ..scene import Scene
 from .views import ViewRender
 
-__all__ = ["PASSES", "Pass", "Render", "find_pass", "passes_of", "prepare", "register", "remarks"]
+__all__ = ["PASSES", "Pass", "Render", "add_row", "find_pass", "passes_of", "prepare", "register", "remarks"]
 
 _LARGEST_NAME = 40
 _LARGEST_UINT16 = 2**16 - 1
@@ -105,6 +106,23 @@ def register(row: Pass) -> None:
     if row.name in PASSES:
         raise ValueError(f"there is a pass {row.name} already")
     PASSES[row.name] = row
+
+
+def add_row(
+    name: str,
+    compute: Callable[[ViewRender], NDArray[Any]],
+    dtype: str,
+    unit: str,
+    *,
+    channels: tuple[int, ...] = (1,),
+    render: Render = Render.EXACT,
+    **more: Any,
+) -> Pass:
+    """Make a row whose summary is the docstring of `compute`, and add it to the table; see `Pass`."""
+    summary = " ".join(cleandoc(compute.__doc__ or "").split())
+    row = Pass(name, summary, dtype, channels, unit, render, compute, **more)
+    register(row)
+    return row
 
 
 def find_pass(name: str) -> Pass:
