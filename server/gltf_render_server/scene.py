@@ -9,8 +9,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SceneError
-
 __all__ = [
     "Asset",
     "Colour",
@@ -162,8 +160,8 @@ class SceneCamera:
         Indices into the document's cameras and nodes.
     name : str
         Of the node, or else of the camera; may be empty.
-    matrix : (4, 4) float64
-        Column vectors, node to world; wrappers may have scaled it.
+    camera_to_world : (4, 4) float64
+        Column vectors, rigid; it looks along -z, with y up.
     y_fov_rad : float or None
         Of a perspective camera.
     near, far : float or None
@@ -173,24 +171,10 @@ class SceneCamera:
     camera: int
     node: int
     name: str
-    matrix: Matrix
+    camera_to_world: Matrix
     y_fov_rad: float | None = None
     near: float | None = None
     far: float | None = None
-
-    @property
-    def camera_to_world(self) -> Matrix:
-        """The rotation and translation next to `matrix`, (4, 4); the camera looks along -z with y up.
-
-        Raises
-        ------
-        SceneError
-            The matrix is singular or mirrored.
-        """
-        rigid = nearest_rigid(self.matrix)
-        if rigid is None:
-            raise SceneError("the camera's transform is singular or mirrored", f"$.nodes[{self.node}]")
-        return rigid
 
 
 def nearest_rigid(matrix: Matrix) -> Matrix | None:

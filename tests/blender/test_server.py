@@ -1,6 +1,7 @@
 """The whole server, as its users run it: as the package, and inside a real Blender program."""
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import recorded
+from compressed import with_draco
 from exactness import assert_depth_exact, assert_labels_exact
 from servers import PACKAGE, ROOT, program, running
 
@@ -83,6 +85,14 @@ def test_own_scene(server, table):
     expected = np.where(truth.label == 0, DONT_CARE, truth.label)
     assert_labels_exact(label[sharp], expected[sharp])
     assert server.client.color(table.to_bytes(), CAMERA).mean() > 10
+
+
+def test_draco_is_decoded_by_the_pythons_own_program(server, table):
+    packed = json.dumps(with_draco(table.document(), bits=20)).encode()
+    plain, depth = (server.client.depth(data, CAMERA, RANGE) for data in (table.to_bytes(), packed))
+    is_hit = np.isfinite(plain)
+    assert is_hit.mean() > 0.2
+    assert (np.abs(plain[is_hit] - depth[is_hit]) < 1e-4).mean() > 0.98
 
 
 def test_health(server):

@@ -3,6 +3,9 @@
 import copy
 import json
 import random
+import shlex
+import sys
+from typing import NamedTuple
 
 import DracoPy
 import meshopt
@@ -12,8 +15,8 @@ import pytest
 from compressed import add_view, values, with_draco, with_meshopt
 from drake_like import add_accessor, box, empty_document, sphere, translation
 
-from gltf_render_server.errors import SceneError, TooLargeError
-from gltf_render_server.gltf import draco, schema
+from gltf_render_server.errors import SceneError, TooLargeError, UnavailableError
+from gltf_render_server.gltf import draco, draco_process, schema
 from gltf_render_server.gltf.compression import read_buffers
 from gltf_render_server.gltf.resources import read_accessor
 from gltf_render_server.limits import Limits
@@ -133,10 +136,8 @@ def packed_view(rows, **more):
 
 def test_a_stream_that_primitives_share_is_decoded_once(monkeypatch):
     asked = []
-    run = draco._run_child
-    monkeypatch.setattr(
-        draco, "_run_child", lambda streams, memory: asked.append(len(streams)) or run(streams, memory)
-    )
+    run = draco.decode_streams
+    monkeypatch.setattr(draco, "decode_streams", lambda streams: asked.append(len(streams)) or run(streams))
     monkeypatch.setattr(draco, "_kept", Recent(draco._MOST_KEPT_BYTES))
     document = with_draco(plain())
     document["meshes"].append(copy.deepcopy(document["meshes"][0]))
@@ -193,17 +194,12 @@ def test_broken_draco_is_told(edit, message):
 
 
 def test_a_point_cloud_is_told():
-    document = with_draco(plain())
-    stream = DracoPy.encode(np.eye(3, dtype=np.float32))
-    extension = document["meshes"][1]["primitives"][0]["extensions"][DRACO]
-    extension["bufferView"] = add_view(document, stream)
     with pytest.raises(SceneError, match="point cloud"):
-        unpacked(document)
+        unpacked(replaced(DracoPy.encode(np.eye(3, dtype=np.float32))))
 
 
-def test_a_stream_cannot_take_any_memory(monkeypatch):
-    """Some thousand bytes that become a hundred million."""
-    monkeypatch.setattr(draco, "_SPARE_BYTES", 16 * 2**20)
+def swelling():
+    """A document in which some thousand bytes become a hundred million."""
     n = 150
     x, y = np.meshgrid(np.arange(n), np.arange(n))
     points = np.stack([x, y, 0 * x], -1).reshape(-1, 3).astype(np.float32)
@@ -213,11 +209,138 @@ def test_a_stream_cannot_take_any_memory(monkeypatch):
     waste = {7: np.zeros((len(points), 255), np.uint32)}
     stream = DracoPy.encode(points, triangles, compression_level=10, generic_attributes=waste)
     assert len(stream) < 20_000
+    return replaced(stream)
+
+
+def replaced(stream):
+    """A document whose second mesh is another stream than it says."""
     document = with_draco(plain())
     extension = document["meshes"][1]["primitives"][0]["extensions"][DRACO]
     extension["bufferView"] = add_view(document, stream)
-    with pytest.raises(SceneError, match=r"takes more memory|crashes"):
+    return document
+
+
+def test_a_stream_cannot_take_any_memory(monkeypatch):
+    monkeypatch.setattr(draco_process, "_SPARE_BYTES", 16 * 2**20)
+    with pytest.raises(SceneError, match=r"takes more than \d+ MB of memory|crashes"):
+        unpacked(swelling())
+
+
+def test_accessors_that_claim_much_do_not_grant_its_stream_any_memory(monkeypatch, recorded_start):
+    document = with_draco(plain())
+    claimed = document["accessors"][document["meshes"][1]["primitives"][0]["attributes"]["POSITION"]]
+    claimed["count"] = 90_000_000
+    with pytest.raises(SceneError, match="90000000 of 3 in its accessor"):
         unpacked(document)
+    granted_bytes = int(recorded_start().arguments[-1])
+    assert granted_bytes == 4 * 2**30
+    monkeypatch.setattr(draco_process, "_MOST_MEMORY_BYTES", 16 * 2**20)
+    with pytest.raises(SceneError, match=r"takes more than 16 MB of memory|crashes"):
+        unpacked(swelling())
+
+
+def test_no_more_is_read_than_accessors_say():
+    document = swelling()
+    primitive = document["meshes"][1]["primitives"][0]
+    primitive["attributes"]["COLOR_0"] = document["meshes"][0]["primitives"][0]["attributes"]["WEIGHTS_0"]
+    primitive["extensions"][DRACO]["attributes"]["COLOR_0"] = 7
+    with pytest.raises(SceneError, match=r"meshes\[1\].*holds more than its accessors say"):
+        unpacked(document)
+
+
+class Start(NamedTuple):
+    arguments: list[str]
+    environment: dict[str, str]
+
+
+@pytest.fixture
+def interpreter(monkeypatch, tmp_path):
+    """Put a shell script in the place of Python's own program, for the decoder."""
+
+    def put(script):
+        path = tmp_path / "python-of-a-test"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(path))
+        monkeypatch.setattr(draco, "_kept", Recent(draco._MOST_KEPT_BYTES))
+
+    return put
+
+
+@pytest.fixture
+def recorded_start(interpreter, tmp_path):
+    """Run decoders as ever, and return how the last one was started."""
+    told = tmp_path / "told"
+    code = (
+        f"import json, os, sys; open({str(told)!r}, 'w').write(json.dumps([sys.argv[1:], dict(os.environ)]))"
+    )
+    interpreter(f'{sys.executable} -c {shlex.quote(code)} "$@"\nexec {sys.executable} "$@"')
+    return lambda: Start(*json.loads(told.read_text()))
+
+
+def test_the_decoder_does_not_get_the_servers_secrets(monkeypatch, recorded_start):
+    monkeypatch.setenv("GLTF_RENDER_SERVER_TOKEN", "secret")
+    monkeypatch.setenv("OTHER_OPTION", "kept")
+    unpacked(with_draco(plain()))
+    environment = recorded_start().environment
+    assert not [name for name in environment if name.startswith("GLTF_RENDER_SERVER_")]
+    assert "secret" not in environment.values()
+    assert environment["OTHER_OPTION"] == "kept"
+
+
+READY = "cat > /dev/null; head -c 8 /dev/zero; "
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo no such library >&2; exit 127", r"status 127, and told 'no such library\n'"),
+        ("kill -ABRT $$", "status -6"),
+        ("echo welcome, whoever you are; exit 3", "status 3"),
+        (f"{READY} kill -KILL $$", "status -9"),
+        (f"{READY} echo it has a bug >&2; exit 1", r"status 1, and told 'it has a bug\n'"),
+    ],
+)
+def test_a_decoder_that_fails_by_itself_is_the_servers_fault(interpreter, caplog, script, told):
+    interpreter(script)
+    with pytest.raises(UnavailableError, match="whatever the streams are"):
+        unpacked(with_draco(plain()))
+    assert told in caplog.text.replace("\\n", r"\n")
+
+
+@pytest.mark.parametrize("program", ["python-that-is-not-there", "", "blender"])
+def test_a_decoder_that_cannot_be_started_is_the_servers_fault(monkeypatch, caplog, tmp_path, program):
+    monkeypatch.setattr(sys, "executable", program and str(tmp_path / program))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    monkeypatch.setattr(draco, "_kept", Recent(draco._MOST_KEPT_BYTES))
+    with pytest.raises(UnavailableError, match="whatever the streams are"):
+        unpacked(with_draco(plain()))
+    assert "does not start: " in caplog.text
+
+
+def test_where_python_is_part_of_another_program_its_own_is_found(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+    monkeypatch.setattr(draco, "_kept", Recent(draco._MOST_KEPT_BYTES))
+    unpacked(with_draco(plain()))
+
+
+@pytest.mark.parametrize(
+    ("script", "longest_s", "message"),
+    [
+        (f"{READY} kill -SEGV $$", 60, "crashes its decoder"),
+        (f"{READY} printf '\\004\\0\\0\\0\\0\\0\\0\\0junk'", 60, "crashes its decoder"),
+        (f"{READY} yes", 60, "holds more than its accessors say"),
+        (f"{READY} exec sleep 60", 3, "is not decoded within 3 s"),
+    ],
+)
+def test_a_decoder_that_a_stream_breaks_is_the_streams_fault(
+    monkeypatch, interpreter, script, longest_s, message
+):
+    monkeypatch.setattr(draco_process, "_LONGEST_S", longest_s)
+    interpreter(script)
+    with pytest.raises(SceneError, match=rf"meshes\[0\].*{message}"):
+        unpacked(with_draco(plain()))
 
 
 def test_the_cost_is_known_before_anything_is_decoded():

@@ -323,7 +323,8 @@ def test_instances_turn_and_scale():
     ("attributes", "says"),
     [
         ({}, "has no attributes"),
-        ({"_ID": (np.ones((1, 3), "<f4"), "VEC3")}, "none is known"),
+        ({"_ID": (np.ones((2, 1), "<f4"), "SCALAR"), "_AGE": (np.ones((3, 1), "<f4"), "SCALAR")}, "counts"),
+        ({"_ID": (np.ones((2, 1), "<f4"), "SCALAR"), "SCALE": (np.ones((3, 3), "<f4"), "VEC3")}, "counts"),
         (
             {"SCALE": (np.ones((2, 3), "<f4"), "VEC3"), "TRANSLATION": (np.ones((1, 3), "<f4"), "VEC3")},
             "counts",
@@ -336,6 +337,16 @@ def test_instances_turn_and_scale():
 def test_instances_that_are_none(attributes, says):
     with pytest.raises(SceneError, match=rf"\$\.nodes\[0\]\.extensions.*{says}"):
         parsed(instanced(**attributes))
+
+
+def test_instances_without_a_transform_stand_where_their_node_does():
+    document = instanced(_ID=(np.arange(3, dtype="<f4")[:, None], "SCALAR"))
+    scene = parsed(document)
+    np.testing.assert_array_equal(scene.placements.matrix, [parsed(one_box()).placements.matrix[0]] * 3)
+    assert len(scene.instances) == 3
+    document["nodes"][0]["extensions"]["EXT_mesh_gpu_instancing"]["attributes"]["_ID"] = 99
+    with pytest.raises(SceneError, match=r"attributes\._ID: there is no accessor 99"):
+        parsed(document)
 
 
 def test_instances_that_cost_their_sender_nothing_are_bounded():

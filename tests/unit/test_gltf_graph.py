@@ -61,12 +61,23 @@ def test_the_camera_stays_rigid_under_a_scaled_wrapper():
     np.testing.assert_allclose(pose[:3, 3], 2 * CAMERA[:3, 3], atol=1e-12)
 
 
-@pytest.mark.parametrize("scale", [(-1, 1, 1, 1), (0, 1, 1, 1)])
-def test_a_mirrored_or_flat_camera_is_refused(scale):
+@pytest.mark.parametrize(
+    "scale", [(-1, 1, 1), (1, -2, 1), (1, 1, -1), (-1, -1, -1), (0, 1, 1), (0, 0, 0), (1e-12, 1e-12, 1e-12)]
+)
+@pytest.mark.parametrize("is_above", [False, True], ids=["its own", "above"])
+def test_no_scale_turns_a_camera_that_it_mirrors_flattens_or_shrinks(scale, is_above):
     document = one_box()
-    document["nodes"][2]["matrix"] = column_major(np.diag(np.array(scale, float)))
-    with pytest.raises(SceneError, match="singular or mirrored"):
-        pose_of(parsed(document))
+    camera, place, turn = document["nodes"][1], np.array([1.0, 2.0, 3.0]), [0.5, 0.5, 0.5, 0.5]
+    camera.pop("matrix")
+    camera |= {"rotation": turn, "translation": place.tolist()}
+    node = document["nodes"][2] if is_above else camera
+    node.pop("matrix", None)
+    node["scale"] = list(scale)
+    pose = pose_of(parsed(document))
+    expected = [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    np.testing.assert_allclose(pose[:3, :3], expected, atol=1e-12)
+    np.testing.assert_allclose(pose[:3, 3], place * scale if is_above else place, atol=1e-12)
+    np.testing.assert_array_equal(pose[3], [0, 0, 0, 1])
 
 
 def test_the_first_node_with_the_first_camera_counts():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RenderError
 from ..passes import NOTHING
 
 __all__ = ["Numbering"]
@@ -25,10 +26,20 @@ class Numbering:
         How many objects there are.
     free : (k,) int
         The pass indices that can be given, positive.
+
+    Raises
+    ------
+    RenderError
+        There are fewer than two, which make no digits, and more objects than these.
     """
 
     def __init__(self, count: int, free: NDArray[np.intp]) -> None:
         self._base = len(free)
+        if self._base < min(count, 2):
+            raise RenderError(
+                f"the server's own scene leaves {self._base} pass indices, too few for {count} objects; set "
+                "that of some of its objects to 0"
+            )
         self._digit = np.full(_INDICES, NOTHING, np.int32)
         self._digit[free] = np.arange(self._base)
         self.digits: list[list[int]] = []

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from ..errors import SceneError
-from ..scene import Scene, SceneCamera
+from ..limits import ask_time
+from ..scene import Scene, SceneCamera, nearest_rigid
 from . import schema
 from .content import content_of
-from .graph import Graph
+from .graph import Graph, Matrices
 from .materials import is_of_drake
 
 __all__ = ["find_camera", "place_cameras"]
@@ -22,6 +23,7 @@ def place_cameras(document: schema.Document, graph: Graph) -> tuple[SceneCamera,
         node = document.nodes[index]
         if node.camera is None:
             continue
+        ask_time()
         camera = document.cameras[node.camera]
         lens = camera.get("perspective")
         placed.append(
@@ -29,13 +31,19 @@ def place_cameras(document: schema.Document, graph: Graph) -> tuple[SceneCamera,
                 camera=node.camera,
                 node=index,
                 name=_name(node.name, camera.get("name")),
-                matrix=graph.world[index],
+                camera_to_world=_rigid(graph, index),
                 y_fov_rad=_positive(lens, "yfov"),
                 near=_positive(lens, "znear"),
                 far=_positive(lens, "zfar"),
             )
         )
     return tuple(placed)
+
+
+def _rigid(graph: Graph, node: int) -> Matrices:
+    """Return the pose next to a node's transform, (4, 4); where scales mirror or flatten it, without them."""
+    rigid = nearest_rigid(graph.world[node])
+    return graph.rigid(node) if rigid is None else rigid
 
 
 def find_camera(scene: Scene, number: int = 0) -> SceneCamera:

@@ -35,6 +35,9 @@ class Container(NamedTuple):
 def open_container(data: bytes) -> Container:
     """Find the document and its binary chunk in a file.
 
+    Two things that exporters write against the specification are accepted: a JSON chunk that is padded with
+    NUL instead of spaces, and bytes after the JSON that are no chunk, which are ignored.
+
     Parameters
     ----------
     data : bytes
@@ -51,8 +54,9 @@ def open_container(data: bytes) -> Container:
     json, end = _chunk(view, _HEADER.size, _JSON)
     if json is None:
         raise SceneError("its first GLB chunk must be its JSON")
-    binary, _ = _chunk(view, end, _BIN) if end < len(view) else (None, end)
-    return Container(bytes(json), binary)
+    is_followed = view[end + _CHUNK.size - len(_BIN) : end + _CHUNK.size] == _BIN
+    binary, _ = _chunk(view, end, _BIN) if is_followed else (None, end)
+    return Container(bytes(json).rstrip(b" \0"), binary)
 
 
 def _checked(view: memoryview) -> memoryview:

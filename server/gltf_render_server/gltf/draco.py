@@ -1,16 +1,12 @@
 """KHR_draco_mesh_compression: what a stream holds becomes plain accessors, as if it never was compressed.
 
-Streams are decoded by `draco_child`, a process of its own: a few bytes can make the library take any memory.
+Streams are decoded in another process (`draco_process`): a few bytes can make the library take any memory.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
 
@@ -21,51 +17,32 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from ..errors import SceneError
-from ..limits import Limits, ask_time, time_left_s
+from ..limits import Limits, ask_time
 from ..recent import Recent
 from . import schema
 from .decoding import schema_error
+from .draco_process import Attribute, Decoded, Stream, decode_streams
 from .extensions import DRACO
 from .resources import Data, accessor_bytes, accessor_dtype, append_view, view_data
 
 __all__ = ["draco_views", "is_draco", "unpack_draco"]
 
-_CHILD = Path(__file__).with_name("draco_child.py")
 _TRIANGLES, _STRIP = 4, 5
 _UNSIGNED_INT = 5125
-_SPARE_BYTES = 256 * 2**20
-_WORK_SPACE, _COPIES = 16, 3  # of what comes out of the largest stream, and out of all
-_LONGEST_S = 60.0
+_WIDEST, _INDEX = 8, 4  # bytes of a number in a stream, whatever its accessor makes of it
+_SLACK_BYTES = 2**20  # so that what is a little wrong is told in detail
 _MOST_KEPT_BYTES = 256 * 2**20
 
 Place = tuple[int, int, schema.Primitive]
 """The numbers of a mesh and of its primitive, and that."""
 
+_Key = tuple[bytes, tuple[int, ...]]
+"""The digest of a stream, and the ids of the attributes that are read of it."""
+
 
 class _Extension(msgspec.Struct, rename="camel"):
     buffer_view: Annotated[int, Meta(ge=0)]
     attributes: dict[str, Annotated[int, Meta(ge=0)]]
-
-
-class _Attribute(msgspec.Struct, array_like=True):
-    dtype: str
-    width: int
-    data: bytes
-
-    def values(self) -> NDArray[Any]:
-        return np.frombuffer(self.data, self.dtype).reshape(-1, self.width)
-
-
-class _Decoded(msgspec.Struct):
-    indices: bytes
-    attributes: dict[int, _Attribute]
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.indices) + sum(len(item.data) for item in self.attributes.values())
-
-
-msgspec.msgpack.Decoder(list[_Decoded | str])  # see `decoding`
 
 
 @dataclass(frozen=True)
@@ -74,12 +51,13 @@ class _Task:
 
     primitive: schema.Primitive
     extension: _Extension
-    stream: Data
+    data: Data
+    most_bytes: int
     where: str
 
     @property
-    def key(self) -> tuple[bytes, tuple[int, ...]]:
-        return blake3(self.stream).digest(), tuple(sorted(self.extension.attributes.values()))
+    def key(self) -> _Key:
+        return blake3(self.data).digest(), tuple(sorted(self.extension.attributes.values()))
 
 
 def is_draco(document: schema.Document, primitive: schema.Primitive) -> bool:
@@ -123,18 +101,13 @@ def unpack_draco(
         A stream cannot be decoded, or does not hold what the accessors say.
     TooLargeError
         It is above a limit.
+    UnavailableError
+        Nothing can be decoded now, whatever the streams are.
     """
     tasks = [_task(document, buffers, place) for place in primitives if is_draco(document, place[2])]
-    if not tasks:
-        return
-    expected = [_expected_bytes(document, task) for task in tasks]
-    limits.check_decoded(sum(expected))
-    memory_bytes = _SPARE_BYTES + _WORK_SPACE * max(expected) + _COPIES * sum(expected)
-    for task, decoded in zip(tasks, _decode(tasks, memory_bytes), strict=True):
+    limits.check_decoded(sum(_expected_bytes(document, task) for task in tasks))
+    for task, decoded in zip(tasks, _decode(tasks), strict=True):
         ask_time()
-        if isinstance(decoded, str):
-            what = f"its Draco stream {decoded}; export it again, or without compression"
-            raise SceneError(what, task.where)
         _replace_indices(document, buffers, task, decoded)
         for name, id_ in task.extension.attributes.items():
             _replace_attribute(document, buffers, task, name, decoded.attributes.get(id_))
@@ -164,7 +137,8 @@ def _task(document: schema.Document, buffers: Sequence[Data], place: Place) -> _
     if primitive.mode not in (_TRIANGLES, _STRIP) or primitive.indices is None:
         raise SceneError(f"{DRACO} is for triangles or a strip, with indices", where)
     extension = _read_extension(document, place)
-    return _Task(primitive, extension, view_data(document, buffers, extension.buffer_view), where)
+    data = view_data(document, buffers, extension.buffer_view)
+    return _Task(primitive, extension, data, _most_bytes(document, primitive, extension), where)
 
 
 def _expected_bytes(document: schema.Document, task: _Task) -> int:
@@ -173,7 +147,15 @@ def _expected_bytes(document: schema.Document, task: _Task) -> int:
     return sum(accessor_bytes(accessor) for accessor in accessors)
 
 
-def _replace_indices(document: schema.Document, buffers: list[Data], task: _Task, decoded: _Decoded) -> None:
+def _most_bytes(document: schema.Document, primitive: schema.Primitive, extension: _Extension) -> int:
+    """Return how much may come out of a stream if it holds what the accessors say, and a little more."""
+    accessors = [document.accessors[primitive.attributes[name]] for name in extension.attributes]
+    numbers = sum(accessor.count * accessor_dtype(accessor)[1] for accessor in accessors)
+    corners = document.accessors[primitive.indices or 0].count * (3 if primitive.mode == _STRIP else 1)
+    return _SLACK_BYTES + _WIDEST * numbers + _INDEX * corners
+
+
+def _replace_indices(document: schema.Document, buffers: list[Data], task: _Task, decoded: Decoded) -> None:
     """Give a primitive its triangles; a stream has no strips, whatever was put into it."""
     primitive, count = task.primitive, len(decoded.indices) // 4
     said = document.accessors[primitive.indices or 0].count
@@ -186,7 +168,7 @@ def _replace_indices(document: schema.Document, buffers: list[Data], task: _Task
 
 
 def _replace_attribute(
-    document: schema.Document, buffers: list[Data], task: _Task, name: str, found: _Attribute | None
+    document: schema.Document, buffers: list[Data], task: _Task, name: str, found: Attribute | None
 ) -> None:
     accessor = document.accessors[task.primitive.attributes[name]]
     where = f"{task.where}.attributes.{name[:40]}"
@@ -209,48 +191,33 @@ def _converted(values: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
     return np.nan_to_num(np.rint(values)).clip(limits.min, limits.max).astype(dtype)
 
 
-_kept: Recent[_Decoded] = Recent(_MOST_KEPT_BYTES)
+_kept: Recent[Decoded] = Recent(_MOST_KEPT_BYTES)
 """The last streams that were decoded: clients send a model with each frame."""
 
 _lock = Lock()
 
 
-def _decode(tasks: Sequence[_Task], memory_bytes: int) -> list[_Decoded | str]:
+def _decode(tasks: Sequence[_Task]) -> list[Decoded]:
     """Decode each stream once; those that were lately decoded, not again."""
     keys = [task.key for task in tasks]
     with _lock:
         known = {key: _kept.find(key) for key in keys}
-    found: dict[Hashable, _Decoded | str] = {key: kept for key, kept in known.items() if kept is not None}
-    missing = {key: task for key, task in zip(keys, tasks, strict=True) if key not in found}
-    if missing:
-        streams = [(memoryview(task.stream), key[1]) for key, task in missing.items()]
-        for key, decoded in zip(missing, _run_child(streams, memory_bytes), strict=True):
-            found[key] = decoded
-            if not isinstance(decoded, str) and decoded.size_bytes <= _MOST_KEPT_BYTES:
-                with _lock:
-                    _kept.keep(key, decoded, decoded.size_bytes)
+    found = {key: kept for key, kept in known.items() if kept is not None}
+    missing: dict[_Key, list[_Task]] = {}
+    for key, task in zip(keys, tasks, strict=True):
+        if key not in found:
+            missing.setdefault(key, []).append(task)
+    streams = [
+        Stream(some[0].data, ids, max(task.most_bytes for task in some)) for (_, ids), some in missing.items()
+    ]
+    for (key, some), decoded in zip(
+        missing.items(), decode_streams(streams) if streams else (), strict=False
+    ):
+        if isinstance(decoded, str):
+            what = f"its Draco stream {decoded}; export it again, or without compression"
+            raise SceneError(what, some[0].where)
+        found[key] = decoded
+        if decoded.size_bytes <= _MOST_KEPT_BYTES:
+            with _lock:
+                _kept.keep(key, decoded, decoded.size_bytes)
     return [found[key] for key in keys]
-
-
-def _run_child(
-    streams: Sequence[tuple[memoryview, Sequence[int]]], memory_bytes: int
-) -> list[_Decoded | str]:
-    paths = os.pathsep.join(path for path in sys.path if path)
-    try:
-        done = subprocess.run(  # noqa: S603  a program of our own
-            [sys.executable, "-P", "-s", str(_CHILD), str(memory_bytes)],
-            input=msgspec.msgpack.encode(streams),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=min(_LONGEST_S, max(0.0, time_left_s())),
-            env=os.environ | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        ask_time()
-        return [f"is not decoded within {_LONGEST_S:g} s"] * len(streams)
-    try:
-        return msgspec.msgpack.decode(done.stdout, type=list[_Decoded | str])
-    except msgspec.DecodeError:
-        return ["crashes its decoder"] * len(streams)

@@ -1,7 +1,9 @@
 """The program that decodes Draco streams: a crash over one of them ends this process, not the server.
 
 It is run by its path, and imports nothing of this package. It reads a list of ``[stream, [unique id, ...]]``
-in MessagePack, and writes for each the indices and the asked attributes, or what is wrong with it.
+in MessagePack. It writes an empty answer when it is ready, and then one for each stream: in MessagePack, its
+indices and the asked attributes, or what is wrong with it. The length of each answer stands before it, in 8
+bytes, the least significant first.
 
 usage: draco_child.py MEMORY_BYTES
 """
@@ -20,9 +22,24 @@ Json = dict[str, Any]
 
 def main() -> None:
     """Decode what stands on the standard input."""
+    memory_bytes = int(sys.argv[1])
     streams = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[tuple[bytes, list[int]]])
-    _limit_memory(int(sys.argv[1]))
-    sys.stdout.buffer.write(msgspec.msgpack.encode([_decode(stream, ids) for stream, ids in streams]))
+    _limit_memory(memory_bytes)
+    _answer(b"")
+    too_much = msgspec.msgpack.encode(f"takes more than {memory_bytes // 2**20} MB of memory to decode")
+    for stream, ids in streams:
+        try:
+            answer = msgspec.msgpack.encode(_decode(stream, ids))
+        except MemoryError:
+            answer = too_much
+        _answer(answer)
+        del answer  # before the next one is made
+
+
+def _answer(data: bytes) -> None:
+    sys.stdout.buffer.write(len(data).to_bytes(8, "little"))
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def _limit_memory(size_bytes: int) -> None:
@@ -33,26 +50,29 @@ def _limit_memory(size_bytes: int) -> None:
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     size_bytes += pages * resource.getpagesize()
+    _, hard_bytes = resource.getrlimit(resource.RLIMIT_AS)
+    if hard_bytes != resource.RLIM_INFINITY:
+        size_bytes = min(size_bytes, hard_bytes)
     resource.setrlimit(resource.RLIMIT_AS, (size_bytes, size_bytes))
 
 
 def _decode(stream: bytes, ids: list[int]) -> Json | str:
     try:
         mesh = DracoPy.decode(stream)
-        if not isinstance(mesh, DracoPy.DracoMesh):
-            return "is a point cloud"
-        return {
-            "indices": mesh.faces.astype("<u4").tobytes(),
-            "attributes": {
-                item["unique_id"]: [item["data"].dtype.str, item["num_components"], item["data"].tobytes()]
-                for item in mesh.attributes
-                if item["unique_id"] in ids
-            },
-        }
     except MemoryError:
-        return "takes more memory than what it says of itself explains"
+        raise
     except Exception:  # noqa: BLE001  the library raises many, and its texts tell nothing
         return "cannot be decoded"
+    if not isinstance(mesh, DracoPy.DracoMesh):
+        return "is a point cloud"
+    return {
+        "indices": mesh.faces.astype("<u4").tobytes(),
+        "attributes": {
+            item["unique_id"]: [item["data"].dtype.str, item["num_components"], item["data"].tobytes()]
+            for item in mesh.attributes
+            if item["unique_id"] in ids
+        },
+    }
 
 
 main()

@@ -21,11 +21,27 @@ _WIDTHS = {"TRANSLATION": 3, "ROTATION": 4, "SCALE": 3}
 def instance_accessors(document: schema.Document, node: int) -> dict[str, int] | None:
     """Return the accessors that place a node's instances, by attribute; None = it has no instances.
 
+    Those that have an application's own attributes alone are placed by none.
+
     Raises
     ------
     SceneError
         The extension is broken.
     """
+    attributes = _attributes(document, node)
+    if attributes is None:
+        return None
+    return {name: attributes[name] for name in _WIDTHS if name in attributes}
+
+
+def instance_count(document: schema.Document, node: int) -> int:
+    """Tell how often a node's mesh is drawn, without reading anything."""
+    attributes = _attributes(document, node)
+    return 1 if attributes is None else document.accessors[next(iter(attributes.values()))].count
+
+
+def _attributes(document: schema.Document, node: int) -> dict[str, int] | None:
+    """Return the accessors of all attributes, at least one; they have the same count."""
     extensions = document.nodes[node].extensions or {}
     if extensions.get(INSTANCING) is None:
         return None
@@ -34,19 +50,12 @@ def instance_accessors(document: schema.Document, node: int) -> dict[str, int] |
     attributes = extension.get("attributes") if isinstance(extension, dict) else None
     if not isinstance(attributes, dict) or not attributes:
         raise SceneError("has no attributes", where)
-    found = {name: attributes[name] for name in _WIDTHS if name in attributes}
-    for name, accessor in found.items():
+    for name, accessor in attributes.items():
         if type(accessor) is not int or not 0 <= accessor < len(document.accessors):
-            raise SceneError(f"there is no accessor {str(accessor)[:20]}", f"{where}.attributes.{name}")
-    if len({document.accessors[accessor].count for accessor in found.values()}) != 1:
-        raise SceneError("its attributes have different counts, or none is known", where)
-    return found
-
-
-def instance_count(document: schema.Document, node: int) -> int:
-    """Tell how often a node's mesh is drawn, without reading anything."""
-    accessors = instance_accessors(document, node)
-    return 1 if accessors is None else document.accessors[next(iter(accessors.values()))].count
+            raise SceneError(f"there is no accessor {str(accessor)[:20]}", f"{where}.attributes.{name[:40]}")
+    if len({document.accessors[accessor].count for accessor in attributes.values()}) > 1:
+        raise SceneError("its attributes have different counts", where)
+    return attributes
 
 
 def instance_matrices(

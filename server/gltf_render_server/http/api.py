@@ -114,7 +114,8 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             Length,
             Meta(
-                description="Metres; as the camera's without, or the greater of 1000 and 1e6 near, up to 5e8."
+                description="Metres; as the camera's without, or the greater of 1000 and 1e6 near, but at "
+                "most halfway from near to 1e9."
             ),
         ]
         | None
@@ -278,7 +279,8 @@ def _camera(wanted: int | str, scene: Scene) -> SceneCamera:
 def _lens(view: ViewRequest, camera: SceneCamera | None) -> Lens:
     focal_x, focal_y = _focal_lengths(view, camera and camera.y_fov_rad)
     near = _first(view.near, camera and camera.near, _NEAR_M)
-    far = _first(view.far, camera and camera.far, min(max(_FAR_M, _MOST_DEEP * near), _LARGEST / 2))
+    default_far = min(max(_FAR_M, _MOST_DEEP * near), (near + _LARGEST) / 2)
+    far = _first(view.far, camera and camera.far, default_far)
     lens = Lens(
         width=view.width,
         height=view.height,
