@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from .errors import CheckTimeoutError, TooLargeError
 
-__all__ = ["Limits", "ask_time", "time_left_s", "time_limit"]
+__all__ = ["MOST_WEIGHTS", "Limits", "ask_time", "time_left_s", "time_limit"]
 
 _VERTEX_BYTES = 100  # position, normal, tangent, two sets of coordinates, and its share of the indices
+MOST_WEIGHTS = 1_000_000
+"""How many morph targets' weights there may be, of all that is drawn; each takes about 50 bytes."""
+
 _DEADLINE_S: ContextVar[float] = ContextVar("deadline_s", default=float("inf"))
 
 
@@ -52,10 +55,10 @@ class Limits:
         if count > self.max_objects:
             raise _too_much(f"it draws {count} objects", self.max_objects, "max-objects")
 
-    def check_decoded(self, size: int) -> None:
-        """Refuse a scene whose compressed meshes take so many bytes."""
+    def check_decoded(self, size: int, what: str = "what is compressed in it takes") -> None:
+        """Refuse a scene of which a part takes so many bytes; ``what`` names the part."""
         if size > self.max_vertices * _VERTEX_BYTES:
-            what = f"its compressed meshes take {size / 1e6:.0f} MB when they are decoded"
+            what = f"{what} {size / 1e6:.0f} MB when it is decoded"
             raise _too_much(what, self.max_vertices * _VERTEX_BYTES // 10**6, "max-vertices")
 
     def check_textures(self, size: int) -> None:

@@ -10,8 +10,8 @@ from drake_like import add_accessor, empty_document
 
 from gltf_render_server.errors import SceneError
 from gltf_render_server.gltf import schema
-from gltf_render_server.gltf.animation import animation_accessors, find_animation, read_animation
-from gltf_render_server.gltf.resources import decode_buffers, views_of_accessors
+from gltf_render_server.gltf.animation import find_animation, read_animation
+from gltf_render_server.limits import Limits
 
 HALF = np.sqrt(0.5)
 
@@ -51,10 +51,8 @@ def add_numbers(document, values, kind):
 
 def nodes_at(document, time_s, warnings=None):
     typed = msgspec.convert(document, schema.Document)
-    readable = animation_accessors(typed, 0)
-    views = views_of_accessors(typed, readable)
     said = [] if warnings is None else warnings
-    animation = read_animation(typed, decode_buffers(typed, views), 0, readable, said)
+    animation = read_animation(typed, [b""] * len(typed.buffers), 0, Limits(), said)
     assert warnings is not None or not said
     return animation.moved(typed, time_s).nodes
 
@@ -104,11 +102,20 @@ def test_spline_rotations_are_rotations():
     np.testing.assert_allclose(found, [0, np.sin(np.pi / 8), 0, np.cos(np.pi / 8)], atol=1e-7)
 
 
+def morphing(document, *counts):
+    """Let each of the first nodes have a mesh with so many morph targets."""
+    document["meshes"] = [{"primitives": [{"attributes": {}, "targets": [{}] * n}]} for n in counts]
+    for mesh in range(len(counts)):
+        document["nodes"][mesh]["mesh"] = mesh
+    return document
+
+
 def test_weights_have_a_value_for_each_target():
     document = animated(
         (0, "weights", "LINEAR", [0, 1], np.array([0, 1, 2, 3, 4, 5.0])),
         (1, "weights", "CUBICSPLINE", [0, 1], np.zeros((12,))),
     )
+    morphing(document, 3, 2)
     assert nodes_at(document, 0.5)[0].weights == [1.5, 2.5, 3.5]
     assert nodes_at(document, 0.5)[1].weights == [0, 0]
 
@@ -215,8 +222,7 @@ def test_a_thousand_channels_take_milliseconds():
         for path in ("translation", "rotation", "scale")
     ]
     typed = msgspec.convert(animated(*tracks, nodes=334), schema.Document)
-    buffers = decode_buffers(typed, range(len(typed.buffer_views)))
-    animation = read_animation(typed, buffers, 0, animation_accessors(typed, 0), [])
+    animation = read_animation(typed, [b""] * len(typed.buffers), 0, Limits(), [])
     assert len(animation.tracks) == 1002
     spent = []
     for t in range(5):
@@ -234,3 +240,39 @@ def test_keys_that_are_not_in_the_file_are_left_out_and_told(uri):
     warnings = []
     assert nodes_at(document, 0.5, warnings)[1].translation is None
     assert len(warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "values", "targets"),
+    [("LINEAR", 6, (2, 9)), ("LINEAR", 6, (0, 9)), ("CUBICSPLINE", 12, (3, 9)), ("LINEAR", 5, (2, 9))],
+)
+def test_weights_that_are_not_those_of_the_mesh_are_left_out(interpolation, values, targets):
+    document = animated(
+        (0, "weights", interpolation, [0, 1], np.zeros(values)),
+        (1, "weights", "LINEAR", [0, 1], np.ones(18)),
+    )
+    warnings = []
+    first, second, *_ = nodes_at(morphing(document, *targets), 0.5, warnings)
+    assert first.weights is None
+    assert second.weights == [1] * 9
+    assert len(warnings) == 1
+    assert "animations[0].channels[0]" in warnings[0]
+
+
+def test_weights_of_a_node_without_a_mesh_are_left_out():
+    warnings = []
+    document = animated((0, "weights", "LINEAR", [0, 1], np.zeros(4)))
+    assert nodes_at(document, 0, warnings)[0].weights is None
+    assert "no mesh" in warnings[0]
+
+
+def test_a_channel_whose_keys_are_missing_leaves_the_others():
+    document = edited(lambda d, a, c, s: None)
+    output = document["animations"][0]["samplers"][0]["output"]
+    view = document["bufferViews"][document["accessors"][output]["bufferView"]]
+    document["buffers"][view["buffer"]]["uri"] = "data:;base64,AAAA"
+    warnings = []
+    first, second, *_ = nodes_at(document, 0.5, warnings)
+    assert first.translation is None
+    assert second.translation == [1, 1, 1]
+    assert len(warnings) == 1

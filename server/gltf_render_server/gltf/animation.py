@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -18,12 +18,21 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from ..errors import SceneError
-from ..limits import ask_time
+from ..limits import MOST_WEIGHTS, Limits, ask_time
 from . import schema
+from .compression import read_more_views
 from .extensions import POINTER
-from .resources import Data, check_views, has_data, read_accessor, read_values, views_of_accessors
+from .resources import (
+    Data,
+    Numbers,
+    accessor_bytes,
+    as_values,
+    check_views,
+    read_accessor,
+    views_of_accessors,
+)
 
-__all__ = ["Animation", "animation_accessors", "find_animation", "morphing_nodes", "read_animation"]
+__all__ = ["Animation", "find_animation", "morphing_nodes", "read_animation"]
 
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
 _POINTER = re.compile(r"/nodes/(\d{1,7})/(translation|rotation|scale|weights)")
@@ -60,14 +69,22 @@ class _Track:
     """One property of one node over time.
 
     values : (keys, n, k)
-        n is 1, or for CUBICSPLINE 3: the tangent before, the value, the tangent after.
+        As the accessor holds them: a large animation takes no memory beside its buffers. n is 1, or for
+        CUBICSPLINE 3: the tangent before, the value, the tangent after.
+    accessor : schema.Accessor
+        Where they are from.
     """
 
     node: int
     path: str
     interpolation: str
     times: int
-    values: NDArray[Any]
+    values: Numbers
+    accessor: schema.Accessor
+
+    def at(self, key: int) -> Numbers:
+        """Return what a key says, (n, k)."""
+        return as_values(self.values[key], self.accessor)
 
 
 @dataclass(frozen=True)
@@ -79,10 +96,13 @@ class Animation:
     tracks : tuple
     times : tuple of (n,) float64
         The keys' times that tracks refer to, seconds, increasing.
+    nbytes : int
+        What it takes of memory beside the document's buffers.
     """
 
     tracks: tuple[_Track, ...] = ()
     times: tuple[Floats, ...] = ()
+    nbytes: int = 0
 
     def moved(self, document: schema.Document, time_s: float) -> schema.Document:
         """Return a document whose nodes are as they are at a time.
@@ -111,8 +131,8 @@ class Animation:
             groups[track.interpolation, track.path == "rotation", track.values.shape[1:]].append(track)
         for (interpolation, is_rotation, _), tracks in groups.items():
             ask_time()
-            before = np.array([track.values[spans[track.times][0]] for track in tracks], float)
-            after = np.array([track.values[spans[track.times][1]] for track in tracks], float)
+            before = np.array([track.at(spans[track.times][0]) for track in tracks], float)
+            after = np.array([track.at(spans[track.times][1]) for track in tracks], float)
             share, length_s = np.array([spans[track.times][2:] for track in tracks]).T[:, :, None]
             values = _interpolated(interpolation, is_rotation, before, after, share, length_s)
             yield from zip(tracks, values.tolist(), strict=True)
@@ -142,53 +162,38 @@ def morphing_nodes(document: schema.Document, animation: int | None) -> set[int]
     return {target[0] for target in targets if target is not None and target[1] == "weights"}
 
 
-def animation_accessors(
-    document: schema.Document, animation: int | None, binary: memoryview | None = None
-) -> set[int]:
-    """Return the accessors that an animation reads; none if it is so broken that nothing of it is sampled.
-
-    Parameters
-    ----------
-    document : Document
-        Its buffers still have their text.
-    animation : int or None
-        From `find_animation`.
-    binary : memoryview, optional
-        The binary chunk of a GLB.
-    """
-    accessors = {
-        index for item in _samplers(document, animation) if item for index in (item.input, item.output)
-    }
-    accessors = {index for index in accessors if index < len(document.accessors)}
-    try:
-        check_views(document, views_of_accessors(document, accessors), accessors)
-    except SceneError:
-        return set()
-    views = views_of_accessors(document, accessors)
-    return accessors if all(has_data(document, view, binary) for view in views) else set()
-
-
 def read_animation(
     document: schema.Document,
-    buffers: Sequence[Data],
+    buffers: list[Data],
     animation: int | None,
-    readable: Container[int],
+    limits: Limits,
     warnings: list[str],
+    binary: memoryview | None = None,
 ) -> Animation:
-    """Read an animation.
+    """Read an animation, and decode what it needs of the buffers.
 
     Parameters
     ----------
     document : Document
-    buffers : sequence of bytes-like
+        Its buffers still have their text. Changed in place: what was compressed is plain afterwards.
+    buffers : list of bytes-like
+        From `compression.read_buffers`; what only the animation reads is added.
     animation : int or None
         From `find_animation`.
-    readable : container of int
-        From `animation_accessors`.
+    limits : Limits
     warnings : list of str
         What is left out is added.
+    binary : memoryview, optional
+        The binary chunk of a GLB.
+
+    Raises
+    ------
+    TooLargeError
+        It is above a limit.
     """
-    reader = _Reader(document, buffers, _samplers(document, animation), readable)
+    samplers = _samplers(document, animation)
+    readable = _open_accessors(document, buffers, samplers, limits, binary)
+    reader = _Reader(document, buffers, samplers, readable)
     tracks: dict[tuple[int, str], _Track] = {}
     told: list[str] = []
     for number, channel in enumerate(_channels(document, animation)):
@@ -203,7 +208,37 @@ def read_animation(
     warnings += told[:_MOST_TOLD]
     if len(told) > _MOST_TOLD:
         warnings.append(f"animations[{animation}]: {len(told) - _MOST_TOLD} more channels are left out")
-    return Animation(tuple(tracks.values()), tuple(reader.times))
+    return Animation(tuple(tracks.values()), tuple(reader.times), reader.nbytes)
+
+
+def _open_accessors(
+    document: schema.Document,
+    buffers: list[Data],
+    samplers: Sequence[_Sampler | None],
+    limits: Limits,
+    binary: memoryview | None,
+) -> set[int]:
+    """Decode what the samplers' accessors read, and return those accessors that can be read."""
+    named = {index for item in samplers if item for index in (item.input, item.output)}
+    named = {index for index in named if index < len(document.accessors)}
+    views = read_more_views(document, buffers, views_of_accessors(document, named), limits, binary)
+    readable = {
+        index
+        for index in named
+        if views_of_accessors(document, [index]) <= views and _is_possible(document, [index])
+    }
+    size = sum(accessor_bytes(document.accessors[index]) for index in readable)
+    limits.check_decoded(size, "its animation takes")
+    return readable if _is_possible(document, readable) else set()
+
+
+def _is_possible(document: schema.Document, accessors: Collection[int]) -> bool:
+    """Whether accessors lie inside their views, and do not read the same bytes too often."""
+    try:
+        check_views(document, views_of_accessors(document, accessors), accessors)
+    except SceneError:
+        return False
+    return True
 
 
 class _Reader:
@@ -220,8 +255,11 @@ class _Reader:
         self._samplers = samplers
         self._readable = readable
         self._numbers: dict[int, int] = {}
-        self._outputs: dict[int, NDArray[Any]] = {}
+        self._outputs: dict[int, Numbers] = {}
+        self._widths: dict[int, int] = {}
+        self._weights = 0
         self.times: list[Floats] = []
+        self.nbytes = 0
 
     def track(self, source: object) -> _Track | None:
         """Read a channel; None = it has no target, and says so."""
@@ -238,8 +276,25 @@ class _Reader:
         if self._document.nodes[node].matrix is not None and path != "weights":
             raise SceneError(f"node {node} has a matrix, which cannot be animated")
         times = self._time_number(sampler.input)
-        values = self._values(sampler, len(self.times[times]), _WIDTHS.get(path))
-        return _Track(node, path, sampler.interpolation, times, values)
+        values = self._values(sampler, len(self.times[times]), path, self._width(node, path))
+        if path == "weights":
+            self._weights += values.shape[2]
+            if self._weights > MOST_WEIGHTS:
+                raise SceneError(f"the animation moves more than {MOST_WEIGHTS} weights")
+        accessor = self._document.accessors[sampler.output]
+        return _Track(node, path, sampler.interpolation, times, values, accessor)
+
+    def _width(self, node: int, path: str) -> int:
+        """Return how many numbers a property of a node has; weights have one for each morph target."""
+        if path != "weights":
+            return _WIDTHS[path]
+        mesh = self._document.nodes[node].mesh
+        if mesh is not None and mesh not in self._widths:
+            counts = {len(item.targets) for item in self._document.meshes[mesh].primitives if item.targets}
+            self._widths[mesh] = counts.pop() if len(counts) == 1 else 0
+        if mesh is None or not self._widths[mesh]:
+            raise SceneError(f"node {node} has no mesh whose primitives share their morph targets")
+        return self._widths[mesh]
 
     def _time_number(self, accessor: int) -> int:
         if accessor not in self._numbers:
@@ -251,22 +306,27 @@ class _Reader:
                 raise SceneError("its times are not finite, or do not increase")
             self._numbers[accessor] = len(self.times)
             self.times.append(times)
+            self.nbytes += times.nbytes
         return self._numbers[accessor]
 
-    def _values(self, sampler: _Sampler, keys: int, width: int | None) -> NDArray[Any]:
+    def _values(self, sampler: _Sampler, keys: int, path: str, width: int) -> Numbers:
         values = self._output(sampler.output)
         points = 3 if sampler.interpolation == "CUBICSPLINE" else 1
-        fits = not len(values) % (keys * points) if width is None else values.shape == (keys * points, width)
-        if not fits:
-            raise SceneError(f"its {len(values)} values of {values.shape[1]} do not fit {keys} keys")
-        return values.reshape(keys, points, -1)
+        is_row = path == "weights" or values.shape[1] == width
+        if values.size != keys * points * width or not is_row:
+            wanted = f"{keys} keys of {points * width} numbers"
+            raise SceneError(f"its {len(values)} values of {values.shape[1]} do not fit {wanted}")
+        return values.reshape(keys, points, width)
 
-    def _output(self, accessor: int) -> NDArray[Any]:
+    def _output(self, accessor: int) -> Numbers:
         if accessor not in self._outputs:
-            values = read_values(self._document, self._buffers, accessor)
+            values = read_accessor(self._document, self._buffers, accessor)
             if not np.isfinite(values).all():
                 raise SceneError("a value is not finite")
             self._outputs[accessor] = values
+            source = self._document.accessors[accessor]
+            if source.buffer_view is None or source.sparse is not None:
+                self.nbytes += values.nbytes
         return self._outputs[accessor]
 
 

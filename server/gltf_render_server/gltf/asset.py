@@ -16,7 +16,7 @@ from ..errors import RequestError, SceneError
 from ..limits import Limits
 from ..scene import Colour, Digest, Primitive, Scene, Surface, Triangles
 from . import schema
-from .animation import Animation, animation_accessors, find_animation, morphing_nodes, read_animation
+from .animation import Animation, find_animation, morphing_nodes, read_animation
 from .cameras import place_cameras
 from .checks import check_geometry, check_indices
 from .compression import read_buffers
@@ -221,13 +221,14 @@ def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEF
         for index in shown_images(json, document, materials)
         if (view := document.images[index].buffer_view) is not None
     }
-    keys = animation_accessors(document, animation, container.binary)
-    buffers = _buffers(document, drawn, images, keys, limits, container.binary)
+    buffers = _buffers(document, drawn, images, limits, container.binary)
+    left_out: list[str] = []
+    moves = read_animation(document, buffers, animation, limits, left_out, container.binary)
     _write_back(json, document)
     check_geometry(document, buffers, drawn)
     warnings += drawn.warnings
     warnings += check_images(json, document, buffers, materials, limits)
-    moves = read_animation(document, buffers, animation, keys, warnings)
+    warnings += left_out
     return Asset(json, document, tuple(buffers), drawn, moves, tuple(warnings))
 
 
@@ -235,14 +236,13 @@ def _buffers(
     document: schema.Document,
     drawn: Drawn,
     images: set[int],
-    keys: set[int],
     limits: Limits,
     binary: memoryview | None,
 ) -> list[Data]:
-    """Decode all that is drawn; images are buffer views, keys accessors of the animation."""
-    views = views_of_accessors(document, drawn.accessors(document) | keys) | images
+    """Decode all that is drawn; images are buffer views."""
+    views = views_of_accessors(document, drawn.accessors(document)) | images
     buffers = read_buffers(document, drawn.primitives(document), views, limits, binary)
-    accessors = drawn.accessors(document) | keys
+    accessors = drawn.accessors(document)
     check_views(document, views_of_accessors(document, accessors) | images, accessors)
     return buffers
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..limits import Limits
+from ..errors import SceneError
+from ..limits import Limits, ask_time
 from . import schema
 from .draco import Place, draco_views, unpack_draco
 from .materials import is_of_drake
 from .meshopt_views import find_packed, unpack_views
 from .repair import repair_draco
-from .resources import Data, check_views, decode_buffers
+from .resources import Data, check_views, decode_more_buffers
 
-__all__ = ["read_buffers"]
+__all__ = ["read_buffers", "read_more_views"]
 
 
 def read_buffers(
@@ -47,12 +48,60 @@ def read_buffers(
     streams = draco_views(document, primitives)
     is_merged = bool(streams) and is_of_drake(document.asset.generator)
     used = set(range(len(document.buffer_views))) if is_merged else views | streams
-    packed = find_packed(document, used)
-    raw = (used - packed.keys()) | {stream for stream, _ in packed.values()}
-    check_views(document, raw, ())
-    buffers = decode_buffers(document, raw, binary)
-    unpack_views(document, buffers, packed, limits)
+    buffers: list[Data] = [b""] * len(document.buffers)
+    _open(document, buffers, used, limits, binary)
     if is_merged:
         repair_draco(document, buffers)
     unpack_draco(document, buffers, primitives, limits)
     return buffers
+
+
+def read_more_views(
+    document: schema.Document,
+    buffers: list[Data],
+    views: set[int],
+    limits: Limits,
+    binary: memoryview | None = None,
+) -> set[int]:
+    """Decode what more buffer views need, after `read_buffers`, and return those of them that can be read.
+
+    Parameters
+    ----------
+    document : Document
+        Changed in place, as by `read_buffers`; its buffers still have their text.
+    buffers : list of bytes-like
+        Changed in place.
+    views : set of int
+    limits : Limits
+    binary : memoryview, optional
+        The binary chunk of a GLB.
+
+    Raises
+    ------
+    TooLargeError
+        Together they are above a limit.
+    """
+    readable: set[int] = set()
+    decoded = 0
+    for view in sorted(views):
+        ask_time()
+        count = len(buffers)
+        try:
+            _open(document, buffers, {view}, limits, binary)
+        except SceneError:
+            continue
+        readable.add(view)
+        decoded += sum(map(len, buffers[count:]))
+        limits.check_decoded(decoded)
+    return readable
+
+
+def _open(
+    document: schema.Document, buffers: list[Data], views: set[int], limits: Limits, binary: memoryview | None
+) -> None:
+    """Decode the buffers that some views need, and unpack those views that are compressed with meshopt."""
+    packed = find_packed(document, views)
+    raw = (views - packed.keys()) | {stream for stream, _ in packed.values()}
+    check_views(document, raw, ())
+    decode_more_buffers(document, buffers, raw, binary)
+    unpack_views(document, buffers, packed, limits)

@@ -18,9 +18,10 @@ __all__ = [
     "accessor_dtype",
     "append_buffer",
     "append_view",
+    "as_values",
     "check_views",
     "decode_buffers",
-    "has_data",
+    "decode_more_buffers",
     "image_place",
     "is_draco_view",
     "read_accessor",
@@ -60,22 +61,31 @@ def decode_buffers(
     SceneError
         A buffer refers to anything but a ``data:`` URI or that chunk, or is shorter than it says.
     """
-    used = {document.buffer_views[view].buffer for view in views}
-    decoded: list[Data] = []
-    for index, buffer in enumerate(document.buffers):
-        where = f"$.buffers[{index}]"
-        if index not in used:
-            data: Data = b""
-        elif index == 0 and buffer.uri is None and binary is not None:
-            data = np.frombuffer(binary, np.uint8)
+    decoded: list[Data] = [b""] * len(document.buffers)
+    decode_more_buffers(document, decoded, views, binary)
+    return decoded
+
+
+def decode_more_buffers(
+    document: schema.Document, buffers: list[Data], views: Iterable[int], binary: memoryview | None = None
+) -> None:
+    """Decode the buffers that some views need as well; those that are decoded already stay as they are.
+
+    The parameters and errors are those of `decode_buffers`; the buffers are changed in place.
+    """
+    for index in sorted({document.buffer_views[view].buffer for view in views}):
+        if len(buffers[index]):
+            continue
+        buffer, where = document.buffers[index], f"$.buffers[{index}]"
+        if index == 0 and buffer.uri is None and binary is not None:
+            data: Data = np.frombuffer(binary, np.uint8)
         else:
             data = _decode_uri(buffer.uri, f"{where}.uri", may_be_text=True)
-        if index in used and len(data) < buffer.byte_length:
+        if len(data) < buffer.byte_length:
             raise SceneError(
                 f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}", where
             )
-        decoded.append(data)
-    return decoded
+        buffers[index] = data
 
 
 def views_of_accessors(document: schema.Document, accessors: Iterable[int]) -> set[int]:
@@ -101,15 +111,6 @@ def view_data(document: schema.Document, buffers: Sequence[Data], index: int) ->
     view = document.buffer_views[index]
     _check_view(document, index)
     return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
-
-
-def has_data(document: schema.Document, view: int, binary: memoryview | None) -> bool:
-    """Whether the bytes of a buffer view, or what it is unpacked from, are embedded in the file."""
-    item = document.buffer_views[view]
-    if item.extensions:
-        return True  # compressed; that is checked where it is unpacked
-    uri = document.buffers[item.buffer].uri
-    return uri.startswith("data:") if uri is not None else item.buffer == 0 and binary is not None
 
 
 def append_buffer(document: schema.Document, buffers: list[Data], data: bytes) -> int:
@@ -186,10 +187,14 @@ def read_accessor(document: schema.Document, buffers: Sequence[Data], index: int
 
 def read_values(document: schema.Document, buffers: Sequence[Data], index: int) -> Numbers:
     """Read an accessor as `read_accessor`, but normalized integers as the floats that they stand for."""
-    values = read_accessor(document, buffers, index)
-    if not document.accessors[index].normalized or values.dtype == np.float32:
-        return values
-    return np.maximum(values / np.float32(np.iinfo(values.dtype.name).max), np.float32(-1))
+    return as_values(read_accessor(document, buffers, index), document.accessors[index])
+
+
+def as_values(numbers: Numbers, accessor: schema.Accessor) -> Numbers:
+    """Return what some of an accessor's numbers stand for; only normalized integers are others."""
+    if not accessor.normalized or numbers.dtype == np.float32:
+        return numbers
+    return np.maximum(numbers / np.float32(np.iinfo(numbers.dtype.name).max), np.float32(-1))
 
 
 def is_draco_view(document: schema.Document, buffers: Sequence[Data], index: int) -> bool:
