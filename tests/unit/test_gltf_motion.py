@@ -1,6 +1,7 @@
 """What moves a scene takes little memory and time, whatever the scene says, and breaks nothing else of it."""
 
 import json
+import pickle
 import re
 import tracemalloc
 from contextlib import contextmanager
@@ -10,12 +11,13 @@ import pytest
 from compressed import with_meshopt
 from drake_like import add_accessor
 from skinned import document as skinned_document
-from test_gltf_document import EXTENSIONS, one_box
+from skinned import strip
+from test_gltf_document import EXTENSIONS, one_box, parsed
 
-from gltf_render_server.errors import TooLargeError
-from gltf_render_server.gltf import read_asset
+from gltf_render_server.errors import CheckTimeoutError, SceneError, TooLargeError
+from gltf_render_server.gltf import read_asset, read_attribute, read_triangles
 from gltf_render_server.http.scenes import keep_asset
-from gltf_render_server.limits import Limits
+from gltf_render_server.limits import Limits, time_limit
 
 PEAK_BYTES = 100 * 10**6
 
@@ -94,6 +96,17 @@ def test_weights_that_meshes_do_have_are_bounded_together():
     assert any("more than 1000000 weights" in warning for warning in scene.warnings)
 
 
+def test_weights_of_skinned_nodes_are_bounded_together():
+    document = skinned_document()
+    primitive = document["meshes"][0]["primitives"][0]
+    primitive["targets"] = [{}] * 50_000
+    for _ in range(30):
+        document["skins"].append(document["skins"][0])
+        with_nodes(document, 1, mesh=0, skin=len(document["skins"]) - 1)
+    with little_memory(), pytest.raises(SceneError, match="more than 1000000 weights"):
+        read(document, Limits(max_vertices=10**8)).scene()
+
+
 def test_keys_are_bounded_by_what_they_are_decoded_to():
     document = one_box()
     points = np.zeros((100_000, 3), "<f4")
@@ -139,9 +152,38 @@ def many_primitives(joints, primitives):
     return document
 
 
+def test_all_primitives_of_a_skin_share_its_joints():
+    document = many_primitives(10_000, 300)
+    data = json.dumps(document).encode()
+    with little_memory():
+        scene = read_asset(data, extensions=EXTENSIONS).scene()
+    assert len({id(primitive.pose) for primitive in scene.primitives}) == 1
+    assert len(pickle.dumps(scene.primitives)) < 2 * 10_000 * 128
+
+
 def keep(document):
     data = document if isinstance(document, bytes) else json.dumps(document).encode()
     return keep_asset("0" * 64, len(data), read_asset(data, extensions=EXTENSIONS))
+
+
+def test_the_joints_of_a_skin_are_bounded():
+    with little_memory(), pytest.raises(SceneError, match=r"skins\[0\]\.joints: has more than 65536"):
+        read(many_primitives(70_000, 1)).scene()
+
+
+def test_the_joints_of_all_skins_are_bounded():
+    document = many_primitives(50_000, 1)
+    document["skins"] *= 5
+    for skin in range(1, 5):
+        with_nodes(document, 1, mesh=0, skin=skin)
+    with pytest.raises(SceneError, match="more than 200000 joints"):
+        read(document).scene()
+
+
+def test_each_primitive_asks_for_the_time():
+    asset = read(many_primitives(100, 20_000))
+    with time_limit(0.02), pytest.raises(CheckTimeoutError):
+        asset.scene()
 
 
 def many_sets(vertices, sets):
@@ -153,6 +195,30 @@ def many_sets(vertices, sets):
         attributes |= {f"JOINTS_{number}": joints, f"WEIGHTS_{number}": weights}
     document["meshes"][0]["primitives"] = [{"attributes": attributes}]
     return document
+
+
+@pytest.mark.parametrize("sets", [4, 200])
+def test_memory_does_not_grow_with_the_sets_of_joints(sets):
+    data = json.dumps(many_sets(60_000, sets)).encode()
+    with little_memory():
+        scene = read_asset(data, extensions=EXTENSIONS).scene()
+        read_triangles(scene.asset, scene.primitives[0])
+    assert len(scene.warnings) == (sets > 4)
+
+
+def test_only_the_first_four_sets_of_joints_move_a_vertex():
+    document = skinned_document()
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    count = len(strip().points)
+    for number in range(2, 6):
+        attributes[f"JOINTS_{number}"] = attributes["JOINTS_0"]
+        attributes[f"WEIGHTS_{number}"] = zeros(document, count, "VEC4")
+    attributes["WEIGHTS_4"] = add_accessor(document, np.full((count, 4), 9, "<f4"), "VEC4")
+    scene = parsed(document)
+    assert scene.warnings == ("meshes[0].primitives[0]: has 6 sets of joints; only the first 4 can move it",)
+    [primitive], plain = scene.primitives, parsed(skinned_document())
+    found = read_attribute(scene.asset, primitive, "POSITION")
+    np.testing.assert_array_equal(found, read_attribute(plain.asset, plain.primitives[0], "POSITION"))
 
 
 def test_a_broken_stream_of_keys_leaves_the_scene_and_the_other_channels():
@@ -180,6 +246,53 @@ def test_a_broken_stream_of_keys_leaves_the_scene_and_the_other_channels():
         assert re.match(r"animations\[0\]\.channels\[0\]: .*left out", warning)
         stream.clear()
         stream |= before
+
+
+def test_a_morph_target_with_another_type_of_colours_is_told():
+    document = one_box()
+    primitive = document["meshes"][0]["primitives"][0]
+    primitive["attributes"]["COLOR_0"] = add_accessor(document, np.ones((8, 3), "<f4"), "VEC3")
+    primitive["targets"] = [{"COLOR_0": add_accessor(document, np.ones((8, 3), "<f4"), "VEC3")}]
+    document["meshes"][0]["weights"] = [0.5]
+    scene = parsed(document)
+    np.testing.assert_array_equal(read_attribute(scene.asset, scene.primitives[0], "COLOR_0"), 1.5)
+    primitive["targets"] = [{"COLOR_0": add_accessor(document, np.ones((8, 4), "<f4"), "VEC4")}]
+    with pytest.raises(SceneError, match=r"targets\[0\]\.COLOR_0: must be VEC3; it is VEC4"):
+        parsed(document)
+
+
+def test_a_morph_target_moves_no_vertex_too_far():
+    document = one_box()
+    primitive = document["meshes"][0]["primitives"][0]
+    primitive["targets"] = [{"POSITION": add_accessor(document, np.full((8, 3), 5e8, "<f4"), "VEC3")}]
+    document["meshes"][0]["weights"] = [1.0]
+    asset = read(document)
+    assert asset.scene().primitives
+    document["meshes"][0]["weights"] = [2.1]
+    with pytest.raises(SceneError, match=r"meshes\[0\].primitives\[0\]: its pose moves .* beyond 1e\+09"):
+        read(document).scene()
+    primitive["targets"] *= 2
+    document["meshes"][0]["weights"] = [50.0, -50.0]  # they undo each other
+    assert read(document).scene().primitives
+
+
+def test_joints_move_no_vertex_too_far():
+    document = skinned_document()
+    document["nodes"][4]["matrix"] = np.diag([1e6, 1e6, 1e6, 1]).reshape(-1).tolist()
+    bind = np.tile(np.eye(4), (3, 1, 1)).reshape(3, 16).astype("<f4")
+    document["skins"][0]["inverseBindMatrices"] = add_accessor(document, bind, "MAT4")
+    assert read(document).scene().primitives
+    document["nodes"][4]["matrix"] = np.diag([1e8, 1e8, 1e8, 1]).reshape(-1).tolist()
+    with pytest.raises(SceneError, match="its pose moves"):
+        read(document).scene()
+
+
+def test_an_unused_joint_may_be_anywhere():
+    document = skinned_document()
+    document["skins"][0]["joints"].append(len(document["nodes"]))
+    with_nodes(document, 1, scale=[1e8] * 3)
+    del document["skins"][0]["inverseBindMatrices"]
+    assert read(document).scene().primitives
 
 
 def moved(scene, node, pose):

@@ -12,6 +12,7 @@ from . import schema
 from .drawn import Drawn
 from .graph import FARTHEST_M
 from .resources import Data, read_accessor
+from .skins import MOST_SETS, set_count
 
 __all__ = ["check_geometry", "check_indices", "check_types"]
 
@@ -22,7 +23,7 @@ _QUANTIZED = {5120, 5121, 5122, 5123}
 _ATTRIBUTE_TYPES = {
     "POSITION": ("VEC3",),
     "NORMAL": ("VEC3",),
-    "TANGENT": ("VEC3", "VEC4"),  # a morph target's has three
+    "TANGENT": ("VEC3", "VEC4"),
     "TEXCOORD": ("VEC2",),
     "COLOR": ("VEC3", "VEC4"),
 }
@@ -49,14 +50,15 @@ def check_indices(document: schema.Document) -> None:
 def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Drawn) -> None:
     """Check the positions and vertex indices of what is drawn; `resources.check_views` must have passed.
 
-    A primitive without any extent is left out: it has no triangle that can be seen.
+    A primitive without any extent is left out: it has no triangle that can be seen. A warning tells of
+    primitives with more sets of joints than are read.
 
     Raises
     ------
     SceneError
         A position is not finite or absurdly far, or an index names a vertex that is not there.
     """
-    flat: dict[int, bool] = {}
+    flat: dict[int, bool] = {}  # whether all positions are equal
     largest: dict[int, int] = {}
     for number, place, primitive in drawn.primitives(document):
         ask_time()
@@ -64,10 +66,14 @@ def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Dr
         position = primitive.attributes["POSITION"]
         for accessor in (position, *_morphed_positions(primitive)):
             if accessor not in flat:
-                flat[accessor] = _check_positions(document, buffers, accessor, where)
+                ask_time()
+                flat[accessor], drawn.reach[accessor] = _check_positions(document, buffers, accessor, where)
         if primitive.indices is not None:
             vertices = document.accessors[position].count
             _check_vertex_indices(document, buffers, primitive.indices, vertices, largest, where)
+        if (sets := set_count(primitive)) > MOST_SETS:
+            what = f"{sets} sets of joints; only the first {MOST_SETS} can move it"
+            drawn.warnings.append(f"meshes[{number}].primitives[{place}]: has {what}")
         if flat[position] and not primitive.targets:
             drawn.leave_out(number, place, "all its positions are equal")
 
@@ -149,11 +155,14 @@ def check_types(document: schema.Document, primitive: schema.Primitive, where: s
     position = document.accessors[primitive.attributes["POSITION"]]
     if position.type != "VEC3" or position.component_type not in {_FLOAT, *_QUANTIZED}:
         raise SceneError("positions must be VEC3 of floats", f"{where}.attributes.POSITION")
-    for attributes in (primitive.attributes, *(primitive.targets or ())):
-        for name, other in attributes.items():
-            _check_attribute(
-                document.accessors[other], name, position.count, f"{where}.attributes.{name[:40]}"
-            )
+    for name, index in primitive.attributes.items():
+        accessor, types = document.accessors[index], _ATTRIBUTE_TYPES.get(name.partition("_")[0])
+        _check_attribute(accessor, name, types, position.count, f"{where}.attributes.{name[:40]}")
+    for number, target in enumerate(primitive.targets or ()):
+        for name, index in target.items():
+            types = _target_types(document, primitive, name)
+            place = f"{where}.targets[{number}].{name[:40]}"
+            _check_attribute(document.accessors[index], name, types, position.count, place)
     if primitive.indices is not None:
         indices = document.accessors[primitive.indices]
         if indices.type != "SCALAR" or indices.component_type not in _UNSIGNED:
@@ -164,18 +173,31 @@ def _morphed_positions(primitive: schema.Primitive) -> list[int]:
     return [target["POSITION"] for target in primitive.targets or () if "POSITION" in target]
 
 
-def _check_attribute(accessor: schema.Accessor, name: str, count: int, where: str) -> None:
+def _target_types(
+    document: schema.Document, primitive: schema.Primitive, name: str
+) -> tuple[str, ...] | None:
+    """Return the types that a morph target's attribute may have: that of what it is added to."""
+    types, base = _ATTRIBUTE_TYPES.get(name.partition("_")[0]), primitive.attributes.get(name)
+    if types is None or base is None or name == "TANGENT":  # a target's has three numbers, the base has four
+        return types
+    return (document.accessors[base].type,)
+
+
+def _check_attribute(
+    accessor: schema.Accessor, name: str, types: tuple[str, ...] | None, count: int, where: str
+) -> None:
     if name.startswith("_"):
         return  # an application's own, which nothing reads
     if accessor.count != count:
         raise SceneError(f"has {accessor.count} elements for {count} vertices", where)
-    types = _ATTRIBUTE_TYPES.get(name.partition("_")[0])
     if types is not None and accessor.type not in types:
         raise SceneError(f"must be {' or '.join(types)}; it is {accessor.type}", where)
 
 
-def _check_positions(document: schema.Document, buffers: Sequence[Data], position: int, where: str) -> bool:
-    """Check positions, and tell whether all are equal."""
+def _check_positions(
+    document: schema.Document, buffers: Sequence[Data], position: int, where: str
+) -> tuple[bool, float]:
+    """Check positions, and tell whether all are equal, and the largest coordinate."""
     points = read_accessor(document, buffers, position)
     # min and max let a NaN through, and touch the data once each
     low, high = points.min(initial=0), points.max(initial=0)
@@ -184,7 +206,9 @@ def _check_positions(document: schema.Document, buffers: Sequence[Data], positio
             f"a position is not finite, or beyond {FARTHEST_M:g}", f"{where}.attributes.POSITION"
         )
     few = points[:: max(1, len(points) // 100)]
-    return bool((few == points[0]).all()) and bool((points == points[0]).all())
+    is_flat = bool((few == points[0]).all()) and bool((points == points[0]).all())
+    is_fraction = document.accessors[position].normalized and points.dtype != np.float32
+    return is_flat, 1.0 if is_fraction else max(-float(low), float(high))
 
 
 def _check_vertex_indices(

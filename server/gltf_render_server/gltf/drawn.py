@@ -21,12 +21,18 @@ class Drawn:
         For each mesh that is drawn, the numbers of its primitives that are.
     nodes : list of int
         The nodes that draw them, in the document's order.
+    reach : dict of int to float
+        For each accessor of positions, also of morph targets, the largest coordinate.
+    joints : dict of (int, int) to tuple of int
+        For the mesh and number of a primitive that joints have moved, the largest joint of each set.
     warnings : list of str
         What was left out.
     """
 
     surfaces: dict[int, list[int]] = field(default_factory=dict)
     nodes: list[int] = field(default_factory=list)
+    reach: dict[int, float] = field(default_factory=dict)
+    joints: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def leave_out(self, mesh: int, number: int, why: str) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..limits import ask_time
 from ..scene import Primitive, Triangles
 from . import schema
 from .content import Content
 from .normals import flat_normals, smooth_normals
-from .resources import read_accessor, read_values
+from .resources import as_values, read_accessor
 from .skins import moved_normals, moved_points, read_weights
 
-__all__ = ["read_attribute", "read_corners", "read_normals", "read_texcoords", "read_triangles"]
+__all__ = [
+    "read_attribute",
+    "read_corners",
+    "read_normals",
+    "read_texcoords",
+    "read_triangles",
+    "vertex_count",
+]
 
 _STRIP, _FAN = 5, 6
 _MOVED = {"POSITION": moved_points, "NORMAL": moved_normals}
@@ -30,19 +38,21 @@ def read_triangles(content: Content, primitive: Primitive) -> Triangles:
     return _compact(read_attribute(content, primitive, "POSITION"), read_corners(content, primitive))
 
 
-def read_attribute(content: Content, primitive: Primitive, name: str) -> NDArray[np.float32]:
-    """Read what each vertex has under a name, (n, k); KeyError if nothing.
+def read_attribute(content: Content, primitive: Primitive, name: str, step: int = 1) -> NDArray[np.float32]:
+    """Read what each vertex has under a name, (n, k), or every so many vertices; KeyError if nothing.
 
     Morph targets are added, and a skin's joints have moved points and normals.
     """
     source = _source(content, primitive)
-    values = _floats(content, source.attributes[name])
+    values = _floats(content, source.attributes[name], step)
     for weight, target in zip(primitive.weights, source.targets or (), strict=True):
         if weight and name in target:
-            values += np.float32(weight) * _floats(content, target[name])
+            ask_time()
+            values += np.float32(weight) * _floats(content, target[name], step)
     if primitive.pose and name in _MOVED:
         joints = np.frombuffer(primitive.pose).reshape(-1, 4, 4)
-        return _MOVED[name](values, joints, read_weights(content.source, content.buffers, source))
+        sets = read_weights(content.source, content.buffers, source)
+        return _MOVED[name](values, joints, [some.every(step) for some in sets])
     return values
 
 
@@ -50,8 +60,7 @@ def read_corners(content: Content, primitive: Primitive) -> NDArray[np.int32]:
     """Read the vertices of each triangle, (m, 3)."""
     source = _source(content, primitive)
     if source.indices is None:
-        count = content.source.accessors[source.attributes["POSITION"]].count
-        indices = np.arange(count, dtype=np.int32)
+        indices = np.arange(vertex_count(content, primitive), dtype=np.int32)
     else:
         indices = read_accessor(content.source, content.buffers, source.indices)[:, 0].astype(np.int32)
     return _corners(indices, source.mode)
@@ -77,12 +86,18 @@ def read_texcoords(content: Content, primitive: Primitive, number: int) -> NDArr
     return read_attribute(content, primitive, name)[read_corners(content, primitive)]
 
 
+def vertex_count(content: Content, primitive: Primitive) -> int:
+    """Return how many vertices a primitive has, or may share with others."""
+    return content.source.accessors[_source(content, primitive).attributes["POSITION"]].count
+
+
 def _source(content: Content, primitive: Primitive) -> schema.Primitive:
     return content.source.meshes[primitive.mesh].primitives[primitive.number]
 
 
-def _floats(content: Content, accessor: int) -> NDArray[np.float32]:
-    return read_values(content.source, content.buffers, accessor).astype(np.float32)
+def _floats(content: Content, accessor: int, step: int) -> NDArray[np.float32]:
+    numbers = read_accessor(content.source, content.buffers, accessor)[::step]
+    return as_values(numbers, content.source.accessors[accessor]).astype(np.float32)
 
 
 def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:

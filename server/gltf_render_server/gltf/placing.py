@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
-from ..limits import ask_time
+from ..limits import MOST_WEIGHTS, ask_time
 from ..scene import Instances, Placements, Primitive
 from . import schema
 from .content import Content
 from .drawn import Drawn
-from .graph import Graph, thickened
+from .geometry import read_attribute
+from .graph import FARTHEST_M, Graph, thickened
 from .instancing import instance_matrices
 from .materials import is_of_drake
-from .skins import Pose, check_weights, is_skinned, read_pose
+from .skins import Pose, check_weights, is_skinned, largest_joints, read_pose
 
 __all__ = ["place"]
 
 _LARGEST_WEIGHT = 100  # of a morph target
+_MOST_JOINTS = 200_000  # of all skins that are drawn; each takes about 300 bytes
 
 Matrix = NDArray[np.float64]
 
@@ -42,13 +44,14 @@ def place(
     Raises
     ------
     SceneError
-        A skin, a weight or an instance is not possible.
+        A skin, a weight or an instance is not possible, or there are too many joints or weights.
     """
     return _Placing(content, drawn, graph, warnings).place()
 
 
 class _Placing:
     def __init__(self, content: Content, drawn: Drawn, graph: Graph, warnings: list[str]) -> None:
+        self._content = content
         self._document = content.source
         self._buffers = content.buffers
         self._drawn = drawn
@@ -56,7 +59,8 @@ class _Placing:
         self._warnings = warnings
         self._numbers: dict[Primitive, int] = {}
         self._poses: dict[int, Pose] = {}
-        self._plain: dict[int, list[Primitive]] = {}  # of meshes whose nodes neither morph nor bend them
+        self._joints = self._weights = 0
+        self._made: dict[tuple[int, int | None, tuple[float, ...]], list[Primitive]] = {}
 
     def place(self) -> tuple[tuple[Primitive, ...], Placements, Instances]:
         placed: list[int] = []
@@ -74,6 +78,7 @@ class _Placing:
             nodes += [index] * len(copies)
             worlds.append(copies)
             for primitive in surfaces:
+                ask_time()
                 places = self._places(primitive, index, copies)
                 placed += [self._numbers.setdefault(primitive, len(self._numbers))] * len(places)
                 matrices.append(places)
@@ -86,19 +91,21 @@ class _Placing:
         return tuple(self._numbers), placements, Instances(np.array(nodes, np.intp), _joined(worlds))
 
     def _surfaces(self, index: int) -> list[Primitive]:
+        """Return what a node draws; nodes that pose and morph a mesh alike share it."""
         node = self._document.nodes[index]
-        mesh = node.mesh or 0
-        if node.skin is None and not node.weights:
-            if mesh not in self._plain:
-                self._plain[mesh] = list(self._primitives(index, None))
-            return self._plain[mesh]
-        return list(self._primitives(index, self._pose(node.skin)))
+        key = (node.mesh or 0, node.skin, tuple(node.weights or ()))
+        if key not in self._made:
+            self._made[key] = list(self._primitives(index, self._pose(node.skin)))
+        return self._made[key]
 
     def _pose(self, skin: int | None) -> Pose | None:
         if skin is None:
             return None
         if skin not in self._poses:
-            self._poses[skin] = read_pose(self._document, self._buffers, self._graph, skin)
+            pose = self._poses[skin] = read_pose(self._document, self._buffers, self._graph, skin)
+            self._joints += len(pose.joints)
+            if self._joints > _MOST_JOINTS:
+                raise SceneError(f"are posed by more than {_MOST_JOINTS} joints", "$.skins")
         return self._poses[skin]
 
     def _places(self, primitive: Primitive, node: int, copies: Matrix) -> Matrix:
@@ -112,25 +119,56 @@ class _Placing:
         return copies
 
     def _primitives(self, index: int, pose: Pose | None) -> Iterator[Primitive]:
-        document, buffers = self._document, self._buffers
+        document = self._document
         is_drakes = is_of_drake(document.asset.generator)
         mesh = document.nodes[index].mesh or 0
         for number in self._drawn.surfaces[mesh]:
-            primitive = document.meshes[mesh].primitives[number]
-            has_normals = "NORMAL" in primitive.attributes
-            is_posed = pose is not None and is_skinned(primitive)
+            ask_time()
+            source = document.meshes[mesh].primitives[number]
+            has_normals = "NORMAL" in source.attributes
+            is_posed = pose is not None and is_skinned(source)
             if pose is not None and is_posed:
-                where = f"$.meshes[{mesh}].primitives[{number}].attributes"
-                check_weights(document, buffers, primitive, len(pose.joints), where)
-            yield Primitive(
+                self._check_joints(mesh, number, len(pose.joints))
+            weights = _weights(document, index, mesh, source)
+            self._weights += len(weights)
+            if self._weights > MOST_WEIGHTS:
+                raise SceneError(f"have more than {MOST_WEIGHTS} weights of morph targets", "$.nodes")
+            primitive = Primitive(
                 mesh,
                 number,
-                primitive.material,
+                source.material,
                 has_normals,
                 is_smoothed=is_drakes and not has_normals,
-                weights=_weights(document, index, mesh, primitive),
-                pose=pose.joints.tobytes() if pose is not None and is_posed else b"",
+                weights=weights,
+                pose=pose.data if pose is not None and is_posed else b"",
             )
+            self._check_reach(primitive, source, pose if is_posed else None)
+            yield primitive
+
+    def _check_joints(self, mesh: int, number: int, count: int) -> None:
+        """Check that the skin has all the joints that a primitive names; what it names is looked up once."""
+        source, known = self._document.meshes[mesh].primitives[number], self._drawn.joints
+        where = f"$.meshes[{mesh}].primitives[{number}].attributes"
+        if (mesh, number) not in known:
+            check_weights(self._document, source, where)
+            known[mesh, number] = largest_joints(self._document, self._buffers, source, where)
+        for place, largest in enumerate(known[mesh, number]):
+            if largest >= count:
+                raise SceneError(f"names joint {largest} of {count}", f"{where}.JOINTS_{place}")
+
+    def _check_reach(self, primitive: Primitive, source: schema.Primitive, pose: Pose | None) -> None:
+        """Check that no vertex is moved too far; all are looked at only where one may be."""
+        if pose is None and not any(primitive.weights):
+            return
+        reach = self._drawn.reach[source.attributes["POSITION"]]
+        for weight, target in zip(primitive.weights, source.targets or (), strict=True):
+            if "POSITION" in target:
+                reach += abs(weight) * self._drawn.reach[target["POSITION"]]
+        if (reach if pose is None else pose.reach(reach)) < FARTHEST_M:
+            return
+        if not np.abs(read_attribute(self._content, primitive, "POSITION")).max() < FARTHEST_M:
+            where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
+            raise SceneError(f"its pose moves a position beyond {FARTHEST_M:g}", where)
 
 
 def _joined(matrices: Sequence[Matrix]) -> Matrix:

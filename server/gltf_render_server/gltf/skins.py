@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 
 import msgspec
@@ -15,28 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..limits import ask_time
 from . import schema
 from .decoding import schema_error
 from .graph import Graph, check_reach
-from .resources import Data, read_accessor, read_values
+from .resources import Data, Numbers, as_values, read_accessor, read_values
 
 __all__ = [
+    "MOST_SETS",
     "Pose",
+    "Weights",
     "check_weights",
     "is_skinned",
+    "largest_joints",
     "moved_normals",
     "moved_points",
     "read_pose",
     "read_weights",
+    "set_count",
 ]
+
+MOST_SETS = 4
+"""Of joints and weights that move a vertex; a viewer needs to know one set, and exporters write the heaviest
+joints first."""
 
 _FLOAT = 5126
 _JOINT_TYPES = {5121, 5123}
 _AT_ONCE = 65536  # vertices
+_MOST_JOINTS = 65536  # of a skin; a vertex can name no more
 
 Matrices = NDArray[np.float64]
-Weights = list[tuple[NDArray[np.intp], NDArray[np.float64]]]
-"""Four joints of each vertex, (n, 4), and how much each counts, (n, 4)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,46 @@ class Pose:
     origin: Matrices
     joints: Matrices
 
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes of `joints`, which all primitives of the skin share."""
+        return self.joints.tobytes()
+
+    def reach(self, distance: float) -> float:
+        """Return a bound of the coordinates to which the joints move what is within a distance."""
+        turn, shift = self._growth
+        return turn * distance + shift
+
+    @cached_property
+    def _growth(self) -> tuple[float, float]:
+        parts = np.abs(self.joints[:, :3])
+        return float(parts[:, :, :3].sum(2).max()), float(parts[:, :, 3].max())
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A set of four joints for each vertex, and how much each counts, as the accessors hold them.
+
+    Attributes
+    ----------
+    joints, weights : (n, 4) array
+    accessor : schema.Accessor
+        Where the weights are from.
+    """
+
+    joints: Numbers
+    weights: Numbers
+    accessor: schema.Accessor
+
+    def of(self, some: slice) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the joints of some vertices, and how much each counts."""
+        weights = as_values(self.weights[some], self.accessor)
+        return self.joints[some].astype(np.intp), weights.astype(float).clip(0)
+
+    def every(self, step: int) -> Weights:
+        """Return those of every so many vertices."""
+        return Weights(self.joints[::step], self.weights[::step], self.accessor)
+
 
 def read_pose(document: schema.Document, buffers: Sequence[Data], graph: Graph, skin: int) -> Pose:
     """Read how a skin is posed by the nodes that are its joints.
@@ -61,10 +110,12 @@ def read_pose(document: schema.Document, buffers: Sequence[Data], graph: Graph, 
     Raises
     ------
     SceneError
-        A joint or an inverse bind matrix is not there, or beyond all bounds.
+        A joint or an inverse bind matrix is not there, or beyond all bounds, or there are too many.
     """
     where = f"$.skins[{skin}]"
     source = _convert(document.skins[skin], where)
+    if len(source.joints) > _MOST_JOINTS:
+        raise SceneError(f"has more than {_MOST_JOINTS} joints", f"{where}.joints")
     for joint in source.joints:
         if joint >= len(document.nodes):
             raise SceneError(f"there is no node {joint}", f"{where}.joints")
@@ -82,19 +133,13 @@ def is_skinned(primitive: schema.Primitive) -> bool:
     return {"JOINTS_0", "WEIGHTS_0"} <= primitive.attributes.keys()
 
 
-def check_weights(
-    document: schema.Document,
-    buffers: Sequence[Data],
-    primitive: schema.Primitive,
-    joint_count: int,
-    where: str,
-) -> None:
-    """Check that what moves a primitive's vertices is there.
+def check_weights(document: schema.Document, primitive: schema.Primitive, where: str) -> None:
+    """Check that the accessors which move a primitive's vertices have the types for their use.
 
     Raises
     ------
     SceneError
-        An accessor has the wrong type for its use, or names a joint that the skin does not have.
+        One has not.
     """
     for number in _sets(primitive):
         joints = document.accessors[primitive.attributes[f"JOINTS_{number}"]]
@@ -103,40 +148,69 @@ def check_weights(
             raise SceneError("must be VEC4 of unsigned bytes or shorts", f"{where}.JOINTS_{number}")
         if weights.type != "VEC4" or not (weights.component_type == _FLOAT or weights.normalized):
             raise SceneError("must be VEC4 of floats or normalized integers", f"{where}.WEIGHTS_{number}")
-    for number, (joints, weights) in zip(
-        _sets(primitive), read_weights(document, buffers, primitive), strict=True
-    ):
-        if not np.isfinite(weights).all():
-            raise SceneError("a weight is not finite", f"{where}.WEIGHTS_{number}")
-        if (largest := int(joints[weights > 0].max(initial=0))) >= joint_count:
-            raise SceneError(f"names joint {largest} of {joint_count}", f"{where}.JOINTS_{number}")
 
 
-def read_weights(document: schema.Document, buffers: Sequence[Data], primitive: schema.Primitive) -> Weights:
-    """Read all sets of joints and weights."""
+def largest_joints(
+    document: schema.Document, buffers: Sequence[Data], primitive: schema.Primitive, where: str
+) -> tuple[int, ...]:
+    """Return the largest joint that each set of a primitive names, of those that count; see `check_weights`.
+
+    Raises
+    ------
+    SceneError
+        A weight is not finite.
+    """
+    found: list[int] = []
+    for number, weights in enumerate(read_weights(document, buffers, primitive)):
+        largest = 0
+        for some in _parts(len(weights.joints)):
+            ask_time()
+            joints, shares = weights.of(some)
+            if not np.isfinite(shares).all():
+                raise SceneError("a weight is not finite", f"{where}.WEIGHTS_{number}")
+            largest = max(largest, int(joints[shares > 0].max(initial=0)))
+        found.append(largest)
+    return tuple(found)
+
+
+def set_count(primitive: schema.Primitive) -> int:
+    """Return how many sets of joints and weights a primitive has."""
+    names = primitive.attributes.keys()
+    return next(number for number in count() if not {f"JOINTS_{number}", f"WEIGHTS_{number}"} <= names)
+
+
+def read_weights(
+    document: schema.Document, buffers: Sequence[Data], primitive: schema.Primitive
+) -> list[Weights]:
+    """Read the sets of joints and weights, at most `MOST_SETS`."""
     return [
-        (
-            read_accessor(document, buffers, primitive.attributes[f"JOINTS_{number}"]).astype(np.intp),
-            read_values(document, buffers, primitive.attributes[f"WEIGHTS_{number}"]).astype(float).clip(0),
+        Weights(
+            read_accessor(document, buffers, primitive.attributes[f"JOINTS_{number}"]),
+            read_accessor(document, buffers, index := primitive.attributes[f"WEIGHTS_{number}"]),
+            document.accessors[index],
         )
         for number in _sets(primitive)
     ]
 
 
-def moved_points(points: NDArray[np.float32], joints: Matrices, weights: Weights) -> NDArray[np.float32]:
+def moved_points(
+    points: NDArray[np.float32], joints: Matrices, sets: Sequence[Weights]
+) -> NDArray[np.float32]:
     """Move points, (n, 3), by joints, (k, 4, 4)."""
     moved = np.empty_like(points)
     for some in _parts(len(points)):
-        blended = _blended(joints, weights, some)
+        blended = _blended(joints, sets, some)
         moved[some] = np.einsum("nij,nj->ni", blended[:, :, :3], points[some]) + blended[:, :, 3]
     return moved
 
 
-def moved_normals(normals: NDArray[np.float32], joints: Matrices, weights: Weights) -> NDArray[np.float32]:
+def moved_normals(
+    normals: NDArray[np.float32], joints: Matrices, sets: Sequence[Weights]
+) -> NDArray[np.float32]:
     """Turn normals, (n, 3), as the surface turns; cofactors do it for every matrix."""
     moved = np.empty_like(normals)
     for some in _parts(len(normals)):
-        x, y, z = np.moveaxis(_blended(joints, weights, some)[:, :, :3], 2, 0)
+        x, y, z = np.moveaxis(_blended(joints, sets, some)[:, :, :3], 2, 0)
         side = np.where(np.einsum("ni,ni->n", np.cross(x, y), z) < 0, -1.0, 1.0)[:, None]
         cofactors = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)], 2)
         turned = side * np.einsum("nij,nj->ni", cofactors, normals[some])
@@ -171,13 +245,8 @@ def _inverse_bind_matrices(
     return matrices
 
 
-def _sets(primitive: schema.Primitive) -> list[int]:
-    numbers = []
-    for number in count():
-        if not {f"JOINTS_{number}", f"WEIGHTS_{number}"} <= primitive.attributes.keys():
-            return numbers
-        numbers.append(number)
-    return numbers
+def _sets(primitive: schema.Primitive) -> range:
+    return range(min(set_count(primitive), MOST_SETS))
 
 
 def _parts(length: int) -> list[slice]:
@@ -185,18 +254,20 @@ def _parts(length: int) -> list[slice]:
     return [slice(begin, begin + _AT_ONCE) for begin in range(0, length, _AT_ONCE)]
 
 
-def _blended(joints: Matrices, weights: Weights, some: slice) -> Matrices:
+def _blended(joints: Matrices, sets: Sequence[Weights], some: slice) -> Matrices:
     """Return the matrix of each of some vertices, (n, 3, 4): the mean of its joints'."""
-    total = sum(share[some].sum(1) for _, share in weights)
-    first, _ = weights[0]
-    blended = np.zeros((len(first[some]), 3, 4))
-    for names, share in weights:
+    first = sets[0].joints[some, 0].astype(np.intp)
+    blended = np.zeros((len(first), 3, 4))
+    total = np.zeros(len(first))
+    for weights in sets:
+        names, shares = weights.of(some)
+        total += shares.sum(1)
         for column in range(4):
-            counted = share[some, column] > 0
-            part = share[some, column][counted, None, None] * joints[names[some, column][counted], :3]
+            counted = shares[:, column] > 0
+            part = shares[:, column][counted, None, None] * joints[names[:, column][counted], :3]
             blended[counted] += part
     with np.errstate(divide="ignore", invalid="ignore"):
-        blended /= np.asarray(total)[:, None, None]
-    unmoved = np.asarray(total) <= 0
-    blended[unmoved] = joints[first[some, 0][unmoved].clip(max=len(joints) - 1), :3]
+        blended /= total[:, None, None]
+    unmoved = total <= 0
+    blended[unmoved] = joints[first[unmoved].clip(max=len(joints) - 1), :3]
     return blended
