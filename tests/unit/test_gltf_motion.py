@@ -3,15 +3,17 @@
 import json
 import pickle
 import re
+import time
 import tracemalloc
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from compressed import with_meshopt
+from compressed import to_glb, with_meshopt
 from drake_like import add_accessor
 from skinned import document as skinned_document
 from skinned import strip
+from test_exposure import lamp, lit
 from test_gltf_document import EXTENSIONS, one_box, parsed
 
 from gltf_render_server.errors import CheckTimeoutError, SceneError, TooLargeError
@@ -161,9 +163,21 @@ def test_all_primitives_of_a_skin_share_its_joints():
     assert len(pickle.dumps(scene.primitives)) < 2 * 10_000 * 128
 
 
+def test_a_kept_scene_weighs_its_poses_once():
+    few, many = (keep(many_primitives(joints, 20)) for joints in (3, 10_000))
+    assert 1 < (many.size - few.size) / (10_000 * 128) < 2
+
+
 def keep(document):
     data = document if isinstance(document, bytes) else json.dumps(document).encode()
     return keep_asset("0" * 64, len(data), read_asset(data, extensions=EXTENSIONS))
+
+
+def test_a_kept_scene_weighs_its_binary_chunk_once():
+    document = one_box()
+    add_accessor(document, np.zeros((1_000_000, 3), "<f4"), "VEC3")
+    data = to_glb(document)
+    assert len(data) < keep(data).size < 1.2 * len(data)
 
 
 def test_the_joints_of_a_skin_are_bounded():
@@ -248,6 +262,21 @@ def test_a_broken_stream_of_keys_leaves_the_scene_and_the_other_channels():
         stream |= before
 
 
+def test_an_animated_asset_travels_without_its_keys():
+    document = one_box()
+    output = zeros(document, 4_000_000, "VEC3")
+    document["accessors"][output]["count"] = 1_000_000
+    times = add_accessor(document, np.arange(1_000_000, dtype="<f4"), "SCALAR")
+    del document["nodes"][0]["matrix"]
+    animated(document, (0, "translation", output))
+    document["animations"][0]["samplers"][0]["input"] = times
+    asset = read(document)
+    assert asset.animation.tracks
+    assert len(pickle.dumps(asset)) < sum(map(len, asset.buffers)) + 100_000
+    scene = pickle.loads(pickle.dumps(asset.scene()))
+    assert scene.shapes == asset.scene().shapes
+
+
 def test_a_morph_target_with_another_type_of_colours_is_told():
     document = one_box()
     primitive = document["meshes"][0]["primitives"][0]
@@ -297,3 +326,46 @@ def test_an_unused_joint_may_be_anywhere():
 
 def moved(scene, node, pose):
     return scene.asset.scene({scene.asset.node_name(node): pose})
+
+
+def test_the_next_frame_finds_its_lights_scale_in_no_time():
+    rng = np.random.default_rng(0)
+    document = one_box()
+    [primitive] = document["meshes"][0]["primitives"]
+    primitive["attributes"] = {
+        "POSITION": add_accessor(document, rng.random((1_500_000, 3)).astype("<f4"), "VEC3")
+    }
+    del primitive["indices"]
+    lamps = {"KHR_lights_punctual": {"lights": [{"type": "point", "intensity": 50.0}]}}
+    document["extensions"] = lamps
+    with_nodes(document, 1, extensions={"KHR_lights_punctual": {"light": 0}}, translation=[0, 3, 0])
+    first = parsed(document)
+    spent = []
+    for x in range(5):
+        pose = np.eye(4)
+        pose[0, 3] = x
+        scene = moved(first, 0, pose)
+        started_s = time.thread_time()
+        _ = scene.light_scale
+        spent.append(time.thread_time() - started_s)
+    assert min(spent[1:]) < spent[0] / 10
+    scene = moved(first, 0, np.eye(4))
+    with time_limit(0), pytest.raises(CheckTimeoutError):
+        _ = scene.light_scale
+
+
+def test_what_is_posed_is_looked_at_in_no_time():
+    document = many_sets(999_999, 1)
+    document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "point", "intensity": 50.0}]}}
+    with_nodes(document, 1, extensions={"KHR_lights_punctual": {"light": 0}}, translation=[0, 3, 0])
+    asset = read(document)
+    asset.scene()
+    started_s = time.thread_time()
+    _ = asset.scene().light_scale
+    assert time.thread_time() - started_s < 0.1
+
+
+def test_what_is_known_of_an_asset_changes_no_light():
+    scene = lit(lamp(100.0, (0, 7, 0)))
+    again = scene.asset.scene()
+    assert again.light_scale == scene.light_scale == scene.asset.scene().light_scale

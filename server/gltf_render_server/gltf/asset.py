@@ -25,7 +25,7 @@ from .content import Content
 from .decoding import convert, decode
 from .digests import Digester
 from .drawn import Drawn
-from .exposure import light_scale
+from .exposure import Boxes, light_scale
 from .extensions import DRACO, EXT_MESHOPT, IGNORED, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY
 from .geometry import read_normals, read_texcoords, read_triangles
 from .graph import Graph, check_reach
@@ -45,6 +45,9 @@ _ROUNDING = 1e-5
 _NAMES = {"bufferViews": "buffer_views"}
 _OWN_WORK = frozenset({DRACO, EXT_MESHOPT, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY})
 """Extensions that are dealt with here, whatever the importer knows."""
+
+_STAYS_HERE = frozenset({"animation", "drawn", "_boxes", "_digester", "_nodes_by_name"})
+"""What only making scenes needs, and what is known of the parts already."""
 
 Matrix = NDArray[np.float64]
 
@@ -79,10 +82,14 @@ class Asset(Content):
     def _digester(self) -> Digester:
         return Digester(self)
 
+    @cached_property
+    def _boxes(self) -> Boxes:
+        return {}
+
     def __getstate__(self) -> dict[str, Any]:
+        """Return what a back end reads in another process, where no more scenes are made of it."""
         state = dict(self.__dict__)  # at once: another thread may be adding to it
-        state.pop("_digester", None)
-        return state
+        return {name: value for name, value in state.items() if name not in _STAYS_HERE}
 
     def shape(self, primitive: Primitive) -> Digest:
         """See `scene.Asset.shape`."""
@@ -118,7 +125,7 @@ class Asset(Content):
 
     def light_scale(self, scene: Scene) -> float:
         """See `scene.Asset.light_scale`."""
-        return light_scale(scene)
+        return light_scale(scene, self._boxes)
 
     def scene(self, poses: Mapping[str, Matrix] | None = None, time_s: float = 0.0) -> Scene:
         """Return what the document shows.

@@ -31,6 +31,9 @@ _LEAST_BYTES = 16 * 1024
 _BYTES_OF_AN_OBJECT = 12
 """What JSON takes as Python's objects, of each byte of its text; measured with nodes and accessors."""
 
+_BYTES_OF_A_WEIGHT = 32
+"""A float of Python's, and its place in a tuple."""
+
 
 class CameraDescription(msgspec.Struct, frozen=True):
     """A camera of a document."""
@@ -207,13 +210,25 @@ class SceneStore:
 
 
 def _size(scene: Scene, asset: Asset, file_bytes: int) -> int:
-    """Weigh a scene; a GLB's buffer is a part of its file, and keeps all of that."""
+    """Weigh a scene.
+
+    A GLB's buffer is a part of its file, and keeps all of that, beside what was decoded. Other files go, but
+    for their buffers and images.
+    """
     text = msgspec.json.encode({name: part for name, part in asset.json.items() if name != "images"})
     images = msgspec.json.encode(asset.json.get("images") or [])
     arrays = [scene.placements.primitive, scene.placements.matrix, scene.placements.instance]
     arrays += [scene.instances.node, scene.instances.matrix]
-    data = file_bytes + sum(map(len, asset.buffers)) + len(images) + sum(array.nbytes for array in arrays)
+    data = max(file_bytes, sum(map(len, asset.buffers))) + len(images) + asset.animation.nbytes
+    data += sum(array.nbytes for array in arrays) + _pose_bytes(scene)
     return _LEAST_BYTES + data + _BYTES_OF_AN_OBJECT * len(text)
+
+
+def _pose_bytes(scene: Scene) -> int:
+    """Weigh the joints and morph weights of primitives, which share them."""
+    poses = {id(primitive.pose): len(primitive.pose) for primitive in scene.primitives}
+    weights = {id(primitive.weights): len(primitive.weights) for primitive in scene.primitives}
+    return sum(poses.values()) + _BYTES_OF_A_WEIGHT * sum(weights.values())
 
 
 def _measure(scene: Scene) -> tuple[int, list[list[float]] | None]:
