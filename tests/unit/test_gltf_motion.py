@@ -255,7 +255,7 @@ def test_a_broken_stream_of_keys_leaves_the_scene_and_the_other_channels():
         stream |= broken
         scene = read(packed).scene()
         assert scene.placements.matrix[0, 0, 3] == 0
-        assert scene.cameras[0].matrix[0, 3] == 9
+        assert scene.cameras[0].camera_to_world[0, 3] == 9
         [warning] = scene.warnings
         assert re.match(r"animations\[0\]\.channels\[0\]: .*left out", warning)
         stream.clear()
