@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import bpy
 import numpy as np
-import OpenEXR
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import RenderError
 from ..metering import metered_stops
 from . import compat
+from .exr import Channels
 from .lens import BlenderCamera
 
 __all__ = [
@@ -119,15 +119,15 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
 
 def read_exact(path: Path) -> ExactImages:
     """Read what `rendered_exact` wrote."""
-    channels = _read_channels(path)
-    depth = _channel(channels, "Depth.Z")
-    object_index = _channel(channels, f"{compat.OBJECT_INDEX_PASS}.X")
+    channels = Channels(path)
+    depth = channels.read("Depth.Z", np.float32)
+    depth[depth > _BEYOND_EVERYTHING_M] = np.inf
+    object_index = channels.read(f"{compat.OBJECT_INDEX_PASS}.X", np.uint16)
     triangle = None
-    if any(name.endswith(".UV.U") for name in channels):
-        low, high = (np.rint(_channel(channels, f"UV.{name}")).astype(np.int32) for name in "UV")
+    if "UV.U" in channels:
+        low, high = (np.rint(channels.read(f"UV.{name}", np.float32)).astype(np.int32) for name in "UV")
         triangle = low + TRIANGLES_A_ROW * high
-    depth = np.where(depth > _BEYOND_EVERYTHING_M, np.float32(np.inf), depth)
-    return ExactImages(depth, object_index.astype(np.uint16), triangle)
+    return ExactImages(depth, object_index, triangle)
 
 
 def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
@@ -155,8 +155,8 @@ def _write_png(scene: bpy.types.Scene) -> None:
 
 def _read_linear(path: Path) -> NDArray[np.float32]:
     """Return (resolution_y, resolution_x, 3) float32, scene-referred."""
-    channels = _read_channels(path)
-    return np.stack([channels[name] for name in "RGB"], -1)
+    channels = Channels(path)
+    return np.stack([channels.read(name, np.float32) for name in "RGB"], -1)
 
 
 @contextmanager
@@ -179,16 +179,3 @@ def _remove(path: Path) -> None:
     with suppress(FileNotFoundError):
         os.truncate(path, 0)
         path.unlink()
-
-
-def _read_channels(path: Path) -> dict[str, NDArray[np.float32]]:
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        return {name: channel.pixels for part in file.parts for name, channel in part.channels.items()}
-
-
-def _channel(channels: dict[str, NDArray[np.float32]], name: str) -> NDArray[np.float32]:
-    """Find a pass's channel; its full name begins with the view layer's."""
-    for full_name, pixels in channels.items():
-        if full_name.endswith("." + name):
-            return pixels
-    raise RenderError(f"Blender wrote no channel {name}, only {', '.join(channels)}")
