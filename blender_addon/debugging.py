@@ -144,20 +144,20 @@ def _send_again(kept: KeptRequest) -> None:
     """Send a request; all of it is read at once, for while it is rendered its file may go."""
     if not kept.fields:
         raise RuntimeError("only a request of Drake's form can be sent again; export this one")
-    stored = kept.answer
+    name, stored = kept.answered.image_type, kept.answer
     url = with_token(controller.state.url, controller.token)
-    send(url, kept.scene, kept.fields, lambda reply: _compare(stored, reply), {NOT_KEPT: "1"})
+    send(url, kept.scene, kept.fields, lambda reply: _compare(name, stored, reply), {NOT_KEPT: "1"})
 
 
-def _compare(stored: bytes | None, reply: Reply) -> None:
+def _compare(name: str, stored: bytes | None, reply: Reply) -> None:
     from .comparison import difference, side_by_side
     from .image_view import show_image
 
     if reply.error:
         controller.tell(f"Render Again: {reply.error}")
         return
-    verdict = difference(stored, reply.picture)
-    show_image(_COMPARISON, side_by_side(stored, reply.picture), f"{_COMPARISON}: {verdict}")
+    verdict = difference(name, stored, reply.picture)
+    show_image(_COMPARISON, side_by_side(name, stored, reply.picture), f"{_COMPARISON}: {verdict}")
     controller.tell("", note=f"Render Again: {verdict}")
 
 

@@ -33,17 +33,17 @@ class _Body:
     roughness: float
 
 
-def sample_scene(image_type: str, up_axis: str = "z") -> bytes:
+def sample_scene(up_axis: str = "z", *, in_labels: bool = False) -> bytes:
     """Write the scene as glTF 2.0 with all that it needs.
 
     Parameters
     ----------
-    image_type : {"color", "depth", "label"}
-        With ``label``, materials hold the labels, as Drake encodes them: R + 256 G.
     up_axis : {"z", "y"}
         Which way is up in the file.
+    in_labels : bool
+        Whether materials hold the labels, as Drake encodes them, R + 256 G, instead of what they look like.
     """
-    document = _Document(image_type)
+    document = _Document(in_labels=in_labels)
     for body in _bodies():
         document.add(body)
     return document.to_bytes(_look_at(_EYE, _TARGET), np.eye(4) if up_axis == "z" else _Y_UP)
@@ -67,8 +67,8 @@ def sample_camera(width: int, height: int) -> dict[str, Any]:
 class _Document:
     """A glTF document in the making."""
 
-    def __init__(self, image_type: str) -> None:
-        self._is_label = image_type == "label"
+    def __init__(self, *, in_labels: bool) -> None:
+        self._in_labels = in_labels
         self._lists: dict[str, list[Any]] = {
             name: [] for name in ("nodes", "meshes", "materials", "accessors", "bufferViews")
         }
@@ -77,7 +77,7 @@ class _Document:
     def add(self, body: _Body) -> None:
         """Add a mesh, its material and its node."""
         red, green = body.label % 256 / 255, body.label // 256 / 255
-        rgb = (red, green, 0.0) if self._is_label else body.rgb
+        rgb = (red, green, 0.0) if self._in_labels else body.rgb
         surface = {
             "baseColorFactor": [*rgb, 1.0],
             "metallicFactor": 0.0,

@@ -36,10 +36,8 @@ class SendTest(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> _Result:
         """Send the request; what comes is shown when it comes."""
-        from .sample_scene import sample_scene
-
         image_type = lists().test_type.lower()
-        scene = sample_scene(image_type, scene_properties().up_axis.lower())
+        scene = _test_scene(image_type)
         url = with_token(controller.state.url, controller.token)
         send(url, scene, _test_form(image_type), lambda reply: _show_test(reply, image_type))
         controller.tell("", note="Test request: sent")
@@ -95,14 +93,23 @@ class ShowKept(bpy.types.Operator):
             return {"CANCELLED"}
 
 
+def _test_scene(image_type: str) -> bytes:
+    """Make what Drake would send: its materials hold labels unless a picture is made of them."""
+    from .gltf_render_server.passes import Render, find_pass
+    from .sample_scene import sample_scene
+
+    is_picture = find_pass(image_type).render is Render.COLOUR
+    return sample_scene(scene_properties().up_axis.lower(), in_labels=not is_picture)
+
+
 def _test_form(image_type: str) -> dict[str, str]:
     from .gltf_render_server.client import form_fields
     from .gltf_render_server.frame import Lens
     from .gltf_render_server.http.form import DepthRange, ImageType
     from .sample_scene import sample_camera
 
-    depth_range = DepthRange(**_TEST_RANGE) if image_type == "depth" else None
-    return form_fields(ImageType(image_type), Lens(**sample_camera(*_TEST_SIZE_PX)), depth_range)
+    lens = Lens(**sample_camera(*_TEST_SIZE_PX))
+    return form_fields(ImageType(image_type), lens, DepthRange(**_TEST_RANGE))  # only depth's is read
 
 
 def _show_test(reply: Reply, image_type: str) -> None:
@@ -129,10 +136,12 @@ def _show(operator: bpy.types.Operator, picture: bytes | None, image_type: str, 
 def _show_picture(data: bytes, image_type: str, summary: str = "") -> str:
     """Show a picture with a line that says what it is; return what it is."""
     from .image_view import show_image
-    from .picture import describe, displayed
+    from .picture import decoded, describe, displayed
 
-    text = describe(data, image_type)
-    show_image(_PICTURE, displayed(data, image_type), ": ".join(filter(None, (summary, text))))
+    array = decoded(image_type, data)
+    text = describe(image_type, array)
+    [shown] = displayed(image_type, array)
+    show_image(_PICTURE, shown, ": ".join(filter(None, (summary, text))))
     return text
 
 

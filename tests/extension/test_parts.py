@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,7 +20,7 @@ from blender_addon.gltf_render_server.recording import Answer, Document, Recorde
 from blender_addon.journal import Journal
 from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
 from blender_addon.last_pictures import LastPictures
-from blender_addon.picture import describe, displayed
+from blender_addon.picture import decoded, describe, displayed
 from blender_addon.sample_scene import LABELS, sample_scene
 from blender_addon.state import Phase, ServerState
 from forms import FIELDS, send
@@ -291,38 +292,96 @@ def encoded(pixels, file_format):
 def test_comparison_of_colours():
     red = encoded(np.full((2, 3, 3), (255, 0, 0), np.uint8), "PNG")
     other = encoded(np.full((2, 3, 3), (255, 0, 51), np.uint8), "PNG")
-    both = side_by_side(red, other)
+    both = side_by_side("color", red, other)
     assert both.shape == (2, 3 + 4 + 3, 4)
     np.testing.assert_allclose(both[0, 0], (1, 0, 0, 1))
     np.testing.assert_allclose(both[0, -1], (1, 0, 0.2, 1))
-    assert difference(red, red) == "The same, byte for byte"
-    assert difference(red, other) == "6 of 6 pixels differ"
-    assert "no stored picture" in difference(None, red)
+    assert difference("color", red, red) == "The same, byte for byte"
+    assert difference("color", red, other) == "6 of 6 pixels differ"
+    assert "no stored picture" in difference("color", None, red)
+    np.testing.assert_array_equal(side_by_side("color", None, red)[0, [0, -1]], [(0, 0, 0, 1), (1, 0, 0, 1)])
 
 
 def test_comparison_of_depths_shows_both_on_one_scale():
     near = encoded(np.array([[1.0, 2.0, np.inf]], np.float32), "TIFF")
     far = encoded(np.array([[1.0, 3.0, 0.0]], np.float32), "TIFF")
-    both = side_by_side(near, far)[0, :, 0]
+    both = side_by_side("depth", near, far)[0, :, 0]
     np.testing.assert_allclose(both[[0, 1, 2, 7, 8, 9]], [1, 0.55, 0, 1, 0.1, 0], atol=1e-6)
 
 
+def shown(name, array):
+    [picture] = displayed(name, array)
+    assert (picture.shape, picture.dtype) == ((*array.shape[:2], 4), np.float32)
+    np.testing.assert_array_equal(picture[..., 3], 1)
+    return picture[0, :, :3]
+
+
 def test_depths_are_shown_as_greys_and_described():
-    metres = encoded(np.array([[1.0, 2.0, np.inf, 0.0]], np.float32), "TIFF")
-    np.testing.assert_allclose(displayed(metres, "depth")[0, :, 0], [1, 0.1, 0, 0], atol=1e-6)
-    assert describe(metres, "depth") == "depth 4 x 1, 1.00 m (white) to 2.00 m"
-    millimetres = encoded(np.array([[1000, 2000, 65535, 0]], np.uint16), "PNG")
-    np.testing.assert_array_equal(displayed(millimetres, "depth"), displayed(metres, "depth"))
+    metres = decoded("depth", encoded(np.array([[1.0, 2.0, np.inf, 0.0]], np.float32), "TIFF"))
+    np.testing.assert_allclose(shown("depth", metres)[:, 0], [1, 0.1, 0, 0], atol=1e-6)
+    assert describe("depth", metres) == "depth 4 x 1, 1.00 m (white) to 2.00 m"
+    assert describe("depth", np.full((3, 2), np.inf, np.float32)) == "depth 2 x 3, empty"
+    millimetres = decoded("depth", encoded(np.array([[1000, 2000, 65535, 0]], np.uint16), "PNG"))
+    np.testing.assert_array_equal(millimetres, metres)
 
 
 def test_labels_are_shown_in_colours_of_their_own():
     labels = [1, 2, 300, 32766]
     pixels = np.array([[(label % 256, label // 256, 0) for label in labels] + [(255, 255, 255)]], np.uint8)
-    shown = displayed(encoded(pixels, "PNG"), "label")[0, :, :3]
-    assert len(np.unique(shown, axis=0)) == 5
-    assert shown.max(1).min() > 0.5, "none looks black"
-    np.testing.assert_array_equal(shown[-1], 1)
-    assert "labels 1, 2, 300, 32766," in describe(encoded(pixels, "PNG"), "label")
+    colours = shown("label", pixels)
+    assert len(np.unique(colours, axis=0)) == 5
+    assert colours.max(1).min() > 0.5, "none looks black"
+    np.testing.assert_array_equal(colours[-1], 1)
+    assert describe("label", pixels) == "label 5 x 1, labels 1, 2, 300, 32766, shown in colours of their own"
+    np.testing.assert_allclose(shown("color", pixels), pixels[0] / 255, atol=1e-6)
+    assert describe("color", pixels) == "color 5 x 1"
+
+
+def test_numbers_are_shown_in_colours_of_their_own():
+    numbers = np.array([[0, 1, 2, 2**32 - 1, 2]], np.uint32)
+    sent = decoded("instance", encoded(numbers.view(np.int32), "TIFF"))
+    np.testing.assert_array_equal(sent, numbers)
+    colours = shown("instance", sent)
+    assert len(np.unique(colours, axis=0)) == 4
+    np.testing.assert_array_equal(colours[[0, 2]], [(1, 1, 1), colours[4]])
+    assert "instance 5 x 1, instances 1, 2, 4294967295, shown" in describe("instance", sent)
+    assert describe("instance", np.arange(9, dtype=np.uint32)[None]).startswith(
+        "instance 9 x 1, 8 instances,"
+    )
+    assert describe("instance", 0 * sent) == "instance 5 x 1, no instance"
+    narrow = np.array([[7, 32764, 7]], np.uint16)
+    sent = decoded("label", encoded(narrow, "PNG"))
+    np.testing.assert_array_equal(sent, narrow)
+    assert "label 3 x 1, labels 7, shown" in describe("label", sent)
+    np.testing.assert_array_equal(shown("label", sent)[1], 1)
+
+
+@pytest.fixture
+def new_pass(monkeypatch):
+    """Add a row like that of depth to the table; take it out again."""
+    from blender_addon.gltf_render_server.passes import PASSES
+
+    def add(name, **changes):
+        monkeypatch.setitem(PASSES, name, replace(PASSES["depth"], name=name, **changes))
+
+    return add
+
+
+def test_passes_that_are_yet_to_come_are_shown_by_dtype_channels_and_unit(new_pass):
+    new_pass("distance")
+    np.testing.assert_allclose(shown("distance", np.float32([[1, 2]]))[:, 0], [1, 0.1], atol=1e-6)
+    new_pass("triangle", dtype="int32", unit="number")
+    assert len(np.unique(shown("triangle", np.int32([[3, 1, 2, 1]])), axis=0)) == 3
+    new_pass("normal", channels=(3,), unit="unit vector")
+    normals = np.float32([[(1, 0, 0), (0, -1, 0), (np.nan, np.inf, 0)]])
+    np.testing.assert_allclose(shown("normal", normals), [(1, 0.5, 0.5), (0.5, 0, 0.5), (0, 0, 0.5)])
+    new_pass("flow", channels=(2,), unit="px")
+    flow = np.float32([[(4, 0), (-2, 0)]])
+    np.testing.assert_allclose(shown("flow", flow), [(1, 0.5, 0.5), (0.25, 0.5, 0.5)])
+    assert describe("flow", flow) == "flow 2 x 1, up to 4 px either way"
+    new_pass("slope", unit="1")
+    np.testing.assert_allclose(shown("slope", np.float32([[0, -3]])), [(0.5,) * 3, (0,) * 3])
+    np.testing.assert_allclose(shown("slope", np.zeros((1, 2), np.float32)), 0.5)
 
 
 def test_last_pictures_are_few(tmp_path):
@@ -334,11 +393,13 @@ def test_last_pictures_are_few(tmp_path):
     assert pictures.put(4, b"{}", "application/json") == ""
 
 
-@pytest.mark.parametrize("image_type", ["color", "depth", "label"])
-def test_the_sample_scene_is_one_scene_whichever_axis_is_up(image_type):
+@pytest.mark.parametrize("in_labels", [False, True])
+def test_the_sample_scene_is_one_scene_whichever_axis_is_up(in_labels):
     from gltf_render_server.gltf import parse_scene
 
-    z_up, y_up = (parse_scene(sample_scene(image_type, axis), extensions=frozenset()) for axis in "zy")
+    z_up, y_up = (
+        parse_scene(sample_scene(axis, in_labels=in_labels), extensions=frozenset()) for axis in "zy"
+    )
     turned = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
     np.testing.assert_allclose(pose_of(y_up), turned @ pose_of(z_up), atol=1e-9)
     assert len(z_up.primitives) == len(LABELS)

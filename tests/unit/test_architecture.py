@@ -165,6 +165,27 @@ def test_scripts_import_the_package_absolutely_and_nothing_imports_scripts():
         assert not set(foreign(path)) & (tops | {"scripts"}), path.name
 
 
+def compares_image_types(path):
+    """Whether a module asks which of Drake's three images something is."""
+    names = {"color", "depth", "label"}
+    compared = (
+        part
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        for part in ast.walk(node)
+    )
+    return any(
+        (isinstance(part, ast.Constant) and part.value in names)
+        or (isinstance(part, ast.Attribute) and part.attr in {name.upper() for name in names})
+        for part in compared
+    )
+
+
+def test_only_the_form_asks_which_image_it_is():
+    paths = [*PACKAGE_MODULES.values(), *modules_below(ADD_ON, []).values()]
+    assert [path.name for path in paths if compares_image_types(path)] == ["form.py"]
+
+
 @pytest.mark.parametrize(
     ("word", "place"),
     [("basicConfig", "logs.py"), ("courtyard", "environments.py"), ("optix", "settings.py")],
