@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .frame import Frame
 from .passes import Backend, FrameRender, Meshes, Pass, Render, passes_of
 
-__all__ = ["Arrays", "RenderedFrame", "Renderer", "RendererInfo", "render_views"]
+__all__ = ["Arrays", "OtherObject", "RenderedFrame", "Renderer", "RendererInfo", "render_views"]
 
 Arrays = Mapping[str, NDArray[Any]]
 """The arrays of one view by the names of its passes; dtype and channels are those of the pass."""
@@ -28,6 +29,21 @@ class RendererInfo:
 
 
 @dataclass(frozen=True)
+class OtherObject:
+    """An object that the server itself brings.
+
+    Attributes
+    ----------
+    name : str
+    matrix : (4, 4) float64
+        Column vectors, object to the scene's world.
+    """
+
+    name: str
+    matrix: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class RenderedFrame:
     """The arrays of a frame, and where the time went.
 
@@ -37,10 +53,13 @@ class RenderedFrame:
         For each of the frame's views, in the frame's order.
     stages_ms : dict of str to float
         Milliseconds in each stage (such as ``import`` and ``render``), in order.
+    others : tuple of OtherObject
+        The server's own objects that have numbers, after those of the scene's instances.
     """
 
     views: tuple[Arrays, ...]
     stages_ms: dict[str, float] = field(default_factory=dict)
+    others: tuple[OtherObject, ...] = ()
 
 
 class Renderer(Protocol):

@@ -194,6 +194,12 @@ class ServerSettings:
     blend_file: Path | None = option(
         "scene", None, "a .blend scene that the client's objects join; its scripts do not run", "FILE"
     )
+    number_blend_objects: bool = option(
+        "scene",
+        False,
+        "number the objects of the .blend after those of the client's in instance images, and list them; "
+        "replaces their pass indices",
+    )
     bpy_settings_file: Path | None = option(
         "scene",
         None,
@@ -297,6 +303,8 @@ class ServerSettings:
         ------
         SettingsError
         """
+        if self.number_blend_objects and self.blend_file is None:
+            raise SettingsError("--number-blend-objects is about a .blend; say --blend-file FILE, too")
         for name in ("gpus", "render_timeout", "worker_max_requests", "worker_max_rss"):
             if getattr(self, name) and not self.workers:
                 raise SettingsError(f"--{name.replace('_', '-')} is about workers; say --workers N, too")

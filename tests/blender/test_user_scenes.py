@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import OpenEXR
 import pytest
-from defaults import FAST, ask
+from defaults import CAMERA, FAST, ask
 from drake_like import DrakeScene, box, look_at, translation
+from frames import frame_of
 from PIL import Image
 
 from gltf_render_server.errors import SettingsError
+from gltf_render_server.gltf import parse_scene
 from gltf_render_server.settings import ServerSettings
 
 bpy = pytest.importorskip("bpy")
@@ -71,6 +73,39 @@ def test_blend_joins_in_white_and_occludes(studio, client_scene, blend):
         (5, 0, 0),
         (255, 255, 255),
     }
+
+
+def test_blend_takes_part_in_passes_of_geometry(studio, client_scene, blend):
+    names = ("depth", "instance", "position", "normal_world", "normal_geometric", "object_coordinates", "uv")
+    renderer = studio.renderer(with_blend(blend))
+    scene = parse_scene(client_scene.to_bytes(), extensions=renderer.extensions)
+    [plain] = renderer.render(frame_of(scene, CAMERA, *names)).views
+    is_wall = np.isfinite(plain["depth"]) & (plain["instance"] == 0)
+    assert is_wall.sum() > 200
+    is_front = is_wall & (np.abs(plain["position"][..., 0] + 1.15) < 1e-4)
+    assert is_front.sum() > 150
+    np.testing.assert_allclose(plain["normal_world"][is_front] - (1, 0, 0), 0, atol=1e-5)
+    facing = np.linalg.inv(CAMERA_POSE)[:3, 0]
+    differs = np.abs(plain["normal_geometric"][is_front] - facing).max(1) > 1e-3
+    assert differs.mean() < 0.2, "but at its edges"
+    assert np.isnan(plain["object_coordinates"][is_wall]).all()
+    assert np.isnan(plain["uv"][is_wall]).all()
+    assert np.isnan(plain["normal_world"][np.isinf(plain["depth"])]).all()
+
+
+def test_objects_of_a_blend_are_numbered_when_asked(studio, client_scene, blend):
+    renderer = studio.renderer(with_blend(blend, number_blend_objects=True))
+    scene = parse_scene(client_scene.to_bytes(), extensions=renderer.extensions)
+    rendered = renderer.render(frame_of(scene, CAMERA, "instance", "position", "object_coordinates"))
+    [arrays] = rendered.views
+    [wall] = rendered.others
+    assert wall.name == "Camera Node"
+    assert set(np.unique(arrays["instance"])) == {0, 1, 2}
+    is_wall = arrays["instance"] == 2
+    local = arrays["object_coordinates"][is_wall]
+    assert (np.abs(local) < 0.5 + 1e-4).all()
+    back = local @ wall.matrix[:3, :3].T + wall.matrix[:3, 3]
+    np.testing.assert_allclose(back, arrays["position"][is_wall], atol=1e-5)
 
 
 def test_blend_keeps_its_own_settings(studio, client_scene, blend):

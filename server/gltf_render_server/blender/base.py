@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SettingsScriptError
+from ..errors import SettingsError, SettingsScriptError
 from ..frame import Frame, Lens
 from ..settings import ServerSettings
 from . import compat, engines, lighting
@@ -30,6 +30,27 @@ __all__ = ["BaseScene", "open_base"]
 _logger = logging.getLogger(__name__)
 
 _LARGEST_PASS_INDEX = 32767
+_SOLID = {"CURVE", "CURVES", "FONT", "META", "MESH", "POINTCLOUD", "SURFACE", "VOLUME"}
+
+
+@dataclass(frozen=True, eq=False)
+class OtherObjects:
+    """The user's objects that have numbers.
+
+    Attributes
+    ----------
+    names : tuple of str
+    matrix : (k, 4, 4) float64
+        Object to Blender's world.
+    pass_indices : tuple of int
+    """
+
+    names: tuple[str, ...] = ()
+    matrix: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4, 4)))
+    pass_indices: tuple[int, ...] = ()
+
+
+NO_OTHERS = OtherObjects()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +77,8 @@ class BaseScene:
         Whether there is nothing of the user's that the client's objects could stand beside.
     flat : bpy.types.Material
         What all of the client's objects are made of in the exact pass.
+    others : OtherObjects
+        The user's objects that have numbers.
     free_pass_indices : (k,) int
         Those that no object of the user's has.
     looks : Looks
@@ -72,6 +95,7 @@ class BaseScene:
     stand: bpy.types.Object
     is_empty: bool
     flat: bpy.types.Material
+    others: OtherObjects
     free_pass_indices: NDArray[np.intp]
     looks: Looks
 
@@ -127,6 +151,7 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
     _run_script(settings.bpy_settings_file)
     colour = source.scene
     is_empty = not colour.objects
+    others = _number(colour) if settings.number_blend_objects else NO_OTHERS
     taken = [item.pass_index for item in bpy.data.objects]
     camera, lens, stand = _camera()
     flat = _flat_material()
@@ -149,8 +174,26 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
         stand=stand,
         is_empty=is_empty,
         flat=flat,
+        others=others,
         free_pass_indices=np.setdiff1d(np.arange(1, _LARGEST_PASS_INDEX + 1), taken),
         looks=Looks(colour, settings, environment),
+    )
+
+
+def _number(scene: bpy.types.Scene) -> OtherObjects:
+    """Give each object that can be seen in a scene a pass index of its own, in the order of their names."""
+    shown = sorted((item for item in scene.objects if item.type in _SOLID), key=lambda item: item.name)
+    most = _LARGEST_PASS_INDEX // 2
+    if len(shown) > most:
+        raise SettingsError(
+            f"--number-blend-objects: the .blend has {len(shown)} objects; at most {most} can be numbered"
+        )
+    for number, item in enumerate(shown, 1):
+        item.pass_index = number
+    return OtherObjects(
+        names=tuple(item.name for item in shown),
+        matrix=np.array([item.matrix_world for item in shown]).reshape(-1, 4, 4),
+        pass_indices=tuple(range(1, len(shown) + 1)),
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Frame, Lens, View
-from ..passes import Exact
+from ..passes import Exact, Others
+from ..passes.hits import rotated
 from ..recent import RecentViews, view_bytes
 from ..stages import Stages
 from .base import BaseScene
@@ -99,7 +100,9 @@ class ExactRender:
             if known is not None and (known.triangle is not None or not with_triangles):
                 return known
             show()
-            exact = self._rendered(view.lens, camera_to_world, numbering, stages)
+            images = self._rendered(view.lens, camera_to_world, numbering, stages)
+            exact = self._told(images, numbering, camera_to_world, to_blender)
+            stages.lap("read")
             size_bytes = view_bytes(view.lens.width, view.lens.height, len(placed))
             self._recent.keep(key, exact, size_bytes)
             return exact
@@ -114,22 +117,40 @@ class ExactRender:
         layer = self._base.exact.view_layers[0]
         if wanted > layer.use_pass_uv or (is_new and wanted < layer.use_pass_uv):
             layer.use_pass_uv = wanted
+            layer.use_pass_normal = wanted and not self._base.is_empty
             self.scene.begin_anew()
 
     def _rendered(
         self, lens: Lens, camera_to_world: NDArray[np.float64], numbering: Numbering, stages: Stages
-    ) -> Exact:
+    ) -> list[ExactImages]:
+        """Render a view, once for each digit of its objects' numbers."""
         camera = self._base.aim(lens, camera_to_world)
-        read: list[ExactImages] = []
+        images: list[ExactImages] = []
         for indices in numbering.digits:
             self.scene.number(indices)
             stages.lap("update")
             with rendered_exact(self._base.exact, camera, self._folder) as path:
                 stages.lap("render")
-                read.append(read_exact(path))
-        window = np.s_[: lens.height, : lens.width]  # see `BlenderCamera`
-        placement = numbering.read([images.object_index for images in read])[window]
-        triangle = read[0].triangle
-        exact = Exact(read[0].depth[window], placement, None if triangle is None else triangle[window])
-        stages.lap("read")
-        return exact
+                images.append(read_exact(path).cropped(lens.width, lens.height))
+        return images
+
+    def _told(
+        self,
+        images: list[ExactImages],
+        numbering: Numbering,
+        camera_to_world: NDArray[np.float64],
+        to_blender: NDArray[np.float64],
+    ) -> Exact:
+        """Tell what images show, whose camera stands in Blender's world."""
+        first = images[0]
+        placement = numbering.read([image.object_index for image in images])
+        if self._base.is_empty:
+            return Exact(first.depth, placement, first.triangle)
+        known = self._base.others
+        normals = first.normals
+        others = Others(
+            numbering.read_others(first.object_index, known.pass_indices),
+            np.linalg.inv(to_blender) @ known.matrix,
+            None if normals is None else rotated(np.linalg.inv(camera_to_world)[:3, :3], normals),
+        )
+        return Exact(first.depth, placement, first.triangle, others)

@@ -48,6 +48,12 @@ class Numbering:
             self.digits.append(free[left % self._base].tolist())
             left //= self._base
 
+    def read_others(self, image: NDArray[np.uint16], others: Sequence[int]) -> NDArray[np.int32]:
+        """Return which of some objects with pass indices of their own each pixel shows, (height, width)."""
+        number = np.full(_INDICES, NOTHING, np.int32)
+        number[np.array(others, np.intp)] = np.arange(len(others))
+        return number[image]
+
     def read(self, images: Sequence[NDArray[np.uint16]]) -> NDArray[np.int32]:
         """Return which object each pixel shows.
 

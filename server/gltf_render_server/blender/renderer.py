@@ -16,7 +16,7 @@ from ..errors import NoRoomError, RenderError, SettingsScriptError
 from ..frame import Frame, View
 from ..passes import Exact, Meshes
 from ..process.scratch import ScratchFolder
-from ..renderer import Arrays, RenderedFrame, RendererInfo, render_views
+from ..renderer import Arrays, OtherObject, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
 from . import compat, engines
@@ -89,7 +89,7 @@ class BlenderRenderer:
         for part in _parts(frame):
             with self._told_when_full(part), self._opened() as (colour, exact):
                 views += render_views(part, _Backend(colour, exact, stages), self._meshes)
-        return RenderedFrame(views, stages.milliseconds)
+        return RenderedFrame(views, stages.milliseconds, self._others(frame))
 
     @contextmanager
     def arranged(self, frame: Frame) -> Iterator[bpy.types.Scene]:
@@ -146,6 +146,12 @@ class BlenderRenderer:
             importer = Importer(base.workshop, folder)
             self._renders = (ColourRender(base, importer, folder), ExactRender(base, folder))
         return self._renders
+
+    def _others(self, frame: Frame) -> tuple[OtherObject, ...]:
+        base = self._refresh()
+        to_client = np.linalg.inv(base.from_client(frame))
+        placed = zip(base.others.names, to_client @ base.others.matrix, strict=True)
+        return tuple(OtherObject(name, matrix) for name, matrix in placed)
 
     def _refresh(self) -> BaseScene:
         """Open the base scene again if the .blend or the settings script has changed, or failed."""

@@ -47,11 +47,21 @@ class ExactImages(NamedTuple):
         Pass indices; 0 = no hit.
     triangle : int32 or None
         As `parts.Shapes` numbers them; None if they were not rendered.
+    normals : (resolution_y, resolution_x, 3) float32 or None
+        In Blender's world; None if they were not rendered.
     """
 
     depth: NDArray[np.float32]
     object_index: NDArray[np.uint16]
     triangle: NDArray[np.int32] | None
+    normals: NDArray[np.float32] | None
+
+    def cropped(self, width: int, height: int) -> ExactImages:
+        """Return the part that was asked for; see `BlenderCamera`."""
+        window = np.s_[:height, :width]
+        triangle = None if self.triangle is None else self.triangle[window]
+        normals = None if self.normals is None else self.normals[window]
+        return ExactImages(self.depth[window], self.object_index[window], triangle, normals)
 
 
 @contextmanager
@@ -127,7 +137,10 @@ def read_exact(path: Path) -> ExactImages:
     if "UV.U" in channels:
         low, high = (np.rint(channels.read(f"UV.{name}", np.float32)).astype(np.int32) for name in "UV")
         triangle = low + TRIANGLES_A_ROW * high
-    return ExactImages(depth, object_index, triangle)
+    normals = None
+    if "Normal.X" in channels:
+        normals = np.stack([channels.read(f"Normal.{axis}", np.float32) for axis in "XYZ"], -1)
+    return ExactImages(depth, object_index, triangle, normals)
 
 
 def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:

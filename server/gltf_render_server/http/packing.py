@@ -154,6 +154,7 @@ def choose_packing(accepted: MIMEAccept, frame: Frame, description: FrameDescrip
 def _zip(
     frame: Frame, rows: Sequence[Pass], description: FrameDescription, rendered: RenderedFrame
 ) -> EncodedImage:
+    description = _with_others(description, rendered)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:  # stored: pictures are compressed, or quicker as they are
         archive.writestr(_entry("frame.json"), msgspec.json.encode(description))
@@ -173,6 +174,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 def _exr(rows: Sequence[Pass], description: FrameDescription, rendered: RenderedFrame) -> EncodedImage:
     [arrays] = rendered.views
+    description = _with_others(description, rendered)
     return encode_exr(dict(_planes(rows, arrays)), {"frame": msgspec.json.encode(description).decode()})
 
 
@@ -202,6 +204,16 @@ def _instances(frame: Frame) -> list[InstanceDescription]:
         InstanceDescription(index + 1, scene.asset.node_name(node), matrix)
         for index, (node, matrix) in enumerate(zip(instances.node.tolist(), matrices, strict=True))
     ]
+
+
+def _with_others(description: FrameDescription, rendered: RenderedFrame) -> FrameDescription:
+    """Add what only the renderer knows: the server's own objects that have numbers."""
+    first = len(description.instances) + 1
+    others = [
+        InstanceDescription(number, other.name, _rows(other.matrix))
+        for number, other in enumerate(rendered.others, first)
+    ]
+    return msgspec.structs.replace(description, instances=[*description.instances, *others])
 
 
 def _described(row: Pass, scene: Scene) -> PassDescription:

@@ -1,6 +1,6 @@
 """What can be asked of a view: a table of passes, and what they are computed from."""
 
-from .hits import NOTHING, Exact, Hits
+from .hits import NOTHING, Exact, Hits, Others
 from .meshes import Meshes
 from .table import PASSES, Pass, Render, find_pass, passes_of, prepare, register, remarks
 from .views import Backend, FrameRender, ViewRender
@@ -15,6 +15,7 @@ __all__ = [
     "FrameRender",
     "Hits",
     "Meshes",
+    "Others",
     "Pass",
     "Render",
     "ViewRender",

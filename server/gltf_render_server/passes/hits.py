@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,14 @@ __all__ = [
     "NOTHING",
     "Exact",
     "Hits",
+    "Others",
     "cofactors",
     "distinct_below",
+    "lifted",
+    "normals_of_points",
     "pixel_rays",
     "ray_grid",
     "rotated",
-    "to_world",
 ]
 
 NOTHING = -1
@@ -38,8 +40,29 @@ _MOST_TABLED = 4_000_000
 _SMALLEST = 1e-300
 
 Floats = NDArray[np.float64]
+_Real = TypeVar("_Real", bound=np.floating[Any])
 _Read = Callable[[Scene, int], "NDArray[np.float32] | None"]
 Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Others:
+    """What the server itself shows beside the scene: the objects of a .blend.
+
+    Attributes
+    ----------
+    index : (height, width) int32
+        Which of the numbered ones each pixel shows; -1 = none.
+    matrix : (k, 4, 4) float64
+        Of the numbered ones: column vectors, object to world.
+    normals : (height, width, 3) float32 or None
+        As their materials shade them, in the camera's axes; any number where a pixel shows none of them. None
+        where they were not asked for.
+    """
+
+    index: NDArray[np.int32]
+    matrix: Floats
+    normals: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +78,19 @@ class Exact:
     triangle : (height, width) int32 or None
         Which of the placement's triangles, in the order of ``scene.asset.triangles``; any number where
         `placement` is -1. None where it was not asked for.
+    others : Others or None
+        None where the server brings no objects of its own.
     """
 
     depth: NDArray[np.float32]
     placement: NDArray[np.int32]
     triangle: NDArray[np.int32] | None = None
+    others: Others | None = None
+
+    @property
+    def is_other(self) -> NDArray[np.bool_]:
+        """Whether each pixel shows something that is not the scene's, (height, width)."""
+        return (self.placement == NOTHING) & np.isfinite(self.depth)
 
 
 class Hits:
@@ -271,24 +302,43 @@ def pixel_rays(lens: Lens, pixels: Indices) -> Floats:
     return np.stack([x[column], y[row], np.full(len(pixels), -1.0)])
 
 
-def rotated(rotation: Floats, vectors: Floats) -> Floats:
-    """Rotate vectors, (3, n), by a (3, 3) matrix; BLAS takes ten times as long for so flat a product."""
-    return np.stack(
-        [sum(factor * axis for factor, axis in zip(row, vectors, strict=True)) for row in rotation]
-    )
+def rotated(rotation: Floats, vectors: NDArray[_Real]) -> NDArray[_Real]:
+    """Rotate vectors, (..., 3), by a (3, 3) matrix; BLAS takes ten times as long for so flat a product."""
+    turned = np.empty_like(vectors)
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    for axis, (along_x, along_y, along_z) in enumerate(rotation.astype(vectors.dtype)):
+        turned[..., axis] = along_x * x + along_y * y + along_z * z
+    return turned
 
 
-def to_world(depth: NDArray[np.float32], view: View) -> Floats:
-    """Return the points in the world that have these depths, (height, width, 3); NaN where it is inf."""
-    x, y = ray_grid(view.lens)
-    rotation, origin = view.camera_to_world[:3, :3], view.camera_to_world[:3, 3]
+def lifted(depth: NDArray[np.float32], lens: Lens) -> Floats:
+    """Return the points at these depths, (height, width, 3), in the camera's axes; NaN where it is inf."""
+    x, y = ray_grid(lens)
     metres = np.where(np.isfinite(depth), depth, np.nan).astype(float)
-    points = np.empty((*depth.shape, 3))
-    for axis in range(3):
-        along_x, along_y, along_z = rotation[axis]
-        rays = along_x * x + (along_y * y - along_z)[:, None]
-        points[..., axis] = metres * rays + origin[axis]
-    return points
+    return np.stack([metres * x, metres * y[:, None], -metres], -1)
+
+
+def normals_of_points(points: Floats) -> NDArray[np.float32]:
+    """Tell normals, towards the camera, from points and the ones around them, each (height, width, 3).
+
+    Both are in the camera's axes. Along rows and along columns, the neighbour that is nearer in depth is
+    taken to be of the same surface. NaN where there is none.
+    """
+    across, down = (_nearer_step(points, axis) for axis in (1, 0))
+    normals = np.cross(down, across)
+    normals /= np.linalg.norm(normals, axis=2, keepdims=True).clip(_SMALLEST)
+    is_behind = np.einsum("hwc,hwc->hw", normals, points) > 0
+    return np.where(is_behind[..., None], -normals, normals).astype(np.float32)
+
+
+def _nearer_step(points: Floats, axis: int) -> Floats:
+    steps = np.diff(points, axis=axis)
+    edge = np.full_like(points.take([0], axis), np.nan)
+    after, before = np.concatenate([steps, edge], axis), np.concatenate([edge, steps], axis)
+    is_after_nearer = np.nan_to_num(np.abs(after[..., 2]), nan=np.inf) <= np.nan_to_num(
+        np.abs(before[..., 2]), nan=np.inf
+    )
+    return np.where(is_after_nearer[..., None], after, before)
 
 
 def cofactors(matrices: Floats) -> Floats:

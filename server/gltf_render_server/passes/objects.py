@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scene import Scene
+from .hits import Exact
 from .meshes import Meshes
 
 __all__ = ["in_objects", "object_boxes"]
@@ -39,25 +40,29 @@ def object_boxes(scene: Scene, meshes: Meshes) -> tuple[Floats, Floats]:
     return low, high
 
 
-def in_objects(points: Floats, placement: NDArray[np.int32], scene: Scene) -> Floats:
+def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
     """Bring points of the world into the axes of their objects.
 
     Parameters
     ----------
     points : (height, width, 3) float64
-    placement : (height, width) int32
-        Whose they are; -1 = nobody's.
+    exact : Exact
+        Whose they are.
     scene : Scene
 
     Returns
     -------
     (height, width, 3) float64
-        NaN where the point is nobody's. Where an object's matrix is flat, the point of least length.
+        NaN where the point is no numbered object's. Where an object's matrix is flat, that of least length.
     """
-    turns, places = scene.instances.matrix[:, :3, :3], scene.instances.matrix[:, :3, 3]
-    inverse = np.linalg.pinv(turns)
-    offset = -np.einsum("kij,kj->ki", inverse, places)
-    which = np.append(scene.placements.instance, -1)[placement]
+    matrices = scene.instances.matrix
+    which = np.append(scene.placements.instance, -1)[exact.placement]
+    if exact.others is not None:
+        is_numbered = exact.others.index >= 0
+        which[is_numbered] = len(matrices) + exact.others.index[is_numbered]
+        matrices = np.concatenate([matrices, exact.others.matrix])
+    inverse = np.linalg.pinv(matrices[:, :3, :3])
+    offset = -np.einsum("kij,kj->ki", inverse, matrices[:, :3, 3])
     found = np.empty_like(points)
     for axis in range(3):
         plane = np.append(offset[:, axis], np.nan)[which]

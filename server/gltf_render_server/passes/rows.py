@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RenderError
 from ..labels import DONT_CARE, label_number
 from ..scene import Scene
-from .hits import ray_grid, rotated
+from .hits import normals_of_points, ray_grid, rotated
 from .table import Render, add_row
 from .views import ViewRender
 
@@ -52,9 +53,20 @@ def _label(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
 
 
 def _instance(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
-    """The number of the object, (height, width), from 1; 0 = nothing, or nothing of the scene's."""
-    numbers = np.append(render.scene.placements.instance + 1, 0).astype(INSTANCE.dtype_in(render.scene))
-    return numbers[render.exact.placement]
+    """The number of the object, (height, width), from 1; 0 = nothing, or nothing of the scene's.
+
+    The objects of a .blend have the numbers after the scene's, where the server is told to number them.
+    """
+    exact, scene = render.exact, render.scene
+    numbers = np.append(scene.placements.instance + 1, 0).astype(INSTANCE.dtype_in(scene))[exact.placement]
+    if exact.others is not None:
+        if len(scene.instances) + len(exact.others.matrix) > np.iinfo(numbers.dtype).max:
+            raise RenderError(
+                "the scene and the .blend together have too many objects for numbers of 16 bits"
+            )
+        is_numbered = exact.others.index >= 0
+        numbers[is_numbered] = len(scene.instances) + 1 + exact.others.index[is_numbered]
+    return numbers
 
 
 def _material(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
@@ -70,22 +82,26 @@ def _normal(render: ViewRender) -> NDArray[np.float32]:
 
     The camera's axes are x right, y up, z towards the viewer. The normal is the file's NORMAL attribute, or
     else what colour is shaded by, without normal maps. Where a surface is seen from behind, it is turned
-    round, as it is shaded.
+    round, as it is shaded. Objects of a .blend are shaded with their normal maps.
     """
-    return render.hits.image(render.hits.normals)
+    return render.normals
 
 
 def _normal_world(render: ViewRender) -> NDArray[np.float32]:
     """The shading normal in the world's axes, (height, width, 3) float32, of length 1; NaN = nothing."""
-    return render.hits.image(rotated(render.view.camera_to_world[:3, :3], render.hits.normals))
+    return rotated(render.view.camera_to_world[:3, :3], render.normals)
 
 
 def _normal_geometric(render: ViewRender) -> NDArray[np.float32]:
     """The normal of the triangle itself, in the camera's axes, (height, width, 3) float32; NaN = nothing.
 
-    It points to the camera's side.
+    It points to the camera's side. That of a .blend's objects is told from the points around it.
     """
-    return render.hits.image(render.hits.geometric_normals)
+    normals = render.hits.image(render.hits.geometric_normals)
+    is_other = render.exact.is_other
+    if is_other.any():
+        normals[is_other] = normals_of_points(render.camera_points)[is_other]
+    return normals
 
 
 def _position(render: ViewRender) -> NDArray[np.float32]:

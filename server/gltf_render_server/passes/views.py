@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..frame import Frame, View
 from ..scene import Scene
-from .hits import Exact, Hits, to_world
+from .hits import Exact, Hits, lifted, rotated
 from .meshes import Meshes
 from .objects import in_objects, object_boxes
 
@@ -115,14 +115,29 @@ class ViewRender:
         return Hits(self.exact, self.view, self.scene, self._whole.meshes)
 
     @cached_property
+    def normals(self) -> NDArray[np.float32]:
+        """The shading normals, (height, width, 3), in the camera's axes; NaN = nothing."""
+        exact = self.exact
+        normals = self.hits.image(self.hits.normals)
+        if exact.others is not None and exact.others.normals is not None:
+            normals[exact.is_other] = exact.others.normals[exact.is_other]
+        return normals
+
+    @cached_property
     def points(self) -> NDArray[np.float64]:
         """The points that are seen, (height, width, 3), in the world; NaN = nothing."""
-        return to_world(self.exact.depth, self.view)
+        pose = self.view.camera_to_world
+        return rotated(pose[:3, :3], self.camera_points) + pose[:3, 3]
+
+    @cached_property
+    def camera_points(self) -> NDArray[np.float64]:
+        """The points that are seen, (height, width, 3), in the camera's axes; NaN = nothing."""
+        return lifted(self.exact.depth, self.view.lens)
 
     @cached_property
     def object_points(self) -> NDArray[np.float64]:
-        """The same in each object's own axes; NaN = nothing, or nothing of the scene's."""
-        return in_objects(self.points, self.exact.placement, self.scene)
+        """The same in each object's own axes; NaN = nothing, or nothing that has a number."""
+        return in_objects(self.points, self.exact, self.scene)
 
     @cached_property
     def object_boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
