@@ -12,6 +12,8 @@ import base64
 import json
 import struct
 import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,31 @@ _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "
 _COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _PATHS = ("translation", "rotation", "scale", "weights")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A surface where it stands.
+
+    node, copy: whose it is, and which of the node's copies; primitive: its JSON
+    points: (n, 3), in its own frame; corners: (m, 3), indices of points
+    object_to_world: (4, 4), of its node or copy; matrix: (4, 4), own frame to world
+    vertex_matrices: (n, 4, 4), what its skin has moved each vertex by, or None
+    """
+
+    node: int
+    copy: int
+    primitive: dict[str, Any]
+    points: Array
+    corners: NDArray[np.intp]
+    object_to_world: Array
+    matrix: Array
+    vertex_matrices: Array | None
+
+    @property
+    def triangles(self) -> Array:
+        """Where its triangles are, (m, 3, 3), in the world."""
+        return (self.points @ self.matrix[:3, :3].T + self.matrix[:3, 3])[self.corners]
 
 
 class File:
@@ -41,14 +68,15 @@ class File:
 
     def triangles(self) -> Array:
         """Where all triangles of the scene are, (n, 3, 3), in the world."""
-        found = [
-            triangles
-            for index in self.world
-            if "mesh" in self.nodes[index]
-            for primitive in self.json["meshes"][self.nodes[index]["mesh"]]["primitives"]
-            for triangles in self._primitive(index, primitive)
-        ]
+        found = [part.triangles for part in self.parts()]
         return np.concatenate(found) if found else np.empty((0, 3, 3))
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the surfaces of the scene, by the order of the nodes, their copies and their primitives."""
+        for index in sorted(self.world):
+            if "mesh" in self.nodes[index]:
+                for copy, world in enumerate(self._instances(index)):
+                    yield from self._parts(index, copy, world)
 
     def camera(self, camera: int = 0) -> Array:
         """Pose of a camera, (4, 4), without the scale of what stands above it."""
@@ -117,23 +145,37 @@ class File:
         for child in self.nodes[index].get("children", ()):
             self._place(child, self.world[index])
 
-    def _primitive(self, index: int, primitive: dict[str, Any]) -> list[Array]:
-        node = self.nodes[index]
-        if primitive.get("mode", _TRIANGLES) < _TRIANGLES:
-            return []
-        mesh = self.json["meshes"][node["mesh"]]
-        points = self.values(primitive["attributes"]["POSITION"])
-        targets = primitive.get("targets", ())
-        weights = node.get("weights") or mesh.get("weights") or [0] * len(targets)
+    def _parts(self, index: int, copy: int, world: Array) -> Iterator[Part]:
+        mesh = self.nodes[index]["mesh"]
+        for primitive in self.json["meshes"][mesh]["primitives"]:
+            if primitive.get("mode", _TRIANGLES) < _TRIANGLES:
+                continue
+            points = self._morphed(index, primitive, "POSITION")
+            matrices = self._vertex_matrices(index, primitive, len(points))
+            if matrices is not None:
+                points = np.array([m[:3, :3] @ p + m[:3, 3] for m, p in zip(matrices, points, strict=True)])
+            matrix = world if matrices is None else np.eye(4)
+            corners = self._corners(primitive, len(points))
+            yield Part(index, copy, primitive, points, corners, world, matrix, matrices)
+
+    def normals(self, part: Part) -> Array | None:
+        """The normals that the file gives to the vertices of a part, (n, 3), in its own frame."""
+        if "NORMAL" not in part.primitive["attributes"]:
+            return None
+        normals = self._morphed(part.node, part.primitive, "NORMAL")
+        if part.vertex_matrices is not None:
+            turns = part.vertex_matrices[:, :3, :3]
+            normals = np.array([np.linalg.inv(m).T @ n for m, n in zip(turns, normals, strict=True)])
+        return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+    def _morphed(self, index: int, primitive: dict[str, Any], name: str) -> Array:
+        values, targets = self.values(primitive["attributes"][name]), primitive.get("targets", ())
+        mesh = self.json["meshes"][self.nodes[index]["mesh"]]
+        weights = self.nodes[index].get("weights") or mesh.get("weights") or [0] * len(targets)
         for weight, target in zip(weights, targets, strict=False):
-            if "POSITION" in target:
-                points = points + weight * self.values(target["POSITION"])
-        if "skin" in node and "JOINTS_0" in primitive["attributes"]:
-            places = [self._skinned(points, primitive, self.json["skins"][node["skin"]])]
-        else:
-            places = [points @ matrix[:3, :3].T + matrix[:3, 3] for matrix in self._instances(index)]
-        corners = self._corners(primitive, len(points))
-        return [place[corners] for place in places]
+            if name in target:
+                values = values + weight * self.values(target[name])
+        return values
 
     def _instances(self, index: int) -> list[Array]:
         extension = self.nodes[index].get("extensions", {}).get("EXT_mesh_gpu_instancing")
@@ -144,23 +186,27 @@ class File:
         rows = [{name: column[i] for name, column in columns.items()} for i in range(count)]
         return [self.world[index] @ _local(row) for row in rows]
 
-    def _skinned(self, points: Array, primitive: dict[str, Any], skin: dict[str, Any]) -> Array:
+    def _vertex_matrices(self, index: int, primitive: dict[str, Any], count: int) -> Array | None:
+        """What a skin moves each vertex by, (count, 4, 4); None without one."""
+        attributes = primitive["attributes"]
+        if "skin" not in self.nodes[index] or "JOINTS_0" not in attributes:
+            return None
+        skin = self.json["skins"][self.nodes[index]["skin"]]
         joints = [self.world[joint] for joint in skin["joints"]]
         if "inverseBindMatrices" in skin:
             binds = self.values(skin["inverseBindMatrices"])
             joints = [a @ b.reshape(4, 4).T for a, b in zip(joints, binds, strict=False)]
-        attributes, moved = primitive["attributes"], np.zeros_like(points)
-        total = np.zeros(len(points))
+        matrices, total = np.zeros((count, 4, 4)), np.zeros(count)
         for number in range(9):
             if f"JOINTS_{number}" not in attributes:
                 break
             names = self.values(attributes[f"JOINTS_{number}"]).astype(int)
             shares = self.values(attributes[f"WEIGHTS_{number}"])
-            for i, point in enumerate(points):
+            for i in range(count):
                 for joint, share in zip(names[i], shares[i], strict=True):
-                    moved[i] += share * (joints[joint] @ [*point, 1.0])[:3]
+                    matrices[i] += share * joints[joint]
                     total[i] += share
-        return moved / total[:, None]
+        return matrices / total[:, None, None]
 
     def _corners(self, primitive: dict[str, Any], count: int) -> NDArray[np.intp]:
         order = np.arange(count)
@@ -168,7 +214,7 @@ class File:
             order = self.values(primitive["indices"])[:, 0].astype(int)
         mode = primitive.get("mode", _TRIANGLES)
         if mode == _STRIP:
-            return np.array([order[i : i + 3] for i in range(len(order) - 2)])
+            return np.array([order[[i, i + 1 + i % 2, i + 2 - i % 2]] for i in range(len(order) - 2)])
         if mode == _FAN:
             return np.array([[order[0], order[i], order[i + 1]] for i in range(1, len(order) - 1)])
         return order[: len(order) // 3 * 3].reshape(-1, 3)
