@@ -11,6 +11,7 @@ SMOOTH_BELOW_DEG = 30.0
 """Faces that meet at less are shaded round."""
 
 _WELD_DISTANCE = 1e-6  # of the mesh's size
+_MOST_AT_AN_EDGE = 4  # faces: two, of two sides each
 _SMALLEST = 1e-300
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,7 @@ def smooth_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> N
         return np.empty((0, 3, 3), np.float32)
     welded = _welded(points)[corners]
     faces = _faces(points, corners)
+    faces[(welded == np.roll(welded, 1, axis=1)).any(1)] = 0.0  # but for rounding, it has no area
     groups = _fans(welded, faces)
     weighted = faces[:, None] * _angles(points, corners)[..., None]
     sums = np.empty((len(groups), 3))
@@ -71,14 +73,7 @@ def _fans(welded: Indices, faces: Floats) -> Indices:
     first = welded.reshape(-1)
     last = np.roll(welded, -1, axis=1).reshape(-1)
     face = np.repeat(np.arange(len(welded)), 3)
-    low, high = np.minimum(first, last), np.maximum(first, last)
-    order = np.lexsort((high, low))
-    same = (np.diff(low[order]) == 0) & (np.diff(high[order]) == 0)
-    one, other = order[:-1][same], order[1:][same]
-    smooth = np.einsum("ij,ij->i", faces[face[one]], faces[face[other]]) > np.cos(
-        np.radians(SMOOTH_BELOW_DEG)
-    )
-    one, other = one[smooth], other[smooth]
+    one, other = _smooth_pairs(np.minimum(first, last), np.maximum(first, last), faces[face])
     following = np.arange(len(first)).reshape(-1, 3)
     following = np.roll(following, -1, axis=1).reshape(-1)
     # an edge has two ends: at each, the two faces' corners at that vertex are joined
@@ -88,6 +83,34 @@ def _fans(welded: Indices, faces: Floats) -> Indices:
         (following[one], np.where(is_same_way, following[other], other)),
     ]
     return _components(len(first), *(np.concatenate(ends) for ends in zip(*joined, strict=True)))
+
+
+def _smooth_pairs(low: Indices, high: Indices, normals: Floats) -> tuple[Indices, Indices]:
+    """Pair the sides of faces that meet at an edge at a small angle.
+
+    Parameters
+    ----------
+    low, high : (k,) int
+        The places between which each side lies.
+    normals : (k, 3) float64
+        Of the faces. Those without an area, which have none, part no others.
+
+    Returns
+    -------
+    one, other : (p,) int
+        Of more than `_MOST_AT_AN_EDGE` sides at an edge, only those that are near each other in order.
+    """
+    counted = np.flatnonzero(normals.any(1))
+    order = counted[np.lexsort((high[counted], low[counted]))]
+    low, high = low[order], high[order]
+    least = np.cos(np.radians(SMOOTH_BELOW_DEG))
+    found: list[Indices] = []
+    for step in range(1, _MOST_AT_AN_EDGE):
+        same = np.flatnonzero((low[:-step] == low[step:]) & (high[:-step] == high[step:]))
+        pair = np.stack([order[same], order[same + step]])
+        found.append(pair[:, np.einsum("ij,ij->i", *normals[pair]) > least])
+    one, other = np.concatenate(found, 1)
+    return one, other
 
 
 def _components(count: int, one: Indices, other: Indices) -> Indices:
