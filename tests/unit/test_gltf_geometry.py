@@ -46,6 +46,31 @@ def test_every_mode_covers_the_square(mode, indices):
     assert covered(found) == 1.0
 
 
+@pytest.mark.parametrize("mode", [5, 6], ids=["strip", "fan"])
+def test_all_triangles_of_a_strip_and_of_a_fan_turn_the_same_way(mode):
+    order = {5: (0, 1, 3, 2, 0, 1), 6: (0, 1, 2, 3, 0)}[mode]
+    found = triangles(square(mode, order))
+    a, b, c = (found.vertices[found.corners[:, corner]] for corner in range(3))
+    turns = np.cross(b - a, c - a)[:, 2]
+    assert (turns[:2] > 0).all()
+
+
+@pytest.mark.parametrize("targets", [False, True], ids=["as they are", "morphed"])
+def test_normals_are_as_long_as_one(targets):
+    document = square()
+    [source] = document["meshes"][0]["primitives"]
+    normals = np.tile(np.array([[0, 0, 0.5]], "<f4"), (4, 1))
+    source["attributes"]["NORMAL"] = add_accessor(document, normals, "VEC3")
+    if targets:
+        source["targets"] = [{"NORMAL": add_accessor(document, normals + np.float32(1), "VEC3")}]
+        document["meshes"][0]["weights"] = [0.7]
+    scene = parse_scene(json.dumps(document).encode(), extensions=frozenset())
+    found = scene.asset.normals(scene.primitives[0])
+    np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, atol=1e-6)
+    expected = np.array([0.7, 0.7, 1.55]) if targets else np.array([0, 0, 1.0])
+    np.testing.assert_allclose(found[0, 0], expected / np.linalg.norm(expected), atol=1e-6)
+
+
 def test_vertices_of_other_primitives_are_left_out():
     document = square()
     many = np.concatenate([SQUARE + 7, np.tile(SQUARE + 5, (5, 1)), SQUARE])

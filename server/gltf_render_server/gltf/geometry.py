@@ -69,11 +69,14 @@ def read_corners(content: Content, primitive: Primitive) -> NDArray[np.int32]:
 def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
     """Return the shading normals at the corners of a primitive's triangles, (m, 3, 3).
 
-    They are the file's own, or else those that colour is shaded by; see `Primitive.is_smoothed`.
+    They are the file's own, of length 1 whatever morph targets and quantisation have made of it, or else
+    those that colour is shaded by; see `Primitive.is_smoothed`.
     """
     corners = read_corners(content, primitive)
     if primitive.has_normals:
-        return read_attribute(content, primitive, "NORMAL")[corners]
+        normals = read_attribute(content, primitive, "NORMAL")
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        return (normals / np.where(length > 0, length, 1))[corners]
     points = read_attribute(content, primitive, "POSITION")
     return (smooth_normals if primitive.is_smoothed else flat_normals)(points, corners)
 
@@ -102,7 +105,9 @@ def _floats(content: Content, accessor: int, step: int) -> NDArray[np.float32]:
 
 def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:
     if mode == _STRIP:
-        return np.stack([indices[:-2], indices[1:-1], indices[2:]], 1)
+        corners = np.stack([indices[:-2], indices[1:-1], indices[2:]], 1)
+        corners[1::2] = corners[1::2, [0, 2, 1]]  # every other triangle of a strip turns the other way
+        return corners
     if mode == _FAN:
         first = np.broadcast_to(indices[0], len(indices) - 2)
         return np.stack([first, indices[1:-1], indices[2:]], 1)
