@@ -159,6 +159,7 @@ class Hits:
         """The shading normal of each point, (3, n), in the camera's axes.
 
         It is on the camera's side of the triangle as the corners' normals are on that of the triangle's own.
+        Where the corners' normals cancel out, or are none, it is the triangle's own.
         """
         faces = self._faces
         world = faces.gather(self._meshes.normals, 3)
@@ -167,7 +168,10 @@ class Hits:
         sign = np.where(np.linalg.det(matrices) < 0, -1.0, 1.0)[:, None, None]
         turns = (sign * cofactors(matrices))[faces.placement]
         normals = self.interpolated(world @ turns.transpose(0, 2, 1))
-        normals /= _length(normals).clip(_SMALLEST)
+        length = _length(normals)
+        normals /= length.clip(_SMALLEST)
+        lost = np.flatnonzero(~(length > _SMALLEST))
+        normals[:, lost] = self._geometric[self._faces.which[lost]].T
         return self._turned(normals)
 
     @cached_property

@@ -11,6 +11,8 @@ from .meshes import Meshes
 
 __all__ = ["in_objects", "object_boxes"]
 
+_FLATTEST = 5e-7  # of the largest side; placements that are flatter have been given a thickness
+
 Floats = NDArray[np.float64]
 
 
@@ -22,21 +24,21 @@ def object_boxes(scene: Scene, meshes: Meshes) -> tuple[Floats, Floats]:
     low, high : (k, 3) float64
         In the object's unit.
     """
-    placements = scene.placements
+    placements, instance = scene.placements, scene.placements.instance
     low, high = (np.full((len(scene.instances), 3), sign * np.inf) for sign in (1, -1))
-    inverse = np.linalg.pinv(scene.instances.matrix)
-    for primitive, instance, matrix in zip(
-        placements.primitive.tolist(), placements.instance.tolist(), placements.matrix, strict=True
-    ):
-        to_object = inverse[instance] @ matrix
-        if np.allclose(to_object, np.eye(4), atol=1e-9):
-            lowest, highest = meshes.box(scene, primitive)
-        else:  # a skin, which stands where its joints are
-            points = meshes.corners(scene, primitive).reshape(-1, 3)
-            placed = points @ to_object[:3, :3].T + to_object[:3, 3]
-            lowest, highest = placed.min(0), placed.max(0)
-        np.minimum(low[instance], lowest, out=low[instance])
-        np.maximum(high[instance], highest, out=high[instance])
+    inverse, offset, is_flat = _inverses(scene.instances.matrix)
+    boxes = [meshes.box(scene, index) for index in range(len(scene.primitives))]
+    lowest, highest = np.array(boxes, float).reshape(-1, 2, 3)[placements.primitive].transpose(1, 0, 2)
+    has_skin = np.array([bool(primitive.pose) for primitive in scene.primitives], bool)
+    is_elsewhere = has_skin[placements.primitive] | is_flat[instance]
+    for index in np.flatnonzero(is_elsewhere).tolist():
+        matrix, own = placements.matrix[index], inverse[instance[index]]
+        points = meshes.corners(scene, int(placements.primitive[index])).reshape(-1, 3)
+        turn, place = own @ matrix[:3, :3], own @ matrix[:3, 3] + offset[instance[index]]
+        placed = points @ turn.T + place
+        lowest[index], highest[index] = placed.min(0), placed.max(0)
+    np.minimum.at(low, instance, lowest)
+    np.maximum.at(high, instance, highest)
     return low, high
 
 
@@ -61,8 +63,7 @@ def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
         is_numbered = exact.others.index >= 0
         which[is_numbered] = len(matrices) + exact.others.index[is_numbered]
         matrices = np.concatenate([matrices, exact.others.matrix])
-    inverse = np.linalg.pinv(matrices[:, :3, :3])
-    offset = -np.einsum("kij,kj->ki", inverse, matrices[:, :3, 3])
+    inverse, offset, _ = _inverses(matrices)
     found = np.empty_like(points)
     for axis in range(3):
         plane = np.append(offset[:, axis], np.nan)[which]
@@ -70,3 +71,20 @@ def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
             plane += np.append(inverse[:, axis, other], np.nan)[which] * points[..., other]
         found[..., axis] = plane
     return found
+
+
+def _inverses(matrices: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return what inverts affine matrices, (k, 4, 4).
+
+    Returns
+    -------
+    turn : (k, 3, 3) float64
+        Of a flat matrix, that which gives the points of least length.
+    offset : (k, 3) float64
+    is_flat : (k,) bool
+    """
+    turns = matrices[:, :3, :3]
+    sizes = np.linalg.svd(turns, compute_uv=False)
+    inverse = np.linalg.pinv(turns, rcond=_FLATTEST)
+    offset = -np.einsum("kij,kj->ki", inverse, matrices[:, :3, 3])
+    return inverse, offset, sizes[:, 2] <= _FLATTEST * sizes[:, 0]
