@@ -1,0 +1,402 @@
+"""What must hold at every pixel, whatever the scene: a table of functions, and the figures of a run.
+
+A row is a function that takes what was seen of a view and returns how far each pixel is off, as any array.
+Pixels at which rounding decides what a ray meets count only where a row asks nothing of the ray caster.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from raycaster import Array, File, Part
+from truth import Truth, look, rays_of
+
+from gltf_render_server.frame import View
+from gltf_render_server.scene import Scene
+
+__all__ = ["IDENTITIES", "PASSES", "Figures", "Identity", "Seen"]
+
+PASSES = (
+    "depth",
+    "distance",
+    "label",
+    "instance",
+    "material",
+    "normal",
+    "normal_world",
+    "normal_geometric",
+    "position",
+    "object_coordinates",
+    "nocs",
+    "uv",
+)
+"""Those that the rows look at."""
+
+HIDDEN = (253, 127, 0)
+"""Red, green and blue of Drake's "do not render"."""
+
+_EPSILON = float(np.finfo(np.float32).eps)
+_DONT_CARE = 32764
+_LARGEST_TILT = 0.1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A row.
+
+    Attributes
+    ----------
+    name : str
+    unit : str
+    most, p99 : float
+        The largest deviation, and the 99th percentile of those of a view, that are allowed.
+    measure : callable
+        Returns the deviations; see the module.
+    """
+
+    name: str
+    unit: str
+    most: float
+    p99: float
+    measure: Callable[[Seen], Array]
+
+
+IDENTITIES: list[Identity] = []
+
+
+def identity(name: str, unit: str, *, most: float = np.inf, p99: float = np.inf) -> Callable[[Any], Any]:
+    """Add a function to the table."""
+
+    def add(measure: Callable[[Seen], Array]) -> Callable[[Seen], Array]:
+        IDENTITIES.append(Identity(name, unit, most, p99, measure))
+        return measure
+
+    return add
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A view as a back end rendered it, and what the ray caster knows of it.
+
+    Attributes
+    ----------
+    arrays : mapping of str to array
+        By the names of `PASSES`.
+    view : View
+    scene : Scene
+        As the server reads it: asked for nothing but its table of instances.
+    file : File
+        The same as the ray caster reads it.
+    truth, label_truth : Truth
+        Of everything, and of what has a label.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    view: View
+    scene: Scene
+    file: File
+    truth: Truth
+    label_truth: Truth
+
+    def __getitem__(self, name: str) -> Array:
+        array = self.arrays[name]
+        return array.astype(float) if array.dtype.kind == "f" else array.astype(int)
+
+    @cached_property
+    def is_met(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.arrays["depth"])
+
+    @cached_property
+    def is_known(self) -> NDArray[np.bool_]:
+        """Where the ray caster meets something, and has no doubt about it."""
+        return self.truth.is_sharp & (self.truth.part >= 0) & self.is_met
+
+    @cached_property
+    def points(self) -> Array:
+        """What the depth says is met, (height, width, 3), in the world; NaN = nothing."""
+        pose, depth = self.view.camera_to_world, np.where(self.is_met, self["depth"], np.nan)
+        return (rays_of(self.view) * depth[..., None]) @ pose[:3, :3].T + pose[:3, 3]
+
+    @cached_property
+    def matrices(self) -> Array:
+        """Of the object that each pixel shows, (height, width, 4, 4); NaN = none."""
+        matrices = np.concatenate([np.full((1, 4, 4), np.nan), self.scene.instances.matrix])
+        return matrices[self["instance"]]
+
+    @cached_property
+    def is_flat(self) -> NDArray[np.bool_]:
+        """Which instances a scale of 0 flattens."""
+        sizes = np.linalg.svd(self.scene.instances.matrix[:, :3, :3], compute_uv=False)
+        return sizes[:, 2] < 1e-6 * sizes[:, 0]
+
+    @cached_property
+    def numbers(self) -> dict[tuple[int, int], int]:
+        """The number of each node's copies, by the node and the copy."""
+        count: dict[int, int] = defaultdict(int)
+        numbers = {}
+        for number, node in enumerate(self.scene.instances.node.tolist(), 1):
+            numbers[node, count[node]] = number
+            count[node] += 1
+        return numbers
+
+    def of_part(self, read: Callable[[Part], Any], nothing: Any) -> NDArray[Any]:
+        """What each pixel's part has, by the ray caster."""
+        return np.array([*map(read, self.truth.parts), nothing])[self.truth.part]
+
+
+def truths(file: File, view: View, *, cut_out: bool) -> tuple[Truth, Truth]:
+    """What the ray caster knows of a view: of everything, and of what has a label."""
+    whole = look(file, view, cut_out=cut_out)
+    if all(_is_labelled(file, part) for part in whole.parts):
+        return whole, whole
+    return whole, look(file, view, cut_out=cut_out, is_shown=lambda part: _is_labelled(file, part))
+
+
+def _is_labelled(file: File, part: Part) -> bool:
+    return "material" not in part.primitive or _colour(file, part.primitive["material"]) != HIDDEN
+
+
+def _colour(file: File, material: int) -> tuple[int, ...]:
+    factor = file.json["materials"][material]["pbrMetallicRoughness"]["baseColorFactor"]
+    return tuple(round(255 * value) for value in factor[:3])
+
+
+def _label(file: File, part: Part) -> int:
+    if "material" not in part.primitive:
+        return _DONT_CARE
+    red, green, blue = _colour(file, part.primitive["material"])
+    return red + 256 * green + 65536 * blue
+
+
+def _degrees(one: Array, other: Array) -> Array:
+    """The angle between vectors, which is exact for small ones, too."""
+    sine = np.linalg.norm(np.cross(one, other), axis=-1)
+    return np.degrees(np.arctan2(sine, (one * other).sum(-1)))
+
+
+def _inverse(matrix: Array) -> Array:
+    """The inverse of an affine matrix, and of a flat one that which leads to the points of least length."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = np.linalg.pinv(matrix[:3, :3], rcond=1e-6)
+    inverse[:3, 3] = -inverse[:3, :3] @ matrix[:3, 3]
+    return inverse
+
+
+def _length(vectors: Array) -> Array:
+    return np.linalg.norm(vectors, axis=-1)
+
+
+@identity("nothing is where the rays meet nothing", "pixels", most=0)
+def _meets(seen: Seen) -> Array:
+    truth = seen.truth
+    return 1.0 * ((truth.part >= 0) != seen.is_met)[truth.is_sharp]
+
+
+@identity("what tells nothing tells nothing everywhere", "pixels", most=0)
+def _is_empty(seen: Seen) -> Array:
+    names = ("normal", "normal_world", "normal_geometric", "position", "object_coordinates", "nocs")
+    known = [np.isfinite(seen[name]).all(-1) for name in names]
+    unknown = [np.isnan(seen[name]).all(-1) for name in names]
+    is_right = np.where(seen.is_met, np.all(known, 0), np.all(unknown, 0))
+    return 1.0 * (~is_right | (np.isfinite(seen["distance"]) != seen.is_met))
+
+
+@identity("depth is that of the surface, of the depth", "1", p99=5e-6)
+def _depth(seen: Seen) -> Array:
+    return np.abs(seen["depth"][seen.is_known] / seen.truth.depth[seen.is_known] - 1)
+
+
+@identity("distance = depth x the ray's length", "float32 roundings", most=0.51)
+def _distance(seen: Seen) -> Array:
+    expected = seen["depth"][seen.is_met] * _length(rays_of(seen.view))[seen.is_met]
+    return np.abs(seen["distance"][seen.is_met] - expected) / np.spacing(expected.astype(np.float32))
+
+
+@identity("position = the point at that depth", "float32 roundings", most=0.51)
+def _lifted(seen: Seen) -> Array:
+    expected = seen.points[seen.is_met]
+    off = np.abs(seen["position"][seen.is_met] - expected)
+    return off / np.maximum(np.spacing(np.abs(expected).astype(np.float32)), _EPSILON * 1e-3)
+
+
+@identity("the point at that depth lies on the mesh, at 2 m", "mm", p99=0.01)
+def _on_mesh(seen: Seen) -> Array:
+    off = _length(seen.points - seen.truth.point)[seen.is_known]
+    return 1e3 * off * 2 / seen.truth.depth[seen.is_known]
+
+
+@identity("the instances' masks fill what is met", "pixels", most=0)
+def _union(seen: Seen) -> Array:
+    return 1.0 * ((seen["instance"] > 0) != seen.is_met)
+
+
+@identity("instance is the node, or its copy, that is met", "pixels", most=0)
+def _instance(seen: Seen) -> Array:
+    expected = seen.of_part(lambda part: seen.numbers[part.node, part.copy], 0)
+    return 1.0 * (seen["instance"] != expected)[seen.is_known]
+
+
+@identity("instance has the file's matrix", "1", most=1e-9)
+def _matrix(seen: Seen) -> Array:
+    expected = seen.of_part(lambda part: part.object_to_world, np.full((4, 4), np.nan))
+    return np.abs(seen.matrices - expected)[seen.is_known]
+
+
+@identity("object_coordinates x the instance's matrix = position", "float32 roundings", most=1)
+def _put_back(seen: Seen) -> Array:
+    coordinates, matrices = seen["object_coordinates"][seen.is_met], seen.matrices[seen.is_met]
+    position = seen.points[seen.is_met]
+    turns, places = matrices[:, :3, :3], matrices[:, :3, 3]
+    back = np.einsum("nij,nj->ni", turns, coordinates) + places
+    for matrix in seen.scene.instances.matrix[seen.is_flat]:  # the nearest point that it can lead to
+        which = (matrices == matrix).all((1, 2))
+        across = np.eye(3) - matrix[:3, :3] @ _inverse(matrix)[:3, :3]
+        back[which] += (position[which] - matrix[:3, 3]) @ across.T
+    rounding = _EPSILON * np.einsum("nij,nj->ni", abs(turns), abs(coordinates)) + 2e-15 * abs(position)
+    return np.abs(back - position) / rounding
+
+
+@identity("nocs x the object's box = object_coordinates, of the box", "1", most=1e-3, p99=1e-5)
+def _in_box(seen: Seen) -> Array:
+    boxes: dict[int, list[Array]] = defaultdict(list)
+    for part in seen.truth.parts:
+        world = part.triangles.reshape(-1, 3)
+        inverse = _inverse(part.object_to_world)
+        boxes[seen.numbers[part.node, part.copy]].append(world @ inverse[:3, :3].T + inverse[:3, 3])
+    points = [np.full((1, 3), np.nan), *(np.concatenate(boxes[number]) for number in sorted(boxes))]
+    low, high = (np.array([reach(some, 0) for some in points]) for reach in (np.min, np.max))
+    number = seen["instance"][seen.is_met]
+    size = (high - low)[number]
+    nocs, coordinates = seen["nocs"][seen.is_met], seen["object_coordinates"][seen.is_met]
+    outside = np.where((nocs >= 0) & (nocs <= 1), 0.0, np.inf)
+    is_flat = size <= 1e-9
+    off = np.abs(nocs * size + low[number] - coordinates) / np.where(is_flat, 1, size)
+    return np.where(is_flat, np.where(nocs == 0.5, 0, np.inf), off) + outside
+
+
+@identity("normals are as long as 1", "1", most=2e-7)
+def _unit(seen: Seen) -> Array:
+    names = ("normal", "normal_world", "normal_geometric")
+    return np.abs(np.stack([_length(seen[name])[seen.is_met] for name in names]) - 1)
+
+
+@identity("normal_world = R normal", "1", most=2e-7)
+def _turned(seen: Seen) -> Array:
+    expected = seen["normal"] @ seen.view.camera_to_world[:3, :3].T
+    return np.abs(expected - seen["normal_world"])[seen.is_met]
+
+
+@identity("normal is the interpolated one", "degrees", most=0.01)
+def _normal(seen: Seen) -> Array:
+    return _degrees(seen["normal"], seen.truth.normal)[seen.is_known]
+
+
+@identity("normal_geometric is the triangle's", "degrees", most=0.01)
+def _geometric(seen: Seen) -> Array:
+    return _degrees(seen["normal_geometric"], seen.truth.geometric)[seen.is_known]
+
+
+@identity("normal_geometric looks at the camera", "pixels", most=0)
+def _towards(seen: Seen) -> Array:
+    return 1.0 * ((seen["normal_geometric"] * rays_of(seen.view)).sum(-1) > 1e-6)[seen.is_met]
+
+
+@identity("normal_geometric is across the gradient of the points", "degrees", p99=0.1)
+def _gradient(seen: Seen) -> Array:
+    """Where a pixel and its neighbours to the right and below lie on one triangle."""
+    points, truth = seen.points, seen.truth
+    to_right, down = points[:-1, 1:] - points[:-1, :-1], points[1:, :-1] - points[:-1, :-1]
+    code = np.where(seen.is_known, truth.part * 10**6 + truth.triangle, -1)
+    here = code[:-1, :-1]
+    is_one = (here >= 0) & (here == code[:-1, 1:]) & (here == code[1:, :-1])
+    normals = np.cross(down, to_right) @ seen.view.camera_to_world[:3, :3]
+    return _degrees(normals[is_one], seen["normal_geometric"][:-1, :-1][is_one])
+
+
+@identity("uv is the interpolated one", "1", most=1e-4, p99=1e-5)
+def _uv(seen: Seen) -> Array:
+    expected, found = seen.truth.uv[seen.is_known], seen["uv"][seen.is_known]
+    off = np.abs(expected - found)
+    return np.where(np.isnan(expected), np.where(np.isnan(found), 0, np.inf), np.nan_to_num(off, nan=np.inf))
+
+
+@identity("material is that of what is met", "pixels", most=0)
+def _material(seen: Seen) -> Array:
+    expected = seen.of_part(lambda part: part.primitive.get("material", -1) + 1, 0)
+    return 1.0 * (seen["material"] != expected)[seen.is_known]
+
+
+@identity("material is one of the instance's", "pixels", most=0)
+def _one_of_its_own(seen: Seen) -> Array:
+    pairs = {
+        (seen.numbers[part.node, part.copy], part.primitive.get("material", -1) + 1)
+        for part in seen.truth.parts
+    }
+    shown = np.stack([seen["instance"], seen["material"]], -1)[seen.is_met]
+    return np.array([1.0 * (tuple(pair) not in pairs) for pair in np.unique(shown, axis=0).tolist()])
+
+
+@identity("label is that of the material", "pixels", most=0)
+def _label_of_material(seen: Seen) -> Array:
+    """At every pixel: what has no label hides none, so only where nothing of the kind is there."""
+    if seen.label_truth is not seen.truth:
+        return np.zeros(0)
+    labels = [_DONT_CARE] * (len(seen.file.json.get("materials", ())) + 1)
+    for number in range(1, len(labels)):
+        red, green, blue = _colour(seen.file, number - 1)
+        labels[number] = red + 256 * green + 65536 * blue
+    return 1.0 * (seen["label"] != np.array(labels)[seen["material"]])
+
+
+@identity("label is that of what is met", "pixels", most=0)
+def _label_met(seen: Seen) -> Array:
+    truth = seen.label_truth
+    labels = np.array([*(_label(seen.file, part) for part in truth.parts), _DONT_CARE])
+    return 1.0 * (seen["label"] != labels[truth.part])[truth.is_sharp]
+
+
+@dataclass
+class Figures:
+    """The largest deviation, and the 99th percentile of all, of each row and each back end."""
+
+    _found: dict[tuple[str, str], list[Array]] = field(default_factory=lambda: defaultdict(list))
+
+    def check(self, name: str, seen: Seen) -> list[str]:
+        """Measure all rows, and say which do not hold."""
+        return [
+            message for row in IDENTITIES for message in self.add(name, row, row.measure(seen).reshape(-1))
+        ]
+
+    def add(self, name: str, row: Identity, off: Array) -> list[str]:
+        """Keep what was measured, and say whether it is too much."""
+        self._found[row.name, name].append(off)
+        if not len(off):
+            return []
+        if np.isnan(off).any():
+            return [f"{name}: {row.name}: {np.isnan(off).sum()} of {len(off)} are no numbers"]
+        most, p99 = off.max(), np.percentile(off, 99)
+        if most <= row.most and p99 <= row.p99:
+            return []
+        worst = f"at most {most:.3g}, p99 {p99:.3g} {row.unit}"
+        return [f"{name}: {row.name}: {worst}; {(off > row.most).sum()} of {len(off)} beyond {row.most:.3g}"]
+
+    def table(self) -> str:
+        """Return the figures as a table of Markdown."""
+        names = list(dict.fromkeys(name for _, name in self._found))
+        head = ["identity", "unit", *(f"{name}: max, p99" for name in names), "limit: max, p99"]
+        lines = [head, ["---"] * len(head)]
+        for row in IDENTITIES:
+            cells = [self._cell(self._found[row.name, name]) for name in names]
+            limits = ", ".join("none" if limit == np.inf else f"{limit:g}" for limit in (row.most, row.p99))
+            lines.append([row.name, row.unit, *cells, limits])
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _cell(self, found: list[Array]) -> str:
+        all_of_them = np.concatenate(found)
+        return f"{all_of_them.max():.2g}, {np.percentile(all_of_them, 99):.2g}"
