@@ -57,10 +57,10 @@ class Request:
         World matrices of nodes, by their names; see `gltf.Asset.scene`.
     scene_time_s : float
         The time at which the document's animations are shown.
-    moments : mapping of {"before", "after"} to RecordedMoment
-        The frame's other moments.
     time_s : float
         When it was asked, since 1970.
+    moments : mapping of {"before", "after"} to RecordedMoment
+        The frame's other moments.
     """
 
     protocol: str
@@ -72,8 +72,8 @@ class Request:
     look: Look = field(default_factory=Look)
     poses: Mapping[str, Matrix] = field(default_factory=dict)
     scene_time_s: float = 0.0
-    moments: Mapping[When, RecordedMoment] = field(default_factory=dict)
     time_s: float = field(default_factory=time.time)
+    moments: Mapping[When, RecordedMoment] = field(default_factory=dict)
 
     def of(self, frame: Frame) -> Request:
         """Return the request with what its frame asks for."""
