@@ -155,6 +155,8 @@ class RenderClient:
         look: Look | Mapping[str, Any] | None = None,
         poses: Mapping[str, ArrayLike] | None = None,
         time_s: float | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> FrameAnswer:
         """Render views of a scene, which is uploaded where the server does not have it.
 
@@ -170,6 +172,10 @@ class RenderClient:
             World matrices, column vectors, that nodes have instead of their own, by the nodes' names.
         time_s : float, optional
             When the scene's animation is shown.
+        before, after : mapping, optional
+            How things stand at another moment, for passes that tell of motion: ``poses`` and ``time_s`` as
+            above, and ``cameras``, a (4, 4) camera_to_world by the name of a view. What is left out is as in
+            the frame.
 
         Raises
         ------
@@ -191,6 +197,11 @@ class RenderClient:
             frame["poses"] = {name: _rows(matrix) for name, matrix in poses.items()}
         if time_s is not None:
             frame["time_s"] = time_s
+        frame |= {
+            when: _moment(moment)
+            for when, moment in (("before", before), ("after", after))
+            if moment is not None
+        }
         return _read_frame(self._frame(json.dumps(frame, allow_nan=False, default=_plain), digest, read))
 
     def _frame(self, frame: str, digest: str, read: Callable[[], bytes]) -> requests.Response:
@@ -336,6 +347,15 @@ def _view(view: View | Mapping[str, Any]) -> dict[str, Any]:
         return {"name": view.name, **asdict(view.lens), "camera_to_world": _rows(view.camera_to_world)}
     pose = view.get("camera_to_world")
     return dict(view) if pose is None else {**view, "camera_to_world": _rows(pose)}
+
+
+def _moment(moment: Mapping[str, Any]) -> dict[str, Any]:
+    matrices = {
+        name: {key: _rows(matrix) for key, matrix in moment[name].items()}
+        for name in ("poses", "cameras")
+        if name in moment
+    }
+    return {**moment, **matrices}
 
 
 def _rows(matrix: ArrayLike) -> list[float]:

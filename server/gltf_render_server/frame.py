@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import RequestError, TooLargeError
+from .errors import RequestError, SceneError, TooLargeError
 from .scene import Scene
 
-__all__ = ["Frame", "Lens", "Look", "View"]
+__all__ = ["Frame", "Lens", "Look", "Moment", "View", "When"]
+
+When = Literal["before", "after"]
+"""Which other moment."""
 
 _LARGEST_SIDE_PX = 65536
 """Blender's limit for a side of an image."""
@@ -150,6 +154,22 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
+class Moment:
+    """How a frame's scene and cameras stand at another moment.
+
+    Attributes
+    ----------
+    scene : Scene
+        What the frame's asset shows then.
+    cameras : tuple of (4, 4) float64
+        The `View.camera_to_world` of each of the frame's views then; their lenses stay as they are.
+    """
+
+    scene: Scene
+    cameras: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """All that a renderer needs to know; the same frame gives the same bytes, whatever came before.
 
@@ -161,9 +181,69 @@ class Frame:
     passes : tuple of str
         Names of rows of the table of passes, at least one.
     look : Look
+    before, after : Moment or None
+        How all of it stands at another moment, for passes that tell of motion.
     """
 
     scene: Scene
     views: tuple[View, ...]
     passes: tuple[str, ...]
     look: Look = field(default_factory=Look)
+    before: Moment | None = None
+    after: Moment | None = None
+
+    @property
+    def moments(self) -> dict[When, Moment]:
+        """The other moments that the frame knows of."""
+        known: dict[When, Moment | None] = {"before": self.before, "after": self.after}
+        return {when: moment for when, moment in known.items() if moment is not None}
+
+    def at(self, when: When) -> Frame:
+        """Return the frame as it is at another moment, which knows of no other.
+
+        Raises
+        ------
+        RequestError
+            The frame does not know how things stand then.
+        SceneError
+            What the scene shows then is something else.
+        """
+        moment = self.moments.get(when)
+        if moment is None:
+            raise RequestError(
+                f"{when}: is missing; a pass that is asked for tells of the motion between this moment and "
+                "another: send the other's poses, time_s or cameras"
+            )
+        if not _correspond(self.scene, moment.scene):
+            raise SceneError(f"what it shows {when} has other surfaces; make both of one asset")
+        views = zip(self.views, moment.cameras, strict=True)
+        moved = tuple(replace(view, camera_to_world=camera) for view, camera in views)
+        return replace(self, scene=moment.scene, views=moved, before=None, after=None)
+
+    def alone(self) -> list[Frame]:
+        """Return a frame for each view."""
+        return [
+            replace(
+                self,
+                views=(view,),
+                **{
+                    when: replace(moment, cameras=(moment.cameras[index],))
+                    for when, moment in self.moments.items()
+                },
+            )
+            for index, view in enumerate(self.views)
+        ]
+
+
+def _correspond(scene: Scene, other: Scene) -> bool:
+    """Tell whether two scenes show one asset's surfaces, each at the same index."""
+    is_same_asset = scene.asset is other.asset or (scene.asset.key and scene.asset.key == other.asset.key)
+    return bool(is_same_asset) and all(
+        np.array_equal(own, others) for own, others in zip(_surfaces(scene), _surfaces(other), strict=True)
+    )
+
+
+def _surfaces(scene: Scene) -> tuple[NDArray[np.intp], ...]:
+    numbers = np.array([(item.mesh, item.number) for item in scene.primitives], np.intp).reshape(-1, 2)
+    placements = scene.placements
+    return numbers[placements.primitive], placements.instance, scene.instances.node

@@ -103,6 +103,7 @@ def bring_the_scene(case, data):
 def see_the_scene(frame, data):
     if isinstance(frame, dict):
         frame.pop("poses", None)
+        frame["before"], frame["after"] = {}, {"time_s": 1.0}
         frame["scene"] = digest_of(data)
         views = frame.get("views")
         for number, asked in enumerate(views if isinstance(views, list) else ()):

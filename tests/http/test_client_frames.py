@@ -207,3 +207,29 @@ def test_a_pass_is_a_row(serve, scene, along_the_ray):
     assert answer["along_the_ray"][0, 1] == np.inf
     np.testing.assert_allclose(answer["along_the_ray"], ray_distance(answer["depth"], VIEW.lens))
     assert answer["along_the_ray"][47, 63] > answer["depth"][47, 63]
+
+
+def test_other_moments(serve, renderer, scene):
+    client, data = serve(), scene.to_bytes()
+    moved = POSE @ np.diag([1.0, 1, 1, 1])
+    moved[0, 3] = 0.1 + 0.2
+    passes = ["flow_forward", "visible_forward", "flow_backward", "visible_backward"]
+    views = [View(LENS, POSE, "left"), View(LENS, POSE, "right")]
+    answer = client.render(
+        data,
+        views,
+        passes,
+        before={"time_s": 0.5},
+        after={"poses": {"g0": moved}, "cameras": {"right": moved}},
+    )
+    assert {name: (array.dtype.name, array.shape) for name, array in answer["left"].items()} == {
+        "flow_forward": ("float32", (48, 64, 2)),
+        "visible_forward": ("uint8", (48, 64)),
+        "flow_backward": ("float32", (48, 64, 2)),
+        "visible_backward": ("uint8", (48, 64)),
+    }
+    assert answer.frame["before"]["time_s"] == 0.5
+    [frame] = renderer.requests
+    np.testing.assert_array_equal(frame.after.scene.placements.matrix[0], moved)
+    np.testing.assert_array_equal(frame.after.cameras, [POSE, moved])
+    np.testing.assert_array_equal(frame.before.cameras, [POSE, POSE])

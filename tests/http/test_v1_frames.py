@@ -199,6 +199,91 @@ def test_poses_and_look(client, renderer, scene):
     assert unpacked(ask(client, data))[1]["instances"][0]["matrix"] != moved, "a pose is of its frame only"
 
 
+def test_other_moments(client, renderer, scene):
+    document = scene.document()
+    [node] = [node for node in document["nodes"] if node.get("mesh") is not None]
+    node["name"] = "box"
+    data = json.dumps(document).encode()
+    upload(client, data)
+    now, then = place(0.1), place(0.3)
+    camera = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 6, 0, 0, 0, 1]
+    moments = {
+        "before": {},
+        "after": {"poses": {"box": then}, "time_s": 2, "cameras": {"right": camera}},
+    }
+    passes = ["flow_forward", "visible_forward", "flow_backward"]
+    views = [view(name="left"), view(name="right")]
+    response = ask(client, data, poses={"box": now}, time_s=0.5, views=views, passes=passes, **moments)
+    assert response.status_code == 200, response.json
+    files, told = unpacked(response)
+    assert [row["file"] for row in told["passes"]] == [
+        "flow_forward.exr",
+        "visible_forward.png",
+        "flow_backward.exr",
+    ]
+    assert pixels(files["left/visible_forward.png"]).dtype == np.uint8
+    assert told["before"] == {
+        "time_s": 0.5,
+        "cameras": {"left": VIEW["camera_to_world"], "right": VIEW["camera_to_world"]},
+        "instances": [now],
+    }
+    assert told["after"] == {
+        "time_s": 2.0,
+        "cameras": {"left": VIEW["camera_to_world"], "right": camera},
+        "instances": [then],
+    }
+    [frame] = renderer.requests
+    assert frame.before.scene.placements.matrix[0, 0, 3] == 0.1, "what is left out is as in the frame"
+    assert frame.after.scene.placements.matrix[0, 0, 3] == 0.3
+    assert "shapes" in frame.after.scene.__dict__, "digested by the thread that asks"
+    told = unpacked(ask(client, data))[1]
+    assert (told["before"], told["after"]) == (None, None)
+
+
+def test_a_camera_of_the_document_moves_as_the_document_says(client, renderer, scene):
+    document = scene.document()
+    [node] = [node for node in document["nodes"] if node.get("camera") is not None]
+    node["name"] = "eye"
+    data = json.dumps(document).encode()
+    upload(client, data)
+    seen = view(camera="eye", camera_to_world=None)
+    for named, z in (({}, 7), ({"view0": place(0, 9)}, 9)):
+        after = {"poses": {"eye": place(0, 7)}, "cameras": named}
+        assert ask(client, data, views=[seen], after=after, passes=["flow_forward"]).status_code == 200
+        frame = renderer.requests[-1]
+        np.testing.assert_allclose(frame.views[0].camera_to_world, scene.camera_to_world, atol=1e-12)
+        assert frame.after.cameras[0][2, 3] == z
+
+
+def place(x, z=0.0):
+    return [1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, z, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"passes": ["flow_forward"]}, "after: is missing; .* send the other's poses, time_s or cameras"),
+        ({"passes": ["visible_backward"], "after": {}}, "before: is missing"),
+        ({"after": {"poses": {"nobody": place(0)}}}, r"\$\.after\.poses\['nobody'\]: no nodes"),
+        ({"after": {"cameras": {"view1": place(0)}}}, r"\$\.after\.cameras: no view has the name 'view1'"),
+        (
+            {"before": {"cameras": {"view0": [2.0, *place(0)[1:]]}}},
+            r"\$\.before\.cameras\['view0'\]: must be",
+        ),
+        ({"before": {"cameras": {"view0": [1]}}}, r"\$\.before\.cameras\[...\]: Expected `array` of length"),
+        ({"after": {"time": 1}}, r"\$\.after: Object contains unknown field `time`"),
+        ({"after": {"time_s": -1}}, r"\$\.after\.time_s: "),
+        ({"after": []}, r"\$\.after: "),
+    ],
+    ids=str,
+)
+def test_other_moments_that_are_refused(client, renderer, kept, changes, message):
+    response = ask(client, kept, **changes)
+    assert response.status_code == 400
+    assert re.search(message, response.json["message"]), response.json["message"]
+    assert not renderer.requests
+
+
 def test_animations_at_a_time(client, renderer, scene):
     document = scene.document()
     times = add_accessor(document, np.array([0, 2], "<f4"), "SCALAR")

@@ -245,6 +245,42 @@ def cast(
     return depth.reshape(height, width), is_sharp.reshape(height, width)
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """What rays meet first.
+
+    depth: (m,), inf = nothing; triangle: (m,), -1 = none; weights: (m, 3), of its corners; is_sharp: (m,),
+    where no edge is so close that rounding could decide.
+    """
+
+    depth: Array
+    triangle: NDArray[np.intp]
+    weights: Array
+    is_sharp: NDArray[np.bool_]
+
+
+def meet(triangles: Array, pose: Array, rays: Array, near: float, far: float) -> Meeting:
+    """Let rays, (m, 3), in the axes of a camera, meet triangles, (n, 3, 3), of the world."""
+    to_camera = np.linalg.inv(pose)
+    local = triangles @ to_camera[:3, :3].T + to_camera[:3, 3]
+    depth, which = np.full(len(rays), np.inf), np.full(len(rays), -1)
+    is_sharp = np.ones(len(rays), bool)
+    for i in range(0, len(local), 256):
+        hits, margins = _hits(rays, local[i : i + 256])
+        is_between = (hits >= near) & (hits <= far)
+        at = np.where((margins >= 0) & is_between, hits, np.inf)
+        is_first = at.min(1) < depth
+        which[is_first] = i + at.argmin(1)[is_first]
+        depth = np.minimum(depth, at.min(1))
+        is_sharp &= ~((np.abs(margins) < 2e-3) & is_between).any(1)
+    corners = local[which].transpose(0, 2, 1)  # as columns
+    weights = np.full((len(rays), 3), np.nan)
+    met = which >= 0
+    points = rays[met] * depth[met, None]
+    weights[met] = np.linalg.solve(corners[met], points[..., None])[..., 0]
+    return Meeting(depth, which, weights, is_sharp)
+
+
 def _hits(rays: Array, triangles: Array) -> tuple[Array, Array]:
     """Depth and the smallest barycentric coordinate of each ray, (m,), in each triangle's plane, (n,)."""
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]

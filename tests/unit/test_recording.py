@@ -25,6 +25,7 @@ from gltf_render_server.recording import (
     Answer,
     Document,
     RecordedFrames,
+    RecordedMoment,
     Recorder,
     Request,
     save_frame,
@@ -149,6 +150,7 @@ def test_all_of_a_request_comes_back(tmp_path):
         {"arm": pose},
         0.1 + 0.2,
         1.7e9 + 1 / 3,
+        {"after": RecordedMoment({"arm": 2 * pose}, 0.7, (pose, 3 * pose))},
     )
     recorder = Recorder(tmp_path)
     recorder.answered(asked, Answer(503, 0.12345, "é\nno", "application/json", b"{}"))
@@ -161,6 +163,10 @@ def test_all_of_a_request_comes_back(tmp_path):
     assert [(it.lens, it.name) for it in found.views] == [(LENS, "view"), (LENS, "left")]
     np.testing.assert_array_equal(found.views[1].camera_to_world, pose)
     np.testing.assert_array_equal(found.poses["arm"], pose)
+    [(when, moment)] = found.moments.items()
+    assert (when, moment.scene_time_s) == ("after", 0.7)
+    np.testing.assert_array_equal(moment.poses["arm"], 2 * pose)
+    np.testing.assert_array_equal(moment.cameras, [pose, 3 * pose])
     assert frame.answer == Answer(503, 0.12345, "é\nno", "application/json")
 
 

@@ -6,7 +6,7 @@ import errno
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -182,7 +182,7 @@ class _Backend:
 
 def _parts(frame: Frame) -> list[Frame]:
     """Return a frame as it can be rendered at once: cameras far apart cannot share an origin."""
-    places = np.array([view.camera_to_world[:3, 3] for view in frame.views])
-    if len(places) > 1 and np.ptp(places, axis=0).max() > _LARGEST_RIG_M:
-        return [replace(frame, views=(view,)) for view in frame.views]
-    return [frame]
+    rigs = [tuple(view.camera_to_world for view in frame.views)]
+    rigs += [moment.cameras for moment in frame.moments.values()]
+    is_wide = np.ptp(np.array(rigs)[..., :3, 3], axis=1).max() > _LARGEST_RIG_M
+    return frame.alone() if is_wide else [frame]

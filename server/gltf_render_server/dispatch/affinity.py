@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from blake3 import blake3
 
 from ..frame import Frame
@@ -19,21 +20,33 @@ _ALREADY_RENDERED = 2.0  # counts more than a scene that is all there
 
 def needs_of(frame: Frame) -> Needs:
     """Return what a worker should have loaded for a frame; the one place here that reads a frame."""
-    scene, placements = frame.scene, frame.scene.placements
+    scene = frame.scene
     parts: dict[str, frozenset[object]] = {}
     if passes_of(frame, Render.COLOUR):
         parts[Render.COLOUR] = frozenset((*scene.surfaces, *scene.light_sources))
     views: dict[bytes, int] = {}
     if rows := passes_of(frame, Render.EXACT):
-        parts[Render.EXACT] = frozenset(scene.shapes)
-        where = blake3(b"".join(scene.shapes))
-        where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
         for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows):
-            for view in frame.views:
-                key = blake3(where.digest() + shown + view.camera_to_world.tobytes())
-                key.update(repr(view.lens).encode())
-                views[key.digest()] = view_bytes(view.lens.width, view.lens.height, len(placements))
+            views |= _views(frame, shown)
+        rendered = {row.moment for row in rows if row.renders_moment}
+        others = [frame.at(when) for when in frame.moments if when in rendered]
+        for other in others:
+            views |= _views(other, np.ones(len(other.scene.placements), bool).tobytes())
+        parts[Render.EXACT] = frozenset(shape for each in (frame, *others) for shape in each.scene.shapes)
     return Needs(parts, views)
+
+
+def _views(frame: Frame, shown: bytes) -> dict[bytes, int]:
+    """Return what the exact renders of a frame's views depend on, and the bytes that each takes."""
+    placements = frame.scene.placements
+    where = blake3(b"".join(frame.scene.shapes))
+    where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
+    views = {}
+    for view in frame.views:
+        key = blake3(where.digest() + shown + view.camera_to_world.tobytes())
+        key.update(repr(view.lens).encode())
+        views[key.digest()] = view_bytes(view.lens.width, view.lens.height, len(placements))
+    return views
 
 
 class Loaded:

@@ -6,7 +6,8 @@ The types check what they describe, and the OpenAPI document is made from them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,13 +18,21 @@ from numpy.typing import NDArray
 
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..errors import RequestError, SceneError, TooLargeError
-from ..frame import Frame, Lens, Look, View
+from ..frame import Frame, Lens, Look, Moment, View, When
 from ..gltf import Asset, find_camera
 from ..passes import find_pass
 from ..scene import Scene, SceneCamera, nearest_rigid
 from ..settings import Quality, UpAxis
 
-__all__ = ["MOST_POSES", "MOST_VIEWS", "FrameRequest", "LookRequest", "ViewRequest", "read_frame_request"]
+__all__ = [
+    "MOST_POSES",
+    "MOST_VIEWS",
+    "FrameRequest",
+    "LookRequest",
+    "MomentRequest",
+    "ViewRequest",
+    "read_frame_request",
+]
 
 MOST_VIEWS = 64
 MOST_POSES = 25_000
@@ -133,6 +142,29 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
     ) = None
 
 
+class MomentRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """How nodes and cameras stand at another moment; what is left out is as in the frame."""
+
+    poses: Annotated[
+        dict[str, MatrixRows],
+        Meta(max_length=MOST_POSES, description="World matrices of nodes then, by the nodes' names."),
+    ] = {}
+    time_s: (
+        Annotated[
+            float, Meta(ge=0, le=1e6, description="When animations are shown; as in the frame without.")
+        ]
+        | None
+    ) = None
+    cameras: Annotated[
+        dict[str, MatrixRows],
+        Meta(
+            max_length=MOST_VIEWS,
+            description="camera_to_world of views then, by the views' names. A view that is not named stays "
+            "where it is; one of a camera of the document is where that camera is then.",
+        ),
+    ] = {}
+
+
 class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked: a scene, the views of it, the passes, and the look."""
 
@@ -160,6 +192,10 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
     time_s: (
         Annotated[float, Meta(ge=0, le=1e6, description="When animations are shown; 0 without.")] | None
     ) = None
+    before: Annotated[MomentRequest, Meta(description="For flow_backward and visible_backward.")] | None = (
+        None
+    )
+    after: Annotated[MomentRequest, Meta(description="For flow_forward and visible_forward.")] | None = None
 
     def check(self, max_pixels: int) -> None:
         """Check what can be checked without the scene.
@@ -167,7 +203,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         Raises
         ------
         RequestError
-            There is no such pass, or a name or a pass is there twice.
+            There is no such pass or view, or a name or a pass is there twice.
         TooLargeError
             The views have more pixels than the server allows, all together.
         """
@@ -181,42 +217,56 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
                 f"views: width x height of all together are {pixels} pixels; this server renders at most "
                 f"{max_pixels} (option --max-pixels)"
             )
+        for when, moment in self.moments.items():
+            for name in moment.cameras.keys() - set(self.view_names):
+                raise RequestError(f"$.{when}.cameras: no view has the name {name[:64]!r}")
+
+    @property
+    def moments(self) -> dict[When, MomentRequest]:
+        """The other moments."""
+        asked: dict[When, MomentRequest | None] = {"before": self.before, "after": self.after}
+        return {when: moment for when, moment in asked.items() if moment is not None}
+
+    def poses_at(self, when: When | None = None) -> dict[str, NDArray[np.float64]]:
+        """Return the poses of the frame, or of another moment, (4, 4) float64 each."""
+        other = self.moments[when].poses if when else {}
+        return {name: _matrix(rows) for name, rows in {**self.poses, **other}.items()}
+
+    def time_at(self, when: When | None = None) -> float:
+        """Return the time of the frame, or of another moment, in seconds."""
+        return _first(self.moments[when].time_s if when else None, self.time_s, 0.0)
 
     @property
     def view_names(self) -> list[str]:
         """The views' names, those included that they are given here."""
         return [view.name or f"view{index}" for index, view in enumerate(self.views)]
 
-    def scene_of(self, asset: Asset, as_it_is: Scene, poses: Mapping[str, NDArray[np.float64]]) -> Scene:
-        """Return what the document shows in the poses and at the time that are asked for.
+    def frame(self, asset: Asset, as_it_is: Scene, max_pixels: int) -> Frame:
+        """Return what is asked of a document.
 
         Parameters
         ----------
         asset : Asset
         as_it_is : Scene
-            What it shows without any.
-        poses : mapping of str to (4, 4) float64
-            From `matrices`.
-        """
-        if not poses and not self.time_s:
-            return as_it_is
-        return asset.scene(poses, self.time_s or 0.0)
-
-    @property
-    def matrices(self) -> dict[str, NDArray[np.float64]]:
-        """The poses, (4, 4) float64 each."""
-        return {name: _matrix(rows) for name, rows in self.poses.items()}
-
-    def frame(self, scene: Scene, max_pixels: int) -> Frame:
-        """Return what is asked of a scene.
+            What it shows without poses, at no time.
+        max_pixels : int
+            The largest image that the server renders, width * height.
 
         Raises
         ------
         RequestError
-            A view lacks something, or has what goes not together.
+            A pose is none, or a view lacks something, or has what goes not together.
         SceneError
-            The scene lacks a camera that is asked for.
+            The scene lacks a camera that is asked for, or is not possible in these poses.
         """
+        poses, time_s = self.poses_at(), self.time_at()
+        scene = asset.scene(poses, time_s) if poses or time_s else as_it_is
+        views = self._views(scene, max_pixels)
+        moments = {when: self._moment(when, asset, scene, views) for when in self.moments}
+        look = Look(**msgspec.to_builtins(self.look))
+        return Frame(scene, tuple(views), tuple(self.passes), look, **moments)
+
+    def _views(self, scene: Scene, max_pixels: int) -> list[View]:
         views = []
         for index, (view, name) in enumerate(zip(self.views, self.view_names, strict=True)):
             try:
@@ -225,8 +275,23 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
                 raise
             except RequestError as error:
                 raise type(error)(f"$.views[{index}]: {error}") from None
-        look = Look(**msgspec.to_builtins(self.look))
-        return Frame(scene, tuple(views), tuple(self.passes), look)
+        return views
+
+    def _moment(self, when: When, asset: Asset, scene: Scene, views: Sequence[View]) -> Moment:
+        asked = self.moments[when]
+        if asked.poses or asked.time_s is not None:
+            with _told_as_of(when):
+                scene = asset.scene(self.poses_at(when), self.time_at(when))
+        cameras = []
+        for view, now in zip(self.views, views, strict=True):
+            if now.name in asked.cameras:
+                matrix = _matrix(asked.cameras[now.name])
+                cameras.append(_rigid(matrix, f"$.{when}.cameras[{now.name!r}]"))
+            elif view.camera is not None:
+                cameras.append(_camera(view.camera, scene).camera_to_world)
+            else:
+                cameras.append(now.camera_to_world)
+        return Moment(scene, tuple(cameras))
 
 
 def read_frame_request(data: bytes) -> FrameRequest:
@@ -246,6 +311,17 @@ def read_frame_request(data: bytes) -> FrameRequest:
         raise RequestError("frame: is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"frame: is not JSON: {str(error)[:200]}") from None
+
+
+@contextmanager
+def _told_as_of(when: When) -> Iterator[None]:
+    """Tell of which moment a pose is wrong."""
+    try:
+        yield
+    except SceneError:
+        raise
+    except RequestError as error:
+        raise type(error)(f"$.{when}.{error}") from None
 
 
 def _plain(message: str) -> str:
@@ -311,13 +387,13 @@ def _focal_lengths(view: ViewRequest, camera_fov_rad: float | None) -> tuple[flo
     return focal, focal
 
 
-def _rigid(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def _rigid(matrix: NDArray[np.float64], where: str = "camera_to_world") -> NDArray[np.float64]:
     """Return the rigid matrix next to one that is rigid within rounding."""
     rigid = nearest_rigid(matrix)
     if rigid is None or np.abs(rigid - matrix)[:3, :3].max() > _UNRIGID:
-        raise RequestError("camera_to_world: must be a rotation and a translation, without scale or mirror")
+        raise RequestError(f"{where}: must be a rotation and a translation, without scale or mirror")
     if np.abs(matrix[3] - (0, 0, 0, 1)).max() > _UNRIGID:
-        raise RequestError("camera_to_world: the last row must be 0 0 0 1; the matrix is written row by row")
+        raise RequestError(f"{where}: the last row must be 0 0 0 1; the matrix is written row by row")
     return rigid
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from werkzeug.datastructures import MIMEAccept
 
 from ..errors import NotAcceptableError
-from ..frame import Frame
+from ..frame import Frame, When
 from ..passes import Pass, Render, find_pass
 from ..renderer import Arrays, RenderedFrame
 from ..scene import Scene
@@ -31,6 +31,7 @@ __all__ = [
     "ZIP",
     "FrameDescription",
     "InstanceDescription",
+    "MomentDescription",
     "PassDescription",
     "RendererDescription",
     "ViewDescription",
@@ -91,6 +92,18 @@ class InstanceDescription(msgspec.Struct, frozen=True):
     matrix: list[float]
 
 
+class MomentDescription(msgspec.Struct, frozen=True):
+    """How things stand at another moment.
+
+    `cameras` has the ``camera_to_world`` of each view by its name, `instances` the ``matrix`` of each object,
+    in the order in which the frame tells of them.
+    """
+
+    time_s: float
+    cameras: dict[str, list[float]]
+    instances: list[list[float]]
+
+
 class FrameDescription(msgspec.Struct, frozen=True):
     """What was rendered; ``frame.json``. Matrices are 4 x 4, row by row, for column vectors."""
 
@@ -101,9 +114,17 @@ class FrameDescription(msgspec.Struct, frozen=True):
     passes: list[PassDescription]
     instances: list[InstanceDescription]
     warnings: list[str]
+    before: MomentDescription | None = None
+    after: MomentDescription | None = None
 
 
-def describe(frame: Frame, renderer: RendererDescription, scene: str, time_s: float) -> FrameDescription:
+def describe(
+    frame: Frame,
+    renderer: RendererDescription,
+    scene: str,
+    time_s: float,
+    times_s: Mapping[When, float] | None = None,
+) -> FrameDescription:
     """Describe a frame.
 
     Parameters
@@ -113,7 +134,10 @@ def describe(frame: Frame, renderer: RendererDescription, scene: str, time_s: fl
     scene : str
         Digest of its file.
     time_s : float
+    times_s : mapping of {"before", "after"} to float, optional
+        Those of the frame's other moments.
     """
+    moments = {when: _moment(frame.at(when), time_s) for when, time_s in (times_s or {}).items()}
     return FrameDescription(
         renderer=renderer,
         scene=scene,
@@ -125,6 +149,7 @@ def describe(frame: Frame, renderer: RendererDescription, scene: str, time_s: fl
         passes=[_described(find_pass(name), frame.scene) for name in frame.passes],
         instances=_instances(frame),
         warnings=[warning[:300] for warning in frame.scene.warnings[:20]],
+        **moments,
     )
 
 
@@ -214,6 +239,11 @@ def _with_others(description: FrameDescription, rendered: RenderedFrame) -> Fram
         for number, other in enumerate(rendered.others, first)
     ]
     return msgspec.structs.replace(description, instances=[*description.instances, *others])
+
+
+def _moment(frame: Frame, time_s: float) -> MomentDescription:
+    cameras = {view.name: _rows(view.camera_to_world) for view in frame.views}
+    return MomentDescription(time_s, cameras, frame.scene.instances.matrix.reshape(-1, 16).tolist())
 
 
 def _described(row: Pass, scene: Scene) -> PassDescription:

@@ -15,7 +15,7 @@ from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
 from ..passes import prepare
-from ..recording import Request
+from ..recording import RecordedMoment, Request
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
 from .api import FrameRequest, read_frame_request
@@ -85,18 +85,27 @@ def _read_frame(
     kept = _scene_of(store, request, data, exchange)
     exchange.account.describe(tuple(request.passes), sizes, kept.file_bytes)
     with exchange.checking():
-        poses = request.matrices
-        frame = request.frame(request.scene_of(kept.asset, kept.scene, poses), settings.max_pixels)
+        frame = request.frame(kept.asset, kept.scene, settings.max_pixels)
         note(
             Request(
                 "v1",
                 http.remote_addr or "",
                 document=kept.document,
-                poses=poses,
-                scene_time_s=request.time_s or 0.0,
+                poses=request.poses_at(),
+                scene_time_s=request.time_at(),
+                moments={
+                    when: RecordedMoment(request.poses_at(when), request.time_at(when))
+                    for when in request.moments
+                },
             ).of(frame)
         )
-        description = describe(frame, _renderer(dispatcher), kept.sha256, request.time_s or 0.0)
+        description = describe(
+            frame,
+            _renderer(dispatcher),
+            kept.sha256,
+            request.time_at(),
+            {when: request.time_at(when) for when in request.moments},
+        )
         encode = choose_packing(http.accept_mimetypes, frame, description)
         prepare(frame)
     return Asked(frame, encode)

@@ -5,7 +5,7 @@ from .meshes import Meshes
 from .table import PASSES, Pass, Render, find_pass, passes_of, prepare, register, remarks
 from .views import Backend, FrameRender, ViewRender
 
-from . import rows  # isort: skip  # noqa: F401  fills the table
+from . import rows, motion  # isort: skip  # noqa: F401  fill the table, in this order
 
 __all__ = [
     "NOTHING",

@@ -133,7 +133,7 @@ class Hits:
 
         A ray that runs along its triangle counts as meeting the middle of it.
         """
-        a, b, c = np.moveaxis(self._corners, 1, 0)
+        a, b, c = np.moveaxis(self.corners, 1, 0)
         edges = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 2)
         weights = self._combined(edges, self.rays)
         weights /= _known(weights.sum(0))
@@ -179,18 +179,24 @@ class Hits:
         """The texture coordinates of each point, (2, n), as glTF has them; NaN where there are none."""
         return self.interpolated(self._faces.gather(self._meshes.texcoords, 2))
 
-    def points(self, scene: Scene) -> Floats:
-        """Return where each point is at another moment, (3, n), in the world.
+    def corners_at(self, scene: Scene, camera_to_world: Floats) -> Floats:
+        """Return where the corners of the triangles that are seen are at any moment.
 
         Parameters
         ----------
         scene : Scene
             What the same asset shows then.
+        camera_to_world : (4, 4) float64
+            Rigid.
+
+        Returns
+        -------
+        (k, 3, 3) float64
+            The three corners of each triangle, in the axes of that camera.
         """
-        faces = self._faces
-        corners = faces.gather(lambda _, index: self._meshes.corners(scene, index), 3)
-        matrices = scene.placements.matrix[faces.placement]
-        return self.interpolated(corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3])
+        matrices = (np.linalg.inv(camera_to_world) @ scene.placements.matrix)[self._faces.placement]
+        corners = self._faces.gather(self._meshes.corners, 3, scene)
+        return corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
 
     def interpolated(self, values: Floats) -> Floats:
         """Return what each point has of what the corners of each triangle have, (k, 3, c) -> (c, n)."""
@@ -208,18 +214,25 @@ class Hits:
         """The placement of each point, (n,)."""
         return self._faces.placement.take(self._faces.which)
 
+    @property
+    def faces(self) -> Indices:
+        """Which of the triangles that are seen each point is on, (n,), as `corners` numbers them."""
+        return self._faces.which
+
+    @property
+    def triangles(self) -> tuple[Indices, Indices]:
+        """The placement and the number of each triangle that is seen, (k,) each, in ascending order."""
+        return self._faces.placement, self._faces.triangle
+
     @cached_property
-    def _corners(self) -> Floats:
+    def corners(self) -> Floats:
         """The corners of the triangles that are seen, (k, 3, 3), in the camera's axes."""
-        to_camera = np.linalg.inv(self._view.camera_to_world) @ self._scene.placements.matrix
-        matrices = to_camera[self._faces.placement]
-        corners = self._faces.gather(self._meshes.corners, 3)
-        return corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+        return self.corners_at(self._scene, self._view.camera_to_world)
 
     @cached_property
     def _geometric(self) -> Floats:
         """The normals of the triangles that are seen, (k, 3), in the camera's axes, as their corners turn."""
-        a, b, c = np.moveaxis(self._corners, 1, 0)
+        a, b, c = np.moveaxis(self.corners, 1, 0)
         mirrored = np.linalg.det(self._scene.placements.matrix[:, :3, :3])[self._faces.placement] < 0
         normals = np.cross(b - a, c - a) * np.where(mirrored, -1.0, 1.0)[:, None]
         return normals / _length(normals.T)[:, None].clip(_SMALLEST)
@@ -251,23 +264,23 @@ class _Faces:
         self, placement: NDArray[np.int32], triangle: NDArray[np.int32], scene: Scene, meshes: Meshes
     ) -> None:
         self._scene = scene
-        self._primitive = scene.placements.primitive
         seen, place = distinct_below(placement.astype(np.intp), len(scene.placements))
-        counts = [meshes.triangle_count(scene, index) for index in self._primitive[seen].tolist()]
+        counts = [meshes.triangle_count(scene, index) for index in scene.placements.primitive[seen].tolist()]
         first = np.concatenate([[0], np.cumsum(counts, dtype=np.intp)])
         codes, self.which = distinct_below(first[place] + triangle, int(first[-1]))
         owner = np.searchsorted(first, codes, side="right") - 1
         self.placement: Indices = seen[owner]
         self.triangle: Indices = codes - first[owner]
 
-    def gather(self, read: _Read, channels: int) -> Floats:
-        """Return what the corners of the triangles have, (k, 3, channels)."""
+    def gather(self, read: _Read, channels: int, scene: Scene | None = None) -> Floats:
+        """Return what the corners of the triangles have, (k, 3, channels), at any moment of the scene."""
+        scene = scene or self._scene
         values = np.full((len(self.triangle), 3, channels), np.nan)
-        primitives = self._primitive[self.placement]
+        primitives = scene.placements.primitive[self.placement]
         order = np.argsort(primitives, kind="stable")
         cuts = np.flatnonzero(np.diff(primitives[order])) + 1
         for members in np.split(order, cuts) if len(order) else ():
-            found = read(self._scene, int(primitives[members[0]]))
+            found = read(scene, int(primitives[members[0]]))
             if found is not None:
                 values[members] = found[self.triangle[members]]
         return values

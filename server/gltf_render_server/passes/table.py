@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RequestError
-from ..frame import Frame
+from ..frame import Frame, When
 from ..scene import Scene
 from .views import ViewRender
 
@@ -64,6 +64,10 @@ class Pass:
         Returns the largest number that the array of a scene may hold: what uint16 cannot hold is uint32.
     remarks : callable
         Returns what the log should tell of a scene that this is asked of.
+    moment : {"before", "after"} or None
+        The other moment that it is about.
+    renders_moment : bool
+        Whether it asks for the exact render of that moment.
     """
 
     name: str
@@ -78,6 +82,8 @@ class Pass:
     needs_meshes: bool = False
     largest: Callable[[Scene], int] | None = None
     remarks: Callable[[Scene], Sequence[str]] = lambda _: ()
+    moment: When | None = None
+    renders_moment: bool = False
 
     def dtype_in(self, scene: Scene) -> str:
         """Return the dtype of the array of a scene."""
@@ -147,7 +153,13 @@ def passes_of(frame: Frame, render: Render) -> list[Pass]:
 
 
 def prepare(frame: Frame) -> None:
-    """Digest what the renders of a frame show, on this thread; else the renderer would have to wait."""
+    """Digest what the renders of a frame show, on this thread; else the renderer would have to wait.
+
+    Raises
+    ------
+    RequestError
+        A pass is about a moment that the frame does not tell of.
+    """
     scene = frame.scene
     if passes_of(frame, Render.COLOUR):
         _ = (scene.surfaces, scene.light_sources)
@@ -155,6 +167,9 @@ def prepare(frame: Frame) -> None:
         _ = scene.shapes
         if any(row.needs_meshes for row in rows):
             _ = scene.meshes
+        for row in rows:
+            if row.moment is not None:
+                _ = frame.at(row.moment).scene.shapes
 
 
 def remarks(frame: Frame) -> Iterable[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..frame import Frame, View
+from ..frame import Frame, View, When
 from ..scene import Scene
 from .hits import Exact, Hits, lifted, rotated
 from .meshes import Meshes
+from .moved import Moved
 from .objects import in_objects, object_boxes
 
 __all__ = ["Backend", "FrameRender", "ViewRender"]
@@ -53,20 +54,33 @@ class FrameRender:
         self.meshes = meshes
         self._backend = backend
         self._with_triangles = with_triangles
-        self._exact: dict[bytes, Callable[[View], Exact]] = {}
-        self.views = [ViewRender(self, view) for view in frame.views]
+        self._exact: dict[bytes, list[Exact]] = {}
+        self._moments: dict[When, FrameRender] = {}
+        self.views = [ViewRender(self, index) for index in range(len(frame.views))]
 
     @cached_property
     def colour(self) -> Callable[[View], NDArray[np.uint8]]:
         """What renders colour."""
         return self._backend.colour(self.frame)
 
-    def exact(self, shown: NDArray[np.bool_]) -> Callable[[View], Exact]:
-        """Return what renders some of the placements, (n,) bool."""
+    def exact(self, shown: NDArray[np.bool_]) -> list[Exact]:
+        """Return what the pixels of each view show of some of the placements, (n,) bool.
+
+        All views are rendered at once: another moment, or other placements, may take longer to show than a
+        view takes to render.
+        """
         key = shown.tobytes()
         if key not in self._exact:
-            self._exact[key] = self._backend.exact(self.frame, shown, with_triangles=self._with_triangles)
+            render = self._backend.exact(self.frame, shown, with_triangles=self._with_triangles)
+            self._exact[key] = [render(view) for view in self.frame.views]
         return self._exact[key]
+
+    def at(self, when: When) -> FrameRender:
+        """Return the renders of the frame as it is at another moment; see `Frame.at`."""
+        if when not in self._moments:
+            frame = self.frame.at(when)
+            self._moments[when] = FrameRender(frame, self._backend, self.meshes, with_triangles=True)
+        return self._moments[when]
 
 
 class ViewRender:
@@ -77,10 +91,11 @@ class ViewRender:
     view : View
     """
 
-    def __init__(self, whole: FrameRender, view: View) -> None:
+    def __init__(self, whole: FrameRender, index: int) -> None:
         self._whole = whole
-        self._known: dict[Any, Exact] = {}
-        self.view = view
+        self._index = index
+        self._moved: dict[When, Moved] = {}
+        self.view = whole.frame.views[index]
 
     @property
     def frame(self) -> Frame:
@@ -104,10 +119,7 @@ class ViewRender:
 
     def exact_of(self, shown: NDArray[np.bool_]) -> Exact:
         """Return what each pixel shows, where only some placements, (n,) bool, are shown."""
-        key = shown.tobytes()
-        if key not in self._known:
-            self._known[key] = self._whole.exact(shown)(self.view)
-        return self._known[key]
+        return self._whole.exact(shown)[self._index]
 
     @cached_property
     def hits(self) -> Hits:
@@ -143,3 +155,14 @@ class ViewRender:
     def object_boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The lowest and the highest corner of each object's box, each (k, 3), in the object's own axes."""
         return object_boxes(self.scene, self._whole.meshes)
+
+    def at(self, when: When) -> ViewRender:
+        """Return the renders of the view as it is at another moment; see `Frame.at`."""
+        return self._whole.at(when).views[self._index]
+
+    def moved(self, when: When) -> Moved:
+        """Return where the points that are seen are in the view's image of another moment."""
+        if when not in self._moved:
+            other = self.at(when)
+            self._moved[when] = Moved(self.hits, self.exact, self.points, self.view, other.scene, other.view)
+        return self._moved[when]

@@ -6,7 +6,7 @@ Knows neither HTTP nor a back end.
 from .documents import Document
 from .frames import RecordedFrame, RecordedFrames, save_frame, unpack
 from .recorder import Recorder, make_recorders
-from .request import Answer, Observer, Request
+from .request import Answer, Observer, RecordedMoment, Request
 
 __all__ = [
     "Answer",
@@ -14,6 +14,7 @@ __all__ = [
     "Observer",
     "RecordedFrame",
     "RecordedFrames",
+    "RecordedMoment",
     "Recorder",
     "Request",
     "make_recorders",

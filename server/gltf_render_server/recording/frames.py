@@ -15,7 +15,7 @@ from zipfile import Path as ZipPath
 import msgspec
 
 from ..errors import RecordingError
-from ..frame import Frame
+from ..frame import Frame, Moment
 from ..gltf import read_asset
 from ..limits import Limits
 from ..passes import PASSES
@@ -70,7 +70,11 @@ class RecordedFrame:
             raise RecordingError(f"the request never became a frame: {reason}")
         asset = read_asset(request.document.data, extensions=extensions, limits=limits)
         scene = asset.scene(request.poses, request.scene_time_s)
-        return Frame(scene, request.views, request.passes, request.look)
+        moments = {
+            when: Moment(asset.scene(moment.poses, moment.scene_time_s), moment.cameras)
+            for when, moment in request.moments.items()
+        }
+        return Frame(scene, request.views, request.passes, request.look, **moments)
 
 
 class RecordedFrames(Sequence[RecordedFrame]):

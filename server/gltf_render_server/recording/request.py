@@ -13,12 +13,29 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import RecordingError
-from ..frame import Frame, Look, View
+from ..frame import Frame, Look, View, When
 from .documents import Document, Recipe
 
-__all__ = ["Answer", "Observer", "Request", "Stored"]
+__all__ = ["Answer", "Observer", "RecordedMoment", "Request", "Stored"]
 
 Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedMoment:
+    """How nodes and cameras stand at another moment of a frame.
+
+    Attributes
+    ----------
+    poses, scene_time_s
+        As those of the request.
+    cameras : tuple of (4, 4) float64
+        Those of `Moment.cameras`.
+    """
+
+    poses: Mapping[str, Matrix] = field(default_factory=dict)
+    scene_time_s: float = 0.0
+    cameras: tuple[Matrix, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +59,8 @@ class Request:
         The time at which the document's animations are shown.
     time_s : float
         When it was asked, since 1970.
+    moments : mapping of {"before", "after"} to RecordedMoment
+        The frame's other moments.
     """
 
     protocol: str
@@ -54,10 +73,15 @@ class Request:
     poses: Mapping[str, Matrix] = field(default_factory=dict)
     scene_time_s: float = 0.0
     time_s: float = field(default_factory=time.time)
+    moments: Mapping[When, RecordedMoment] = field(default_factory=dict)
 
     def of(self, frame: Frame) -> Request:
         """Return the request with what its frame asks for."""
-        return replace(self, views=frame.views, passes=frame.passes, look=frame.look)
+        moments = {
+            when: replace(self.moments[when], cameras=moment.cameras)
+            for when, moment in frame.moments.items()
+        }
+        return replace(self, views=frame.views, passes=frame.passes, look=frame.look, moments=moments)
 
 
 @dataclass(frozen=True)

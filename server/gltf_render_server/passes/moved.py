@@ -1,0 +1,250 @@
+"""Where the points that a view shows are at another moment, and whether they are seen then.
+
+Where they are follows by float64 alone from the triangles that the pixels show and from both poses. Whether
+they are seen is judged by the exact render of the other moment.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..frame import Lens, View
+from ..scene import Scene
+from .hits import NOTHING, Exact, Hits, rotated
+
+__all__ = ["Moved", "is_seen"]
+
+_TOLERANCE = 1e-5
+"""By which part of its depth a surface must be nearer to hide another. Exact renders are no more exact: which
+of two surfaces they show that are closer to each other is left to chance."""
+
+_BORDER_PX = 0.01
+"""How exactly a render tells on which side of a triangle's edge a pixel is: OpenGL rounds to 1/256 px."""
+
+_NARROW_PX = 2.0
+"""A triangle of less width may lie between the centres of pixels that its neighbours are shown by."""
+
+_CHUNK = 2**16  # points whose surroundings are looked at together
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class Moved:
+    """The points that the pixels of a view show, at another moment.
+
+    Parameters
+    ----------
+    hits : Hits
+        The points of the scene's surfaces.
+    exact : Exact
+    points : (height, width, 3) float64
+        All points, in the world. Those that are not the scene's stand still there.
+    view : View
+    scene : Scene
+        What the same asset shows at the other moment.
+    other : View
+        The same view then.
+
+    Attributes
+    ----------
+    lens : Lens
+    pixels : (n,) int
+        Where there are points: indices into the image, row by row; those of the scene's surfaces come first.
+        All other arrays of length n are in this order.
+    faces : (n,) int
+        Which of `corners` each point is on; -1 = it is not the scene's.
+    triangles : (k,) int, (k,) int
+        The placement and the number of each triangle that is seen.
+    corners : (k, 3, 3) float64
+        Where their corners are at the other moment, in the axes of the camera then.
+    is_turned : (k,) bool
+        Whether their other side is towards the camera then.
+    depth : (n,) float64
+        Metres along the optical axis, at the other moment.
+    flow : (2, n) float64
+        To the right and down, px; NaN where a point is not in front of the camera.
+    """
+
+    def __init__(
+        self, hits: Hits, exact: Exact, points: Floats, view: View, scene: Scene, other: View
+    ) -> None:
+        self.lens = view.lens
+        self._size = exact.placement.shape
+        foreign = np.flatnonzero((exact.placement == NOTHING) & np.isfinite(exact.depth))
+        self.pixels: Indices = np.concatenate([hits.pixels, foreign])
+        self.faces: Indices = np.concatenate([hits.faces, np.full(len(foreign), NOTHING)])
+        self.triangles = hits.triangles
+        self.corners = hits.corners_at(scene, other.camera_to_world)
+        self.is_turned = np.sign(np.linalg.det(hits.corners)) != np.sign(np.linalg.det(self.corners))
+        still = points.reshape(-1, 3)[foreign].T
+        here, there = (
+            np.concatenate([hits.interpolated(corners), _in_camera(still, camera)], 1)
+            for corners, camera in (
+                (hits.corners, view.camera_to_world),
+                (self.corners, other.camera_to_world),
+            )
+        )
+        self.depth = -there[2]
+        # from where the point itself was, not from the pixel's centre: at the border of a triangle, which is
+        # rounded, it is a point next to that, and what is at rest must not move
+        self.flow = _projected(there, self.lens) - _projected(here, self.lens)
+
+    @cached_property
+    def places(self) -> Floats:
+        """The column and the row at which each point is in the other image, (2, n), px from its corner."""
+        row, column = np.divmod(self.pixels, self.lens.width)
+        return np.stack([column, row]) + 0.5 + self.flow
+
+    def image(self, values: NDArray[Any], nothing: Any) -> NDArray[Any]:
+        """Return the image of what the points have, (n,) or (n, c) -> (height, width) or (..., c)."""
+        image = np.full((self._size[0] * self._size[1], *values.shape[1:]), nothing, values.dtype)
+        image[self.pixels] = values
+        return image.reshape(*self._size, *values.shape[1:])
+
+
+def is_seen(moved: Moved, hits: Hits, exact: Exact) -> NDArray[np.bool_]:
+    """Tell of each point whether it is seen at the other moment, (n,).
+
+    It is, where it is inside the image and between the clipping planes, and nothing hides it. What may hide
+    it is what the four pixels show whose centres are around it: a triangle of these that covers the point and
+    is nearer there hides it. What lies between the centres and is narrower than two pixels is not known: so a
+    point is hidden, too, if all four show something nearer, or if the pixel does in which it is, unless that
+    one's triangle is wide and ends before the point. One whose other side is towards the camera then is
+    likely to be behind its own body: it is hidden if any of the four shows something nearer.
+
+    Parameters
+    ----------
+    moved : Moved
+    hits, exact
+        Of the same view at the other moment.
+    """
+    lens = moved.lens
+    with np.errstate(invalid="ignore"):
+        column, row = moved.places
+        is_inside = (column >= 0) & (column < lens.width) & (row >= 0) & (row < lens.height)
+        is_inside &= (moved.depth >= lens.near) & (moved.depth <= lens.far)
+    seen = np.zeros(len(moved.pixels), bool)
+    inside = np.flatnonzero(is_inside)
+    around = _Around(moved, hits, exact)
+    for chunk in np.split(inside, range(_CHUNK, len(inside), _CHUNK)):
+        seen[chunk] = ~around.hides(chunk)
+    return seen
+
+
+class _Around:
+    """What the other image shows around points."""
+
+    def __init__(self, moved: Moved, hits: Hits, exact: Exact) -> None:
+        self._moved = moved
+        self._own = _Triangles(moved.corners, moved.lens)
+        self._shown = _Triangles(hits.corners, moved.lens)
+        self._face = np.full(exact.placement.size, NOTHING)
+        self._face[hits.pixels] = hits.faces
+        self._depth = exact.depth.reshape(-1).astype(float)
+        self._is_turned = np.append(moved.is_turned, False)
+        self._twin = np.append(_twins(moved.triangles, hits.triangles), NOTHING)
+
+    def hides(self, points: Indices) -> NDArray[np.bool_]:
+        """Tell of some points, (n,), whether what is shown around them hides them."""
+        lens, place, depth = self._moved.lens, self._moved.places[:, points], self._moved.depth[points]
+        own = self._moved.faces[points]
+        column, row = _four_around(place, lens)
+        pixel = row * lens.width + column
+        face, shown = self._face[pixel], self._depth[pixel]
+        rays = _rays(place[:, None], lens)
+        slack = _TOLERANCE * depth + np.where(own == NOTHING, _spread_of_foreign(face, shown), 0.0)
+        there = np.where(face == NOTHING, shown, self._shown.depth(face, rays))
+        is_nearer = (there >= lens.near) & (there < depth - slack)
+        is_nearer &= (face == NOTHING) | (face != self._twin[own])
+        inside_px = self._shown.inside_px(face, rays)
+        covers = is_nearer & (inside_px >= _BORDER_PX)
+        # by its own plane, too: a surface that bends away from the camera is not hidden by what is next to it
+        centre = _rays(np.stack([column, row]).astype(float) + 0.5, lens)
+        is_nearer &= (own == NOTHING) | (shown < self._own.depth(own, centre) - slack)
+        ends_before = (inside_px < -_BORDER_PX) & (self._shown.width_px[face] >= _NARROW_PX)
+        is_within = (column == np.floor(place[0])) & (row == np.floor(place[1]))
+        hides = is_nearer & ((is_within & ~ends_before) | self._is_turned[own])
+        return covers.any(0) | is_nearer.all(0) | hides.any(0)
+
+
+class _Triangles:
+    """The planes and edges of triangles, (k, 3, 3), in a camera's axes; no triangle has the number -1."""
+
+    def __init__(self, corners: Floats, lens: Lens) -> None:
+        corners = np.concatenate([corners, np.zeros((1, 3, 3))])
+        a, b, c = np.moveaxis(corners, 1, 0)
+        self._normal = np.cross(b - a, c - a)
+        self._offset = (self._normal * a).sum(1)
+        edges = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 1)
+        per_px = np.hypot(edges[..., 0] / lens.focal_x, edges[..., 1] / lens.focal_y)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self._edges = np.nan_to_num(edges * np.sign(self._offset)[:, None, None] / per_px[..., None])
+            heights = np.abs(self._offset)[:, None] / per_px / -corners[..., 2]
+        heights[~(corners[..., 2] < 0)] = np.inf  # of a corner behind the camera, which has no image
+        self.width_px: Floats = heights.min(1)
+        self.width_px[-1] = 0.0
+
+    def depth(self, face: Indices, rays: Floats) -> Floats:
+        """Return the depth at which rays, (3, ...), meet the planes of triangles, (...); inf = nowhere."""
+        slope = _dot(self._normal[face], rays)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            depth = self._offset[face] / slope
+        return np.where(depth > 0, depth, np.inf)
+
+    def inside_px(self, face: Indices, rays: Floats) -> Floats:
+        """Return how far in the image rays are from the nearest edge of triangles; negative = outside."""
+        first, second, third = (_dot(self._edges[face, edge], rays) for edge in range(3))
+        return np.minimum(np.minimum(first, second), third)
+
+
+def _dot(vectors: Floats, rays: Floats) -> Floats:
+    """Multiply vectors, (..., 3), and rays, (3, ...)."""
+    return vectors[..., 0] * rays[0] + vectors[..., 1] * rays[1] + vectors[..., 2] * rays[2]
+
+
+def _four_around(place: Floats, lens: Lens) -> tuple[Indices, Indices]:
+    """Return the columns and the rows of the pixels whose centres are around places, (4, n) each."""
+    column, row = np.floor(place - 0.5).astype(np.intp)
+    columns = np.stack([column, column + 1, column, column + 1])
+    rows = np.stack([row, row, row + 1, row + 1])
+    return columns.clip(0, lens.width - 1), rows.clip(0, lens.height - 1)
+
+
+def _spread_of_foreign(face: Indices, shown: Floats) -> Floats:
+    """Return how far apart depths are of what is not the scene's, (4, n) -> (n,): it has no known planes."""
+    depth = np.where((face == NOTHING) & np.isfinite(shown), shown, np.nan)
+    low, high = np.fmin.reduce(depth), np.fmax.reduce(depth)
+    return np.nan_to_num(high - low)
+
+
+def _twins(own: tuple[Indices, Indices], shown: tuple[Indices, Indices]) -> Indices:
+    """Find triangles, (k,), among others; placements and numbers ascend. -1 = it is not there."""
+    codes, others = (placement * 2**32 + triangle for placement, triangle in (own, shown))
+    at = np.searchsorted(others, codes)
+    found = np.append(others, -1)[at] == codes
+    return np.where(found, at, NOTHING)
+
+
+def _in_camera(points: Floats, camera_to_world: Floats) -> Floats:
+    """Bring points of the world, (3, n), into a camera's axes."""
+    to_camera = np.linalg.inv(camera_to_world)
+    return rotated(to_camera[:3, :3], points) + to_camera[:3, 3:]
+
+
+def _projected(points: Floats, lens: Lens) -> Floats:
+    """Return where the image has points of the camera's axes, (3, n) -> (2, n) px; NaN = not in front."""
+    x, y, z = points
+    depth = np.where(z < 0, -z, np.nan)
+    return np.stack([lens.focal_x * x / depth + lens.center_x, lens.center_y - lens.focal_y * y / depth])
+
+
+def _rays(place: Floats, lens: Lens) -> Floats:
+    """Return the rays through places in the image, (2, ...) px -> (3, ...); each ends at depth 1."""
+    u, v = place
+    x, y = (u - lens.center_x) / lens.focal_x, (lens.center_y - v) / lens.focal_y
+    return np.stack([x, y, np.full(x.shape, -1.0)])
