@@ -44,7 +44,7 @@ def difference(name: str, stored: bytes | None, now: bytes) -> str:
     first, second = decoded(name, stored), decoded(name, now)
     if first.shape != second.shape:
         return f"The stored picture is {_size(first)}, the new one {_size(second)}"
-    differs = first != second
+    differs = ~np.isclose(first, second, rtol=0, atol=0, equal_nan=True)
     count = int(differs.any(2).sum() if differs.ndim > 2 else differs.sum())
     return f"{count} of {first.shape[0] * first.shape[1]} pixels differ"
 

@@ -114,8 +114,8 @@ class SessionLists(bpy.types.PropertyGroup):
         description="What the test request asks for",
         items=[
             ("COLOR", "Colour", "A picture, as a camera sees it"),
-            ("DEPTH", "Depth", "Metres along the camera's axis; shown as greys"),
-            ("LABEL", "Label", "Which object each pixel shows; shown in colours"),
+            ("DEPTH", "Depth", "Metres along the camera's axis; shown in false colours"),
+            ("LABEL", "Label", "Which object each pixel shows; shown in false colours"),
         ],
     )
 

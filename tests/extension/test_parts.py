@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +15,7 @@ import pytest
 from blender_addon.address import drake_snippet, reachable, with_token
 from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Held, Ready, from_line, to_line
+from blender_addon.gltf_render_server.false_colours import DARK
 from blender_addon.gltf_render_server.recording import Answer, Document, RecordedFrames, Request
 from blender_addon.journal import Journal
 from blender_addon.kept_requests import NOT_KEPT, KeptRequestError, Shelf, export, read_kept
@@ -305,8 +305,14 @@ def test_comparison_of_colours():
 def test_comparison_of_depths_shows_both_on_one_scale():
     near = encoded(np.array([[1.0, 2.0, np.inf]], np.float32), "TIFF")
     far = encoded(np.array([[1.0, 3.0, 0.0]], np.float32), "TIFF")
-    both = side_by_side("depth", near, far)[0, :, 0]
-    np.testing.assert_allclose(both[[0, 1, 2, 7, 8, 9]], [1, 0.55, 0, 1, 0.1, 0], atol=1e-6)
+    both = side_by_side("depth", near, far)[0, [0, 1, 2, 7, 8, 9], :3] * 255
+    low, middle, high = ((68, 1, 84), (33, 145, 140), (253, 231, 37))
+    expected = [low, middle, (255,) * 3, low, high, (DARK,) * 3]
+    np.testing.assert_allclose(both, expected, atol=3, err_msg="inf is white, too close is dark")
+    assert difference("depth", near, far) == "2 of 3 pixels differ"
+    too_close = encoded(np.array([[0.0, 2.0]], np.float32), "TIFF")
+    other = encoded(np.array([[0.0, 3.0]], np.float32), "TIFF")
+    assert difference("depth", too_close, other) == "1 of 2 pixels differ"
 
 
 def shown(name, array):
@@ -316,72 +322,39 @@ def shown(name, array):
     return picture[0, :, :3]
 
 
-def test_depths_are_shown_as_greys_and_described():
+def test_depths_are_read_and_described():
     metres = decoded("depth", encoded(np.array([[1.0, 2.0, np.inf, 0.0]], np.float32), "TIFF"))
-    np.testing.assert_allclose(shown("depth", metres)[:, 0], [1, 0.1, 0, 0], atol=1e-6)
-    assert describe("depth", metres) == "depth 4 x 1, 1.00 m (white) to 2.00 m"
+    np.testing.assert_array_equal(metres, [[1, 2, np.inf, np.nan]])
+    assert describe("depth", metres) == "depth 4 x 1, 1.00 to 2.00 m"
     assert describe("depth", np.full((3, 2), np.inf, np.float32)) == "depth 2 x 3, empty"
     millimetres = decoded("depth", encoded(np.array([[1000, 2000, 65535, 0]], np.uint16), "PNG"))
     np.testing.assert_array_equal(millimetres, metres)
 
 
-def test_labels_are_shown_in_colours_of_their_own():
+def test_labels_are_read_from_colours_and_described():
     labels = [1, 2, 300, 32766]
     pixels = np.array([[(label % 256, label // 256, 0) for label in labels] + [(255, 255, 255)]], np.uint8)
-    colours = shown("label", pixels)
+    numbers = decoded("label", encoded(pixels, "PNG"))
+    np.testing.assert_array_equal(numbers, [[*labels, 32764]])
+    colours = shown("label", numbers)
     assert len(np.unique(colours, axis=0)) == 5
-    assert colours.max(1).min() > 0.5, "none looks black"
-    np.testing.assert_array_equal(colours[-1], 1)
-    assert describe("label", pixels) == "label 5 x 1, labels 1, 2, 300, 32766, shown in colours of their own"
-    np.testing.assert_allclose(shown("color", pixels), pixels[0] / 255, atol=1e-6)
+    assert colours[:-1].max(1).min() > 0.5, "none looks black"
+    assert describe("label", numbers) == "label 5 x 1, labels 1, 2, 300, 32766, in colours of their own"
+    narrow = np.array([[7, 32764, 7]], np.uint16)
+    np.testing.assert_array_equal(decoded("label", encoded(narrow, "PNG")), narrow)
+
+
+def test_colours_are_shown_as_they_are():
+    pixels = np.arange(15, dtype=np.uint8).reshape(1, 5, 3)
+    np.testing.assert_allclose(shown("color", decoded("color", encoded(pixels, "PNG"))), pixels[0] / 255)
     assert describe("color", pixels) == "color 5 x 1"
 
 
-def test_numbers_are_shown_in_colours_of_their_own():
+def test_wide_numbers_are_read():
     numbers = np.array([[0, 1, 2, 2**32 - 1, 2]], np.uint32)
     sent = decoded("instance", encoded(numbers.view(np.int32), "TIFF"))
     np.testing.assert_array_equal(sent, numbers)
-    colours = shown("instance", sent)
-    assert len(np.unique(colours, axis=0)) == 4
-    np.testing.assert_array_equal(colours[[0, 2]], [(1, 1, 1), colours[4]])
-    assert "instance 5 x 1, instances 1, 2, 4294967295, shown" in describe("instance", sent)
-    assert describe("instance", np.arange(9, dtype=np.uint32)[None]).startswith(
-        "instance 9 x 1, 8 instances,"
-    )
-    assert describe("instance", 0 * sent) == "instance 5 x 1, no instance"
-    narrow = np.array([[7, 32764, 7]], np.uint16)
-    sent = decoded("label", encoded(narrow, "PNG"))
-    np.testing.assert_array_equal(sent, narrow)
-    assert "label 3 x 1, labels 7, shown" in describe("label", sent)
-    np.testing.assert_array_equal(shown("label", sent)[1], 1)
-
-
-@pytest.fixture
-def new_pass(monkeypatch):
-    """Add a row like that of depth to the table; take it out again."""
-    from blender_addon.gltf_render_server.passes import PASSES
-
-    def add(name, **changes):
-        monkeypatch.setitem(PASSES, name, replace(PASSES["depth"], name=name, **changes))
-
-    return add
-
-
-def test_passes_that_are_yet_to_come_are_shown_by_dtype_channels_and_unit(new_pass):
-    new_pass("distance")
-    np.testing.assert_allclose(shown("distance", np.float32([[1, 2]]))[:, 0], [1, 0.1], atol=1e-6)
-    new_pass("triangle", dtype="int32", unit="number")
-    assert len(np.unique(shown("triangle", np.int32([[3, 1, 2, 1]])), axis=0)) == 3
-    new_pass("normal", channels=(3,), unit="unit vector")
-    normals = np.float32([[(1, 0, 0), (0, -1, 0), (np.nan, np.inf, 0)]])
-    np.testing.assert_allclose(shown("normal", normals), [(1, 0.5, 0.5), (0.5, 0, 0.5), (0, 0, 0.5)])
-    new_pass("flow", channels=(2,), unit="px")
-    flow = np.float32([[(4, 0), (-2, 0)]])
-    np.testing.assert_allclose(shown("flow", flow), [(1, 0.5, 0.5), (0.25, 0.5, 0.5)])
-    assert describe("flow", flow) == "flow 2 x 1, up to 4 px either way"
-    new_pass("slope", unit="1")
-    np.testing.assert_allclose(shown("slope", np.float32([[0, -3]])), [(0.5,) * 3, (0,) * 3])
-    np.testing.assert_allclose(shown("slope", np.zeros((1, 2), np.float32)), 0.5)
+    assert describe("instance", sent) == "instance 5 x 1, instances 1, 2, 4294967295, in colours of their own"
 
 
 def test_last_pictures_are_few(tmp_path):

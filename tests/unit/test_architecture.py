@@ -22,6 +22,7 @@ LAYERS = (
     {"blender", "vtk"},
     {"renderer"},
     {"gltf"},
+    {"false_colours"},
     {"passes"},
     {"frame"},
     {"scene"},

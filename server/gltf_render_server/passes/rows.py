@@ -7,6 +7,8 @@ tell, floating-point passes are NaN, but depth and distance are infinite; number
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -165,20 +167,35 @@ def _unlabelled(scene: Scene) -> list[str]:
     ]
 
 
+_NORMAL: dict[str, Any] = {"channels": (3,), "needs_triangles": True, "span": (-1.0, 1.0)}
+
 add_row(
-    "color", _color, "uint8", "sRGB, or as the view transform says", channels=(3, 4), render=Render.COLOUR
+    "color",
+    _color,
+    "uint8",
+    "sRGB, or as the view transform says",
+    channels=(3, 4),
+    render=Render.COLOUR,
+    nothing=None,
 )
-add_row("depth", _depth, "float32", "m")
-add_row("distance", _distance, "float32", "m")
+add_row("depth", _depth, "float32", "m", nothing=np.inf)
+add_row("distance", _distance, "float32", "m", nothing=np.inf)
 LABEL = add_row(
-    "label", _label, "uint16", "number", largest=_largest_label, shows=_is_labelled, remarks=_unlabelled
+    "label",
+    _label,
+    "uint16",
+    "number",
+    nothing=DONT_CARE,
+    largest=_largest_label,
+    shows=_is_labelled,
+    remarks=_unlabelled,
 )
 INSTANCE = add_row("instance", _instance, "uint16", "number", largest=_largest_instance)
 MATERIAL = add_row("material", _material, "uint16", "number", largest=_largest_material)
-add_row("normal", _normal, "float32", "1", channels=(3,), needs_triangles=True, needs_meshes=True)
-add_row("normal_world", _normal_world, "float32", "1", channels=(3,), needs_triangles=True, needs_meshes=True)
-add_row("normal_geometric", _normal_geometric, "float32", "1", channels=(3,), needs_triangles=True)
+add_row("normal", _normal, "float32", "1", needs_meshes=True, **_NORMAL)
+add_row("normal_world", _normal_world, "float32", "1", needs_meshes=True, **_NORMAL)
+add_row("normal_geometric", _normal_geometric, "float32", "1", **_NORMAL)
 add_row("position", _position, "float32", "m", channels=(3,))
 add_row("object_coordinates", _object_coordinates, "float32", "unit of the object", channels=(3,))
-add_row("nocs", _nocs, "float32", "1", channels=(3,))
-add_row("uv", _uv, "float32", "1", channels=(2,), needs_triangles=True, needs_meshes=True)
+add_row("nocs", _nocs, "float32", "1", channels=(3,), span=(0.0, 1.0))
+add_row("uv", _uv, "float32", "1", channels=(2,), span=(0.0, 1.0), needs_triangles=True, needs_meshes=True)

@@ -54,6 +54,10 @@ class Pass:
         Which render it is made from.
     compute : callable
         Makes the array of a view from its renders.
+    nothing : float or None
+        What the array holds where there is nothing to tell; None = that cannot be told from the array.
+    span : (float, float) or None
+        From where to where the values run by what they mean; None = as far as they do in a scene.
     shows : callable
         Returns which of the scene's placements the render shows, (n,) bool.
     needs_triangles : bool
@@ -77,6 +81,8 @@ class Pass:
     unit: str
     render: Render
     compute: Callable[[ViewRender], NDArray[Any]]
+    nothing: float | None = None
+    span: tuple[float, float] | None = None
     shows: Callable[[Scene], NDArray[np.bool_]] = _everything
     needs_triangles: bool = False
     needs_meshes: bool = False
@@ -124,7 +130,11 @@ def add_row(
     render: Render = Render.EXACT,
     **more: Any,
 ) -> Pass:
-    """Make a row whose summary is the docstring of `compute`, and add it to the table; see `Pass`."""
+    """Make a row whose summary is the docstring of `compute`, and add it to the table; see `Pass`.
+
+    Unless it is given, `nothing` is NaN for floating-point numbers and 0 for others.
+    """
+    more.setdefault("nothing", np.nan if dtype.startswith("float") else 0)
     summary = " ".join(cleandoc(compute.__doc__ or "").split())
     row = Pass(name, summary, dtype, channels, unit, render, compute, **more)
     register(row)
