@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-from .frame import Lens, Look, View
+from .frame import ALPHA_THRESHOLD, Lens, Look, View
 from .http.form import DepthRange, ImageType, form_fields
 from .labels import DONT_CARE, decode_labels
 from .recent import Recent
@@ -155,6 +155,7 @@ class RenderClient:
         look: Look | Mapping[str, Any] | None = None,
         poses: Mapping[str, ArrayLike] | None = None,
         time_s: float | None = None,
+        alpha_threshold: float | None = ALPHA_THRESHOLD,
     ) -> FrameAnswer:
         """Render views of a scene, which is uploaded where the server does not have it.
 
@@ -170,6 +171,9 @@ class RenderClient:
             World matrices, column vectors, that nodes have instead of their own, by the nodes' names.
         time_s : float, optional
             When the scene's animation is shown.
+        alpha_threshold : float or None
+            The alpha, 0 to 1, from which on surfaces of the mode BLEND are solid in the exact passes; None =
+            all surfaces are solid, those of the mode MASK included.
 
         Raises
         ------
@@ -183,6 +187,7 @@ class RenderClient:
             "scene": digest,
             "views": _views(views),
             "passes": [passes] if isinstance(passes, str) else [*passes],
+            "alpha_threshold": alpha_threshold,
         }
         if look is not None:
             look = asdict(look) if isinstance(look, Look) else look

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RequestError, TooLargeError
-from .scene import Scene
+from .scene import Cutout, Digest, Scene
 
-__all__ = ["Frame", "Lens", "Look", "View"]
+__all__ = ["ALPHA_THRESHOLD", "Frame", "Lens", "Look", "View"]
+
+ALPHA_THRESHOLD = 0.5
+"""What is at least half there is solid, unless a request says otherwise."""
 
 _LARGEST_SIDE_PX = 65536
 """Blender's limit for a side of an image."""
@@ -161,9 +165,31 @@ class Frame:
     passes : tuple of str
         Names of rows of the table of passes, at least one.
     look : Look
+    alpha_threshold : float or None
+        What the exact passes take for a hole. None = nothing: all surfaces are solid. A number: surfaces of
+        the mode MASK are cut out as colour shows them; those of the mode BLEND are solid where their alpha is
+        at least this, and holes elsewhere. Colour does not depend on it.
     """
 
     scene: Scene
     views: tuple[View, ...]
     passes: tuple[str, ...]
     look: Look = field(default_factory=Look)
+    alpha_threshold: float | None = None
+
+    def cutout(self, primitive: int) -> Cutout | None:
+        """Tell where one of ``scene.primitives`` has holes in the exact passes; None = nowhere."""
+        if self.alpha_threshold is None:
+            return None
+        return self.scene.asset.cutout(self.scene.primitives[primitive], self.alpha_threshold)
+
+    @cached_property
+    def shapes(self) -> tuple[Digest, ...]:
+        """For each of ``scene.primitives``, what the exact passes see of it, its holes included."""
+        if self.alpha_threshold is None:
+            return self.scene.shapes
+        cutouts = map(self.cutout, range(len(self.scene.primitives)))
+        return tuple(
+            shape if cutout is None else cutout.shape
+            for shape, cutout in zip(self.scene.shapes, cutouts, strict=True)
+        )

@@ -25,8 +25,8 @@ def needs_of(frame: Frame) -> Needs:
         parts[Render.COLOUR] = frozenset((*scene.surfaces, *scene.light_sources))
     views: dict[bytes, int] = {}
     if rows := passes_of(frame, Render.EXACT):
-        parts[Render.EXACT] = frozenset(scene.shapes)
-        where = blake3(b"".join(scene.shapes))
+        parts[Render.EXACT] = frozenset(frame.shapes)
+        where = blake3(b"".join(frame.shapes))
         where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
         for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows):
             for view in frame.views:

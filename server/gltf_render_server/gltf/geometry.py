@@ -38,6 +38,11 @@ def read_triangles(content: Content, primitive: Primitive) -> Triangles:
     return _compact(read_attribute(content, primitive, "POSITION"), read_corners(content, primitive))
 
 
+def has_attribute(content: Content, primitive: Primitive, name: str) -> bool:
+    """Whether the vertices of a primitive have something under a name."""
+    return name in _source(content, primitive).attributes
+
+
 def read_attribute(content: Content, primitive: Primitive, name: str, step: int = 1) -> NDArray[np.float32]:
     """Read what each vertex has under a name, (n, k), or every so many vertices; KeyError if nothing.
 
@@ -81,7 +86,7 @@ def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
 def read_texcoords(content: Content, primitive: Primitive, number: int) -> NDArray[np.float32] | None:
     """Read one set of texture coordinates of the corners of a primitive's triangles, (m, 3, 2)."""
     name = f"TEXCOORD_{number}"
-    if name not in _source(content, primitive).attributes:
+    if not has_attribute(content, primitive, name):
         return None
     return read_attribute(content, primitive, name)[read_corners(content, primitive)]
 

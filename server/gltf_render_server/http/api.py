@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..errors import RequestError, SceneError, TooLargeError
-from ..frame import Frame, Lens, Look, View
+from ..frame import ALPHA_THRESHOLD, Frame, Lens, Look, View
 from ..gltf import Asset, find_camera
 from ..passes import find_pass
 from ..scene import Scene, SceneCamera, nearest_rigid
@@ -160,6 +160,18 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
     time_s: (
         Annotated[float, Meta(ge=0, le=1e6, description="When animations are shown; 0 without.")] | None
     ) = None
+    alpha_threshold: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                le=1,
+                description="The alpha from which on surfaces of the mode BLEND are solid in the exact "
+                "passes, where those of the mode MASK are cut out as in colour; null = all are solid.",
+            ),
+        ]
+        | None
+    ) = ALPHA_THRESHOLD
 
     def check(self, max_pixels: int) -> None:
         """Check what can be checked without the scene.
@@ -226,7 +238,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
             except RequestError as error:
                 raise type(error)(f"$.views[{index}]: {error}") from None
         look = Look(**msgspec.to_builtins(self.look))
-        return Frame(scene, tuple(views), tuple(self.passes), look)
+        return Frame(scene, tuple(views), tuple(self.passes), look, self.alpha_threshold)
 
 
 def read_frame_request(data: bytes) -> FrameRequest:

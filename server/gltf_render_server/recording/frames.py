@@ -70,7 +70,7 @@ class RecordedFrame:
             raise RecordingError(f"the request never became a frame: {reason}")
         asset = read_asset(request.document.data, extensions=extensions, limits=limits)
         scene = asset.scene(request.poses, request.scene_time_s)
-        return Frame(scene, request.views, request.passes, request.look)
+        return Frame(scene, request.views, request.passes, request.look, request.alpha_threshold)
 
 
 class RecordedFrames(Sequence[RecordedFrame]):

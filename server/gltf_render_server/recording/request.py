@@ -40,6 +40,8 @@ class Request:
         World matrices of nodes, by their names; see `gltf.Asset.scene`.
     scene_time_s : float
         The time at which the document's animations are shown.
+    alpha_threshold : float or None
+        That of the frame.
     time_s : float
         When it was asked, since 1970.
     """
@@ -53,11 +55,18 @@ class Request:
     look: Look = field(default_factory=Look)
     poses: Mapping[str, Matrix] = field(default_factory=dict)
     scene_time_s: float = 0.0
+    alpha_threshold: float | None = None
     time_s: float = field(default_factory=time.time)
 
     def of(self, frame: Frame) -> Request:
         """Return the request with what its frame asks for."""
-        return replace(self, views=frame.views, passes=frame.passes, look=frame.look)
+        return replace(
+            self,
+            views=frame.views,
+            passes=frame.passes,
+            look=frame.look,
+            alpha_threshold=frame.alpha_threshold,
+        )
 
 
 @dataclass(frozen=True)
