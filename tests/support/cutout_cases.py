@@ -224,6 +224,17 @@ def assert_constant(renderer, mode, factor, threshold, *, is_there):
     assert_agree(found)
 
 
+def assert_equal_is_solid(renderer):
+    """However an alpha that is the same at all corners is interpolated, it is not below itself."""
+    colours = np.ones((4, 4))
+    for alpha in (0.7, 0.3, 0.123):
+        colours[:, 3] = alpha
+        document = cards((cut("BLEND"), -2.0), colours=colours)
+        solid = np.isfinite(arrays(renderer, document, None)["depth"])
+        np.testing.assert_array_equal(np.isfinite(arrays(renderer, document, alpha)["depth"]), solid)
+        assert not np.isfinite(arrays(renderer, document, alpha + 1e-5)["depth"]).any()
+
+
 def assert_stack(renderer, layers=40):
     """Through holes in many layers one sees what stands behind, in every pass."""
     alpha = checker()

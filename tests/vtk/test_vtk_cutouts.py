@@ -28,6 +28,10 @@ def test_an_alpha_that_is_the_same_everywhere(renderer, mode, factor, threshold,
     cutout_cases.assert_constant(renderer, mode, factor, threshold, is_there=is_there)
 
 
+def test_an_alpha_that_is_the_threshold(renderer):
+    cutout_cases.assert_equal_is_solid(renderer)
+
+
 def test_a_stack_of_layers(renderer):
     cutout_cases.assert_stack(renderer)
 
