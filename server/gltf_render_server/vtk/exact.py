@@ -133,7 +133,7 @@ class ExactRender:
             if shapes:
                 batches.append(_Batch(primitives, shapes, first, holes.get(material)))
                 first += len(batches[-1].corners)
-        check_triangles(first)
+                check_triangles(first)
         return batches
 
     def _triangles(self, lens: Lens) -> NDArray[np.int32]:
