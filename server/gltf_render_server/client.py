@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
-from .frame import Lens, Look, View
+from .frame import ALPHA_THRESHOLD, Lens, Look, View
 from .http.form import DepthRange, ImageType, form_fields
 from .labels import DONT_CARE, decode_labels
 from .recent import Recent
@@ -157,6 +157,7 @@ class RenderClient:
         time_s: float | None = None,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
+        alpha_threshold: float | None = ALPHA_THRESHOLD,
     ) -> FrameAnswer:
         """Render views of a scene, which is uploaded where the server does not have it.
 
@@ -176,6 +177,9 @@ class RenderClient:
             How things stand at another moment, for passes that tell of motion: ``poses`` and ``time_s`` as
             above, and ``cameras``, a (4, 4) camera_to_world by the name of a view. What is left out is as in
             the frame.
+        alpha_threshold : float or None
+            The alpha, 0 to 1, from which on surfaces of the mode BLEND are solid in the exact passes; None =
+            all surfaces are solid, those of the mode MASK included.
 
         Raises
         ------
@@ -189,6 +193,7 @@ class RenderClient:
             "scene": digest,
             "views": _views(views),
             "passes": [passes] if isinstance(passes, str) else [*passes],
+            "alpha_threshold": alpha_threshold,
         }
         if look is not None:
             look = asdict(look) if isinstance(look, Look) else look

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RequestError, SceneError, TooLargeError
-from .scene import Scene
+from .scene import Cutout, Digest, Scene
 
-__all__ = ["Frame", "Lens", "Look", "Moment", "View", "When"]
+__all__ = ["ALPHA_THRESHOLD", "Frame", "Lens", "Look", "Moment", "View", "When"]
 
 When = Literal["before", "after"]
 """Which other moment."""
+
+ALPHA_THRESHOLD = 0.5
+"""What is at least half there is solid, unless a request says otherwise."""
 
 _LARGEST_SIDE_PX = 65536
 """Blender's limit for a side of an image."""
@@ -183,6 +187,10 @@ class Frame:
     look : Look
     before, after : Moment or None
         How all of it stands at another moment, for passes that tell of motion.
+    alpha_threshold : float or None
+        What the exact passes take for a hole. None = nothing: all surfaces are solid. A number: surfaces of
+        the mode MASK are cut out as colour shows them; those of the mode BLEND are solid where their alpha is
+        at least this, and holes elsewhere. Colour does not depend on it.
     """
 
     scene: Scene
@@ -191,6 +199,7 @@ class Frame:
     look: Look = field(default_factory=Look)
     before: Moment | None = None
     after: Moment | None = None
+    alpha_threshold: float | None = None
 
     @property
     def moments(self) -> dict[When, Moment]:
@@ -233,6 +242,23 @@ class Frame:
             )
             for index, view in enumerate(self.views)
         ]
+
+    def cutout(self, primitive: int) -> Cutout | None:
+        """Tell where one of ``scene.primitives`` has holes in the exact passes; None = nowhere."""
+        if self.alpha_threshold is None:
+            return None
+        return self.scene.asset.cutout(self.scene.primitives[primitive], self.alpha_threshold)
+
+    @cached_property
+    def shapes(self) -> tuple[Digest, ...]:
+        """For each of ``scene.primitives``, what the exact passes see of it, its holes included."""
+        if self.alpha_threshold is None:
+            return self.scene.shapes
+        cutouts = map(self.cutout, range(len(self.scene.primitives)))
+        return tuple(
+            shape if cutout is None else cutout.shape
+            for shape, cutout in zip(self.scene.shapes, cutouts, strict=True)
+        )
 
 
 def _correspond(scene: Scene, other: Scene) -> bool:

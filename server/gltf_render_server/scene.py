@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "AlphaTexture",
     "Asset",
     "Colour",
+    "Cutout",
     "Digest",
     "Instances",
     "LightPlacement",
@@ -21,6 +23,7 @@ __all__ = [
     "SceneCamera",
     "Surface",
     "Triangles",
+    "Wrap",
     "nearest_rigid",
 ]
 
@@ -63,6 +66,70 @@ class Surface(NamedTuple):
 
     mesh: Digest
     material: Digest
+
+
+Wrap = Literal["repeat", "mirror", "clamp"]
+"""How a texture goes on beyond its edges."""
+
+
+@dataclass(frozen=True)
+class AlphaTexture:
+    """The alpha of an image, and how it is looked up.
+
+    Attributes
+    ----------
+    alpha : (height, width) uint8
+        The uppermost row first; 255 = 1.
+    wraps : tuple of Wrap
+        Along u and along v. Where both are equal, texels are taken from beyond the edges. Where they differ,
+        the coordinates are wrapped, and then the nearest texels of the image are taken, as colour does.
+    is_smooth : bool
+        Whether the values of the four nearest texels are mixed; else the nearest one counts.
+    """
+
+    alpha: NDArray[np.uint8]
+    wraps: tuple[Wrap, Wrap]
+    is_smooth: bool
+
+
+class Cutout(Protocol):
+    """Where a surface has holes: wherever its alpha is less than a threshold.
+
+    The alpha at a point is that of the triangle's corners, interpolated, times that of the texture.
+    """
+
+    @property
+    def threshold(self) -> float:
+        """The alpha below which there is a hole."""
+        ...
+
+    @property
+    def shape(self) -> Digest:
+        """Digest where the triangles and the holes in them are."""
+        ...
+
+    @property
+    def material(self) -> Digest:
+        """Digest the texture and the threshold, with whatever else the material has."""
+        ...
+
+    def corners(self) -> NDArray[np.float32]:
+        """Read what the texture does not tell: the alpha of the triangles' corners, (m, 3)."""
+        ...
+
+    def texcoords(self) -> NDArray[np.float32]:
+        """Read where the corners are in the texture, (m, 3, 2), v pointing down; zeros where nothing says."""
+        ...
+
+    def texture(self) -> AlphaTexture | None:
+        """Read the texture; None = its alpha is 1 everywhere.
+
+        Raises
+        ------
+        SceneError
+            The image cannot be decoded.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -223,6 +290,17 @@ class Asset(Protocol):
 
     def texcoords(self, primitive: Primitive) -> NDArray[np.float32] | None:
         """Read the first texture coordinates of the corners, (m, 3, 2), v pointing down; None = none."""
+        ...
+
+    def cutout(self, primitive: Primitive, alpha_threshold: float) -> Cutout | None:
+        """Tell where a primitive has holes; None = nowhere.
+
+        Parameters
+        ----------
+        primitive : Primitive
+        alpha_threshold : float
+            The alpha from which on a surface that is meant to be seen through counts as solid.
+        """
         ...
 
     def light_source(self, light: int, scale: float) -> Digest:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from defaults import ask
 from drake_like import DrakeScene, add_accessor, box, column_major, look_at, png_uri, sphere, translation
+from frames import PLAIN
 from fresh import FreshRenderers
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ LIGHT = {"type": "point", "intensity": 900.0, "color": [1.0, 0.8, 0.6]}
 
 
 def noise(seed):
-    return np.random.default_rng(seed).integers(0, 255, (16, 16, 3), np.uint8)
+    return np.random.default_rng(seed).integers(0, 255, (16, 16, 4), np.uint8)
 
 
 @dataclasses.dataclass
@@ -52,6 +53,7 @@ class Thing:
     label: int
     rgba: tuple
     texture: int | None = None
+    mode: str = "OPAQUE"
 
 
 class History(RuleBasedStateMachine):
@@ -65,6 +67,7 @@ class History(RuleBasedStateMachine):
     def begin(self):
         self.things = [Thing(0, [translation(0, 0, 0.3)], 1, COLOURS[0])]
         self.lights = []
+        self.threshold = None
         self.eye, self.camera = EYES[0], CAMERAS[0]
 
     @rule(
@@ -95,6 +98,14 @@ class History(RuleBasedStateMachine):
         thing = self.things[at % len(self.things)]
         thing.rgba, thing.texture = rgba, texture
 
+    @rule(at=st.integers(0, 5), mode=st.sampled_from(("OPAQUE", "MASK", "BLEND")))
+    def cut(self, at, mode):
+        self.things[at % len(self.things)].mode = mode
+
+    @rule(threshold=st.sampled_from((None, 0.3, 0.6)))
+    def count_as_solid(self, threshold):
+        self.threshold = threshold
+
     @rule(order=st.randoms(use_true_random=False))
     def shuffle(self, order):
         order.shuffle(self.things)
@@ -118,8 +129,9 @@ class History(RuleBasedStateMachine):
 
     def look(self, kind):
         data = self.document(kind)
-        seen = self.ask(data, kind, self.camera)
-        truth = self.fresh.image(self.server, data, kind, self.camera)
+        more = (self.camera, PLAIN, self.threshold)
+        seen = self.ask(data, kind, *more)
+        truth = self.fresh.image(self.server, data, kind, *more)
         assert seen.dtype == truth.dtype
         np.testing.assert_array_equal(seen, truth, err_msg=kind)
 
@@ -134,6 +146,8 @@ class History(RuleBasedStateMachine):
         for index, thing in enumerate(self.things, start=1):
             if thing.texture is not None and kind != "label":
                 add_texture(document, index, thing.texture)
+            if thing.mode != "OPAQUE":
+                document["materials"][index]["alphaMode"] = thing.mode
             for place in thing.places[1:]:
                 add_root(document, {"mesh": index, "matrix": column_major(place)})
         if self.lights:

@@ -156,6 +156,13 @@ def test_mappings_looks_poses(serve, renderer, scene, table_json):
     assert renderer.requests[-1].look.environment == "none"
 
 
+def test_what_counts_as_a_hole(serve, renderer, scene):
+    client, data = serve(), scene.to_bytes()
+    for given, expected in (({}, 0.5), ({"alpha_threshold": 0.25}, 0.25), ({"alpha_threshold": None}, None)):
+        assert client.render(data, VIEW, ["depth"], **given).frame["alpha_threshold"] == expected
+        assert renderer.requests[-1].alpha_threshold == expected
+
+
 @pytest.fixture
 def table_json(scene):
     document = scene.document()

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from api import frame_json, upload
 from forms import FIELDS, send
 
 from gltf_render_server.dispatch.dispatcher import Dispatcher
@@ -63,6 +64,16 @@ def test_a_frame_gives_the_same_again(recorded, renderer, data):
     assert frame.scene.shapes == asked.scene.shapes
     fields = RenderFields.from_form(request.form, max_pixels=10**6)
     assert (fields.depth_range.min_depth, fields.depth_range.max_depth) == (0.1, 5.0)
+
+
+@pytest.mark.parametrize("alpha_threshold", [0.25, None])
+def test_a_frame_of_the_json_api_gives_the_same_again(recorded, renderer, data, alpha_threshold):
+    client, frames = recorded
+    upload(client, data)
+    frame = {**frame_json(data), "alpha_threshold": alpha_threshold}
+    assert client.post("/v1/frames", json=frame).status_code == 200
+    [recorded_frame] = frames()
+    assert recorded_frame.frame(renderer.extensions).alpha_threshold == alpha_threshold
 
 
 def test_the_same_form_again_is_the_same_request(recorded, data):

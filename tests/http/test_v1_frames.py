@@ -94,6 +94,21 @@ def test_the_same_frame_has_the_same_bytes(client, kept):
     assert ask(client, kept).data == ask(client, kept).data
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, 0.5), ({"alpha_threshold": 0.25}, 0.25), ({"alpha_threshold": None}, None)]
+)
+def test_what_counts_as_a_hole(client, renderer, kept, given, expected):
+    response = client.post("/v1/frames", json={**frame_json(kept), **given})
+    assert response.status_code == 200
+    assert renderer.requests[-1].alpha_threshold == expected
+    assert unpacked(response)[1]["alpha_threshold"] == expected
+
+
+def test_in_drake_s_protocol_all_is_solid(client, renderer, data):
+    assert send(client, FIELDS, data).status_code == 200
+    assert renderer.requests[-1].alpha_threshold is None
+
+
 def test_a_form_with_the_scene(client, renderer, data):
     frame = frame_json(data, scene=None)
     form = json.dumps(frame)

@@ -23,7 +23,7 @@ class FreshRenderers:
         self._known: dict[Any, Any] = {}
 
     def image(self, *request: Any) -> Any:
-        """request: settings, scene bytes, image type, camera, and a look if any; as for `defaults.ask`."""
+        """request: settings, scene bytes, image type, camera, and what else `defaults.ask` takes."""
         if request not in self._known:
             while len(self._waiting) <= _READY:
                 command = [sys.executable, __file__]

@@ -33,6 +33,7 @@ __all__ = [
 _logger = logging.getLogger(__name__)
 
 _GPUS_BEST_FIRST = ("OPTIX", "CUDA", "HIP", "ONEAPI", "METAL")
+_MOST_HOLES = 1024  # that a ray may pass, one behind another: Blender's maximum
 _PIXEL_FILTER_WIDTH_PX = 0.01  # Blender's minimum: the one sample falls 4e-7 px from the pixel's centre
 _SAMPLES_FOR_WANT_OF_A_DENOISER = 8
 _THRESHOLD_FOR_WANT_OF_A_DENOISER = 0.05
@@ -127,6 +128,7 @@ def make_exact(scene: bpy.types.Scene) -> None:
     cycles.pixel_filter_type = "BLACKMAN_HARRIS"  # BOX is one pixel wide, whatever its width says
     cycles.filter_width = _PIXEL_FILTER_WIDTH_PX
     cycles.max_bounces = 0
+    cycles.transparent_max_bounces = _MOST_HOLES
     cycles.use_light_tree = False
     scene.render.use_compositing = False
     scene.render.use_sequencer = False

@@ -72,9 +72,9 @@ class ExactRender:
         RenderError
             Blender cannot render it.
         """
-        scene, placements = frame.scene, frame.scene.placements
+        placements = frame.scene.placements
         placed = placements.primitive.tolist()
-        layout = Layout(tuple(scene.shapes[index] for index in placed))
+        layout = Layout(tuple(frame.shapes[index] for index in placed))
         to_blender = self._base.from_client(frame)
         matrices = to_blender @ placements.matrix
         numbering = Numbering(len(placed), self._base.free_pass_indices)
@@ -84,7 +84,7 @@ class ExactRender:
             if self._shown is this:
                 return
             self._shown = None  # until it is all there
-            self._parts.load(scene, placed)
+            self._parts.load(frame, placed)
             is_new = self.scene.show(layout, matrices)
             self.scene.hide(~shown)
             self._show_triangles(with_triangles, is_new=is_new)

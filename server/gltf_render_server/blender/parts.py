@@ -8,8 +8,10 @@ from typing import Any, Protocol
 import bpy
 import numpy as np
 
+from ..frame import Frame
 from ..gltf import Detail, content_of, read_light
 from ..scene import Digest, Scene, Surface, Triangles
+from .cutouts import CutoutMaterials, give_alpha
 from .importing import Importer, Part, remove_unused
 from .lamps import make_light
 from .rendering import TRIANGLES_A_ROW
@@ -24,22 +26,6 @@ PartKey = Hashable
 class Parts(Protocol):
     """The parts that one of Blender's scenes is made of."""
 
-    def load(self, scene: Scene, primitives: Iterable[int]) -> None:
-        """Load what is not there yet.
-
-        Parameters
-        ----------
-        scene : Scene
-        primitives : iterable of int
-            Indices into ``scene.primitives``, of all that is to be shown.
-
-        Raises
-        ------
-        SceneError
-            Something cannot be loaded; then nothing has changed.
-        """
-        ...
-
     def __getitem__(self, key: PartKey) -> Part[Any]:
         """Return a part that is there; else KeyError."""
         ...
@@ -50,33 +36,55 @@ class Parts(Protocol):
 
 
 class Shapes:
-    """Geometry alone, all of one material: for depth and labels.
+    """Geometry alone, with the holes in it: for depth and labels.
 
     Parameters
     ----------
     material : bpy.types.Material
+        Of all that has no holes.
     """
 
     def __init__(self, material: bpy.types.Material) -> None:
         self._material = material
         self._parts: dict[Digest, Part[bpy.types.Mesh]] = {}
+        self._cutouts = CutoutMaterials()
 
     def __getitem__(self, key: Any) -> Part[Any]:
         return self._parts[key]
 
-    def load(self, scene: Scene, primitives: Iterable[int]) -> None:
-        """See `Parts.load`."""
-        keys = {scene.shapes[index]: index for index in primitives}
+    def load(self, frame: Frame, primitives: Iterable[int]) -> None:
+        """Load what is not there yet.
+
+        Parameters
+        ----------
+        frame : Frame
+        primitives : iterable of int
+            Indices into ``frame.scene.primitives``, of all that is to be shown.
+
+        Raises
+        ------
+        SceneError
+            The image of a surface with holes cannot be decoded.
+        """
+        keys = {frame.shapes[index]: index for index in primitives}
         missing = {key: index for key, index in keys.items() if key not in self._parts}
         for key, index in missing.items():
-            part = _built(scene.asset.triangles(scene.primitives[index]))
-            part.data.materials.clear()
-            part.data.materials.append(self._material)
-            self._parts[key] = part
+            self._parts[key] = self._part(frame, index)
+
+    def _part(self, frame: Frame, index: int) -> Part[bpy.types.Mesh]:
+        cutout = frame.cutout(index)
+        material = self._material if cutout is None else self._cutouts.material(cutout)
+        part = _built(frame.scene.asset.triangles(frame.scene.primitives[index]))
+        part.data.materials.clear()
+        part.data.materials.append(material)
+        if cutout is not None:
+            give_alpha(part.data, cutout)
+        return part
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
         """See `Parts.keep_only`."""
         _remove(self._parts, keys)
+        self._cutouts.keep_used()
 
 
 class Surfaces:
@@ -97,7 +105,19 @@ class Surfaces:
         return self._meshes.get(key) or self._lights[key]
 
     def load(self, scene: Scene, primitives: Iterable[int]) -> None:
-        """See `Parts.load`."""
+        """Load what is not there yet.
+
+        Parameters
+        ----------
+        scene : Scene
+        primitives : iterable of int
+            Indices into ``scene.primitives``, of all that is to be shown.
+
+        Raises
+        ------
+        SceneError
+            Something cannot be loaded; then nothing has changed.
+        """
         keys = {scene.surfaces[index]: index for index in primitives}
         missing = {key: index for key, index in keys.items() if key not in self._meshes}
         if missing:

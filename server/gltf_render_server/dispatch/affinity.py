@@ -32,14 +32,14 @@ def needs_of(frame: Frame) -> Needs:
         others = [frame.at(when) for when in frame.moments if when in rendered]
         for other in others:
             views |= _views(other, np.ones(len(other.scene.placements), bool).tobytes())
-        parts[Render.EXACT] = frozenset(shape for each in (frame, *others) for shape in each.scene.shapes)
+        parts[Render.EXACT] = frozenset(shape for each in (frame, *others) for shape in each.shapes)
     return Needs(parts, views)
 
 
 def _views(frame: Frame, shown: bytes) -> dict[bytes, int]:
     """Return what the exact renders of a frame's views depend on, and the bytes that each takes."""
     placements = frame.scene.placements
-    where = blake3(b"".join(frame.scene.shapes))
+    where = blake3(b"".join(frame.shapes))
     where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
     views = {}
     for view in frame.views:

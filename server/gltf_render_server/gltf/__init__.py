@@ -8,7 +8,7 @@ from .cameras import find_camera
 from .content import Content, content_of
 from .geometry import read_attribute, read_corners, read_normals, read_texcoords, read_triangles
 from .lights import Light, read_light
-from .resources import read_image
+from .resources import read_image, texture_image
 from .writer import Detail, import_document
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "read_normals",
     "read_texcoords",
     "read_triangles",
+    "texture_image",
 ]

@@ -22,6 +22,7 @@ from .checks import check_geometry, check_indices
 from .compression import read_buffers
 from .container import open_container
 from .content import Content
+from .cutouts import Cutout, find_cutout
 from .decoding import convert, decode
 from .digests import Digester
 from .drawn import Drawn
@@ -114,6 +115,10 @@ class Asset(Content):
     def texcoords(self, primitive: Primitive) -> NDArray[np.float32] | None:
         """See `scene.Asset.texcoords`."""
         return read_texcoords(self, primitive, 0)
+
+    def cutout(self, primitive: Primitive, alpha_threshold: float) -> Cutout | None:
+        """See `scene.Asset.cutout`."""
+        return find_cutout(self, self._digester, primitive, alpha_threshold)
 
     def light_source(self, light: int, scale: float) -> Digest:
         """See `scene.Asset.light_source`."""

@@ -38,6 +38,11 @@ def read_triangles(content: Content, primitive: Primitive) -> Triangles:
     return _compact(read_attribute(content, primitive, "POSITION"), read_corners(content, primitive))
 
 
+def has_attribute(content: Content, primitive: Primitive, name: str) -> bool:
+    """Whether the vertices of a primitive have something under a name."""
+    return name in _source(content, primitive).attributes
+
+
 def read_attribute(content: Content, primitive: Primitive, name: str, step: int = 1) -> NDArray[np.float32]:
     """Read what each vertex has under a name, (n, k), or every so many vertices; KeyError if nothing.
 
@@ -76,7 +81,8 @@ def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
     if primitive.has_normals:
         normals = read_attribute(content, primitive, "NORMAL")
         length = np.linalg.norm(normals, axis=1, keepdims=True)
-        return (normals / np.where(length > 0, length, 1))[corners]
+        normals /= np.where(length > 0, length, 1).astype(np.float32)
+        return normals[corners]
     points = read_attribute(content, primitive, "POSITION")
     return (smooth_normals if primitive.is_smoothed else flat_normals)(points, corners)
 
@@ -84,7 +90,7 @@ def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
 def read_texcoords(content: Content, primitive: Primitive, number: int) -> NDArray[np.float32] | None:
     """Read one set of texture coordinates of the corners of a primitive's triangles, (m, 3, 2)."""
     name = f"TEXCOORD_{number}"
-    if name not in _source(content, primitive).attributes:
+    if not has_attribute(content, primitive, name):
         return None
     return read_attribute(content, primitive, name)[read_corners(content, primitive)]
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = [
     "alpha_mode",
     "copy_material",
+    "given",
     "holds_colour",
     "is_of_drake",
     "is_of_drakes_primitive",
     "linear",
+    "texcoord_matrix",
+    "texcoord_set",
     "texture_references",
 ]
 
 _DRAKE_GENERATORS = ("VTK", "Drake glTF merger")  # Drake's own exporter, and that with glTF files merged in
 
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
+_TRANSFORM = "KHR_texture_transform"
 _COLOUR_TEXTURES = {
     "baseColorTexture",
     "diffuseTexture",
@@ -59,6 +66,12 @@ def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -
     return copy
 
 
+def given(item: Json, name: str, otherwise: Any) -> Any:
+    """Return a member; what is left out, or null, is otherwise."""
+    value = item.get(name)
+    return otherwise if value is None else value
+
+
 def holds_colour(texture: str) -> bool:
     """Whether a texture of that name in a material holds colours rather than data."""
     return texture in _COLOUR_TEXTURES
@@ -86,6 +99,23 @@ def linear(rgba: Sequence[float]) -> list[float]:
     return [*channels, rgba[3]]
 
 
+def texcoord_matrix(reference: Json) -> NDArray[np.float64]:
+    """Return what moves texture coordinates for a texture, (2, 3): KHR_texture_transform.
+
+    It scales, turns, then moves.
+    """
+    transform = _transform(reference)
+    angle = given(transform, "rotation", 0.0)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    scale, offset = given(transform, "scale", (1.0, 1.0)), given(transform, "offset", (0.0, 0.0))
+    return np.column_stack([turn * scale, offset])
+
+
+def texcoord_set(reference: Json) -> int:
+    """Return the number of the texture coordinates that a reference to a texture uses."""
+    return given(_transform(reference), "texCoord", reference.get("texCoord") or 0)
+
+
 def texture_references(value: object) -> Iterator[tuple[Json, str]]:
     """Yield (holder, key) of every texture reference in a material, at any depth."""
     if isinstance(value, list):
@@ -98,6 +128,11 @@ def texture_references(value: object) -> Iterator[tuple[Json, str]]:
             yield value, key
         if key != "extras":
             yield from texture_references(item)
+
+
+def _transform(reference: Json) -> Json:
+    found = (reference.get("extensions") or {}).get(_TRANSFORM)
+    return found if isinstance(found, dict) else {}
 
 
 def _is_of_drakes_exporter(asset: Json, material: Json) -> bool:

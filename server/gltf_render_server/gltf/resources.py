@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import SceneError
 from . import schema
+from .extensions import BASISU, WEBP
 
 __all__ = [
     "Data",
@@ -27,6 +28,7 @@ __all__ = [
     "read_accessor",
     "read_image",
     "read_values",
+    "texture_image",
     "view_data",
     "views_of_accessors",
 ]
@@ -218,6 +220,26 @@ def read_image(document: schema.Document, buffers: Sequence[Data], index: int) -
         raise SceneError("has neither uri nor bufferView", where)
     view = document.buffer_views[image.buffer_view]
     return bytes(buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length])
+
+
+def texture_image(document: schema.Document, index: int) -> int:
+    """Return the image that a texture shows: its plain source, or else its WebP.
+
+    Raises
+    ------
+    SceneError
+        It has neither.
+    """
+    texture = document.textures[index]
+    webp = (texture.extensions or {}).get(WEBP)
+    if texture.source is not None:
+        return texture.source
+    if webp is None:
+        raise SceneError(
+            f"its only image needs {BASISU}, which cannot be read here; add a plain PNG or JPEG source",
+            f"$.textures[{index}]",
+        )
+    return webp["source"]
 
 
 def image_place(document: schema.Document, index: int) -> tuple[object, int]:

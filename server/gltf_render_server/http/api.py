@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..errors import RequestError, SceneError, TooLargeError
-from ..frame import Frame, Lens, Look, Moment, View, When
+from ..frame import ALPHA_THRESHOLD, Frame, Lens, Look, Moment, View, When
 from ..gltf import Asset, find_camera
 from ..passes import find_pass
 from ..scene import Scene, SceneCamera, nearest_rigid
@@ -196,6 +196,18 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         None
     )
     after: Annotated[MomentRequest, Meta(description="For flow_forward and visible_forward.")] | None = None
+    alpha_threshold: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                le=1,
+                description="The alpha from which on surfaces of the mode BLEND are solid in the exact "
+                "passes, where those of the mode MASK are cut out as in colour; null = all are solid.",
+            ),
+        ]
+        | None
+    ) = ALPHA_THRESHOLD
 
     def check(self, max_pixels: int) -> None:
         """Check what can be checked without the scene.
@@ -264,7 +276,9 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         views = self._views(scene, max_pixels)
         moments = {when: self._moment(when, asset, scene, views) for when in self.moments}
         look = Look(**msgspec.to_builtins(self.look))
-        return Frame(scene, tuple(views), tuple(self.passes), look, **moments)
+        return Frame(
+            scene, tuple(views), tuple(self.passes), look, alpha_threshold=self.alpha_threshold, **moments
+        )
 
     def _views(self, scene: Scene, max_pixels: int) -> list[View]:
         views = []

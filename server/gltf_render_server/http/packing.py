@@ -110,6 +110,7 @@ class FrameDescription(msgspec.Struct, frozen=True):
     renderer: RendererDescription
     scene: str
     time_s: float
+    alpha_threshold: float | None
     views: list[ViewDescription]
     passes: list[PassDescription]
     instances: list[InstanceDescription]
@@ -142,6 +143,7 @@ def describe(
         renderer=renderer,
         scene=scene,
         time_s=time_s,
+        alpha_threshold=frame.alpha_threshold,
         views=[
             ViewDescription(view.name, **asdict(view.lens), camera_to_world=_rows(view.camera_to_world))
             for view in frame.views

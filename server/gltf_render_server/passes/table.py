@@ -174,7 +174,7 @@ def prepare(frame: Frame) -> None:
     if passes_of(frame, Render.COLOUR):
         _ = (scene.surfaces, scene.light_sources)
     if rows := passes_of(frame, Render.EXACT):
-        _ = scene.shapes
+        _ = frame.shapes
         if any(row.needs_meshes for row in rows):
             _ = scene.meshes
         for row in rows:

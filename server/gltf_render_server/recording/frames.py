@@ -74,7 +74,14 @@ class RecordedFrame:
             when: Moment(asset.scene(moment.poses, moment.scene_time_s), moment.cameras)
             for when, moment in request.moments.items()
         }
-        return Frame(scene, request.views, request.passes, request.look, **moments)
+        return Frame(
+            scene,
+            request.views,
+            request.passes,
+            request.look,
+            alpha_threshold=request.alpha_threshold,
+            **moments,
+        )
 
 
 class RecordedFrames(Sequence[RecordedFrame]):

@@ -57,6 +57,8 @@ class Request:
         World matrices of nodes, by their names; see `gltf.Asset.scene`.
     scene_time_s : float
         The time at which the document's animations are shown.
+    alpha_threshold : float or None
+        That of the frame.
     time_s : float
         When it was asked, since 1970.
     moments : mapping of {"before", "after"} to RecordedMoment
@@ -72,6 +74,7 @@ class Request:
     look: Look = field(default_factory=Look)
     poses: Mapping[str, Matrix] = field(default_factory=dict)
     scene_time_s: float = 0.0
+    alpha_threshold: float | None = None
     time_s: float = field(default_factory=time.time)
     moments: Mapping[When, RecordedMoment] = field(default_factory=dict)
 
@@ -81,7 +84,14 @@ class Request:
             when: replace(self.moments[when], cameras=moment.cameras)
             for when, moment in frame.moments.items()
         }
-        return replace(self, views=frame.views, passes=frame.passes, look=frame.look, moments=moments)
+        return replace(
+            self,
+            views=frame.views,
+            passes=frame.passes,
+            look=frame.look,
+            alpha_threshold=frame.alpha_threshold,
+            moments=moments,
+        )
 
 
 @dataclass(frozen=True)

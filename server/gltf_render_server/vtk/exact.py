@@ -7,8 +7,9 @@ from its buffers, but is where the ray through the pixel's centre meets the plan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +26,25 @@ from ..frame import Frame, Lens, View
 from ..passes import NOTHING, Exact
 from ..passes.hits import distinct_below, pixel_rays
 from ..recent import Recent
-from ..scene import Digest, Scene, Triangles
+from ..scene import Digest
 from ..stages import Stages
 from .canvas import LARGEST_TILE_PX, Canvas, aim, make_polydata, make_renderer, read_texture
+from .cutouts import Holes, corner_values, cut_out, holes_of
 from .pinhole import tiles
-from .placing import Merged, merge
+from .placing import check_triangles, merge
 
 __all__ = ["ExactRender"]
 
 _NO_TRIANGLE = -1
 _MOST_SHAPE_BYTES = 512 * 2**20
+_MOST_TEXTURE_BYTES = 256 * 2**20
 
 _SHADER = """
   float metres = -vertexVC.z;
   if (metres < nearest || metres > farthest) discard;
   gl_FragDepth = metres / farthest;
-  gl_FragData[0] = vec4(float(gl_PrimitiveID & 0xffff), float(gl_PrimitiveID >> 16), 1.0, 1.0);
+  int number = firstNumber + gl_PrimitiveID;
+  gl_FragData[0] = vec4(float(number & 0xffff), float(number >> 16), 1.0, 1.0);
 """
 """Clips by metres, gives the depth buffer the same relative precision everywhere, and writes a number in
 halves that float32 holds exactly."""
@@ -56,7 +60,8 @@ class ExactRender:
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
-        self._shapes: Recent[Triangles] = Recent(_MOST_SHAPE_BYTES)
+        self._shapes: Recent[_Shape] = Recent(_MOST_SHAPE_BYTES)
+        self._holes: Recent[Holes] = Recent(_MOST_TEXTURE_BYTES)
         self._framebuffer = _make_framebuffer()
         self._renderer = make_renderer()
         self._renderer.SetPass(self._framebuffer)
@@ -68,13 +73,13 @@ class ExactRender:
         Raises
         ------
         SceneError
-            There are too many triangles.
+            There are too many triangles, or the image of a surface with holes cannot be decoded.
         RenderError
             OpenGL fails.
         """
         placements = frame.scene.placements
         placed = np.flatnonzero(shown)
-        is_new = self._load(frame.scene, placements.primitive[placed])
+        is_new = self._load(frame, placements.primitive[placed])
         stages.lap("import" if is_new else "update")
 
         def render(view: View) -> Exact:
@@ -85,7 +90,7 @@ class ExactRender:
             stages.lap("update")
             triangle = self._triangles(view.lens)
             stages.lap("render")
-            exact = _met(triangle, points, self._drawing.merged, placed, view.lens)
+            exact = _met(triangle, points, self._drawing, placed, view.lens)
             stages.lap("read")
             return exact
 
@@ -97,23 +102,39 @@ class ExactRender:
         self._canvas.release(self._framebuffer)
         self._drawing = None
 
-    def _load(self, scene: Scene, primitives: NDArray[np.intp]) -> bool:
+    def _load(self, frame: Frame, primitives: NDArray[np.intp]) -> bool:
         """Make the drawing of the placed primitives, unless it is the last one; return whether."""
-        key = tuple(scene.shapes[index] for index in primitives.tolist())
+        key = tuple(frame.shapes[index] for index in primitives.tolist())
         if self._drawing is not None and self._drawing.key == key:
             return False
         self._renderer.RemoveAllViewProps()
         self._drawing = None  # until it is all there
-        shapes = {
-            index: self._shapes.get(
-                scene.shapes[index], lambda index=index: _read(scene, index), _triangle_bytes
-            )
-            for index in dict.fromkeys(primitives.tolist())
-        }
-        if sum(len(shape.corners) for shape in shapes.values()):
-            self._drawing = _Drawing(key, primitives, shapes)
-            self._renderer.AddActor(self._drawing.actor)
+        batches = self._batches(frame, primitives)
+        if sum(len(batch.corners) for batch in batches):
+            self._drawing = _Drawing(key, batches)
+            for batch in batches:
+                self._renderer.AddActor(batch.actor)
         return True
+
+    def _batches(self, frame: Frame, primitives: NDArray[np.intp]) -> list[_Batch]:
+        """Make what is drawn at once: what has no holes, then what is cut out by one material."""
+        by_material: dict[Digest | None, dict[int, _Shape]] = {None: {}}
+        holes: dict[Digest | None, Holes] = {}
+        for index in dict.fromkeys(primitives.tolist()):
+            cutout = frame.cutout(index)
+            material = None if cutout is None else cutout.material
+            if cutout is not None and material not in holes:
+                holes[material] = self._holes.get(material, lambda cutout=cutout: holes_of(cutout), _nbytes)
+            by_material.setdefault(material, {})[index] = self._shapes.get(
+                frame.shapes[index], lambda index=index: _read(frame, index), _nbytes
+            )
+        batches, first = [], 0
+        for material, shapes in by_material.items():
+            if shapes:
+                batches.append(_Batch(primitives, shapes, first, holes.get(material)))
+                first += len(batches[-1].corners)
+                check_triangles(first)
+        return batches
 
     def _triangles(self, lens: Lens) -> NDArray[np.int32]:
         """Return which triangle each pixel shows, (height, width); -1 = none."""
@@ -130,9 +151,88 @@ class ExactRender:
         """Let the shader clip, for OpenGL's own planes are less exact; they stand a little apart."""
         aim(self._renderer, lens, lens.near / 2, lens.far * 2)
         if self._drawing is not None:
-            uniforms = self._drawing.actor.GetShaderProperty().GetFragmentCustomUniforms()
-            uniforms.SetUniformf("nearest", lens.near)
-            uniforms.SetUniformf("farthest", lens.far)
+            self._drawing.clip(lens)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The triangles of a primitive.
+
+    Attributes
+    ----------
+    vertices : (n, 3) float32
+    corners : (m, 3) int32
+        Indices into `vertices`.
+    values : (n, 3) float32 or None
+        What a surface with holes has there; see `cutouts.corner_values`.
+    """
+
+    vertices: NDArray[np.float32]
+    corners: NDArray[np.int32]
+    values: NDArray[np.float32] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        values = 0 if self.values is None else self.values.nbytes
+        return self.vertices.nbytes + self.corners.nbytes + values
+
+
+class _Batch:
+    """Placements that are drawn at once.
+
+    Parameters
+    ----------
+    primitives : (number of placements,) int
+        What stands in each place.
+    shapes : mapping of int to _Shape
+        Of the primitives that are drawn.
+    first : int
+        The number of the first triangle.
+    holes : Holes or None
+        What is cut out of all of them.
+
+    Attributes
+    ----------
+    corners : (m, 3) int32
+        Indices into the vertices.
+    placement, triangle : (m,) int
+        Whose each triangle is, and which of its primitive's.
+    vertex_count : int
+    actor : vtkActor
+    """
+
+    def __init__(
+        self,
+        primitives: NDArray[np.intp],
+        shapes: Mapping[int, _Shape],
+        first: int,
+        holes: Holes | None,
+    ) -> None:
+        self._members = np.flatnonzero(np.isin(primitives, list(shapes)))
+        self._merged = merge(
+            primitives[self._members],
+            {index: (shape.vertices, shape.corners) for index, shape in shapes.items()},
+        )
+        self.corners = self._merged.corners
+        self.triangle = self._merged.triangle
+        self.placement = self._members[self._merged.placement]
+        self.vertex_count = self._merged.vertex_count
+        self._points = np.zeros((self.vertex_count, 3), np.float32)
+        self._polydata = make_polydata(self._points, self.corners)
+        self.actor = _make_actor(self._polydata, first)
+        values = {index: shape.values for index, shape in shapes.items() if shape.values is not None}
+        if holes is not None:
+            cut_out(self.actor, self._polydata, self._merged.spread(values), holes)
+
+    def place(self, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Move each placement; matrices, (n, 4, 4), are of all there are. Return the vertices, (k, 3)."""
+        points = self._merged.place_points(matrices[self._members])
+        self._points[:] = points
+        self._polydata.GetPoints().GetData().Modified()
+        self._polydata.GetPoints().Modified()
+        self._polydata.Modified()
+        return points
 
 
 class _Drawing:
@@ -142,37 +242,50 @@ class _Drawing:
     ----------
     key : tuple of Digest
         The shape of each placement.
-    merged : Merged
-    actor : vtkActor
+    corners : (m, 3) int32
+        Of all batches: indices into all vertices.
+    placement, triangle : (m,) int
     """
 
-    def __init__(
-        self, key: tuple[Digest, ...], primitives: NDArray[np.intp], shapes: Mapping[int, Triangles]
-    ) -> None:
+    def __init__(self, key: tuple[Digest, ...], batches: Sequence[_Batch]) -> None:
         self.key = key
-        self.merged = merge(
-            primitives, {index: (shape.vertices, shape.corners) for index, shape in shapes.items()}
-        )
-        self._points = np.zeros((self.merged.vertex_count, 3), np.float32)
-        self._polydata = make_polydata(self._points, self.merged.corners)
-        self.actor = _make_actor(self._polydata)
+        self._batches = batches
+        corners, vertices = [], 0
+        for batch in batches:
+            corners.append(batch.corners + np.int32(vertices) if vertices else batch.corners)
+            vertices += batch.vertex_count
+        self.corners = _joined(corners)
+        self.placement = _joined([batch.placement for batch in batches])
+        self.triangle = _joined([batch.triangle for batch in batches])
 
     def place(self, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
         """Move each placement, (n, 4, 4), and return all vertices, (k, 3), in the camera's axes."""
-        points = self.merged.place_points(matrices)
-        self._points[:] = points
-        self._polydata.GetPoints().GetData().Modified()
-        self._polydata.GetPoints().Modified()
-        self._polydata.Modified()
-        return points
+        return _joined([batch.place(matrices) for batch in self._batches])
+
+    def clip(self, lens: Lens) -> None:
+        """Tell the shaders between which planes there is anything."""
+        for batch in self._batches:
+            uniforms = batch.actor.GetShaderProperty().GetFragmentCustomUniforms()
+            uniforms.SetUniformf("nearest", lens.near)
+            uniforms.SetUniformf("farthest", lens.far)
 
 
-def _read(scene: Scene, index: int) -> Triangles:
-    return scene.asset.triangles(scene.primitives[index])
+def _read(frame: Frame, index: int) -> _Shape:
+    triangles = frame.scene.asset.triangles(frame.scene.primitives[index])
+    cutout = frame.cutout(index)
+    if cutout is None:
+        return _Shape(triangles.vertices, triangles.corners)
+    vertices = triangles.vertices[triangles.corners].reshape(-1, 3)
+    corners = np.arange(len(vertices), dtype=np.int32).reshape(-1, 3)
+    return _Shape(vertices, corners, corner_values(cutout))
 
 
-def _triangle_bytes(shape: Triangles) -> int:
-    return shape.vertices.nbytes + shape.corners.nbytes
+def _nbytes(kept: _Shape | Holes) -> int:
+    return kept.nbytes
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _make_framebuffer() -> vtkFramebufferPass:
@@ -185,14 +298,16 @@ def _make_framebuffer() -> vtkFramebufferPass:
     return framebuffer
 
 
-def _make_actor(polydata: vtkPolyData) -> vtkActor:
+def _make_actor(polydata: vtkPolyData, first: int) -> vtkActor:
     mapper = vtkPolyDataMapper()
     mapper.SetInputDataObject(polydata)
     mapper.SetScalarVisibility(False)
     mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; the camera is at the origin already
     actor = vtkActor()
     actor.SetMapper(mapper)
-    actor.GetShaderProperty().AddFragmentShaderReplacement("//VTK::Light::Impl", True, _SHADER, False)
+    shader = actor.GetShaderProperty()
+    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", True, _SHADER, False)
+    shader.GetFragmentCustomUniforms().SetUniformi("firstNumber", first)
     return actor
 
 
@@ -206,7 +321,7 @@ def _nothing(lens: Lens) -> Exact:
 def _met(
     triangle: NDArray[np.int32],
     points: NDArray[np.float64],
-    merged: Merged,
+    drawing: _Drawing,
     placed: NDArray[np.intp],
     lens: Lens,
 ) -> Exact:
@@ -215,9 +330,9 @@ def _met(
     numbers = np.zeros(triangle.shape, np.int32)
     pixels = np.flatnonzero(triangle != _NO_TRIANGLE)
     seen = triangle.reshape(-1)[pixels]
-    result.placement.flat[pixels] = placed[merged.placement[seen]]
-    numbers.flat[pixels] = merged.triangle[seen]
-    result.depth.flat[pixels] = _depth(points, merged.corners, seen, pixel_rays(lens, pixels), lens)
+    result.placement.flat[pixels] = placed[drawing.placement[seen]]
+    numbers.flat[pixels] = drawing.triangle[seen]
+    result.depth.flat[pixels] = _depth(points, drawing.corners, seen, pixel_rays(lens, pixels), lens)
     return replace(result, triangle=numbers)
 
 

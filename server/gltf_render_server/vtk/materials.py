@@ -14,13 +14,11 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkRenderingCore import vtkTexture
 
 from ..errors import SceneError
-from ..gltf import Content, read_image
-from ..gltf.extensions import BASISU, WEBP
-from ..gltf.materials import alpha_mode, is_of_drakes_primitive, linear
+from ..gltf import Content, read_image, texture_image
+from ..gltf.materials import alpha_mode, given, is_of_drakes_primitive, linear, texcoord_matrix, texcoord_set
 
 __all__ = ["Shading", "read_shading"]
 
-_TRANSFORM = "KHR_texture_transform"
 _UNLIT = "KHR_materials_unlit"
 _WRAPS = {33071: vtkTexture.ClampToEdge, 33648: vtkTexture.MirroredRepeat, 10497: vtkTexture.Repeat}
 _NEAREST = 9728
@@ -89,51 +87,29 @@ def read_shading(content: Content, material: int | None) -> Shading:
     first = next(iter(references.values()), {})
     return Shading(
         base_colour=_base_colour(content, source, pbr),
-        metallic=_given(pbr, "metallicFactor", 1.0),
-        roughness=_given(pbr, "roughnessFactor", 1.0),
-        emission=tuple(_given(source, "emissiveFactor", (0.0, 0.0, 0.0))),
+        metallic=given(pbr, "metallicFactor", 1.0),
+        roughness=given(pbr, "roughnessFactor", 1.0),
+        emission=tuple(given(source, "emissiveFactor", (0.0, 0.0, 0.0))),
         alpha_mode=mode,
-        alpha_cutoff=_given(source, "alphaCutoff", 0.5),
+        alpha_cutoff=given(source, "alphaCutoff", 0.5),
         is_unlit=_UNLIT in (source.get("extensions") or {}),
         textures={
             name: _texture(content, reference["index"], name, has_alpha=mode != "OPAQUE")
             for name, reference in references.items()
         },
-        texcoord=_given(_transform(first), "texCoord", first.get("texCoord") or 0),
-        texcoord_matrix=_texcoord_matrix(_transform(first)),
+        texcoord=texcoord_set(first),
+        texcoord_matrix=texcoord_matrix(first),
     )
 
 
-def _given(item: Json, name: str, otherwise: Any) -> Any:
-    value = item.get(name)
-    return otherwise if value is None else value
-
-
 def _base_colour(content: Content, source: Json, pbr: Json) -> tuple[float, ...]:
-    factor = _given(pbr, "baseColorFactor", (1.0, 1.0, 1.0, 1.0))
+    factor = given(pbr, "baseColorFactor", (1.0, 1.0, 1.0, 1.0))
     return tuple(linear(factor) if is_of_drakes_primitive(content.json["asset"], source) else factor)
-
-
-def _transform(reference: Json) -> Json:
-    found = (reference.get("extensions") or {}).get(_TRANSFORM)
-    return found if isinstance(found, dict) else {}
-
-
-def _texcoord_matrix(transform: Json) -> NDArray[np.float64]:
-    """Return KHR_texture_transform as a matrix: it scales, turns, then moves."""
-    angle = _given(transform, "rotation", 0.0)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    scale, offset = _given(transform, "scale", (1.0, 1.0)), _given(transform, "offset", (0.0, 0.0))
-    return np.column_stack([turn * scale, offset])
 
 
 def _texture(content: Content, index: int, name: str, *, has_alpha: bool) -> vtkTexture:
     source = content.source.textures[index]
-    webp = (source.extensions or {}).get(WEBP)
-    image = webp["source"] if webp else source.source
-    if image is None:
-        where = f"$.textures[{index}]"
-        raise SceneError(f"its only image cannot be read here ({BASISU}); add a plain PNG or JPEG", where)
+    image = texture_image(content.source, index)
     is_colour = name != "metallicRoughnessTexture"
     texture = vtkTexture()
     texture.SetInputDataObject(_decoded(content, image, "RGBA" if is_colour and has_alpha else "RGB"))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from ..passes.hits import cofactors
 
-__all__ = ["Merged", "Mesh", "merge"]
+__all__ = ["Merged", "Mesh", "check_triangles", "merge"]
 
 _MOST_TRIANGLES = 20_000_000
 
@@ -95,6 +95,12 @@ class Merged:
             begin = end
 
 
+def check_triangles(total: int) -> None:
+    """Raise SceneError if it is more triangles than can be drawn."""
+    if total > _MOST_TRIANGLES:
+        raise SceneError(f"draws {total} triangles; VTK is given at most {_MOST_TRIANGLES}", "$.nodes")
+
+
 def merge(kinds: NDArray[np.intp], meshes: Mapping[int, Mesh]) -> Merged:
     """Join meshes that are each placed any number of times.
 
@@ -112,8 +118,7 @@ def merge(kinds: NDArray[np.intp], meshes: Mapping[int, Mesh]) -> Merged:
     """
     copies = {kind: np.flatnonzero(kinds == kind) for kind in meshes}
     total = sum(len(members) * len(meshes[kind][1]) for kind, members in copies.items())
-    if total > _MOST_TRIANGLES:
-        raise SceneError(f"draws {total} triangles; VTK is given at most {_MOST_TRIANGLES}", "$.nodes")
+    check_triangles(total)
     corners = np.empty((total, 3), np.int32)
     placement = np.empty(total, np.intp)
     triangle = np.empty(total, np.int32)
