@@ -14,7 +14,7 @@ import msgspec
 from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
-from ..passes import prepare
+from ..passes import check_renders, prepare
 from ..recording import Request
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
@@ -87,6 +87,7 @@ def _read_frame(
     with exchange.checking():
         poses = request.matrices
         frame = request.frame(request.scene_of(kept.asset, kept.scene, poses), settings.max_pixels)
+        check_renders(frame, dispatcher.renders, dispatcher.info.name)
         note(
             Request(
                 "v1",
