@@ -207,3 +207,24 @@ def test_a_pass_is_a_row(serve, scene, along_the_ray):
     assert answer["along_the_ray"][0, 1] == np.inf
     np.testing.assert_allclose(answer["along_the_ray"], ray_distance(answer["depth"], VIEW.lens))
     assert answer["along_the_ray"][47, 63] > answer["depth"][47, 63]
+
+
+def test_channels_come_in_their_order(serve, scene, renderer):
+    """Of colours, an EXR has them by the alphabet: alpha, blue, green, red."""
+    passes = ["color_linear", "albedo", "roughness", "metallic", "emission"]
+    answer = serve().render(scene.to_bytes(), VIEW, passes)["view"]
+    for name, channels in zip(passes, (4, 3, 1, 1, 3), strict=True):
+        expected = renderer._floats(VIEW, channels)
+        np.testing.assert_array_equal(answer[name], expected[..., 0] if channels == 1 else expected)
+
+
+def test_a_pass_that_the_back_end_does_not_make(serve, scene, renderer):
+    renderer.renders = frozenset({Render.COLOUR, Render.EXACT})
+    client = serve()
+    with pytest.raises(RenderClientError) as caught:
+        client.render(scene.to_bytes(), VIEW, ["depth", "albedo", "color_linear"])
+    assert caught.value.status == 400
+    assert "passes: Fake cannot render 'albedo'; it renders color, depth, distance," in str(caught.value)
+    assert "color_linear" not in str(caught.value)
+    assert renderer.requests == []
+    assert client.render(scene.to_bytes(), VIEW, ["depth"]).views

@@ -38,7 +38,7 @@ class _Values:
     emission: Any = (0.0, 0.0, 0.0)
     strength: Any = 1.0
     alphas: tuple[Any, ...] = ()
-    """It is solid where each of them is."""
+    """Factors of its alpha."""
     is_told: bool = True
 
 
@@ -122,11 +122,11 @@ class _Writer:
 
     def write(self, values: _Values, surface: Any) -> None:
         """Write values to the AOVs, and link a surface that is only there or not."""
-        solid: Any = 1.0
-        for alpha in values.alphas:
-            below = self._node("ShaderNodeMath", [alpha, SOLID_FROM], operation="LESS_THAN")
-            here = self._node("ShaderNodeMath", [1.0, below], operation="SUBTRACT")
-            solid = self._node("ShaderNodeMath", [solid, here], operation="MULTIPLY")
+        alpha: Any = 1.0
+        for factor in values.alphas:
+            alpha = self._node("ShaderNodeMath", [alpha, factor], operation="MULTIPLY")
+        is_below = self._node("ShaderNodeMath", [alpha, SOLID_FROM], operation="LESS_THAN")
+        solid = self._node("ShaderNodeMath", [1.0, is_below], operation="SUBTRACT")
         told = float(values.is_told)
         numbers = self._node("ShaderNodeCombineXYZ", [values.roughness, values.metallic, told])
         emission = self._scaled(values.emission, values.strength)
@@ -152,11 +152,15 @@ class _Writer:
 
     def _give(self, value: Any, socket: Any) -> None:
         """Give a socket numbers, or what another socket has."""
-        if not isinstance(value, bpy.types.NodeSocket):
-            socket.default_value = value
-        elif value.is_output:
-            self._tree.links.new(value, socket)
-        elif value.is_linked:
-            self._tree.links.new(value.links[0].from_socket, socket)
+        if isinstance(value, bpy.types.NodeSocket):
+            self._follow(value, socket)
         else:
-            self._give(_own_value(value), socket)
+            socket.default_value = value
+
+    def _follow(self, source: Any, socket: Any) -> None:
+        if source.is_output:
+            self._tree.links.new(source, socket)
+        elif source.is_linked:
+            self._tree.links.new(source.links[0].from_socket, socket)
+        else:
+            self._give(_own_value(source), socket)
