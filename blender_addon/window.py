@@ -38,6 +38,7 @@ class SessionRenderer:
         self._renderer = _renderer(self._settings)
         self.info = self._renderer.info
         self.extensions = self._renderer.extensions
+        self.renders = self._renderer.renders
 
     def render(self, frame: Frame) -> RenderedFrame:
         """See `Renderer.render`."""

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _EXR_BEGINS = b"\x76\x2f\x31\x01"
+_EXR_LETTERS = "RGBAXYZW"
 _UPLOADS = 2  # of a scene that the server lets go before its frame comes; then they are sent together
 _REMEMBERED = 8  # files whose digests are known
 
@@ -391,7 +392,9 @@ def _array(picture: bytes, dtype: str) -> NDArray[Any]:
     """Decode a picture; of 32-bit integers without a sign the files know only those with one."""
     if picture.startswith(_EXR_BEGINS):
         with OpenEXR.File(io.BytesIO(picture), separate_channels=True) as exr:
-            return np.stack([channel.pixels for _, channel in sorted(exr.channels().items())], -1)
+            channels = exr.channels()
+            in_order = sorted(channels, key=lambda name: _EXR_LETTERS.index(name.rpartition(".")[2]))
+            return np.stack([channels[name].pixels for name in in_order], -1)
     with Image.open(io.BytesIO(picture)) as image:
         pixels = np.array(image)
     return pixels.view(dtype) if pixels.dtype == np.int32 else pixels

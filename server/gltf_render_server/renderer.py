@@ -63,7 +63,7 @@ class RenderedFrame:
 
 
 class Renderer(Protocol):
-    """A back end. All of it is called from one thread only, `info` and `extensions` excepted."""
+    """A back end. All of it is called from one thread only, what it says of itself excepted."""
 
     @property
     def info(self) -> RendererInfo:
@@ -73,6 +73,11 @@ class Renderer(Protocol):
     @property
     def extensions(self) -> frozenset[str]:
         """The glTF extensions that a scene may require."""
+        ...
+
+    @property
+    def renders(self) -> frozenset[Render]:
+        """The renders that it makes; a frame with passes of others is refused before it is asked."""
         ...
 
     def render(self, frame: Frame) -> RenderedFrame:
@@ -104,7 +109,8 @@ def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays
     """
     groups = _by_what_they_show(frame)
     with_triangles = any(row.needs_triangles for rows in groups for row in rows)
-    render = FrameRender(frame, backend, meshes, with_triangles=with_triangles)
+    with_linear = bool(passes_of(frame, Render.LINEAR))
+    render = FrameRender(frame, backend, meshes, with_triangles=with_triangles, with_linear=with_linear)
     views: tuple[dict[str, NDArray[Any]], ...] = tuple({} for _ in frame.views)
     for rows in groups:  # one after another: what is shown changes in between
         for view, arrays in zip(render.views, views, strict=True):
@@ -113,9 +119,9 @@ def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays
 
 
 def _by_what_they_show(frame: Frame) -> list[list[Pass]]:
-    """Group the passes that one render serves; the exact ones come first."""
+    """Group the passes that one render serves; the exact ones come first, and colour last."""
     groups: dict[bytes, list[Pass]] = {}
     for row in passes_of(frame, Render.EXACT):
         groups.setdefault(row.shows(frame.scene).tobytes(), []).append(row)
-    colour = passes_of(frame, Render.COLOUR)
-    return [*groups.values(), colour] if colour else [*groups.values()]
+    material, colour = passes_of(frame, Render.MATERIAL), passes_of(frame, Render.COLOUR, Render.LINEAR)
+    return [rows for rows in (*groups.values(), material, colour) if rows]

@@ -384,7 +384,7 @@ class Grey:
     from gltf_render_server.renderer import RendererInfo
 
     info = RendererInfo("Grey", "1", "none", "none")
-    extensions = frozenset()
+    extensions = renders = frozenset()
 
     def render(self, frame):
         from gltf_render_server.renderer import RenderedFrame

@@ -240,3 +240,24 @@ def test_other_moments(serve, renderer, scene):
     np.testing.assert_array_equal(frame.after.scene.placements.matrix[0], moved)
     np.testing.assert_array_equal(frame.after.cameras, [POSE, moved])
     np.testing.assert_array_equal(frame.before.cameras, [POSE, POSE])
+
+
+def test_channels_come_in_their_order(serve, scene, renderer):
+    """Of colours, an EXR has them by the alphabet: alpha, blue, green, red."""
+    passes = ["color_linear", "albedo", "roughness", "metallic", "emission"]
+    answer = serve().render(scene.to_bytes(), VIEW, passes)["view"]
+    for name, channels in zip(passes, (4, 3, 1, 1, 3), strict=True):
+        expected = renderer._floats(VIEW, channels)
+        np.testing.assert_array_equal(answer[name], expected[..., 0] if channels == 1 else expected)
+
+
+def test_a_pass_that_the_back_end_does_not_make(serve, scene, renderer):
+    renderer.renders = frozenset({Render.COLOUR, Render.EXACT})
+    client = serve()
+    with pytest.raises(RenderClientError) as caught:
+        client.render(scene.to_bytes(), VIEW, ["depth", "albedo", "color_linear"])
+    assert caught.value.status == 400
+    assert "passes: Fake cannot render 'albedo'; it renders color, depth, distance," in str(caught.value)
+    assert "color_linear" not in str(caught.value)
+    assert renderer.requests == []
+    assert client.render(scene.to_bytes(), VIEW, ["depth"]).views

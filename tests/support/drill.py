@@ -14,7 +14,7 @@ from frames import frame_of
 from gltf_render_server.errors import RenderError, SettingsError
 from gltf_render_server.frame import Frame, Lens
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.passes import prepare
+from gltf_render_server.passes import Render, prepare
 from gltf_render_server.renderer import RenderedFrame, RendererInfo
 
 CRASH, SLOW, HANG, BAD, STRANGE, GATED = 901, 902, 903, 904, 905, 906
@@ -32,6 +32,7 @@ class DrillRenderer:
     """See `gltf_render_server.renderer.Renderer`."""
 
     extensions = frozenset[str]()
+    renders = frozenset[Render]()
     info = RendererInfo("Drill", "1", "none", "CPU")
 
     def __init__(self, _settings):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from gltf_render_server.compose import make_app
-from gltf_render_server.passes import Exact, Meshes
+from gltf_render_server.passes import Colour, Exact, MaterialValues, Meshes, Render
 from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 
 
@@ -16,6 +16,7 @@ class FakeRenderer:
     def __init__(self):
         self.info = RendererInfo("Fake", "1.2.3", "cycles", "CPU")
         self.extensions = frozenset({"KHR_lights_punctual"})
+        self.renders = frozenset(Render)
         self.requests = []
         self.error = None
         self.gate = threading.Event()
@@ -35,6 +36,21 @@ class FakeRenderer:
     def exact(self, *_, with_triangles):
         del with_triangles
         return self._exact
+
+    def linear(self, _):
+        return lambda view: Colour(self._picture(view), self._floats(view, 4))
+
+    def material(self, _):
+        return lambda view: MaterialValues(
+            self._floats(view, 3),
+            self._floats(view)[..., 0],
+            self._floats(view)[..., 0],
+            self._floats(view, 3),
+        )
+
+    def _floats(self, view, channels=1):
+        shape = (view.lens.height, view.lens.width, channels)
+        return np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(shape)
 
     def _picture(self, view):
         return np.full((view.lens.height, view.lens.width, 3), 7, np.uint8)

@@ -22,6 +22,7 @@ from gltf_render_server.errors import (
     SettingsError,
     ShuttingDownError,
 )
+from gltf_render_server.passes import Render
 from gltf_render_server.renderer import RenderedFrame, RendererInfo
 from gltf_render_server.scene import Scene
 from gltf_render_server.settings import ServerSettings
@@ -225,6 +226,7 @@ def test_one_at_a_time_on_a_thread_that_has_more_to_do(notes, ask, clients):
 class Raising:
     info = RendererInfo("Raising", "1", "none", "CPU")
     extensions = frozenset[str]()
+    renders = frozenset[Render]()
     error: BaseException | None = None
 
     def render(self, _request):

@@ -25,7 +25,7 @@ from .poses import client_to_blender, set_world_matrix
 from .scene import ClientScene
 from .sources import SceneSource
 
-__all__ = ["BaseScene", "open_base"]
+__all__ = ["BaseScene", "companion_scene", "copy_visibility", "open_base"]
 
 _logger = logging.getLogger(__name__)
 
@@ -197,6 +197,23 @@ def _number(scene: bpy.types.Scene) -> OtherObjects:
     )
 
 
+def companion_scene(colour: bpy.types.Scene, name: str) -> bpy.types.Scene:
+    """Make an empty scene that shows objects as they are in the colour scene: at its time, as simplified."""
+    scene = bpy.data.scenes.new(name)
+    scene.frame_set(colour.frame_current, subframe=colour.frame_subframe)
+    scene.render.use_simplify = colour.render.use_simplify
+    scene.render.simplify_subdivision_render = colour.render.simplify_subdivision_render
+    return scene
+
+
+def copy_visibility(source: bpy.types.LayerCollection, target: bpy.types.LayerCollection) -> None:
+    """Copy which collections take part; that belongs to a view layer, not to the collections."""
+    target.exclude = source.exclude
+    target.indirect_only = source.indirect_only
+    for child, twin in zip(source.children, target.children, strict=True):
+        copy_visibility(child, twin)
+
+
 def _camera() -> tuple[bpy.types.Object, bpy.types.Camera, bpy.types.Object]:
     """Make the camera, its data and its parent."""
     lens = bpy.data.cameras.new("Render Camera")
@@ -229,16 +246,13 @@ def _line(error: BaseException, path: Path) -> str:
 
 def _exact_scene(colour: bpy.types.Scene) -> bpy.types.Scene:
     """Make a scene with the same objects in the same view, for the exact pass."""
-    exact = bpy.data.scenes.new("Exact")
-    exact.frame_set(colour.frame_current, subframe=colour.frame_subframe)
-    exact.render.use_simplify = colour.render.use_simplify
-    exact.render.simplify_subdivision_render = colour.render.simplify_subdivision_render
+    exact = companion_scene(colour, "Exact")
     for child in colour.collection.children:
         exact.collection.children.link(child)
     for item in colour.collection.objects:
         exact.collection.objects.link(item)
     view_layer = engines.rendered_view_layer(colour)
-    _copy_visibility(view_layer.layer_collection, exact.view_layers[0].layer_collection)
+    copy_visibility(view_layer.layer_collection, exact.view_layers[0].layer_collection)
     engines.make_exact(exact)
     return exact
 
@@ -253,11 +267,3 @@ def _flat_material() -> bpy.types.Material:
     output = tree.nodes.new("ShaderNodeOutputMaterial")
     tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
     return flat
-
-
-def _copy_visibility(source: bpy.types.LayerCollection, target: bpy.types.LayerCollection) -> None:
-    """Copy which collections take part; that belongs to a view layer, not to the collections."""
-    target.exclude = source.exclude
-    target.indirect_only = source.indirect_only
-    for child, twin in zip(source.children, target.children, strict=True):
-        _copy_visibility(child, twin)

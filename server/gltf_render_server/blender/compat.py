@@ -19,6 +19,7 @@ __all__ = [
     "COUNTS_OWN_TANGENTS",
     "EEVEE",
     "OBJECT_INDEX_PASS",
+    "has_nodes",
     "importer_extensions",
     "node_tree",
     "quiet",
@@ -56,6 +57,11 @@ def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) 
         is_multilayer = file_format == "OPEN_EXR_MULTILAYER"
         settings.media_type = "MULTI_LAYER_IMAGE" if is_multilayer else "IMAGE"
     settings.file_format = file_format
+
+
+def has_nodes(material: bpy.types.Material) -> bool:
+    """Whether a material is made of shader nodes; since 5.0 each is."""
+    return _IS_5 or material.use_nodes
 
 
 def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:

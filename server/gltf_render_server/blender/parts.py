@@ -143,6 +143,10 @@ class Surfaces:
         """See `Parts.keep_only`."""
         _remove(self._meshes, keys)
         _remove(self._lights, keys)
+        self.remove_unused()
+
+    def remove_unused(self) -> None:
+        """Remove the materials and images that nothing uses any more."""
         self._shared = remove_unused(self._shared)
 
 

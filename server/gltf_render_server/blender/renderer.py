@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
 from ..frame import Frame, View
-from ..passes import Exact, Meshes
+from ..passes import Colour, Exact, MaterialValues, Meshes, Render
 from ..process.scratch import ScratchFolder
 from ..renderer import Arrays, OtherObject, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
@@ -26,6 +28,7 @@ from .exact import ExactRender
 from .importing import Importer
 from .rendering import set_canvas
 from .sources import FileSource, SceneSource
+from .twin import MaterialRender
 
 __all__ = ["BlenderRenderer"]
 
@@ -53,12 +56,14 @@ class BlenderRenderer:
         The .blend, the device, the environment or another setting cannot be used.
     """
 
+    renders = frozenset(Render)
+
     def __init__(self, settings: ServerSettings, source: SceneSource | None = None) -> None:
         self._settings = settings
         self._source = source or FileSource(settings)
         self._base: BaseScene | None = None
         self._made_from: object = None
-        self._renders: tuple[ColourRender, ExactRender] | None = None
+        self._renders: _Renders | None = None
         self._meshes = Meshes()
         try:
             self._refresh()
@@ -87,8 +92,8 @@ class BlenderRenderer:
         stages = Stages()
         views: tuple[Arrays, ...] = ()
         for part in _parts(frame):
-            with self._told_when_full(part), self._opened() as (colour, exact):
-                views += render_views(part, _Backend(colour, exact, stages), self._meshes)
+            with self._told_when_full(part), self._opened() as renders:
+                views += render_views(part, _Backend(renders, stages), self._meshes)
         return RenderedFrame(views, stages.milliseconds, self._others(frame))
 
     @contextmanager
@@ -102,10 +107,10 @@ class BlenderRenderer:
         SettingsError
             As for `render`.
         """
-        with self._opened() as (colour, _):
-            aim = colour.arrange(frame, Stages())
-            set_canvas(colour.base.colour.render, aim(frame.views[0]))
-            yield colour.base.colour
+        with self._opened() as renders:
+            aim = renders.colour.arrange(frame, Stages())
+            set_canvas(renders.base.colour.render, aim(frame.views[0]))
+            yield renders.base.colour
 
     def close(self) -> None:
         """Remove the files of this renderer and of Blender's session."""
@@ -124,27 +129,24 @@ class BlenderRenderer:
             raise
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[ColourRender, ExactRender]]:
+    def _opened(self) -> Iterator[_Renders]:
         """Open the renders; let the source come to rest at the end, whatever becomes of the request."""
         is_shown = False
         try:
-            colour, exact = self._current_renders()
+            renders = self._current_renders()
             try:
-                yield colour, exact
+                yield renders
             except RenderError:
-                colour.scene.forget_render()
-                exact.scene.forget_render()
+                renders.forget()
                 raise
             is_shown = True
         finally:
             self._source.settle(is_shown=is_shown)
 
-    def _current_renders(self) -> tuple[ColourRender, ExactRender]:
+    def _current_renders(self) -> _Renders:
         base = self._refresh()
         if self._renders is None:
-            folder = self._scratch.path
-            importer = Importer(base.workshop, folder)
-            self._renders = (ColourRender(base, importer, folder), ExactRender(base, folder))
+            self._renders = _Renders(base, self._scratch.path)
         return self._renders
 
     def _others(self, frame: Frame) -> tuple[OtherObject, ...]:
@@ -163,21 +165,48 @@ class BlenderRenderer:
         return self._base
 
 
+class _Renders:
+    """The renders of a base scene."""
+
+    def __init__(self, base: BaseScene, folder: Path) -> None:
+        self.base = base
+        self._folder = folder
+        self.colour = ColourRender(base, Importer(base.workshop, folder), folder)
+        self.exact = ExactRender(base, folder)
+
+    @cached_property
+    def material(self) -> MaterialRender:
+        """Copies all objects of the user's own, so it is made when it is first asked for."""
+        return MaterialRender(self.base, self.colour, self._folder)
+
+    def forget(self) -> None:
+        """Let Cycles forget what it has made of the scenes."""
+        self.colour.scene.forget_render()
+        self.exact.scene.forget_render()
+        if "material" in vars(self):
+            self.material.scene.forget_render()
+
+
 @dataclass(frozen=True)
 class _Backend:
-    """See `passes.Backend`."""
+    """See `passes.Backend`, `passes.LinearBackend` and `passes.MaterialBackend`."""
 
-    _colour: ColourRender
-    _exact: ExactRender
+    _renders: _Renders
     _stages: Stages
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
-        return self._colour.views(frame, self._stages)
+        return self._renders.colour.views(frame, self._stages)
+
+    def linear(self, frame: Frame) -> Callable[[View], Colour]:
+        return self._renders.colour.linear_views(frame, self._stages)
+
+    def material(self, frame: Frame) -> Callable[[View], MaterialValues]:
+        return self._renders.material.views(frame, self._stages)
 
     def exact(
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
-        return self._exact.views(frame, shown, self._stages, with_triangles=with_triangles)
+        return self._renders.exact.views(frame, shown, self._stages, with_triangles=with_triangles)
 
 
 def _parts(frame: Frame) -> list[Frame]:

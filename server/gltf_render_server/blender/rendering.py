@@ -15,16 +15,20 @@ from PIL import Image
 
 from ..errors import RenderError
 from ..metering import metered_stops
+from ..passes import MaterialValues
 from . import compat
 from .exr import Channels
 from .lens import BlenderCamera
+from .values import ALBEDO, EMISSION, SURFACE
 
 __all__ = [
     "TRIANGLES_A_ROW",
     "ExactImages",
+    "linear_colour",
     "metered_colour",
     "read_colour",
     "read_exact",
+    "read_values",
     "rendered_colour",
     "rendered_exact",
     "set_canvas",
@@ -89,25 +93,43 @@ def rendered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path)
 @contextmanager
 def metered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
     """Render as `rendered_colour`, exposed as `metered_stops` says on top of the scene's own exposure."""
-    image: Any = scene.render.image_settings
-    compat.set_image_format(image, "OPEN_EXR")
-    image.color_mode = "RGBA" if scene.render.film_transparent else "RGB"
-    image.color_depth = "32"
-    image.exr_codec = "NONE"
+    _write_linear(scene)
     view, path = scene.view_settings, folder / "colour.png"
     own_exposure = view.exposure
     with _rendered(scene, camera, folder / "linear.exr") as linear:
-        stops = metered_stops(_read_linear(linear) * np.float32(2**own_exposure))
+        stops = metered_stops(_read_linear(linear)[..., :3] * np.float32(2**own_exposure))
         _write_png(scene)
         try:
             view.exposure = own_exposure + stops
-            next(item for item in bpy.data.images if item.type == "RENDER_RESULT").save_render(
-                str(path), scene=scene
-            )
+            _save_last(scene, path)
             yield path
         finally:
             view.exposure = own_exposure
             path.unlink(missing_ok=True)
+
+
+def linear_colour(scene: bpy.types.Scene, folder: Path) -> NDArray[np.float32]:
+    """Return what was rendered last as the light that comes in, without exposure and view transform.
+
+    Parameters
+    ----------
+    scene : bpy.types.Scene
+        That was rendered.
+    folder : Path
+        For the file that Blender writes.
+
+    Returns
+    -------
+    (resolution_y, resolution_x, 3 or 4) float32
+        Linear Rec. 709; premultiplied by its alpha, which it has if the film is transparent.
+    """
+    _write_linear(scene)
+    path = folder / "last.exr"
+    try:
+        _save_last(scene, path)
+        return _read_linear(path)
+    finally:
+        _remove(path)
 
 
 @contextmanager
@@ -125,6 +147,26 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
     """Return (resolution_y, resolution_x, 3 or 4) uint8, display-referred; 4 if the film is transparent."""
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def read_values(path: Path, window: tuple[slice, slice]) -> MaterialValues:
+    """Read a window of the AOVs that `values.unlit_twin` writes, from what `rendered_exact` wrote."""
+    channels = Channels(path)
+
+    def read(name: str) -> NDArray[np.float32]:
+        planes = (channels.read(f"{name}.{letter}", np.float32) for letter in "RGB")
+        return np.stack([plane[window] for plane in planes], -1)
+
+    surface = read(SURFACE)
+    is_told = surface[..., 2] > 0
+    has_any = is_told & (surface[..., 0] >= 0)
+    nothing = np.float32(np.nan)
+    return MaterialValues(
+        albedo=np.where(is_told[..., None], read(ALBEDO), nothing),
+        roughness=np.where(has_any, surface[..., 0], nothing),
+        metallic=np.where(has_any, surface[..., 1], nothing),
+        emission=np.where(is_told[..., None], read(EMISSION), nothing),
+    )
 
 
 def read_exact(path: Path) -> ExactImages:
@@ -166,10 +208,25 @@ def _write_png(scene: bpy.types.Scene) -> None:
     image.color_management = "FOLLOW_SCENE"
 
 
+def _write_linear(scene: bpy.types.Scene) -> None:
+    image: Any = scene.render.image_settings
+    compat.set_image_format(image, "OPEN_EXR")
+    image.color_mode = "RGBA" if scene.render.film_transparent else "RGB"
+    image.color_depth = "32"
+    image.exr_codec = "NONE"
+    image.color_management = "FOLLOW_SCENE"
+
+
+def _save_last(scene: bpy.types.Scene, path: Path) -> None:
+    """Save what was rendered last once more, as the scene says now."""
+    last = next(item for item in bpy.data.images if item.type == "RENDER_RESULT")
+    last.save_render(str(path), scene=scene)
+
+
 def _read_linear(path: Path) -> NDArray[np.float32]:
-    """Return (resolution_y, resolution_x, 3) float32, scene-referred."""
+    """Return (resolution_y, resolution_x, 3 or 4) float32, scene-referred."""
     channels = Channels(path)
-    return np.stack([channels.read(name, np.float32) for name in "RGB"], -1)
+    return np.stack([channels.read(name, np.float32) for name in "RGBA" if name in channels], -1)
 
 
 @contextmanager

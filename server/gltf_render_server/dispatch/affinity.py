@@ -22,7 +22,7 @@ def needs_of(frame: Frame) -> Needs:
     """Return what a worker should have loaded for a frame; the one place here that reads a frame."""
     scene = frame.scene
     parts: dict[str, frozenset[object]] = {}
-    if passes_of(frame, Render.COLOUR):
+    if passes_of(frame, Render.COLOUR, Render.LINEAR, Render.MATERIAL):
         parts[Render.COLOUR] = frozenset((*scene.surfaces, *scene.light_sources))
     views: dict[bytes, int] = {}
     if rows := passes_of(frame, Render.EXACT):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import NoWorkerError, SettingsError, ShuttingDownError
 from ..frame import Frame
+from ..passes import Render
 from ..process.scratch import ScratchFolder
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
@@ -55,7 +56,7 @@ class Dispatcher:
         if renderer is None:
             self._start_processes(settings)
         else:
-            self._handshake = Handshake(renderer.info, renderer.extensions)
+            self._handshake = Handshake.of(renderer)
             self._local = LocalSlot(renderer, self._queue)
             self._slots = [self._local]
 
@@ -75,7 +76,12 @@ class Dispatcher:
         NoWorkerError, ShuttingDownError
             It did not start several times in a row, or the server ends.
         """
-        return self._shake_hands(lambda error: isinstance(error, SettingsError | NoWorkerError)).extensions
+        return self._known_handshake().extensions
+
+    @property
+    def renders(self) -> frozenset[Render]:
+        """The renders that the back end makes; waits, and raises, as `extensions`."""
+        return self._known_handshake().renders
 
     @property
     def is_closed(self) -> bool:
@@ -183,6 +189,9 @@ class Dispatcher:
         ]
         for slot in slots:
             slot.start()
+
+    def _known_handshake(self) -> Handshake:
+        return self._shake_hands(lambda error: isinstance(error, SettingsError | NoWorkerError))
 
     def _shake_hands(self, is_final: Callable[[Exception], bool]) -> Handshake:
         """Wait for the first worker's handshake, or raise why there is none yet if that `is_final`."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
+from ..passes import Render
 from ..process.logs import configure_logging
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
@@ -33,6 +34,12 @@ class Handshake:
 
     info: RendererInfo
     extensions: frozenset[str]
+    renders: frozenset[Render]
+
+    @classmethod
+    def of(cls, renderer: Renderer) -> Handshake:
+        """Ask a renderer what it says of itself."""
+        return cls(renderer.info, renderer.extensions, renderer.renders)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def _serve(connection: Connection, settings: ServerSettings, arrays: ArrayFile) 
         connection.send(_sendable(error))
         return
     try:
-        connection.send(Handshake(renderer.info, renderer.extensions))
+        connection.send(Handshake.of(renderer))
         assets = RecentAssets()
         while True:
             message = connection.recv_bytes()

@@ -21,7 +21,6 @@ __all__ = ["EXR", "EncodedImage", "encode", "encode_depth", "encode_exr", "encod
 EXR = "image/x-exr"
 
 _MIMETYPES = {"png": "image/png", "tiff": "image/tiff", "exr": EXR}
-_PLANES = {2: "XY", 3: "XYZ"}
 _PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long for a tenth less
 _MILLIMETRES_TOO_FAR = np.iinfo(np.uint16).max
 
@@ -43,7 +42,7 @@ def encode(array: NDArray[Any], row: Pass, scene: Scene) -> EncodedImage:
     """Encode the array of a pass as it is stored by default: every value arrives as it is."""
     storage = row.storage(scene)
     if storage == "exr":
-        planes = zip(_PLANES[array.shape[2]], np.moveaxis(array, 2, 0), strict=True)
+        planes = zip(row.components, np.moveaxis(array, 2, 0), strict=False)
         return encode_exr({f"{row.name}.{letter}": plane for letter, plane in planes}, {})
     if storage == "tiff":
         return EncodedImage(_saved(Image.fromarray(_signed(array)), "TIFF"), _MIMETYPES[storage])

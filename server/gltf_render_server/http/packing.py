@@ -44,7 +44,6 @@ PICTURES = ("image/png", "image/tiff")
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell
 _LARGEST_COLOUR = 255.0
-_PICTURE_CHANNELS, _NUMBER_CHANNELS = "RGBA", "XYZW"
 
 Packing = Callable[[RenderedFrame], EncodedImage]
 
@@ -210,12 +209,11 @@ def _planes(rows: Sequence[Pass], arrays: Arrays) -> list[tuple[str, NDArray[Any
     planes = []
     for row in rows:
         array = arrays[row.name]
-        letters = _PICTURE_CHANNELS if array.dtype == np.uint8 else _NUMBER_CHANNELS
         array = array.astype(np.uint32 if row.largest is not None else np.float32)
         if row.render is Render.COLOUR:
             array /= _LARGEST_COLOUR
         stacked = array.reshape(*array.shape[:2], -1)
-        for letter, index in zip(letters, range(stacked.shape[2]), strict=False):
+        for letter, index in zip(row.components, range(stacked.shape[2]), strict=False):
             planes.append((f"{row.name}.{letter}", stacked[..., index]))
     return planes
 

@@ -14,7 +14,7 @@ import msgspec
 from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
-from ..passes import prepare
+from ..passes import check_renders, prepare
 from ..recording import RecordedMoment, Request
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
@@ -86,6 +86,7 @@ def _read_frame(
     exchange.account.describe(tuple(request.passes), sizes, kept.file_bytes)
     with exchange.checking():
         frame = request.frame(kept.asset, kept.scene, settings.max_pixels)
+        check_renders(frame, dispatcher.renders, dispatcher.info.name)
         note(
             Request(
                 "v1",

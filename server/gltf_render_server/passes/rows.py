@@ -27,6 +27,15 @@ def _color(render: ViewRender) -> NDArray[np.uint8]:
     return render.colour
 
 
+def _color_linear(render: ViewRender) -> NDArray[np.float32]:
+    """The light that the camera receives, (height, width, 3 or 4) float32, linear Rec. 709.
+
+    It is of the same render as `color`, before exposure and view transform. Where the background is
+    transparent, colours are premultiplied by alpha, the fourth channel.
+    """
+    return render.linear
+
+
 def _depth(render: ViewRender) -> NDArray[np.float32]:
     """The distance along the optical axis of what is met first, (height, width) float32, m; inf = nothing."""
     return render.exact.depth
@@ -176,7 +185,17 @@ add_row(
     "sRGB, or as the view transform says",
     channels=(3, 4),
     render=Render.COLOUR,
+    components="RGBA",
     nothing=None,
+)
+add_row(
+    "color_linear",
+    _color_linear,
+    "float32",
+    "linear Rec. 709",
+    channels=(3, 4),
+    render=Render.LINEAR,
+    components="RGBA",
 )
 add_row("depth", _depth, "float32", "m", nothing=np.inf)
 add_row("distance", _distance, "float32", "m", nothing=np.inf)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import cleandoc
@@ -16,19 +16,34 @@ from ..frame import Frame, When
 from ..scene import Scene
 from .views import ViewRender
 
-__all__ = ["PASSES", "Pass", "Render", "add_row", "find_pass", "passes_of", "prepare", "register", "remarks"]
+__all__ = [
+    "PASSES",
+    "Pass",
+    "Render",
+    "add_row",
+    "check_renders",
+    "find_pass",
+    "passes_of",
+    "prepare",
+    "register",
+    "remarks",
+]
 
 _LARGEST_NAME = 40
 _LARGEST_UINT16 = 2**16 - 1
 
 
 class Render(StrEnum):
-    """The two renders that a back end makes of a view."""
+    """The renders that a back end makes of a view; each makes the first and the third."""
 
     COLOUR = "colour"
     """What it looks like: (height, width, 3 or 4) uint8, display-referred; 4 where it has alpha."""
+    LINEAR = "linear"
+    """The light behind it, (height, width, 3 or 4) float32; see `Colour`."""
     EXACT = "exact"
     """What one ray through each pixel's centre meets first: an `Exact`."""
+    MATERIAL = "material"
+    """What the material there says: `MaterialValues`."""
 
 
 def _everything(scene: Scene) -> NDArray[np.bool_]:
@@ -66,6 +81,8 @@ class Pass:
         Whether it asks for more of the meshes than where their triangles are.
     largest : callable or None
         Returns the largest number that the array of a scene may hold: what uint16 cannot hold is uint32.
+    components : str
+        A letter for each channel, by which an EXR names them: ``"RGBA"`` for colours.
     remarks : callable
         Returns what the log should tell of a scene that this is asked of.
     moment : {"before", "after"} or None
@@ -87,6 +104,7 @@ class Pass:
     needs_triangles: bool = False
     needs_meshes: bool = False
     largest: Callable[[Scene], int] | None = None
+    components: str = "XYZW"
     remarks: Callable[[Scene], Sequence[str]] = lambda _: ()
     moment: When | None = None
     renders_moment: bool = False
@@ -156,10 +174,32 @@ def find_pass(name: str) -> Pass:
     return found
 
 
-def passes_of(frame: Frame, render: Render) -> list[Pass]:
-    """Return the rows that a frame asks for and that one of the renders is for."""
+def passes_of(frame: Frame, *renders: Render) -> list[Pass]:
+    """Return the rows that a frame asks for and that any of these renders is for."""
     rows = (find_pass(name) for name in frame.passes)
-    return [row for row in rows if row.render is render]
+    return [row for row in rows if row.render in renders]
+
+
+def check_renders(frame: Frame, renders: Collection[Render], backend: str) -> None:
+    """Check that a back end makes the renders that a frame's passes are made from.
+
+    Parameters
+    ----------
+    frame : Frame
+    renders : collection of Render
+        See `renderer.Renderer`.
+    backend : str
+        What the back end calls itself.
+
+    Raises
+    ------
+    RequestError
+        It does not make one of them.
+    """
+    for name in frame.passes:
+        if find_pass(name).render not in renders:
+            given = ", ".join(row.name for row in PASSES.values() if row.render in renders)
+            raise RequestError(f"passes: {backend} cannot render {name!r}; it renders {given}")
 
 
 def prepare(frame: Frame) -> None:
@@ -171,7 +211,7 @@ def prepare(frame: Frame) -> None:
         A pass is about a moment that the frame does not tell of.
     """
     scene = frame.scene
-    if passes_of(frame, Render.COLOUR):
+    if passes_of(frame, Render.COLOUR, Render.LINEAR, Render.MATERIAL):
         _ = (scene.surfaces, scene.light_sources)
     if rows := passes_of(frame, Render.EXACT):
         _ = frame.shapes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RequestError
 from ..frame import Frame, View, When
 from ..scene import Scene
 from .hits import Exact, Hits, lifted, rotated
@@ -16,11 +18,56 @@ from .meshes import Meshes
 from .moved import Moved
 from .objects import in_objects, object_boxes
 
-__all__ = ["Backend", "FrameRender", "ViewRender"]
+__all__ = [
+    "Backend",
+    "Colour",
+    "FrameRender",
+    "LinearBackend",
+    "MaterialBackend",
+    "MaterialValues",
+    "ViewRender",
+]
+
+
+@dataclass(frozen=True)
+class Colour:
+    """What a view looks like, twice of the same render.
+
+    Attributes
+    ----------
+    picture : (height, width, 3 or 4) uint8
+        Display-referred; 4 where it has alpha, which is straight.
+    linear : (height, width, 3 or 4) float32
+        The light that comes in, linear Rec. 709, before exposure and view transform; 4 where it has alpha,
+        by which it is premultiplied.
+    """
+
+    picture: NDArray[np.uint8]
+    linear: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MaterialValues:
+    """What the material says that one ray through each pixel's centre meets first; NaN = nothing.
+
+    Attributes
+    ----------
+    albedo : (height, width, 3) float32
+        Base colour, linear Rec. 709.
+    roughness, metallic : (height, width) float32
+        NaN, too, where a material has none.
+    emission : (height, width, 3) float32
+        Emitted radiance, linear Rec. 709.
+    """
+
+    albedo: NDArray[np.float32]
+    roughness: NDArray[np.float32]
+    metallic: NDArray[np.float32]
+    emission: NDArray[np.float32]
 
 
 class Backend(Protocol):
-    """What a back end renders."""
+    """What every back end renders."""
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
         """Show a frame's scene as colour needs it, and return what renders a view; see `Render.COLOUR`."""
@@ -30,6 +77,24 @@ class Backend(Protocol):
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
         """Show some of a frame's placements, (n,) bool, and return what renders a view of them."""
+        ...
+
+
+@runtime_checkable
+class LinearBackend(Protocol):
+    """What a back end renders that knows the light behind its pictures."""
+
+    def linear(self, frame: Frame) -> Callable[[View], Colour]:
+        """Do as `Backend.colour`; what renders a view returns the linear picture, too."""
+        ...
+
+
+@runtime_checkable
+class MaterialBackend(Protocol):
+    """What a back end renders that can tell what surfaces are made of."""
+
+    def material(self, frame: Frame) -> Callable[[View], MaterialValues]:
+        """Show a frame's scene, and return what tells a view's materials; see `Render.MATERIAL`."""
         ...
 
 
@@ -43,15 +108,20 @@ class FrameRender:
     meshes : Meshes
     with_triangles : bool
         Whether any pass needs to know which triangle each pixel shows.
+    with_linear : bool
+        Whether any pass needs the linear picture.
 
     Attributes
     ----------
     views : list of ViewRender
     """
 
-    def __init__(self, frame: Frame, backend: Backend, meshes: Meshes, *, with_triangles: bool) -> None:
+    def __init__(
+        self, frame: Frame, backend: Backend, meshes: Meshes, *, with_triangles: bool, with_linear: bool
+    ) -> None:
         self.frame = frame
         self.meshes = meshes
+        self.with_linear = with_linear
         self._backend = backend
         self._with_triangles = with_triangles
         self._exact: dict[bytes, list[Exact]] = {}
@@ -62,6 +132,32 @@ class FrameRender:
     def colour(self) -> Callable[[View], NDArray[np.uint8]]:
         """What renders colour."""
         return self._backend.colour(self.frame)
+
+    @cached_property
+    def linear(self) -> Callable[[View], Colour]:
+        """What renders colour and the linear picture behind it.
+
+        Raises
+        ------
+        RequestError
+            The back end cannot.
+        """
+        if not isinstance(self._backend, LinearBackend):
+            raise RequestError("passes: this back end does not render the linear picture")
+        return self._backend.linear(self.frame)
+
+    @cached_property
+    def material(self) -> Callable[[View], MaterialValues]:
+        """What tells the materials.
+
+        Raises
+        ------
+        RequestError
+            The back end cannot.
+        """
+        if not isinstance(self._backend, MaterialBackend):
+            raise RequestError("passes: this back end does not tell materials")
+        return self._backend.material(self.frame)
 
     def exact(self, shown: NDArray[np.bool_]) -> list[Exact]:
         """Return what the pixels of each view show of some of the placements, (n,) bool.
@@ -79,7 +175,9 @@ class FrameRender:
         """Return the renders of the frame as it is at another moment; see `Frame.at`."""
         if when not in self._moments:
             frame = self.frame.at(when)
-            self._moments[when] = FrameRender(frame, self._backend, self.meshes, with_triangles=True)
+            self._moments[when] = FrameRender(
+                frame, self._backend, self.meshes, with_triangles=True, with_linear=False
+            )
         return self._moments[when]
 
 
@@ -110,7 +208,21 @@ class ViewRender:
     @cached_property
     def colour(self) -> NDArray[np.uint8]:
         """See `Render.COLOUR`."""
-        return self._whole.colour(self.view)
+        return self._both.picture if self._whole.with_linear else self._whole.colour(self.view)
+
+    @property
+    def linear(self) -> NDArray[np.float32]:
+        """See `Render.LINEAR`; where a frame asks for it, it is of the same render as `colour`."""
+        return self._both.linear
+
+    @cached_property
+    def _both(self) -> Colour:
+        return self._whole.linear(self.view)
+
+    @cached_property
+    def material(self) -> MaterialValues:
+        """See `Render.MATERIAL`."""
+        return self._whole.material(self.view)
 
     @property
     def exact(self) -> Exact:

@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkVersion
 
 from ..errors import RenderError
 from ..frame import Frame, View
-from ..passes import Exact, Meshes
+from ..passes import Exact, Meshes, Render
 from ..renderer import RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
@@ -44,6 +44,8 @@ class VtkRenderer:
             "KHR_texture_transform",
         }
     )
+
+    renders = frozenset({Render.COLOUR, Render.EXACT})
 
     def __init__(self, settings: ServerSettings) -> None:
         self._canvas = Canvas()

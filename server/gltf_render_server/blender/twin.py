@@ -1,0 +1,188 @@
+"""The twin of the colour scene: the same objects of materials that tell their values, without any light.
+
+One sample goes through each pixel's centre, as in the exact scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..frame import Frame, View
+from ..passes import MaterialValues
+from ..scene import Digest, Scene, Surface
+from ..stages import Stages
+from . import engines
+from .base import BaseScene, companion_scene, copy_visibility
+from .colour import ColourRender
+from .importing import Part
+from .parts import PartKey, Surfaces
+from .rendering import read_values, rendered_exact
+from .scene import ClientScene, Layout
+from .values import ALBEDO, EMISSION, SURFACE, unlit_twin
+
+__all__ = ["MaterialRender"]
+
+_NOT_COPIED = {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"}
+
+
+class MaterialRender:
+    """Holds what the last frame with a pass of materials showed.
+
+    Parameters
+    ----------
+    base : BaseScene
+    colour : ColourRender
+        Brings the client's surfaces.
+    folder : Path
+        For the files that Blender writes.
+    """
+
+    def __init__(self, base: BaseScene, colour: ColourRender, folder: Path) -> None:
+        self._base = base
+        self._colour = colour
+        self._folder = folder
+        self._target = _twin_scene(base, colour.scene)
+        self._parts = _Twins(colour.parts)
+        self.scene = ClientScene(self._target, self._parts)
+
+    def views(self, frame: Frame, stages: Stages) -> Callable[[View], MaterialValues]:
+        """Show a frame's scene, and return what renders a view of it.
+
+        Raises
+        ------
+        SceneError
+            Blender cannot import the scene.
+        RenderError
+            Blender cannot render it.
+        """
+        self._colour.show(frame, stages)  # or it would hold on to other surfaces than these
+        scene, placements = frame.scene, frame.scene.placements
+        placed = placements.primitive.tolist()
+        self._parts.load(scene, placed)
+        to_blender = self._base.from_client(frame)
+        layout = Layout(tuple(scene.surfaces[index] for index in placed))
+        is_new = self.scene.show(layout, to_blender @ placements.matrix)
+        stages.lap("import" if is_new else "update")
+
+        def render(view: View) -> MaterialValues:
+            camera = self._base.aim(view.lens, to_blender @ view.camera_to_world)
+            stages.lap("update")
+            with rendered_exact(self._target, camera, self._folder) as path:
+                stages.lap("render")
+                values = read_values(path, np.s_[: view.lens.height, : view.lens.width])
+            stages.lap("read")
+            return values
+
+        return render
+
+
+class _Twins:
+    """The parts of the colour scene, of materials that tell their values; see `Parts`."""
+
+    def __init__(self, surfaces: Surfaces) -> None:
+        self._surfaces = surfaces
+        self._meshes: dict[Surface, Part[bpy.types.Mesh]] = {}
+        self._materials: dict[Digest, bpy.types.Material] = {}
+
+    def __getitem__(self, key: Any) -> Part[Any]:
+        return self._meshes[key]
+
+    def load(self, scene: Scene, primitives: Iterable[int]) -> None:
+        """See `Parts.load`; the surfaces must have been loaded."""
+        for key in {scene.surfaces[index] for index in primitives} - self._meshes.keys():
+            part = self._surfaces[key]
+            mesh: Any = part.data.copy()  # Blender shares the arrays of both
+            for index, material in enumerate(mesh.materials):
+                if key.material not in self._materials:
+                    self._materials[key.material] = unlit_twin(material)
+                mesh.materials[index] = self._materials[key.material]
+            self._meshes[key] = Part(mesh, part.local)
+
+    def keep_only(self, keys: Collection[PartKey]) -> None:
+        """See `Parts.keep_only`."""
+        gone = self._meshes.keys() - set(keys)
+        bpy.data.batch_remove([self._meshes.pop(key).data for key in gone])
+        unused = self._materials.keys() - {key.material for key in self._meshes}
+        bpy.data.batch_remove([self._materials.pop(key) for key in unused])
+        self._surfaces.remove_unused()
+
+
+def _twin_scene(base: BaseScene, client: ClientScene) -> bpy.types.Scene:
+    """Make a scene with twins of all that is the user's own in the colour scene."""
+    colour = base.colour
+    twin = companion_scene(colour, "Materials")
+    engines.make_exact(twin)
+    twin.cycles.transparent_max_bounces = 1024  # a ray ends at what is solid
+    layer = twin.view_layers[0]
+    layer.use_pass_z = layer.use_pass_object_index = False
+    for name in (ALBEDO, SURFACE, EMISSION):
+        layer.aovs.add().name = name
+    twin.collection.objects.link(base.camera)
+    twin.collection.objects.link(base.stand)
+    twin.camera = base.camera
+    own = {client.root, base.camera, base.stand}
+    copier = _Copier()
+    copier.fill(twin.collection, [item for item in colour.collection.objects if item not in own])
+    user_layer = engines.rendered_view_layer(colour).layer_collection
+    users = [child for child in user_layer.children if child.collection not in client.collections]
+    for child in users:
+        twin.collection.children.link(copier.collection(child.collection))
+    copier.give_parents()
+    for child, copy in zip(users, layer.layer_collection.children, strict=True):
+        copy_visibility(child, copy)
+    return twin
+
+
+class _Copier:
+    """Copies objects, which share their data with the originals, and gives each other materials."""
+
+    def __init__(self) -> None:
+        self._objects: dict[bpy.types.Object, bpy.types.Object] = {}
+        self._collections: dict[bpy.types.Collection, bpy.types.Collection] = {}
+        self._materials: dict[bpy.types.Material, bpy.types.Material] = {}
+
+    def collection(self, source: bpy.types.Collection) -> bpy.types.Collection:
+        """Return the copy of a collection."""
+        if source not in self._collections:
+            copy = self._collections[source] = bpy.data.collections.new(source.name)
+            copy.hide_render = source.hide_render
+            copy.instance_offset = source.instance_offset
+            self.fill(copy, source.objects)
+            for child in source.children:
+                copy.children.link(self.collection(child))
+        return self._collections[source]
+
+    def fill(self, target: bpy.types.Collection, objects: Iterable[bpy.types.Object]) -> None:
+        """Link the copies of objects to a collection."""
+        for item in objects:
+            if item.type not in _NOT_COPIED:
+                target.objects.link(self._object(item))
+
+    def give_parents(self) -> None:
+        """Let copies whose parents were copied follow these: an instancer shows its own children only."""
+        for item, copy in self._objects.items():
+            if item.parent in self._objects:
+                copy.parent = self._objects[item.parent]
+
+    def _object(self, source: bpy.types.Object) -> bpy.types.Object:
+        if source not in self._objects:
+            copy: Any = source.copy()
+            self._objects[source] = copy
+            for slot in copy.material_slots:
+                material = slot.material
+                if material is not None:
+                    slot.link = "OBJECT"
+                    slot.material = self._material(material)
+            if source.instance_type == "COLLECTION" and source.instance_collection is not None:
+                copy.instance_collection = self.collection(source.instance_collection)
+        return self._objects[source]
+
+    def _material(self, source: bpy.types.Material) -> bpy.types.Material:
+        if source not in self._materials:
+            self._materials[source] = unlit_twin(source)
+        return self._materials[source]
