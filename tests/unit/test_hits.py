@@ -22,6 +22,11 @@ CARD = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], "<f4")
 ROUND = [(0, 1, 2), (0, 2, 3)]
 
 
+def points_at(found, scene):
+    """Where the points are in a scene, (3, n), in the world."""
+    return found.interpolated(found.corners_at(scene, np.eye(4)))
+
+
 def card(triangles=ROUND, normals=None, **node):
     """A square in the plane z = 0 whose triangles turn towards +z."""
     document = empty_document()
@@ -92,7 +97,7 @@ def test_documents_of_all_kinds(name):
     assert len(found.pixels) > 50
     for ours, theirs in ((found.normals, expected.normal), (found.geometric_normals, expected.geometric)):
         np.testing.assert_allclose(found.image(ours)[is_met], theirs[is_met], atol=2e-5)
-    at = found.points(parse_scene(json.dumps(document).encode(), extensions=EXTENSIONS))
+    at = points_at(found, parse_scene(json.dumps(document).encode(), extensions=EXTENSIONS))
     np.testing.assert_allclose(at.T, expected.point[is_met], atol=1e-6)
 
 
@@ -101,7 +106,7 @@ def test_weights_add_up_to_one_and_meet_the_point():
     np.testing.assert_allclose(found.weights.sum(0), 1, rtol=1e-12)
     assert found.weights.min() >= 0
     np.testing.assert_allclose(found.rays[2], -1)
-    on_card = found.points(parse_scene(json.dumps(card()).encode(), extensions=EXTENSIONS))
+    on_card = points_at(found, parse_scene(json.dumps(card()).encode(), extensions=EXTENSIONS))
     np.testing.assert_allclose(on_card.T, expected.point[expected.part >= 0], atol=1e-12)
 
 
@@ -120,8 +125,8 @@ def test_where_the_points_are_at_another_moment():
     rows = zip(expected.part[expected.part >= 0], expected.triangle[expected.part >= 0], strict=True)
     corners = np.array([parts[part][triangle] for part, triangle in rows])
     moved = (corners * found.weights.T[:, :, None]).sum(1)
-    np.testing.assert_allclose(found.points(later).T, moved, atol=1e-6)
-    assert np.abs(found.points(later) - found.points(now)).max() > 0.05
+    np.testing.assert_allclose(points_at(found, later).T, moved, atol=1e-6)
+    assert np.abs(points_at(found, later) - points_at(found, now)).max() > 0.05
 
 
 def test_normals_of_any_length_count_alike():
@@ -174,7 +179,7 @@ def test_a_view_of_nothing():
     scene = parse_scene(json.dumps(card()).encode(), extensions=EXTENSIONS)
     found = Hits(exact, FRONT, scene, Meshes())
     assert not len(found.pixels)
-    for values, channels in ((found.normals, 3), (found.texcoords, 2), (found.points(scene), 3)):
+    for values, channels in ((found.normals, 3), (found.texcoords, 2), (points_at(found, scene), 3)):
         assert values.shape == (channels, 0)
         assert np.isnan(found.image(values)).all()
 
@@ -207,5 +212,5 @@ def test_a_thousand_placements_far_away():
     placement = rng.permutation(len(places)).reshape(18, 24).astype(np.int32)
     view = View(LENS, translation(*shift) @ FRONT.camera_to_world)
     exact = Exact(np.full((18, 24), 2, np.float32), placement, np.zeros((18, 24), np.int32))
-    found = Hits(exact, view, scene, Meshes()).points(scene)
+    found = points_at(Hits(exact, view, scene, Meshes()), scene)
     np.testing.assert_allclose(found.T - shift, places[placement.reshape(-1)], atol=0.0501)

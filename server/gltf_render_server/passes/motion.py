@@ -57,7 +57,9 @@ def _visible_backward(render: ViewRender) -> NDArray[np.uint8]:
 
 
 _add_flow = partial(add_row, dtype="float32", unit="px", channels=(2,), needs_triangles=True)
-_add_visible = partial(add_row, dtype="uint8", unit="1 = seen", needs_triangles=True, renders_moment=True)
+_add_visible = partial(
+    add_row, dtype="uint8", unit="1 = seen", nothing=0, needs_triangles=True, renders_moment=True
+)
 _add_flow("flow_forward", _flow_forward, moment="after")
 _add_flow("flow_backward", _flow_backward, moment="before")
 _add_visible("visible_forward", _visible_forward, moment="after")
