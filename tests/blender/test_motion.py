@@ -90,3 +90,7 @@ def test_what_a_blend_brings_stands_still(studio, tmp_path):
     assert not at_rest["flow_forward"][is_wall].any()
     assert at_rest["visible_forward"][is_wall].all()
     studio.close()
+
+
+def test_recorded_frames(renderer, tmp_path):
+    motion.assert_recorded_frames_are_the_same(renderer, tmp_path / "recording")

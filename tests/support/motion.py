@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import any_gltf
@@ -12,9 +13,11 @@ from drake_like import DrakeScene, add_accessor, box, column_major, look_at, sph
 from exact_cases import rotation_z
 from numpy.typing import NDArray
 from raycaster import File, meet
+from servers import running
 
 from gltf_render_server.frame import Frame, Lens, Moment, View
 from gltf_render_server.gltf import Asset, read_asset
+from gltf_render_server.recording import RecordedFrames
 
 LENS = Lens(96, 72, 90.0, 95.0, 46.3, 37.1, 0.05, 20.0)
 ANIMATED_LENS = Lens(96, 72, 80.0, 80.0, 48.0, 36.0, 0.05, 50.0)
@@ -320,6 +323,25 @@ def assert_history_does_not_show(fresh):
     renderer = fresh()
     for index in (0, 1, 2, 3, 4, 0, 2, 4, 1, 3, 0):
         assert bytes_of(renderer, frames[index]) == truth[index], index
+
+
+def assert_recorded_frames_are_the_same(renderer, folder: Path, *options: str):
+    """A server with a worker answers what a renderer gives for the frames that the server has recorded."""
+    made = table_top()
+    asked: list[dict[str, Any]] = [
+        {"after": {"poses": LATER, "cameras": {"view": LATER_EYE}}, "passes": FORWARD},
+        {"before": {"cameras": {"view": LATER_EYE}}, "after": {}, "passes": ALL, "poses": LATER},
+    ]
+    with running("--workers", "1", "--record", str(folder), *options) as server:
+        client = server.client
+        answers = [client.render(made.to_bytes(), View(LENS, EYE), **each)["view"] for each in asked]
+    for frame, answer in zip(RecordedFrames(folder), answers, strict=True):
+        arrays = arrays_of(renderer, frame.frame(renderer.extensions))
+        assert arrays.keys() == answer.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, answer[name], err_msg=name)
+    truth = truth_of(placed(made, {}), placed(made, LATER))
+    assert_true(*(answers[0][name] for name in FORWARD), truth)
 
 
 def bytes_of(renderer, frame: Frame) -> dict[str, bytes]:

@@ -31,3 +31,7 @@ def test_history():
         motion.assert_history_does_not_show(
             lambda: stack.enter_context(closing(VtkRenderer(ServerSettings())))
         )
+
+
+def test_recorded_frames(renderer, tmp_path):
+    motion.assert_recorded_frames_are_the_same(renderer, tmp_path / "recording", "--backend", "vtk")
