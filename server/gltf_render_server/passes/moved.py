@@ -75,15 +75,15 @@ class Moved:
     ) -> None:
         self.lens = view.lens
         self._size = exact.placement.shape
-        foreign = np.flatnonzero((exact.placement == NOTHING) & np.isfinite(exact.depth))
+        foreign = np.flatnonzero(exact.is_other)
         self.pixels: Indices = np.concatenate([hits.pixels, foreign])
         self.faces: Indices = np.concatenate([hits.faces, np.full(len(foreign), NOTHING)])
         self.triangles = hits.triangles
         self.corners = hits.corners_at(scene, other.camera_to_world)
         self.is_turned = np.sign(np.linalg.det(hits.corners)) != np.sign(np.linalg.det(self.corners))
-        still = points.reshape(-1, 3)[foreign].T
+        still = points.reshape(-1, 3)[foreign]
         here, there = (
-            np.concatenate([hits.interpolated(corners), _in_camera(still, camera)], 1)
+            np.concatenate([hits.interpolated(corners), _in_camera(still, camera).T], 1)
             for corners, camera in (
                 (hits.corners, view.camera_to_world),
                 (self.corners, other.camera_to_world),
@@ -231,9 +231,9 @@ def _twins(own: tuple[Indices, Indices], shown: tuple[Indices, Indices]) -> Indi
 
 
 def _in_camera(points: Floats, camera_to_world: Floats) -> Floats:
-    """Bring points of the world, (3, n), into a camera's axes."""
+    """Bring points of the world, (n, 3), into a camera's axes."""
     to_camera = np.linalg.inv(camera_to_world)
-    return rotated(to_camera[:3, :3], points) + to_camera[:3, 3:]
+    return rotated(to_camera[:3, :3], points) + to_camera[:3, 3]
 
 
 def _projected(points: Floats, lens: Lens) -> Floats:
