@@ -14,6 +14,7 @@ bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python"
 
 CASES = [
     motion.assert_bodies_and_camera_move,
+    motion.assert_visibility_is_in_doubt_at_borders_only,
     motion.assert_backward_is_the_way_back,
     motion.assert_leads_to_the_same_point,
     motion.assert_at_rest,

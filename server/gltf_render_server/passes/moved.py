@@ -25,9 +25,6 @@ of two surfaces they show that are closer to each other is left to chance."""
 _BORDER_PX = 0.01
 """How exactly a render tells on which side of a triangle's edge a pixel is: OpenGL rounds to 1/256 px."""
 
-_NARROW_PX = 2.0
-"""A triangle of less width may lie between the centres of pixels that its neighbours are shown by."""
-
 _CHUNK = 2**16  # points whose surroundings are looked at together
 
 Floats = NDArray[np.float64]
@@ -112,10 +109,9 @@ def is_seen(moved: Moved, hits: Hits, exact: Exact) -> NDArray[np.bool_]:
 
     It is, where it is inside the image and between the clipping planes, and nothing hides it. What may hide
     it is what the four pixels show whose centres are around it: a triangle of these that covers the point and
-    is nearer there hides it. What lies between the centres and is narrower than two pixels is not known: so a
-    point is hidden, too, if all four show something nearer, or if the pixel does in which it is, unless that
-    one's triangle is wide and ends before the point. One whose other side is towards the camera then is
-    likely to be behind its own body: it is hidden if any of the four shows something nearer.
+    is nearer there hides it. What lies between the centres is not known: so a point is hidden, too, if all
+    four show something nearer, or if the pixel does in which it is. One whose other side is towards the
+    camera then is likely to be behind its own body: it is hidden if any of the four shows something nearer.
 
     Parameters
     ----------
@@ -161,14 +157,12 @@ class _Around:
         there = np.where(face == NOTHING, shown, self._shown.depth(face, rays))
         is_nearer = (there >= lens.near) & (there < depth - slack)
         is_nearer &= (face == NOTHING) | (face != self._twin[own])
-        inside_px = self._shown.inside_px(face, rays)
-        covers = is_nearer & (inside_px >= _BORDER_PX)
+        covers = is_nearer & (self._shown.inside_px(face, rays) >= _BORDER_PX)
         # by its own plane, too: a surface that bends away from the camera is not hidden by what is next to it
         centre = _rays(np.stack([column, row]).astype(float) + 0.5, lens)
         is_nearer &= (own == NOTHING) | (shown < self._own.depth(own, centre) - slack)
-        ends_before = (inside_px < -_BORDER_PX) & (self._shown.width_px[face] >= _NARROW_PX)
         is_within = (column == np.floor(place[0])) & (row == np.floor(place[1]))
-        hides = is_nearer & ((is_within & ~ends_before) | self._is_turned[own])
+        hides = is_nearer & (is_within | self._is_turned[own])
         return covers.any(0) | is_nearer.all(0) | hides.any(0)
 
 
@@ -184,10 +178,6 @@ class _Triangles:
         per_px = np.hypot(edges[..., 0] / lens.focal_x, edges[..., 1] / lens.focal_y)
         with np.errstate(divide="ignore", invalid="ignore"):
             self._edges = np.nan_to_num(edges * np.sign(self._offset)[:, None, None] / per_px[..., None])
-            heights = np.abs(self._offset)[:, None] / per_px / -corners[..., 2]
-        heights[~(corners[..., 2] < 0)] = np.inf  # of a corner behind the camera, which has no image
-        self.width_px: Floats = heights.min(1)
-        self.width_px[-1] = 0.0
 
     def depth(self, face: Indices, rays: Floats) -> Floats:
         """Return the depth at which rays, (3, ...), meet the planes of triangles, (...); inf = nowhere."""
