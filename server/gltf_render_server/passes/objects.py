@@ -66,9 +66,9 @@ def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
     inverse, offset, _ = _inverses(matrices)
     found = np.empty_like(points)
     for axis in range(3):
-        plane = np.append(offset[:, axis], np.nan)[which]
+        plane = np.append(offset[:, axis], np.nan).take(which)
         for other in range(3):
-            plane += np.append(inverse[:, axis, other], np.nan)[which] * points[..., other]
+            plane += np.append(inverse[:, axis, other], np.nan).take(which) * points[..., other]
         found[..., axis] = plane
     return found
 

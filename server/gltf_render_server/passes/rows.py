@@ -117,7 +117,7 @@ def _normal_geometric(render: ViewRender) -> NDArray[np.float32]:
 
 def _position(render: ViewRender) -> NDArray[np.float32]:
     """The point that is met first, in the world, (height, width, 3) float32, m; NaN = nothing."""
-    return render.points.astype(np.float32)
+    return render.points.astype(np.float32, order="C")
 
 
 def _object_coordinates(render: ViewRender) -> NDArray[np.float32]:
@@ -126,7 +126,7 @@ def _object_coordinates(render: ViewRender) -> NDArray[np.float32]:
     The object's matrix, as the frame's instances tell it, brings it back to the world. Where that matrix is
     flat, the point is the one of least length.
     """
-    return render.object_points.astype(np.float32)
+    return render.object_points.astype(np.float32, order="C")
 
 
 def _nocs(render: ViewRender) -> NDArray[np.float32]:
@@ -139,10 +139,12 @@ def _nocs(render: ViewRender) -> NDArray[np.float32]:
     scale = np.where(is_flat, 0.0, 1.0 / np.where(is_flat, 1.0, high - low))
     offset = np.where(is_flat, 0.5, -low * scale)
     which = np.append(render.scene.placements.instance, -1)[render.exact.placement]
-    box = [np.append(scale[:, axis], np.nan)[which] for axis in range(3)]
-    points = render.object_points * np.stack(box, -1)
-    points += np.stack([np.append(offset[:, axis], np.nan)[which] for axis in range(3)], -1)
-    return points.clip(0.0, 1.0).astype(np.float32)
+    found = np.empty(render.object_points.shape, np.float32)
+    for axis in range(3):
+        plane = render.object_points[..., axis] * np.append(scale[:, axis], np.nan).take(which)
+        plane += np.append(offset[:, axis], np.nan).take(which)
+        found[..., axis] = plane.clip(0.0, 1.0, out=plane)
+    return found
 
 
 def _uv(render: ViewRender) -> NDArray[np.float32]:
