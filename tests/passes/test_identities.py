@@ -61,7 +61,7 @@ def broken(renderer, made, figures):
     scene, views = rendered(renderer, made)
     found = []
     for view, arrays in zip(made.views, views, strict=True):
-        truth, label_truth = truths(file, view, cut_out=False)
+        truth, label_truth = truths(file, view, alpha_threshold=made.alpha_threshold)
         found += figures.check(renderer.info.name, Seen(arrays, view, scene, file, truth, label_truth))
     return "\n".join(found)
 

@@ -43,6 +43,7 @@ class AnyScene:
 
     document: Json
     views: tuple[View, ...]
+    alpha_threshold: float | None = None
 
     @property
     def data(self) -> bytes:
@@ -72,13 +73,15 @@ class Recipe:
     things: tuple[Thing, ...]
     generator: str
     seed: int
+    alpha_threshold: float | None = None
 
     def scene(self) -> AnyScene:
         rng = np.random.default_rng([self.seed, *(thing.seed for thing in self.things)])
         builder = _Builder(self.generator)
         for thing in (_FLOOR, *self.things):
             builder.add(thing, rng)
-        return AnyScene(builder.finished(), (_view(rng, "one"), _view(rng, "other")))
+        views = (_view(rng, "one"), _view(rng, "other"))
+        return AnyScene(builder.finished(), views, self.alpha_threshold)
 
 
 _FLOOR = Thing("sheet", False, True, "plain", "none", ("floor",), 0)
@@ -228,6 +231,7 @@ class _Builder:
             item["pbrMetallicRoughness"]["baseColorTexture"] = {"index": len(self.document["textures"]) - 1}
         if thing.material == "blended":
             item["alphaMode"] = "BLEND"
+            item["pbrMetallicRoughness"]["baseColorFactor"][3] = float(rng.choice([0.3, 0.9]))
         return material
 
     def _add_material(self, rng: np.random.Generator, label: int | None = None) -> int:

@@ -150,12 +150,14 @@ class Seen:
         return np.array([*map(read, self.truth.parts), nothing])[self.truth.part]
 
 
-def truths(file: File, view: View, *, cut_out: bool) -> tuple[Truth, Truth]:
+def truths(file: File, view: View, *, alpha_threshold: float | None = None) -> tuple[Truth, Truth]:
     """What the ray caster knows of a view: of everything, and of what has a label."""
-    whole = look(file, view, cut_out=cut_out)
+    whole = look(file, view, alpha_threshold=alpha_threshold)
     if all(_is_labelled(file, part) for part in whole.parts):
         return whole, whole
-    return whole, look(file, view, cut_out=cut_out, is_shown=lambda part: _is_labelled(file, part))
+    return whole, look(
+        file, view, alpha_threshold=alpha_threshold, is_shown=lambda part: _is_labelled(file, part)
+    )
 
 
 def _is_labelled(file: File, part: Part) -> bool:
@@ -207,7 +209,7 @@ def _is_empty(seen: Seen) -> Array:
     return 1.0 * (~is_right | (np.isfinite(seen["distance"]) != seen.is_met))
 
 
-@identity("depth is that of the surface, of the depth", "1", p99=5e-6)
+@identity("depth is that of the surface, of the depth", "1", p99=1e-5)
 def _depth(seen: Seen) -> Array:
     return np.abs(seen["depth"][seen.is_known] / seen.truth.depth[seen.is_known] - 1)
 
@@ -227,8 +229,10 @@ def _lifted(seen: Seen) -> Array:
 
 @identity("the point at that depth lies on the mesh, at 2 m", "mm", p99=0.01)
 def _on_mesh(seen: Seen) -> Array:
-    off = _length(seen.points - seen.truth.point)[seen.is_known]
-    return 1e3 * off * 2 / seen.truth.depth[seen.is_known]
+    """How far it is from the triangle; how far along the ray is told by depth."""
+    off = (seen.points - seen.truth.point) @ seen.view.camera_to_world[:3, :3]
+    across = np.abs((off * seen.truth.geometric).sum(-1))[seen.is_known]
+    return 1e3 * across * 2 / seen.truth.depth[seen.is_known]
 
 
 @identity("the instances' masks fill what is met", "pixels", most=0)

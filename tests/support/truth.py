@@ -20,7 +20,7 @@ __all__ = ["Truth", "look", "rays_of", "smooth_normals"]
 _NEAR_PX = 0.005  # OpenGL rounds places to 1/256 px
 _AT_ONCE = 8  # triangles
 _NEAR_DEPTH = 1e-4  # of the depth
-_NEAR_TEXEL = 0.02  # texels
+_NEAR_ALPHA = 2e-3
 _SMOOTH_BELOW_DEG = 30.0
 _OF_DRAKE = ("VTK", "Drake glTF merger")
 
@@ -66,7 +66,11 @@ def rays_of(view: View) -> Array:
 
 
 def look(
-    file: File, view: View, *, cut_out: bool, is_shown: Callable[[Part], bool] = lambda _: True
+    file: File,
+    view: View,
+    *,
+    alpha_threshold: float | None = None,
+    is_shown: Callable[[Part], bool] = lambda _: True,
 ) -> Truth:
     """Cast the rays of a view.
 
@@ -74,17 +78,20 @@ def look(
     ----------
     file : File
     view : View
-    cut_out : bool
-        Whether rays pass where a material of ``alphaMode`` MASK is cut out.
+    alpha_threshold : float or None
+        Rays pass where a material of ``alphaMode`` MASK is cut out, and where that of one of BLEND has an
+        alpha of less than this. None = everything is solid.
     is_shown : callable
         Whether rays meet a part.
     """
-    return _Look(file, view, cut_out, is_shown).truth()
+    return _Look(file, view, alpha_threshold, is_shown).truth()
 
 
 class _Look:
-    def __init__(self, file: File, view: View, cut_out: bool, is_shown: Callable[[Part], bool]) -> None:
-        self.file, self.view, self.cut_out = file, view, cut_out
+    def __init__(
+        self, file: File, view: View, alpha_threshold: float | None, is_shown: Callable[[Part], bool]
+    ) -> None:
+        self.file, self.view, self.alpha_threshold = file, view, alpha_threshold
         self.rays = rays_of(view).reshape(-1, 3)
         self.to_camera = np.linalg.inv(view.camera_to_world)
         self.parts = [*file.parts()]
@@ -135,7 +142,7 @@ class _Look:
                 at_plane = np.minimum(abs(depths - lens.near), abs(depths - lens.far)) < _NEAR_DEPTH * depths
             is_doubtful = is_near & ((inside_px < _NEAR_PX) | at_plane)
             is_met = (inside_px >= 0) & (depths > lens.near) & (depths < lens.far)
-            if self.cut_out:
+            if self.alpha_threshold is not None:
                 at = np.nonzero(is_near)
                 is_open, is_close = self._is_open(part, begin + at[1], weights[at])
                 is_met[at] &= ~is_open
@@ -194,19 +201,17 @@ class _Look:
         self, part: Part, triangle: NDArray[np.intp], weights: Array
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether points of a part are cut out, and whether that is a close call; both (n,)."""
-        material = (
-            self.file.json["materials"][part.primitive["material"]] if "material" in part.primitive else {}
-        )
-        if material.get("alphaMode") != "MASK":
+        index = part.primitive.get("material")
+        material = {} if index is None else self.file.json["materials"][index]
+        mode, pbr = material.get("alphaMode"), material.get("pbrMetallicRoughness", {})
+        if mode not in ("MASK", "BLEND"):
             return np.zeros(len(triangle), bool), np.zeros(len(triangle), bool)
-        cutoff, pbr = material.get("alphaCutoff", 0.5), material["pbrMetallicRoughness"]
-        alpha = _alpha(self.file, pbr["baseColorTexture"]["index"]) * pbr.get("baseColorFactor", [1] * 4)[3]
-        height, width = alpha.shape
-        at = _mixed(self._texcoords(part)[triangle], weights) * (width, height)
-        is_open = _sample(alpha, at) < cutoff
-        steps = [_NEAR_TEXEL * np.array(step) for step in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
-        is_near = np.any([(_sample(alpha, at + step) < cutoff) != is_open for step in steps], 0)
-        return is_open, is_near
+        cutoff = material.get("alphaCutoff", 0.5) if mode == "MASK" else self.alpha_threshold
+        alpha = np.full(len(triangle), pbr.get("baseColorFactor", [1.0] * 4)[3])
+        if "baseColorTexture" in pbr:
+            at = _mixed(self._texcoords(part)[triangle], weights)
+            alpha = alpha * _sample(_alpha(self.file, pbr["baseColorTexture"]["index"]), at)
+        return alpha < cutoff, np.abs(alpha - cutoff) < _NEAR_ALPHA
 
 
 def smooth_normals(points: Array, corners: NDArray[np.intp]) -> Array:
@@ -301,6 +306,14 @@ def _alpha(file: File, texture: int) -> Array:
 
 
 def _sample(image: Array, at: Array) -> Array:
-    """Read the texel at places, (n, 2), that repeat."""
-    column, row = np.floor(at).astype(int).T
-    return image[row % image.shape[0], column % image.shape[1]]
+    """Mix the four texels around places, (n, 2), of an image, (height, width), that repeats."""
+    height, width = image.shape
+    x, y = at[:, 0] * width - 0.5, at[:, 1] * height - 0.5
+    column, row = np.floor(x).astype(int), np.floor(y).astype(int)
+    across, down = x - column, y - row
+    upper, lower = (
+        image[(row + i) % height, column % width] * (1 - across)
+        + image[(row + i) % height, (column + 1) % width] * across
+        for i in (0, 1)
+    )
+    return upper * (1 - down) + lower * down

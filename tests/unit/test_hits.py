@@ -44,7 +44,7 @@ def seen(document, view=FRONT):
     """Return what a view shows by the ray caster, and what follows from it."""
     data = json.dumps(document).encode()
     scene = parse_scene(data, extensions=EXTENSIONS)
-    expected = truth.look(raycaster.File(data), view, cut_out=False)
+    expected = truth.look(raycaster.File(data), view)
     return Hits(exact_of(expected), view, scene, Meshes()), expected
 
 
@@ -116,7 +116,7 @@ def test_where_the_points_are_at_another_moment():
     asset = read_asset(data, extensions=EXTENSIONS)
     now, later = asset.scene(time_s=0.2), asset.scene(time_s=1.7)
     view = View(LENS, any_gltf.EYE)
-    expected = truth.look(raycaster.File(data, 0.2), view, cut_out=False)
+    expected = truth.look(raycaster.File(data, 0.2), view)
     exact = Exact(
         *(a.astype(t) for a, t in ((expected.depth, "f4"), (expected.part, "i4"))), expected.triangle
     )
