@@ -91,10 +91,12 @@ class BlenderRenderer:
         """
         stages = Stages()
         views: tuple[Arrays, ...] = ()
+        others: tuple[OtherObject, ...] = ()
         for part in _parts(frame):
             with self._told_when_full(part), self._opened() as renders:
                 views += render_views(part, _Backend(renders, stages), self._meshes)
-        return RenderedFrame(views, stages.milliseconds, self._others(frame))
+                others = _others(renders.base, frame)
+        return RenderedFrame(views, stages.milliseconds, others)
 
     @contextmanager
     def arranged(self, frame: Frame) -> Iterator[bpy.types.Scene]:
@@ -149,12 +151,6 @@ class BlenderRenderer:
             self._renders = _Renders(base, self._scratch.path)
         return self._renders
 
-    def _others(self, frame: Frame) -> tuple[OtherObject, ...]:
-        base = self._refresh()
-        to_client = np.linalg.inv(base.from_client(frame))
-        placed = zip(base.others.names, to_client @ base.others.matrix, strict=True)
-        return tuple(OtherObject(name, matrix) for name, matrix in placed)
-
     def _refresh(self) -> BaseScene:
         """Open the base scene again if the .blend or the settings script has changed, or failed."""
         stamp = self._source.stamp()
@@ -207,6 +203,12 @@ class _Backend:
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
         return self._renders.exact.views(frame, shown, self._stages, with_triangles=with_triangles)
+
+
+def _others(base: BaseScene, frame: Frame) -> tuple[OtherObject, ...]:
+    to_client = np.linalg.inv(base.from_client(frame))
+    placed = zip(base.others.names, to_client @ base.others.matrix, strict=True)
+    return tuple(OtherObject(name, matrix) for name, matrix in placed)
 
 
 def _parts(frame: Frame) -> list[Frame]:
