@@ -47,7 +47,7 @@ CASES = [
     Bad("views is an object", "$.views", {"views": VIEW}),
     Bad("no passes", "passes", {"passes": None}),
     Bad("empty passes", "$.passes", {"passes": []}),
-    Bad("unknown pass", "there is no pass 'beauty'; there are color, depth", {"passes": ["beauty"]}),
+    Bad("unknown pass", "there is no pass 'beauty'; there are color, ", {"passes": ["beauty"]}),
     Bad("long pass", "there is no pass", {"passes": ["x" * 10_000]}),
     Bad("pass twice", "passes: 'depth' is there 2 times", {"passes": ["depth", "depth"]}),
     Bad("unknown member", "unknown field `sceen`", {"sceen": OTHER}),
