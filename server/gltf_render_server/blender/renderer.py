@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
 from ..frame import Frame, View
-from ..passes import Exact, Meshes
+from ..passes import Exact, Meshes, RenderPart
 from ..process.scratch import ScratchFolder
 from ..renderer import Arrays, OtherObject, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
@@ -178,6 +178,9 @@ class _Backend:
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
         return self._exact.views(frame, shown, self._stages, with_triangles=with_triangles)
+
+    def alone(self, frame: Frame) -> RenderPart:
+        return self._exact.alone(frame, self._stages)
 
 
 def _parts(frame: Frame) -> list[Frame]:

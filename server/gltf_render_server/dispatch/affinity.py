@@ -28,7 +28,7 @@ def needs_of(frame: Frame) -> Needs:
         parts[Render.EXACT] = frozenset(scene.shapes)
         where = blake3(b"".join(scene.shapes))
         where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
-        for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows):
+        for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows if row.sees_whole):
             for view in frame.views:
                 key = blake3(where.digest() + shown + view.camera_to_world.tobytes())
                 key.update(repr(view.lens).encode())

@@ -1,24 +1,33 @@
 """What can be asked of a view: a table of passes, and what they are computed from."""
 
+from .alone import RenderPart, canvas_of
 from .hits import NOTHING, Exact, Hits, Others
 from .meshes import Meshes
 from .table import PASSES, Pass, Render, find_pass, passes_of, prepare, register, remarks
 from .views import Backend, FrameRender, ViewRender
+from .windows import Window
 
-from . import rows  # isort: skip  # noqa: F401  fills the table
+from . import rows, amodal  # isort: skip  # noqa: F401  fill the table
+from .instances import Box3dRow, InstanceRow, PointRow  # isort: skip
 
 __all__ = [
     "NOTHING",
     "PASSES",
     "Backend",
+    "Box3dRow",
     "Exact",
     "FrameRender",
     "Hits",
+    "InstanceRow",
     "Meshes",
     "Others",
     "Pass",
+    "PointRow",
     "Render",
+    "RenderPart",
     "ViewRender",
+    "Window",
+    "canvas_of",
     "find_pass",
     "passes_of",
     "prepare",

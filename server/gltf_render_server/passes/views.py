@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..frame import Frame, View
 from ..scene import Scene
+from .alone import Alone, RenderPart
 from .hits import Exact, Hits, lifted, rotated
 from .meshes import Meshes
 from .objects import in_objects, object_boxes
@@ -19,7 +20,7 @@ __all__ = ["Backend", "FrameRender", "ViewRender"]
 
 
 class Backend(Protocol):
-    """What a back end renders."""
+    """What a back end renders. Who inherits it gets `alone` for nothing."""
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
         """Show a frame's scene as colour needs it, and return what renders a view; see `Render.COLOUR`."""
@@ -30,6 +31,16 @@ class Backend(Protocol):
     ) -> Callable[[View], Exact]:
         """Show some of a frame's placements, (n,) bool, and return what renders a view of them."""
         ...
+
+    def alone(self, frame: Frame) -> RenderPart:
+        """Return what renders a part of a view of some placements, and of nothing else.
+
+        Each pixel is what `exact` tells of it where only these placements are there, and nothing that is
+        the server's own. It is not to be kept: few of these parts are asked for twice.
+        """
+        return lambda view, shown, window: self.exact(frame, shown, with_triangles=False)(view).placement[
+            window.slices()
+        ]
 
 
 class FrameRender:
@@ -60,6 +71,11 @@ class FrameRender:
     def colour(self) -> Callable[[View], NDArray[np.uint8]]:
         """What renders colour."""
         return self._backend.colour(self.frame)
+
+    @cached_property
+    def alone(self) -> RenderPart:
+        """What renders some of the placements without anything else."""
+        return self._backend.alone(self.frame)
 
     def exact(self, shown: NDArray[np.bool_]) -> Callable[[View], Exact]:
         """Return what renders some of the placements, (n,) bool."""
@@ -108,6 +124,11 @@ class ViewRender:
         if key not in self._known:
             self._known[key] = self._whole.exact(shown)(self.view)
         return self._known[key]
+
+    @cached_property
+    def alone(self) -> Alone:
+        """What would be seen of each object by itself."""
+        return Alone(self._whole.alone, self.view, self.scene, self._whole.meshes)
 
     @cached_property
     def hits(self) -> Hits:
