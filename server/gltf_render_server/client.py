@@ -360,7 +360,7 @@ def _read_frame(response: requests.Response) -> FrameAnswer:
         frame = json.loads(archive.read("frame.json"))
         views = {
             view["name"]: {
-                row["name"]: _decoded(archive.read(f"{view['name']}/{row['file']}"), row, frame)
+                row["name"]: _decoded(archive.read(f"{view['name']}/{row['file']}"), row)
                 for row in frame["passes"]
             }
             for view in frame["views"]
@@ -368,14 +368,14 @@ def _read_frame(response: requests.Response) -> FrameAnswer:
     return FrameAnswer(views, frame, _server_timing(response.headers.get("Server-Timing", "")))
 
 
-def _decoded(data: bytes, row: Mapping[str, Any], frame: Mapping[str, Any]) -> Any:
+def _decoded(data: bytes, row: Mapping[str, Any]) -> Any:
     """Decode the file of a pass: an array, or a list of what JSON holds."""
     if row["dtype"] == "json":
         return json.loads(data)
-    if row.get("is_stack"):
+    if row.get("count") is not None:
         with Image.open(io.BytesIO(data)) as image:
             pages = [np.array(page) for page in ImageSequence.Iterator(image)]
-        return np.stack(pages)[: len(frame["instances"])]
+        return np.stack(pages)[: row["count"]]
     return _array(data, row["dtype"])
 
 

@@ -136,7 +136,7 @@ def test_masks_and_tables(client, renderer, kept):
     stored = ("instances.json", "mask_amodal.tiff", "depth.tiff")
     assert list(files) == [f"{name}/{file}" for name in ("plain", "wide") for file in stored]
     assert [row["dtype"] for row in told["passes"]] == ["json", "bool", "float32"]
-    assert [row["is_stack"] for row in told["passes"]] == [False, True, False]
+    assert [row["count"] for row in told["passes"]] == [None, 1, None]
     assert [described["amodal_canvas"] for described in told["views"]] == [
         [0, 0, 64, 48],
         [-16, -12, 96, 72],
@@ -170,6 +170,7 @@ def test_no_object_at_all(client):
     files, told = unpacked(ask(client, data, passes=["mask_amodal", "instances"]))
     assert not pixels(files["view0/mask_amodal.tiff"]).any()
     assert json.loads(files["view0/instances.json"]) == told["instances"] == []
+    assert told["passes"][0]["count"] == 0
 
 
 def test_more_masks_than_are_answered_at_once(clients, renderer):

@@ -16,7 +16,6 @@ from ..recent import RecentViews, view_bytes
 from ..scene import Scene
 from ..stages import Stages
 from .base import BaseScene
-from .lens import BlenderCamera
 from .numbering import Numbering
 from .parts import PartKey, Shapes
 from .rendering import ExactImages, read_exact, rendered_exact

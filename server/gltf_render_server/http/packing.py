@@ -81,8 +81,9 @@ class ViewDescription(msgspec.Struct, frozen=True):
 class PassDescription(msgspec.Struct, frozen=True):
     """A pass: what its array tells, and the file of each view's folder that holds it.
 
-    The file of a stack has one image for each object, by its number: the first page is the object 1. Where
-    there are no objects, it has one page of zeros.
+    `count` is the number of images of a stack, one for each object of the scene: the first page of its file
+    is of object 1. Where there are no objects, the file has one page of zeros. Of what is no stack it is
+    null.
     """
 
     name: str
@@ -90,7 +91,7 @@ class PassDescription(msgspec.Struct, frozen=True):
     dtype: str
     unit: str
     file: str
-    is_stack: bool
+    count: int | None
 
 
 class InstanceDescription(msgspec.Struct, frozen=True):
@@ -234,8 +235,9 @@ def _with_others(description: FrameDescription, rendered: RenderedFrame) -> Fram
 
 
 def _described(row: Pass, scene: Scene) -> PassDescription:
+    count = len(scene.instances) if row.is_stack else None
     return PassDescription(
-        row.name, row.summary, row.dtype_in(scene), row.unit, _file_name(row, scene), row.is_stack
+        row.name, row.summary, row.dtype_in(scene), row.unit, _file_name(row, scene), count
     )
 
 
