@@ -24,7 +24,7 @@ import numpy as np
 import OpenEXR
 import requests
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from PIL import Image, ImageSequence
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from .frame import ALPHA_THRESHOLD, Lens, Look, View
@@ -108,18 +108,19 @@ class FrameAnswer:
     Attributes
     ----------
     views : dict of str to dict of str to ndarray
-        By the names of views and passes; what each array tells is in ``frame["passes"]``.
+        By the names of views and passes; what each array tells is in ``frame["passes"]``. A table, such as
+        ``instances``, is a list of dictionaries.
     frame : dict
         What was rendered, as the server describes it: versions, views, passes, instances.
     stages_ms : dict of str to float
         Where the server's time went, milliseconds.
     """
 
-    views: dict[str, dict[str, NDArray[Any]]]
+    views: dict[str, dict[str, Any]]
     frame: dict[str, Any]
     stages_ms: dict[str, float]
 
-    def __getitem__(self, view: str) -> dict[str, NDArray[Any]]:
+    def __getitem__(self, view: str) -> dict[str, Any]:
         return self.views[view]
 
     @property
@@ -350,7 +351,12 @@ def _views(views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]])
 
 def _view(view: View | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(view, View):
-        return {"name": view.name, **asdict(view.lens), "camera_to_world": _rows(view.camera_to_world)}
+        return {
+            "name": view.name,
+            **asdict(view.lens),
+            "camera_to_world": _rows(view.camera_to_world),
+            "amodal_margin": view.amodal_margin,
+        }
     pose = view.get("camera_to_world")
     return dict(view) if pose is None else {**view, "camera_to_world": _rows(pose)}
 
@@ -380,12 +386,23 @@ def _read_frame(response: requests.Response) -> FrameAnswer:
         frame = json.loads(archive.read("frame.json"))
         views = {
             view["name"]: {
-                row["name"]: _array(archive.read(f"{view['name']}/{row['file']}"), row["dtype"])
+                row["name"]: _decoded(archive.read(f"{view['name']}/{row['file']}"), row)
                 for row in frame["passes"]
             }
             for view in frame["views"]
         }
     return FrameAnswer(views, frame, _server_timing(response.headers.get("Server-Timing", "")))
+
+
+def _decoded(data: bytes, row: Mapping[str, Any]) -> Any:
+    """Decode the file of a pass: an array, or a list of what JSON holds."""
+    if row["dtype"] == "json":
+        return json.loads(data)
+    if row.get("count") is not None:
+        with Image.open(io.BytesIO(data)) as image:
+            pages = [np.array(page) for page in ImageSequence.Iterator(image)]
+        return np.stack(pages)[: row["count"]]
+    return _array(data, row["dtype"])
 
 
 def _array(picture: bytes, dtype: str) -> NDArray[Any]:

@@ -107,11 +107,15 @@ class View:
         Rigid, column vectors, in the file's own world axes; the camera looks along -z with y up.
     name : str
         Unique among the views of a frame.
+    amodal_margin : float
+        How far `mask_amodal` reaches beyond each edge of the image, in widths and heights of it, 0 to 1; 1
+        makes the masks three times as wide and high.
     """
 
     lens: Lens
     camera_to_world: NDArray[np.float64]
     name: str = "view"
+    amodal_margin: float = 0.0
 
 
 @dataclass(frozen=True)

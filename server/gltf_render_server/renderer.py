@@ -14,8 +14,8 @@ from .passes import Backend, FrameRender, Meshes, Pass, Render, passes_of
 
 __all__ = ["Arrays", "OtherObject", "RenderedFrame", "Renderer", "RendererInfo", "render_views"]
 
-Arrays = Mapping[str, NDArray[Any]]
-"""The arrays of one view by the names of its passes; dtype and channels are those of the pass."""
+Arrays = Mapping[str, Any]
+"""The arrays of one view by the names of its passes; each is as its row of the table of passes says."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays
     with_triangles = any(row.needs_triangles for rows in groups for row in rows)
     with_linear = bool(passes_of(frame, Render.LINEAR))
     render = FrameRender(frame, backend, meshes, with_triangles=with_triangles, with_linear=with_linear)
-    views: tuple[dict[str, NDArray[Any]], ...] = tuple({} for _ in frame.views)
+    views: tuple[dict[str, Any], ...] = tuple({} for _ in frame.views)
     for rows in groups:  # one after another: what is shown changes in between
         for view, arrays in zip(render.views, views, strict=True):
             arrays.update((row.name, row.compute(view)) for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
@@ -16,6 +17,7 @@ __all__ = [
     "Cutout",
     "Digest",
     "Instances",
+    "Keypoint",
     "LightPlacement",
     "Placements",
     "Primitive",
@@ -202,6 +204,24 @@ class Instances:
 
 
 @dataclass(frozen=True)
+class Keypoint:
+    """A point of an object that its author has given a name.
+
+    Attributes
+    ----------
+    name : str
+    instance : int
+        Index into ``Scene.instances``.
+    position : (3,) float64
+        In the world, metres.
+    """
+
+    name: str
+    instance: int
+    position: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class LightPlacement:
     """A light in the world.
 
@@ -266,6 +286,10 @@ class Asset(Protocol):
 
     def node_name(self, node: int) -> str:
         """Return the name of a node; empty where it has none."""
+        ...
+
+    def node_extras(self, node: int) -> Mapping[str, str | int | float | bool]:
+        """Return what a node's author tells of its label and its category; nothing where that is none."""
         ...
 
     def shape(self, primitive: Primitive) -> Digest:
@@ -333,6 +357,8 @@ class Scene:
     lights : tuple of LightPlacement
     warnings : tuple of str
         What was dropped or is not drawn, for the log.
+    keypoints : tuple of Keypoint
+        In the order of the document's nodes.
     """
 
     asset: Asset
@@ -342,6 +368,7 @@ class Scene:
     cameras: tuple[SceneCamera, ...]
     lights: tuple[LightPlacement, ...]
     warnings: tuple[str, ...]
+    keypoints: tuple[Keypoint, ...] = ()
 
     def __getstate__(self) -> dict[str, object]:
         return dict(self.__dict__)  # at once: another thread may be adding to it

@@ -23,6 +23,7 @@ bpy = pytest.importorskip("bpy")
 
 EXAMPLES = int(os.environ.get("GLTF_RENDER_SERVER_HISTORIES", "3"))
 STEPS = 12
+KINDS = ("color", "depth", "label", "mask_amodal")
 
 CAMERAS = (
     Lens(48, 36, 45.0, 45.0, 23.5, 17.5, 0.05, 20.0),
@@ -118,14 +119,14 @@ class History(RuleBasedStateMachine):
     def look_from(self, eye, camera):
         self.eye, self.camera = eye, camera
 
-    @rule(kind=st.sampled_from(("color", "depth", "label")))
+    @rule(kind=st.sampled_from(KINDS))
     def look_again(self, kind):
         self.look(kind)
 
     @invariant()
     def look_at_one(self):
         self.seen = getattr(self, "seen", 0) + 1
-        self.look(("color", "depth", "label")[self.seen % 3])
+        self.look(KINDS[self.seen % len(KINDS)])
 
     def look(self, kind):
         data = self.document(kind)

@@ -122,4 +122,7 @@ def test_the_document_is_made_from_the_types(client):
     assert described["additionalProperties"] is False
     assert described["required"] == ["width", "height"]
     assert described["properties"]["width"]["maximum"] == 65536
+    assert {"InstanceRow", "PointRow", "Box3dRow"} <= document["components"]["schemas"].keys()
+    answers = document["paths"]["/v1/frames"]["post"]["responses"]["200"]["content"]
+    assert answers["application/json"]["schema"]["items"]["$ref"].endswith("/InstanceRow")
     assert "?!" not in client.get("/v1/openapi.json").text, "patterns are those of every language"

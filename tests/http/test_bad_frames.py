@@ -42,6 +42,8 @@ CASES = [
     bad_view("an angle that no number holds", "", fov_y_deg=5e-324, focal_x=None, focal_y=None),
     bad_view("a tiny focal length", "focal_x, focal_y", fov_y_deg=None, focal_x=5e-324, focal_y=5e-324),
     bad_view("tiny and long", "focal_x, focal_y", fov_y_deg=None, focal_x=5e-324, focal_y=1e8),
+    bad_view("a margin below 0", "$.views[1].amodal_margin", amodal_margin=-0.1),
+    bad_view("a margin beyond BOP's", "$.views[1].amodal_margin", amodal_margin=1.01),
     Bad("empty views", "$.views", {"views": []}),
     Bad("too many views", "$.views", {"views": [VIEW] * 65}),
     Bad("views is an object", "$.views", {"views": VIEW}),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from drake_like import DrakeScene
 from fake_server import answering
 
 from gltf_render_server.client import RenderClient, RenderClientError
@@ -132,6 +133,20 @@ def test_a_server_that_keeps_nothing(serve, scene, asked):
     for _ in range(2):
         assert client.render(data, VIEW, ["depth"]).views["view"]["depth"].any()
     assert asked == [JSON, UPLOAD, FORM, FORM]
+
+
+def test_masks_and_tables(serve, renderer, scene):
+    client, wide = serve(), replace(VIEW, name="wide", amodal_margin=1.0)
+    answer = client.render(scene.to_bytes(), [VIEW, wide], ["mask_amodal", "instances"])
+    assert answer["view"]["mask_amodal"].dtype == bool
+    assert answer["view"]["mask_amodal"].shape == (1, 48, 64)
+    assert answer["wide"]["mask_amodal"].shape == (1, 144, 192)
+    assert answer["wide"]["instances"][0]["box_3d"]["low"] == [-0.5] * 3
+    assert renderer.requests[0].views[1].amodal_margin == 1
+    nothing = DrakeScene([], POSE).to_bytes()
+    answer = client.render(nothing, wide, ["mask_amodal", "instances"])
+    assert answer["wide"]["mask_amodal"].shape == (0, 144, 192)
+    assert answer["wide"]["instances"] == []
 
 
 def test_mappings_looks_poses(serve, renderer, scene, table_json):

@@ -144,6 +144,60 @@ def test_one_picture(client, kept, name):
     assert "one view" in refused.json["message"]
 
 
+def test_masks_and_tables(client, renderer, kept):
+    names = ["instances", "mask_amodal", "depth"]
+    views = [view(name="plain"), view(name="wide", amodal_margin=0.25)]
+    files, told = unpacked(ask(client, kept, passes=names, views=views))
+    stored = ("instances.json", "mask_amodal.tiff", "depth.tiff")
+    assert list(files) == [f"{name}/{file}" for name in ("plain", "wide") for file in stored]
+    assert [row["dtype"] for row in told["passes"]] == ["json", "bool", "float32"]
+    assert [row["count"] for row in told["passes"]] == [None, 1, None]
+    assert [described["amodal_canvas"] for described in told["views"]] == [
+        [0, 0, 64, 48],
+        [-16, -12, 96, 72],
+    ]
+    [frame] = renderer.requests
+    assert [asked.amodal_margin for asked in frame.views] == [0, 0.25]
+    assert pixels(files["plain/mask_amodal.tiff"]).dtype == bool
+    assert pixels(files["wide/mask_amodal.tiff"]).shape == (72, 96)
+    [row] = json.loads(files["plain/instances.json"])
+    assert (row["number"], row["pixels"], row["box"]) == (1, 64 * 48, [0, 0, 64, 48])
+    assert row["matrix"] == told["instances"][0]["matrix"]
+    assert row["center"]["visibility"] == "visible"
+
+
+def test_forms_of_masks_and_tables(client, kept):
+    masks = ask(client, kept, accept="image/tiff", passes=["mask_amodal"])
+    assert masks.content_type == "image/tiff"
+    table = ask(client, kept, accept="application/json", passes=["instances"])
+    assert table.content_type == "application/json"
+    assert table.json[0]["name"] == "g0"
+    for accept in ("image/x-exr", "image/png"):
+        for names in (["mask_amodal"], ["instances"], ["depth", "instances"], ["depth", "mask_amodal"]):
+            refused = ask(client, kept, accept=accept, passes=names)
+            assert refused.status_code == 406
+            assert "neither stacks of them nor tables" in refused.json["message"]
+
+
+def test_no_object_at_all(client):
+    data = DrakeScene([], look_at((1, 1, 1), (0, 0, 0))).to_bytes()
+    upload(client, data)
+    files, told = unpacked(ask(client, data, passes=["mask_amodal", "instances"]))
+    assert not pixels(files["view0/mask_amodal.tiff"]).any()
+    assert json.loads(files["view0/instances.json"]) == told["instances"] == []
+    assert told["passes"][0]["count"] == 0
+
+
+def test_more_masks_than_are_answered_at_once(clients, renderer):
+    client, balls = clients(max_pixels=10**9), [box((1, 1, 1), translation(0, 0, 0), 1)] * 30
+    data = DrakeScene(balls, look_at((1, 1, 1), (0, 0, 0))).to_bytes()
+    upload(client, data)
+    refused = ask(client, data, passes=["mask_amodal"], views=[view(width=5000, height=4000)])
+    assert refused.status_code == 413
+    assert "the masks of 30 objects have 600000000 pixels" in refused.json["message"]
+    assert not renderer.requests
+
+
 def test_exr(client, kept, tmp_path):
     response = ask(client, kept, accept="image/x-exr", passes=["color", "depth", "instance", "label"])
     assert response.content_type == "image/x-exr"

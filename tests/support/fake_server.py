@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from gltf_render_server.compose import make_app
-from gltf_render_server.passes import Colour, Exact, MaterialValues, Meshes, Render
+from gltf_render_server.passes import Backend, Colour, Exact, MaterialValues, Meshes, Render
 from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 
 
-class FakeRenderer:
+class FakeRenderer(Backend):
     """Answers every request with a plain picture of the asked size; waits or fails when told to."""
 
     def __init__(self):

@@ -11,7 +11,9 @@ from gltf_render_server.frame import Frame, Lens, View
 from gltf_render_server.gltf import parse_scene
 from gltf_render_server.passes import PASSES, Pass, Render, register
 
-EXACT = tuple(name for name, row in PASSES.items() if row.render is Render.EXACT and row.moment is None)
+EXACT = tuple(
+    name for name, row in PASSES.items() if row.render is Render.EXACT and row.moment is None and row.is_image
+)
 LENSES = (
     Lens(48, 36, 45.0, 45.0, 24.0, 18.0, 0.05, 20.0),
     Lens(40, 52, 45.0, 50.0, 12.0, 30.0, 0.5, 20.0),

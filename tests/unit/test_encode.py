@@ -2,10 +2,13 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from drake_like import DrakeScene
+from PIL import Image, ImageSequence
 
-from gltf_render_server.http.encode import encode_depth, encode_png
+from gltf_render_server.gltf import parse_scene
+from gltf_render_server.http.encode import encode, encode_depth, encode_png
 from gltf_render_server.http.form import DepthRange
+from gltf_render_server.passes import find_pass
 
 DEPTH = np.array([[0.1, 0.5, 1.2345678], [3.0, 3.1, np.inf]], np.float32)
 
@@ -50,3 +53,18 @@ def test_png_keeps_every_bit(channels):
 def test_a_crop_can_be_encoded():
     canvas = np.arange(48, dtype=np.float32).reshape(6, 8)
     np.testing.assert_array_equal(decoded(encode_depth(canvas[:2, :3], "tiff32f"))[1], canvas[:2, :3])
+
+
+@pytest.mark.parametrize("shape", [(3, 48, 64), (1, 5, 3), (40, 1, 1), (0, 7, 9)])
+def test_a_stack_of_masks_is_a_tiff_of_pages_of_one_bit(shape):
+    stack = np.random.default_rng(0).random(shape) < 0.3
+    scene = parse_scene(DrakeScene([], np.eye(4)).to_bytes(), extensions=frozenset())
+    encoded = encode(stack, find_pass("mask_amodal"), scene)
+    assert encoded.mimetype == "image/tiff"
+    with Image.open(io.BytesIO(encoded.data)) as image:
+        assert image.info["compression"] == "group4"
+        assert image.mode == "1"
+        pages = [np.array(page) for page in ImageSequence.Iterator(image)]
+    assert len(pages) == max(1, len(stack))
+    np.testing.assert_array_equal(np.stack(pages)[: len(stack)], stack)
+    assert any(page.any() for page in pages) == stack.any()

@@ -144,7 +144,7 @@ def test_all_of_a_request_comes_back(tmp_path):
         "::1",
         {"image_type": ["depth", "twice"], "é": [""]},
         Document(uri(TEXT)),
-        (view(0.1), View(LENS, pose, "left")),
+        (view(0.1), View(LENS, pose, "left", 0.3)),
         ("color", "depth"),
         Look(environment="forest", exposure=0.1, transparent=True),
         {"arm": pose},
@@ -160,7 +160,8 @@ def test_all_of_a_request_comes_back(tmp_path):
     found = frame.request
     for name in ("protocol", "client", "form", "passes", "look", "scene_time_s", "time_s"):
         assert getattr(found, name) == getattr(asked, name), name
-    assert [(it.lens, it.name) for it in found.views] == [(LENS, "view"), (LENS, "left")]
+    told = [(it.lens, it.name, it.amodal_margin) for it in found.views]
+    assert told == [(LENS, "view", 0.0), (LENS, "left", 0.3)]
     np.testing.assert_array_equal(found.views[1].camera_to_world, pose)
     np.testing.assert_array_equal(found.poses["arm"], pose)
     [(when, moment)] = found.moments.items()

@@ -13,6 +13,7 @@ import pytest
 from gltf_render_server.dispatch import arrays, transfer
 from gltf_render_server.dispatch.arrays import ArrayFile, Stored
 from gltf_render_server.dispatch.transfer import AssetMissingError, Packed, RecentAssets, unpacked
+from gltf_render_server.passes import PointRow
 from gltf_render_server.renderer import RenderedFrame
 from gltf_render_server.scene import Scene
 
@@ -111,6 +112,20 @@ def test_arrays_come_back_as_they_were_and_may_be_changed(both_ends, tmp_path):
             np.testing.assert_array_equal(one["depth"], other["depth"])
             assert other["depth"].flags.aligned
             other["depth"][:] = 0
+
+
+def test_stacks_and_tables_come_back(both_ends):
+    front, worker = both_ends
+    masks = np.random.default_rng(0).random((5, 6, 7)) < 0.5
+    point = PointRow("tip", (1.5, -2.0), 0.3, "outside")
+    frame = RenderedFrame(({"mask_amodal": masks, "instances": [point]}, {"mask_amodal": masks[:0]}))
+    stored = pickle.loads(pickle.dumps(worker.store(frame)))
+    assert len(stored.small) < 1000
+    first, second = front.load(stored).views
+    np.testing.assert_array_equal(first["mask_amodal"], masks)
+    assert first["mask_amodal"].dtype == bool
+    assert first["instances"] == [point]
+    assert second["mask_amodal"].shape == (0, 6, 7)
 
 
 def test_much_memory_is_given_back(both_ends, tmp_path, monkeypatch):

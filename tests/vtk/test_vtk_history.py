@@ -23,7 +23,7 @@ OTHER = DrakeScene(
     [sphere(0.4, translation(0, 0, 0.4), 9), box((3, 3, 0.1), translation(0, 0, -0.05), 4)],
     look_at((-2, 1, 1.2), (0, 0, 0.3)),
 )
-KINDS = ("color", "depth", "label")
+KINDS = ("color", "depth", "label", "mask_amodal")
 
 
 def textured(seed):

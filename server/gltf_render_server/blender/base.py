@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +84,9 @@ class BaseScene:
         Those that no object of the user's has.
     looks : Looks
         Lights and shows `colour`.
+    own_layers : mapping of tuple of str to bool
+        The collections of `exact` that are not the client's, by the names on the way to them, and whether
+        rays from the camera pass through them.
     """
 
     source: SceneSource
@@ -98,6 +102,7 @@ class BaseScene:
     others: OtherObjects
     free_pass_indices: NDArray[np.intp]
     looks: Looks
+    own_layers: Mapping[tuple[str, ...], bool]
 
     def from_client(self, frame: Frame) -> NDArray[np.float64]:
         """Return the transform from a client's world to Blender's; see `client_to_blender`."""
@@ -127,6 +132,17 @@ class BaseScene:
         self.lens.clip_end = lens.far
         set_world_matrix(self.camera, camera_to_world)
         return camera
+
+    def show_own(self, *, is_shown: bool) -> None:
+        """Let rays of the exact render meet what is not the client's, or pass through all of it.
+
+        Nothing of the user's changes for that, but what a view layer of the server's own shows of it.
+        """
+        for path, layer in _layers_below(self.exact.view_layers[0].layer_collection):
+            if path in self.own_layers:
+                is_indirect = self.own_layers[path] or not is_shown
+                if layer.indirect_only != is_indirect:
+                    layer.indirect_only = is_indirect
 
     def introduce(self, client: ClientScene) -> None:
         """Tell the source what stands in the scene; to be called before it is rendered."""
@@ -177,6 +193,9 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
         others=others,
         free_pass_indices=np.setdiff1d(np.arange(1, _LARGEST_PASS_INDEX + 1), taken),
         looks=Looks(colour, settings, environment),
+        own_layers={
+            path: layer.indirect_only for path, layer in _layers_below(exact.view_layers[0].layer_collection)
+        },
     )
 
 
@@ -249,12 +268,24 @@ def _exact_scene(colour: bpy.types.Scene) -> bpy.types.Scene:
     exact = companion_scene(colour, "Exact")
     for child in colour.collection.children:
         exact.collection.children.link(child)
-    for item in colour.collection.objects:
-        exact.collection.objects.link(item)
     view_layer = engines.rendered_view_layer(colour)
     copy_visibility(view_layer.layer_collection, exact.view_layers[0].layer_collection)
+    others = bpy.data.collections.new("Exact")  # of a scene itself, a view layer cannot hide the objects
+    exact.collection.children.link(others)
+    for item in colour.collection.objects:
+        others.objects.link(item)
     engines.make_exact(exact)
     return exact
+
+
+def _layers_below(
+    layer: bpy.types.LayerCollection, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], bpy.types.LayerCollection]]:
+    """Yield what is below a collection of a view layer, with the names on the way to it."""
+    for child in layer.children:
+        below = (*path, child.name)
+        yield below, child
+        yield from _layers_below(child, below)
 
 
 def _flat_material() -> bpy.types.Material:

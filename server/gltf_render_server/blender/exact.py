@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Frame, Lens, View
-from ..passes import Exact, Others
+from ..passes import Exact, Others, RenderPart, Window
 from ..passes.hits import rotated
 from ..recent import RecentViews, view_bytes
 from ..stages import Stages
@@ -31,6 +31,32 @@ class _Key:
     poses: bytes
     shown: bytes
     lens: Lens
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """What a frame places in Blender, whichever of it is shown."""
+
+    frame: Frame
+    placed: list[int]
+    layout: Layout
+    to_blender: NDArray[np.float64]
+    matrices: NDArray[np.float64]
+    numbering: Numbering
+
+    @staticmethod
+    def of(frame: Frame, base: BaseScene) -> _Setting:
+        placements = frame.scene.placements
+        placed = placements.primitive.tolist()
+        to_blender = base.from_client(frame)
+        return _Setting(
+            frame,
+            placed,
+            Layout(tuple(frame.shapes[index] for index in placed)),
+            to_blender,
+            to_blender @ placements.matrix,
+            Numbering(len(placed), base.free_pass_indices),
+        )
 
 
 class ExactRender:
@@ -72,42 +98,61 @@ class ExactRender:
         RenderError
             Blender cannot render it.
         """
-        placements = frame.scene.placements
-        placed = placements.primitive.tolist()
-        layout = Layout(tuple(frame.shapes[index] for index in placed))
-        to_blender = self._base.from_client(frame)
-        matrices = to_blender @ placements.matrix
-        numbering = Numbering(len(placed), self._base.free_pass_indices)
+        setting = _Setting.of(frame, self._base)
         this = object()
 
         def show() -> None:
             if self._shown is this:
                 return
-            self._shown = None  # until it is all there
-            self._parts.load(frame, placed)
-            is_new = self.scene.show(layout, matrices)
+            self._load(setting, stages, with_triangles=with_triangles)
             self.scene.hide(~shown)
-            self._show_triangles(with_triangles, is_new=is_new)
-            self._base.introduce(self.scene)
+            self._base.show_own(is_shown=True)
             self._shown = this
-            stages.lap("import" if is_new else "update")
 
         def render(view: View) -> Exact:
-            camera_to_world = to_blender @ view.camera_to_world
-            poses = matrices.tobytes() + camera_to_world.tobytes()
-            key = _Key(layout.meshes, poses, shown.tobytes(), view.lens)
+            camera_to_world = setting.to_blender @ view.camera_to_world
+            poses = setting.matrices.tobytes() + camera_to_world.tobytes()
+            key = _Key(setting.layout.meshes, poses, shown.tobytes(), view.lens)
             known = self._recent.find(key)
             if known is not None and (known.triangle is not None or not with_triangles):
                 return known
             show()
-            images = self._rendered(view.lens, camera_to_world, numbering, stages)
-            exact = self._told(images, numbering, camera_to_world, to_blender)
+            images = self._images(view.lens, camera_to_world, setting.numbering, stages)
+            exact = self._told(images, setting.numbering, camera_to_world, setting.to_blender)
             stages.lap("read")
-            size_bytes = view_bytes(view.lens.width, view.lens.height, len(placed))
+            size_bytes = view_bytes(view.lens.width, view.lens.height, len(setting.placed))
             self._recent.keep(key, exact, size_bytes)
             return exact
 
         return render
+
+    def alone(self, frame: Frame, stages: Stages) -> RenderPart:
+        """Return what renders some placements of a frame's scene without anything else; as `views`."""
+        setting = _Setting.of(frame, self._base)
+        this = object()
+
+        def render(view: View, shown: NDArray[np.bool_], window: Window) -> NDArray[np.int32]:
+            if self._shown is not this:
+                self._load(setting, stages, with_triangles=False)
+                self._base.show_own(is_shown=False)
+                self._shown = this
+            self.scene.hide(~shown)
+            camera_to_world = setting.to_blender @ view.camera_to_world
+            images = self._images(view.lens, camera_to_world, setting.numbering, stages, window)
+            placement = setting.numbering.read([image.object_index for image in images])
+            stages.lap("read")
+            return placement
+
+        return render
+
+    def _load(self, setting: _Setting, stages: Stages, *, with_triangles: bool) -> None:
+        """Bring a frame's objects into the scene."""
+        self._shown = None  # until it is all there
+        self._parts.load(setting.frame, setting.placed)
+        is_new = self.scene.show(setting.layout, setting.matrices)
+        self._show_triangles(with_triangles, is_new=is_new)
+        self._base.introduce(self.scene)
+        stages.lap("import" if is_new else "update")
 
     def _show_triangles(self, wanted: bool, *, is_new: bool) -> None:
         """Let Cycles tell the numbers of triangles, for a fifth more time.
@@ -120,18 +165,24 @@ class ExactRender:
             layer.use_pass_normal = wanted and not self._base.is_empty
             self.scene.begin_anew()
 
-    def _rendered(
-        self, lens: Lens, camera_to_world: NDArray[np.float64], numbering: Numbering, stages: Stages
+    def _images(
+        self,
+        lens: Lens,
+        camera_to_world: NDArray[np.float64],
+        numbering: Numbering,
+        stages: Stages,
+        window: Window | None = None,
     ) -> list[ExactImages]:
-        """Render a view, once for each digit of its objects' numbers."""
+        """Render a view or a window of it, once for each digit of its objects' numbers."""
         camera = self._base.aim(lens, camera_to_world)
         images: list[ExactImages] = []
         for indices in numbering.digits:
             self.scene.number(indices)
             stages.lap("update")
-            with rendered_exact(self._base.exact, camera, self._folder) as path:
+            with rendered_exact(self._base.exact, camera, self._folder, window) as path:
                 stages.lap("render")
-                images.append(read_exact(path).cropped(lens.width, lens.height))
+                image = read_exact(path)
+                images.append(image.cropped(lens.width, lens.height) if window is None else image)
         return images
 
     def _told(

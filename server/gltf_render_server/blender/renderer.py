@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
 from ..frame import Frame, View
-from ..passes import Colour, Exact, MaterialValues, Meshes, Render
+from ..passes import Colour, Exact, MaterialValues, Meshes, Render, RenderPart
 from ..process.scratch import ScratchFolder
 from ..renderer import Arrays, OtherObject, RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
@@ -203,6 +203,9 @@ class _Backend:
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
         return self._renders.exact.views(frame, shown, self._stages, with_triangles=with_triangles)
+
+    def alone(self, frame: Frame) -> RenderPart:
+        return self._renders.exact.alone(frame, self._stages)
 
 
 def _others(base: BaseScene, frame: Frame) -> tuple[OtherObject, ...]:

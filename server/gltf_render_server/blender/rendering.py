@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..errors import RenderError
 from ..metering import metered_stops
-from ..passes import MaterialValues
+from ..passes import MaterialValues, Window
 from . import compat
 from .exr import Channels
 from .lens import BlenderCamera
@@ -133,13 +133,18 @@ def linear_colour(scene: bpy.types.Scene, folder: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def rendered_exact(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
-    """Render depth and indices of a scene that `engines.make_exact` has set up; as `rendered_colour`."""
+def rendered_exact(
+    scene: bpy.types.Scene, camera: BlenderCamera, folder: Path, window: Window | None = None
+) -> Iterator[Path]:
+    """Render depth and indices of a scene that `engines.make_exact` has set up; as `rendered_colour`.
+
+    Only a window of the canvas is rendered and written, if one is given. Its rays are those of the whole.
+    """
     image = scene.render.image_settings
     compat.set_image_format(image, "OPEN_EXR_MULTILAYER")
     image.color_depth = "32"
     image.exr_codec = "NONE"
-    with _rendered(scene, camera, folder / "exact.exr") as path:
+    with _rendered(scene, camera, folder / "exact.exr", window) as path:
         yield path
 
 
@@ -185,18 +190,29 @@ def read_exact(path: Path) -> ExactImages:
     return ExactImages(depth, object_index, triangle, normals)
 
 
-def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera) -> None:
-    """Set the canvas, and switch off what would change it."""
+def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera, window: Window | None = None) -> None:
+    """Set the canvas, and the window of it that is rendered, and switch off what would change it."""
     render.resolution_x = camera.resolution_x
     render.resolution_y = camera.resolution_y
     render.resolution_percentage = 100
     render.pixel_aspect_x = camera.pixel_aspect_x
     render.pixel_aspect_y = camera.pixel_aspect_y
-    render.use_border = False
+    render.use_border = render.use_crop_to_border = window is not None
+    if window is not None:
+        _set_border(render, window)
     render.use_multiview = False
     render.use_overwrite = True
     render.use_placeholder = False
     render.use_file_extension = False
+
+
+def _set_border(render: bpy.types.RenderSettings, window: Window) -> None:
+    """Set the window that is rendered; Blender rounds its edges down, and counts rows from below."""
+    width, height = render.resolution_x, render.resolution_y
+    render.border_min_x = (window.left + 0.5) / width
+    render.border_max_x = (window.right + 0.5) / width
+    render.border_min_y = (height - window.bottom + 0.5) / height
+    render.border_max_y = (height - window.top + 0.5) / height
 
 
 def _write_png(scene: bpy.types.Scene) -> None:
@@ -230,8 +246,10 @@ def _read_linear(path: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
-    set_canvas(scene.render, camera)
+def _rendered(
+    scene: bpy.types.Scene, camera: BlenderCamera, path: Path, window: Window | None = None
+) -> Iterator[Path]:
+    set_canvas(scene.render, camera, window)
     scene.render.filepath = str(path)
     try:
         with compat.quiet():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ from .extensions import DRACO, EXT_MESHOPT, IGNORED, INSTANCING, KHR_MESHOPT, PO
 from .geometry import read_normals, read_texcoords, read_triangles
 from .graph import Graph, check_reach
 from .images import check_images, shown_images
+from .keypoints import find_keypoints
 from .labels import label_colour
 from .lights import place_lights
 from .material_extensions import check_materials
@@ -49,6 +50,9 @@ _OWN_WORK = frozenset({DRACO, EXT_MESHOPT, INSTANCING, KHR_MESHOPT, POINTER, VIS
 
 _STAYS_HERE = frozenset({"animation", "drawn", "_boxes", "_digester", "_nodes_by_name"})
 """What only making scenes needs, and what is known of the parts already."""
+
+_TOLD_EXTRAS = ("label", "category")
+_LONGEST_EXTRA, _LARGEST_EXTRA = 200, 2**53
 
 Matrix = NDArray[np.float64]
 
@@ -78,6 +82,13 @@ class Asset(Content):
         """See `scene.Asset.node_name`."""
         name = self.source.nodes[node].name
         return name if isinstance(name, str) else ""
+
+    def node_extras(self, node: int) -> dict[str, str | int | float | bool]:
+        """See `scene.Asset.node_extras`."""
+        extras = self.source.nodes[node].extras
+        told = extras if isinstance(extras, dict) else {}
+        found = {name: told.get(name) for name in _TOLD_EXTRAS}
+        return {name: value for name, value in found.items() if _is_plain(value)}
 
     @cached_property
     def _digester(self) -> Digester:
@@ -155,6 +166,7 @@ class Asset(Content):
         graph = Graph.from_document(source, self._poses(poses or {}))
         content = Content(self.json, source, self.buffers)
         primitives, placements, instances = place(content, self.drawn, graph, warnings)
+        keypoints = find_keypoints(source, graph, instances, warnings)
         return Scene(
             asset=self,
             primitives=primitives,
@@ -163,6 +175,7 @@ class Asset(Content):
             cameras=place_cameras(source, graph),
             lights=place_lights(source, graph, warnings),
             warnings=(*self.warnings, *warnings),
+            keypoints=keypoints,
         )
 
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
@@ -257,6 +270,13 @@ def _buffers(
     accessors = drawn.accessors(document)
     check_views(document, views_of_accessors(document, accessors) | images, accessors)
     return buffers
+
+
+def _is_plain(value: object) -> TypeGuard[str | int | float | bool]:
+    """Whether JSON can tell a value in a few characters."""
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_EXTRA
+    return isinstance(value, int | float) and abs(value) < _LARGEST_EXTRA
 
 
 def _write_back(json: dict[str, Any], document: schema.Document) -> None:

@@ -95,6 +95,10 @@ class Graph:
         parents = {child: node for level, above in steps for child, node in zip(level, above, strict=True)}
         return cls(tuple(sorted(order)), world, frozenset(hidden), nodes, parents, poses)
 
+    def above(self, node: int) -> int | None:
+        """Return the node that holds a node of `order`; None = none does."""
+        return self._parents.get(node)
+
     def rigid(self, node: int) -> Matrices:
         """Return where a node of `order` stands, (4, 4), turned by the rotations above it.
 

@@ -62,6 +62,7 @@ class Node(_Part):
     scale: Vector3 | None = None
     weights: list[float] | None = None
     extensions: Extensions | None = None
+    extras: Any = None
 
 
 class Primitive(_Part):

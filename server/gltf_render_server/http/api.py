@@ -140,6 +140,15 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    amodal_margin: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="How far mask_amodal reaches beyond each edge of the image, in widths and heights of "
+            "it; 1 = three times as wide and high, as BOP counts pixels.",
+        ),
+    ] = 0.0
 
 
 class MomentRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -350,7 +359,7 @@ def _view(view: ViewRequest, name: str, scene: Scene, max_pixels: int) -> View:
     lens = _lens(view, camera)
     lens.check(max_pixels)
     pose = _rigid(_matrix(view.camera_to_world or ())) if camera is None else camera.camera_to_world
-    return View(lens, pose, name)
+    return View(lens, pose, name, view.amodal_margin)
 
 
 def _camera(wanted: int | str, scene: Scene) -> SceneCamera:

@@ -1,4 +1,4 @@
-"""Arrays -> the bytes of a PNG, TIFF or EXR; the first two as Drake's client decodes them."""
+"""Arrays -> the bytes of a PNG, TIFF, EXR or JSON; the first two as Drake's client decodes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ __all__ = ["EXR", "EncodedImage", "encode", "encode_depth", "encode_exr", "encod
 
 EXR = "image/x-exr"
 
-_MIMETYPES = {"png": "image/png", "tiff": "image/tiff", "exr": EXR}
+_MIMETYPES = {"png": "image/png", "tiff": "image/tiff", "exr": EXR, "json": "application/json"}
 _PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long for a tenth less
 _MILLIMETRES_TOO_FAR = np.iinfo(np.uint16).max
 
@@ -38,9 +39,13 @@ def mimetype_of(row: Pass, scene: Scene) -> str:
     return _MIMETYPES[row.storage(scene)]
 
 
-def encode(array: NDArray[Any], row: Pass, scene: Scene) -> EncodedImage:
+def encode(array: Any, row: Pass, scene: Scene) -> EncodedImage:
     """Encode the array of a pass as it is stored by default: every value arrives as it is."""
     storage = row.storage(scene)
+    if storage == "json":
+        return EncodedImage(msgspec.json.encode(array), _MIMETYPES[storage])
+    if row.is_stack:
+        return EncodedImage(_pages(array), _MIMETYPES[storage])
     if storage == "exr":
         planes = zip(row.components, np.moveaxis(array, 2, 0), strict=False)
         return encode_exr({f"{row.name}.{letter}": plane for letter, plane in planes}, {})
@@ -81,12 +86,27 @@ def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> EncodedImage:
     return EncodedImage(_saved(image, "PNG", compress_level=_PNG_COMPRESS_LEVEL), "image/png")
 
 
+def _pages(stack: NDArray[np.bool_]) -> bytes:
+    """Write a stack of masks as the pages of a TIFF, of 1 bit a pixel; of none, one page of zeros.
+
+    For a file of no pages there is no format.
+    """
+    first, *others = stack if len(stack) else np.zeros((1, *stack.shape[1:]), bool)
+    return _saved(
+        Image.fromarray(first),
+        "TIFF",
+        compression="group4",
+        save_all=True,
+        append_images=(Image.fromarray(mask) for mask in others),
+    )
+
+
 def _signed(array: NDArray[Any]) -> NDArray[Any]:
     """Return what the image library can write: it knows 32-bit integers with a sign only."""
     return array.view(np.int32) if array.dtype == np.uint32 else array
 
 
-def _saved(image: Image.Image, file_format: str, **options: int) -> bytes:
+def _saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, file_format, **options)
     return buffer.getvalue()

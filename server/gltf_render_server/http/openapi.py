@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..passes import PASSES
+from ..passes import PASSES, InstanceRow
 from .api import FrameRequest
 from .packing import EXR, PICTURES, ZIP, FrameDescription
 from .scenes import SceneDescription
@@ -29,7 +29,7 @@ class ErrorBody(msgspec.Struct, frozen=True):
     reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
-_TYPES = (FrameRequest, FrameDescription, SceneDescription, ErrorBody)
+_TYPES = (FrameRequest, FrameDescription, InstanceRow, SceneDescription, ErrorBody)
 
 _ERRORS = {
     400: "The request or the scene is wrong; the message says what and where.",
@@ -110,7 +110,7 @@ def _paths() -> dict[str, Any]:
             "post": _operation(
                 "renderFrame",
                 "Render views of a scene that is kept, or that is sent along.",
-                {200: (_FRAME, {media_type: {"schema": _BINARY} for media_type in (ZIP, EXR, *PICTURES)})},
+                {200: (_FRAME, _FORMS)},
                 (400, 404, 406, 415, 504),
                 {
                     _JSON: {"schema": _reference(FrameRequest)},
@@ -138,10 +138,16 @@ def _paths() -> dict[str, Any]:
     }
 
 
+_FORMS = {
+    **{media_type: {"schema": _BINARY} for media_type in (ZIP, EXR, *PICTURES)},
+    _JSON: {"schema": {"type": "array", "items": {"$ref": _REFERENCE.format(name=InstanceRow.__name__)}}},
+}
+
 _FRAME = (
     "The pictures: a zip with VIEW/PASS.EXT and frame.json (a FrameDescription); an EXR of one view, with "
-    "the channels PASS.R, PASS.X and so on and the FrameDescription as its attribute frame; or the PNG or "
-    "TIFF of one view and one pass."
+    "the channels PASS.R, PASS.X and so on and the FrameDescription as its attribute frame; the PNG or TIFF "
+    "of one view and one pass; or the pass instances of one view, a list of InstanceRow, which the zip holds "
+    "as VIEW/instances.json."
 )
 
 

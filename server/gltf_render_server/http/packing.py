@@ -20,7 +20,7 @@ from werkzeug.datastructures import MIMEAccept
 
 from ..errors import NotAcceptableError
 from ..frame import Frame, When
-from ..passes import Pass, Render, find_pass
+from ..passes import Pass, Render, Window, canvas_of, find_pass
 from ..renderer import Arrays, RenderedFrame
 from ..scene import Scene
 from .encode import EXR, EncodedImage, encode, encode_exr, mimetype_of
@@ -59,7 +59,11 @@ class RendererDescription(msgspec.Struct, frozen=True):
 
 
 class ViewDescription(msgspec.Struct, frozen=True):
-    """A view as it was rendered; see `frame.Lens`."""
+    """A view as it was rendered; see `frame.Lens`.
+
+    The masks of the pass `mask_amodal` are of `amodal_canvas`: [x, y, width, height] in px from the image's
+    upper left corner, so x and y are 0 or negative.
+    """
 
     name: str
     width: int
@@ -71,16 +75,23 @@ class ViewDescription(msgspec.Struct, frozen=True):
     near: float
     far: float
     camera_to_world: list[float]
+    amodal_canvas: Window
 
 
 class PassDescription(msgspec.Struct, frozen=True):
-    """A pass: what its array tells, and the file of each view's folder that holds it."""
+    """A pass: what its array tells, and the file of each view's folder that holds it.
+
+    `count` is the number of images of a stack, one for each object of the scene: the first page of its file
+    is of object 1. Where there are no objects, the file has one page of zeros. Of what is no stack it is
+    null.
+    """
 
     name: str
     summary: str
     dtype: str
     unit: str
     file: str
+    count: int | None
 
 
 class InstanceDescription(msgspec.Struct, frozen=True):
@@ -144,7 +155,12 @@ def describe(
         time_s=time_s,
         alpha_threshold=frame.alpha_threshold,
         views=[
-            ViewDescription(view.name, **asdict(view.lens), camera_to_world=_rows(view.camera_to_world))
+            ViewDescription(
+                view.name,
+                **asdict(view.lens),
+                camera_to_world=_rows(view.camera_to_world),
+                amodal_canvas=canvas_of(view),
+            )
             for view in frame.views
         ],
         passes=[_described(find_pass(name), frame.scene) for name in frame.passes],
@@ -167,12 +183,14 @@ def choose_packing(accepted: MIMEAccept, frame: Frame, description: FrameDescrip
     if len(frame.views) == 1:
         if len(rows) == 1:
             packings[mimetype_of(rows[0], frame.scene)] = partial(_picture, rows[0], frame.scene)
-        packings[EXR] = partial(_exr, rows, description)
+        if all(row.is_image for row in rows):
+            packings[EXR] = partial(_exr, rows, description)
     best = accepted.best_match(packings) if accepted else ZIP
     if best is None:
         raise NotAcceptableError(
-            f"Accept: this frame can be answered as {', '.join(packings)}; {EXR} needs one view, a "
-            "picture one view and one pass, and it is a PNG or a TIFF as the pass is stored"
+            f"Accept: this frame can be answered as {', '.join(packings)}; {EXR} needs one view, and passes "
+            "that are images, neither stacks of them nor tables; a picture needs one view and one pass, and "
+            "it is a PNG or a TIFF as the pass is stored"
         )
     return packings[best]
 
@@ -247,7 +265,10 @@ def _moment(frame: Frame, time_s: float) -> MomentDescription:
 
 
 def _described(row: Pass, scene: Scene) -> PassDescription:
-    return PassDescription(row.name, row.summary, row.dtype_in(scene), row.unit, _file_name(row, scene))
+    count = len(scene.instances) if row.is_stack else None
+    return PassDescription(
+        row.name, row.summary, row.dtype_in(scene), row.unit, _file_name(row, scene), count
+    )
 
 
 def _file_name(row: Pass, scene: Scene) -> str:

@@ -1,5 +1,6 @@
 """What can be asked of a view: a table of passes, and what they are computed from."""
 
+from .alone import RenderPart, canvas_of
 from .hits import NOTHING, Exact, Hits, Others
 from .meshes import Meshes
 from .table import PASSES, Pass, Render, check_renders, find_pass, passes_of, prepare, register, remarks
@@ -12,25 +13,33 @@ from .views import (
     MaterialValues,
     ViewRender,
 )
+from .windows import Window
 
-from . import rows, motion, materials  # isort: skip  # noqa: F401  fill the table, in this order
+from . import rows, amodal, motion, materials  # isort: skip  # noqa: F401  fill the table, in this order
+from .instances import Box3dRow, InstanceRow, PointRow  # isort: skip
 
 __all__ = [
     "NOTHING",
     "PASSES",
     "Backend",
+    "Box3dRow",
     "Colour",
     "Exact",
     "FrameRender",
     "Hits",
+    "InstanceRow",
     "LinearBackend",
     "MaterialBackend",
     "MaterialValues",
     "Meshes",
     "Others",
     "Pass",
+    "PointRow",
     "Render",
+    "RenderPart",
     "ViewRender",
+    "Window",
+    "canvas_of",
     "check_renders",
     "find_pass",
     "passes_of",

@@ -61,7 +61,7 @@ class Pass:
     summary : str
         What it tells, in a sentence, with its unit, frame and special values.
     dtype : str
-        Of the array.
+        Of the array; "json" = it is none, but a list of what JSON can hold.
     channels : tuple of int
         How many channels the array may have; 1 = (height, width).
     unit : str
@@ -83,6 +83,12 @@ class Pass:
         Returns the largest number that the array of a scene may hold: what uint16 cannot hold is uint32.
     components : str
         A letter for each channel, by which an EXR names them: ``"RGBA"`` for colours.
+    is_stack : bool
+        Whether the array is a stack of images, (k, height, width), one for each object of the scene.
+    sees_whole : bool
+        Whether it is made from the render of all that `shows` tells; else from objects by themselves.
+    check : callable
+        Raises a RequestError where the arrays of a frame cannot be made.
     remarks : callable
         Returns what the log should tell of a scene that this is asked of.
     moment : {"before", "after"} or None
@@ -97,7 +103,7 @@ class Pass:
     channels: tuple[int, ...]
     unit: str
     render: Render
-    compute: Callable[[ViewRender], NDArray[Any]]
+    compute: Callable[[ViewRender], Any]
     nothing: float | None = None
     span: tuple[float, float] | None = None
     shows: Callable[[Scene], NDArray[np.bool_]] = _everything
@@ -105,6 +111,9 @@ class Pass:
     needs_meshes: bool = False
     largest: Callable[[Scene], int] | None = None
     components: str = "XYZW"
+    is_stack: bool = False
+    sees_whole: bool = True
+    check: Callable[[Frame], None] = lambda _: None
     remarks: Callable[[Scene], Sequence[str]] = lambda _: ()
     moment: When | None = None
     renders_moment: bool = False
@@ -114,8 +123,15 @@ class Pass:
         is_wide = self.largest is not None and self.largest(scene) > _LARGEST_UINT16
         return "uint32" if is_wide else self.dtype
 
-    def storage(self, scene: Scene) -> Literal["png", "tiff", "exr"]:
+    @property
+    def is_image(self) -> bool:
+        """Whether it is one image, with channels: neither a stack of them nor a table."""
+        return not self.is_stack and self.dtype != "json"
+
+    def storage(self, scene: Scene) -> Literal["png", "tiff", "exr", "json"]:
         """Return how it is stored by default: every value arrives as it is."""
+        if self.dtype == "json":
+            return "json"
         if self.dtype_in(scene) in ("uint8", "uint16"):
             return "png"
         return "tiff" if self.channels == (1,) else "exr"
@@ -140,7 +156,7 @@ def register(row: Pass) -> None:
 
 def add_row(
     name: str,
-    compute: Callable[[ViewRender], NDArray[Any]],
+    compute: Callable[[ViewRender], Any],
     dtype: str,
     unit: str,
     *,
@@ -208,9 +224,11 @@ def prepare(frame: Frame) -> None:
     Raises
     ------
     RequestError
-        A pass is about a moment that the frame does not tell of.
+        A pass of the frame cannot be made.
     """
     scene = frame.scene
+    for name in frame.passes:
+        find_pass(name).check(frame)
     if passes_of(frame, Render.COLOUR, Render.LINEAR, Render.MATERIAL):
         _ = (scene.surfaces, scene.light_sources)
     if rows := passes_of(frame, Render.EXACT):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import RequestError
 from ..frame import Frame, View, When
 from ..scene import Scene
+from .alone import Alone, RenderPart
 from .hits import Exact, Hits, lifted, rotated
 from .meshes import Meshes
 from .moved import Moved
@@ -67,7 +68,7 @@ class MaterialValues:
 
 
 class Backend(Protocol):
-    """What every back end renders."""
+    """What every back end renders. Who inherits it gets `alone` for nothing."""
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
         """Show a frame's scene as colour needs it, and return what renders a view; see `Render.COLOUR`."""
@@ -78,6 +79,16 @@ class Backend(Protocol):
     ) -> Callable[[View], Exact]:
         """Show some of a frame's placements, (n,) bool, and return what renders a view of them."""
         ...
+
+    def alone(self, frame: Frame) -> RenderPart:
+        """Return what renders a part of a view of some placements, and of nothing else.
+
+        Each pixel is what `exact` tells of it where only these placements are there, and nothing that is
+        the server's own. It is not to be kept: few of these parts are asked for twice.
+        """
+        return lambda view, shown, window: self.exact(frame, shown, with_triangles=False)(view).placement[
+            window.slices()
+        ]
 
 
 @runtime_checkable
@@ -132,6 +143,11 @@ class FrameRender:
     def colour(self) -> Callable[[View], NDArray[np.uint8]]:
         """What renders colour."""
         return self._backend.colour(self.frame)
+
+    @cached_property
+    def alone(self) -> RenderPart:
+        """What renders some of the placements without anything else."""
+        return self._backend.alone(self.frame)
 
     @cached_property
     def linear(self) -> Callable[[View], Colour]:
@@ -232,6 +248,11 @@ class ViewRender:
     def exact_of(self, shown: NDArray[np.bool_]) -> Exact:
         """Return what each pixel shows, where only some placements, (n,) bool, are shown."""
         return self._whole.exact(shown)[self._index]
+
+    @cached_property
+    def alone(self) -> Alone:
+        """What would be seen of each object by itself."""
+        return Alone(self._whole.alone, self.view, self.scene, self._whole.meshes)
 
     @cached_property
     def hits(self) -> Hits:

@@ -23,7 +23,7 @@ from vtkmodules.vtkRenderingOpenGL2 import (
 )
 
 from ..frame import Frame, Lens, View
-from ..passes import NOTHING, Exact
+from ..passes import NOTHING, Exact, RenderPart, Window
 from ..passes.hits import distinct_below, pixel_rays
 from ..recent import Recent
 from ..scene import Digest
@@ -68,7 +68,7 @@ class ExactRender:
         self._drawing: _Drawing | None = None
 
     def views(self, frame: Frame, shown: NDArray[np.bool_], stages: Stages) -> Callable[[View], Exact]:
-        """Load some of a frame's placements, (n,) bool, and return what renders a view of them.
+        """Return what loads some of a frame's placements, (n,) bool, and renders a view of them.
 
         Raises
         ------
@@ -79,10 +79,10 @@ class ExactRender:
         """
         placements = frame.scene.placements
         placed = np.flatnonzero(shown)
-        is_new = self._load(frame, placements.primitive[placed])
-        stages.lap("import" if is_new else "update")
 
         def render(view: View) -> Exact:
+            is_new = self._load(frame, placements.primitive[placed])
+            stages.lap("import" if is_new else "update")
             if self._drawing is None:
                 return _nothing(view.lens)
             matrices = np.linalg.inv(view.camera_to_world) @ placements.matrix[placed]
@@ -93,6 +93,29 @@ class ExactRender:
             exact = _met(triangle, points, self._drawing, placed, view.lens)
             stages.lap("read")
             return exact
+
+        return render
+
+    def alone(self, frame: Frame, stages: Stages) -> RenderPart:
+        """Return what renders some placements of a frame's scene without the others; as `views`.
+
+        Where vertices are in the picture is rounded as in the whole of it, so nothing but tiles is left out.
+        """
+        placements = frame.scene.placements
+
+        def render(view: View, shown: NDArray[np.bool_], window: Window) -> NDArray[np.int32]:
+            placed = np.flatnonzero(shown)
+            self._load(frame, placements.primitive[placed])
+            if self._drawing is None:
+                return np.full((window.height, window.width), NOTHING, np.int32)
+            self._drawing.place(np.linalg.inv(view.camera_to_world) @ placements.matrix[placed])
+            stages.lap("update")
+            triangle = self._triangles(view.lens, window)[window.slices()]
+            stages.lap("render")
+            whose = placed[self._drawing.placement].astype(np.int32)
+            found = np.where(triangle == _NO_TRIANGLE, NOTHING, whose[triangle])
+            stages.lap("read")
+            return found
 
         return render
 
@@ -136,10 +159,12 @@ class ExactRender:
                 check_triangles(first)
         return batches
 
-    def _triangles(self, lens: Lens) -> NDArray[np.int32]:
-        """Return which triangle each pixel shows, (height, width); -1 = none."""
-        triangle = np.empty((lens.height, lens.width), np.int32)
+    def _triangles(self, lens: Lens, window: Window | None = None) -> NDArray[np.int32]:
+        """Return which triangle each pixel shows, (height, width), at least in a window; -1 = none."""
+        triangle = np.full((lens.height, lens.width), _NO_TRIANGLE, np.int32)
         for tile in tiles(lens, LARGEST_TILE_PX):
+            if window is not None and not window.common(tile.window):
+                continue
             self._aim(tile.lens)
             self._canvas.draw(self._renderer, tile.lens.width, tile.lens.height)
             numbers = read_texture(self._framebuffer.GetColorTexture())

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frame import Lens
+from ..passes import Window
 
 __all__ = ["Tile", "projection_matrix", "tiles"]
 
@@ -28,6 +29,11 @@ class Tile:
     rows: slice
     columns: slice
     lens: Lens
+
+    @property
+    def window(self) -> Window:
+        """The same as a window of the image."""
+        return Window(self.columns.start, self.rows.start, self.lens.width, self.lens.height)
 
 
 def tiles(lens: Lens, largest_px: int) -> Iterator[Tile]:

@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkVersion
 
 from ..errors import RenderError
 from ..frame import Frame, View
-from ..passes import Exact, Meshes, Render
+from ..passes import Exact, Meshes, Render, RenderPart
 from ..renderer import RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
@@ -92,3 +92,6 @@ class _Backend:
     ) -> Callable[[View], Exact]:
         del with_triangles  # they are what it draws
         return self._exact.views(frame, shown, self._stages)
+
+    def alone(self, frame: Frame) -> RenderPart:
+        return self._exact.alone(frame, self._stages)

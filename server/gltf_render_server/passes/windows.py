@@ -1,0 +1,153 @@
+"""Where in a view each object may be seen at most, and which objects can be rendered at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations, product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..frame import View
+from ..scene import Scene
+from .meshes import Meshes
+
+__all__ = ["Window", "farthest_windows", "grouped", "joined", "window_within"]
+
+_ROUNDING = 4e-7
+"""How far single precision may move a point, in parts of the largest of its coordinates."""
+_ORIGIN_M = 100.0  # back ends place their own origin within this distance of the camera
+_MARGIN_PX = 1.0
+_RENDER_PX = 25_000  # what a render costs beyond its pixels, in pixels: 16 ms of Blender's
+_MOST_TRIED = 32  # groups that an object may join; more would take longer than what they save
+
+_CORNERS = np.array(list(product((0, 1), repeat=3)))
+_EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if abs(_CORNERS[a] - _CORNERS[b]).sum() == 1])
+
+Floats = NDArray[np.float64]
+
+
+class Window(NamedTuple):
+    """A part of an image, px, counted from the image's upper left corner; what is beyond it is negative."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """The column after the last one."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The row after the last one."""
+        return self.top + self.height
+
+    def slices(self, left: int = 0, top: int = 0) -> tuple[slice, slice]:
+        """Return its rows and its columns in an array that begins at `left`, `top`."""
+        return slice(self.top - top, self.bottom - top), slice(self.left - left, self.right - left)
+
+    def common(self, other: Window) -> Window | None:
+        """Return what two windows share; None = nothing."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        width, height = min(self.right, other.right) - left, min(self.bottom, other.bottom) - top
+        return Window(left, top, width, height) if width > 0 and height > 0 else None
+
+
+def farthest_windows(view: View, scene: Scene, meshes: Meshes) -> Floats:
+    """Return how far each object may reach in the plane of the image.
+
+    It is where the corners of its surfaces' boxes are seen, cut off at the near plane, and a little more, for
+    back ends compute in single precision.
+
+    Returns
+    -------
+    (k, 4) float64
+        Left, top, right, bottom, px from the image's upper left corner; the left is inf where the object is
+        behind the camera or beyond the far plane.
+    """
+    placements = scene.placements
+    boxes = np.array([meshes.box(scene, index) for index in range(len(scene.primitives))], float)
+    corners = boxes.reshape(-1, 2, 3)[placements.primitive][:, _CORNERS, np.arange(3)]
+    matrices = np.linalg.inv(view.camera_to_world) @ placements.matrix
+    points = corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+    reach = np.abs(points).max((1, 2), initial=0.0) + np.abs(view.camera_to_world[:3, 3]).max()
+    edges = _edges_of_view(points, _ROUNDING * (_ORIGIN_M + reach), view)
+    found = np.tile([np.inf, np.inf, -np.inf, -np.inf], (len(scene.instances), 1))
+    np.minimum.at(found[:, :2], placements.instance, edges[:, :2])
+    np.maximum.at(found[:, 2:], placements.instance, edges[:, 2:])
+    return found
+
+
+def _edges_of_view(points: Floats, slack_m: Floats, view: View) -> Floats:
+    """Return where boxes are seen, (n, 4); points is (n, 8, 3), in the camera's axes."""
+    lens = view.lens
+    nearest = np.maximum(lens.near - slack_m, lens.near / 2)[:, None]
+    depth = -points[..., 2]
+    begin, end = points[:, _EDGES[:, 0]], points[:, _EDGES[:, 1]]
+    before, after = depth[:, _EDGES[:, 0]] - nearest, depth[:, _EDGES[:, 1]] - nearest
+    is_cut = (before < 0) != (after < 0)
+    share = before / np.where(is_cut, before - after, 1.0)
+    seen = np.concatenate([points, begin + share[..., None] * (end - begin)], 1)
+    is_seen = np.concatenate([depth >= nearest, is_cut], 1)
+    is_seen &= (depth.min(1) <= lens.far + slack_m)[:, None]
+    scale = 1.0 / np.where(is_seen, np.maximum(-seen[..., 2], nearest), 1.0)
+    u = lens.focal_x * seen[..., 0] * scale + lens.center_x
+    v = -lens.focal_y * seen[..., 1] * scale + lens.center_y
+    margin_u, margin_v = (
+        _MARGIN_PX + focal * slack_m[:, None] * scale for focal in (lens.focal_x, lens.focal_y)
+    )
+    return np.stack(
+        [
+            np.where(is_seen, u - margin_u, np.inf).min(1),
+            np.where(is_seen, v - margin_v, np.inf).min(1),
+            np.where(is_seen, u + margin_u, -np.inf).max(1),
+            np.where(is_seen, v + margin_v, -np.inf).max(1),
+        ],
+        1,
+    )
+
+
+def window_within(edges: Floats, frame: Window) -> Window | None:
+    """Return the whole pixels of a frame that edges, (left, top, right, bottom), touch; None = none."""
+    first, last = (frame.left, frame.top), (frame.right, frame.bottom)
+    left, top = np.clip(np.floor(edges[:2]), first, last).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(edges[2:]), first, last).astype(int).tolist()
+    is_some = right > left and bottom > top
+    return Window(left, top, right - left, bottom - top) if is_some else None
+
+
+def joined(windows: Iterable[Window]) -> Window:
+    """Return the smallest window that holds all; at least one."""
+    left, top, right, bottom = zip(*((w.left, w.top, w.right, w.bottom) for w in windows), strict=True)
+    return Window(min(left), min(top), max(right) - min(left), max(bottom) - min(top))
+
+
+def grouped(windows: dict[int, Window]) -> list[dict[int, Window]]:
+    """Divide objects into groups, each for one render: in none of them do two windows touch.
+
+    An object joins the group that it makes the least dearer, where that is cheaper than a render of its own.
+
+    Parameters
+    ----------
+    windows : dict of int to Window
+        By the object.
+    """
+    groups: list[dict[int, Window]] = []
+    bounds: list[Window] = []
+    for index, window in sorted(windows.items(), key=lambda item: (item[1].top, item[1].left, item[0])):
+        best, least = -1, window.width * window.height + _RENDER_PX
+        for place in range(max(0, len(groups) - _MOST_TRIED), len(groups)):
+            bound = joined((bounds[place], window))
+            more = bound.width * bound.height - bounds[place].width * bounds[place].height
+            if more < least and not any(window.common(other) for other in groups[place].values()):
+                best, least = place, more
+        if best < 0:
+            groups.append({})
+            bounds.append(window)
+        groups[best][index] = window
+        bounds[best] = joined((bounds[best], window))
+    return groups
