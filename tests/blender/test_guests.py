@@ -297,3 +297,10 @@ def test_are_adopted_as_they_are(session):
     remove_guests()
     assert {item.name for item in adopted.all_objects} == held
     assert not adopted.hide_render
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_scene_is_left_by_a_request(session, kind):
+    for _ in range(2):
+        session(kind)
+        assert list(bpy.data.scenes) == [scene()]
