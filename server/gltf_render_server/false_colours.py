@@ -248,7 +248,7 @@ def _measure_channels(row: Pass, arrays: Sequence[NDArray[Any]], percentiles: tu
 
 
 def _tell_channels(row: Pass, array: NDArray[Any], scale: _Range) -> str:
-    if scale is None:
+    if scale is None or not np.isfinite(array).any():
         return "empty"
     letters = ("",) if (scale == scale[0]).all() else ("x ", "y ", "z ")
     told = (f"{letter}{_numbers(*ends)}" for letter, ends in zip(letters, scale, strict=False))
@@ -326,7 +326,7 @@ def _numbers(*ends: float) -> str:
     """Write numbers with the digits that tell them apart."""
     width = max(ends) - min(ends) or abs(ends[0])
     digits = min(max(math.ceil(1.9 - math.log10(width)), 0), 9) if width > 0 else 2
-    return " to ".join(f"{end:.{digits}f}" for end in ends)
+    return " to ".join(f"{round(end, digits) + 0.0:.{digits}f}" for end in ends)  # no negative zero
 
 
 def _unit(row: Pass) -> str:
