@@ -165,6 +165,9 @@ class Controller:
             entry.path, entry.label = str(request.path), request.label
             entry.message = request.answered.message
             entry.failed = bool(entry.message)
+            entry.passes = " ".join(request.passes)
+            for name in request.views:
+                entry.views.add().name = name
         session.kept_index = paths.index(selected) if selected in paths else first
 
     def tick(self) -> float | None:

@@ -16,7 +16,7 @@ from .preferences import preferences
 from .sending import Reply, send
 from .session import lists
 
-__all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain"]
+__all__ = ["ClearKept", "ExportBlend", "ExportFolder", "ImportKept", "RenderAgain", "ShowPass"]
 
 _Result = set[Any]
 
@@ -74,6 +74,20 @@ class RenderAgain(_OfKept, bpy.types.Operator):
         """Send the request; what comes is shown when it comes."""
         done = "Rendering again; the answer will be shown beside the stored one"
         return _tried(self, lambda: _send_again(self.kept), done)
+
+
+class ShowPass(_OfKept, bpy.types.Operator):
+    """Render the chosen pass of the request in this Blender, and show it in false colours"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.show_pass"
+    bl_label = "Show Pass"
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Begin to read the request; the pass is shown when it is rendered."""
+        from .kept_pass import show_pass
+
+        name, view = lists().shown_pass, lists().shown_view
+        return _tried(self, lambda: show_pass(self.kept, name, view), f"Rendering {name}; it will be shown")
 
 
 class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -58,10 +58,14 @@ class KeptRequest:
     path : Path
     answered : Answered
         What a list shows.
+    passes, views : tuple of str
+        The names of what was asked for; none where the request was refused, or kept by an earlier version.
     """
 
     path: Path
     answered: Answered
+    passes: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
 
     @cached_property
     def recorded(self) -> RecordedFrame:
@@ -129,7 +133,8 @@ class Shelf:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{answered.number:06d}-{answered.image_type}-{own}.zip"
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"{_PARTIAL}{name}"
-        text = json.dumps({**asdict(answered), "kept": name}, indent=1)
+        asked = {"passes": request.passes, "views": [view.name for view in request.views]}
+        text = json.dumps({**asdict(answered), **asked, "kept": name}, indent=1)
         try:
             save_frame(request, answer, partial, **{_ABOUT: text.encode()})
             path = partial.rename(self.folder / name)
@@ -190,7 +195,8 @@ def read_kept(path: Path) -> KeptRequest:
         with ZipFile(path) as file:
             about = json.loads(file.read(_ABOUT))
         told = {field.name: _TYPES[str(field.type)](about[field.name]) for field in fields(Answered)}
-        return KeptRequest(path, Answered(**told))
+        passes, views = (tuple(map(str, about.get(name, ()))) for name in ("passes", "views"))
+        return KeptRequest(path, Answered(**told), passes, views)
     except FileNotFoundError as error:
         raise KeptRequestError(f"The kept request {path.name} is gone") from error
     except (OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError) as error:

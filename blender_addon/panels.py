@@ -115,7 +115,9 @@ class _Server:
             _draw_address(layout, state)
         _draw_pending_options(layout)
         if state.url:
-            _draw_test(layout, state)
+            _draw_test(layout)
+        if state.note:
+            _draw_text(layout.box(), state.note, icon="INFO")
 
 
 class _Options:
@@ -169,6 +171,8 @@ class _Kept:
         column.operator("gltf_render_server.show_kept", icon="IMAGE_DATA")
         column.operator("gltf_render_server.import_kept", icon="IMPORT")
         column.operator("gltf_render_server.render_again", icon="RENDER_STILL")
+        _draw_passes(layout.column(align=True), session)
+        column = layout.column(align=True)
         row = column.row(align=True)
         row.operator("gltf_render_server.export_blend", icon="FILE_BLEND")
         row.operator("gltf_render_server.export_folder", icon="FILE_FOLDER")
@@ -233,12 +237,10 @@ def _draw_address(layout: Any, state: ServerState) -> None:
         layout.label(text=f"Blender {state.ready.blender}, {state.ready.engine} on {state.ready.device}")
 
 
-def _draw_test(layout: Any, state: ServerState) -> None:
+def _draw_test(layout: Any) -> None:
     column = layout.column(align=True)
     column.row(align=True).prop(lists(), "test_type", expand=True)
     column.operator("gltf_render_server.send_test", icon="RENDER_STILL")
-    if state.note:
-        _draw_text(column.box(), state.note, icon="INFO")
 
 
 def _draw_update(layout: Any) -> None:
@@ -270,6 +272,15 @@ def _draw_answered(layout: Any, answered: Iterable[Answered]) -> None:
         column.label(text=f"{line.status} to {line.client}", icon="BLANK1")
         if line.message:
             _draw_text(column, line.message, icon="BLANK1", most=_REASON_LINES)
+
+
+def _draw_passes(column: Any, session: Any) -> None:
+    """Draw which pass of which view of the selected request is to be shown."""
+    row = column.row(align=True)
+    row.prop(session, "shown_pass", text="")
+    row.operator("gltf_render_server.show_pass", icon="IMAGE_RGB")
+    if session.has_kept_selection and len(session.kept[session.kept_index].views) > 1:
+        column.prop_search(session, "shown_view", session.kept[session.kept_index], "views", text="View")
 
 
 def _draw_finding(box: Any, index: int, finding: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import bpy
@@ -10,7 +11,7 @@ from .gltf_render_server.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, 
 from .gltf_render_server.options import options_of
 from .gltf_render_server.settings import ServerSettings
 
-__all__ = ["AS_SCENE", "Finding", "KeptEntry", "ServerProperties", "SessionLists", "described"]
+__all__ = ["AS_SCENE", "Finding", "KeptEntry", "KeptView", "ServerProperties", "SessionLists", "described"]
 
 AS_SCENE = "SCENE"
 """The choice to leave an option to the scene."""
@@ -73,9 +74,37 @@ class ServerProperties(bpy.types.PropertyGroup):
     up_axis: _choice("up_axis", "Up")
 
 
+@cache
+def _passes(asked: tuple[str, ...]) -> list[tuple[str, str, str, str, int]]:
+    """Return a choice of all passes that have a picture, those that were asked for first and marked.
+
+    Blender does not hold on to the texts of a choice that is made anew, so they are kept here.
+    """
+    from .gltf_render_server.passes import PASSES
+
+    shown = [
+        (row.name, row.name, row.summary, "CHECKMARK" if row.name in asked else "BLANK1", number)
+        for number, row in enumerate(PASSES.values())
+        if row.dtype != "json"
+    ]
+    return sorted(shown, key=lambda item: item[0] not in asked)
+
+
+def _passes_to_show(session: Any, _context: object) -> list[tuple[str, str, str, str, int]]:
+    return _passes(
+        tuple(session.kept[session.kept_index].passes.split()) if session.has_kept_selection else ()
+    )
+
+
+class KeptView(bpy.types.PropertyGroup):
+    """A view of a kept request; Blender gives it a name."""
+
+
 class KeptEntry(bpy.types.PropertyGroup):
     """A line in the list of kept requests."""
 
+    passes: bpy.props.StringProperty()
+    views: bpy.props.CollectionProperty(type=KeptView)
     path: bpy.props.StringProperty()
     label: bpy.props.StringProperty()
     failed: bpy.props.BoolProperty()
@@ -106,6 +135,14 @@ class SessionLists(bpy.types.PropertyGroup):
     kept: bpy.props.CollectionProperty(type=KeptEntry)
     kept_index: bpy.props.IntProperty(
         name="Kept Request", description="The kept request that the buttons are for"
+    )
+    shown_pass: bpy.props.EnumProperty(
+        name="Pass",
+        description="What Show Pass renders; what was asked for is marked",
+        items=_passes_to_show,
+    )
+    shown_view: bpy.props.StringProperty(
+        name="View", description="Which view of the request Show Pass renders; empty = the first"
     )
     findings: bpy.props.CollectionProperty(type=Finding)
     checked: bpy.props.BoolProperty()

@@ -12,11 +12,11 @@ from . import (
     debugging,
     handlers,
     image_view,
+    meanwhile,
     operators,
     panels,
     preferences,
     properties,
-    sending,
     trying,
 )
 from .control import controller
@@ -26,6 +26,7 @@ __all__ = ["register", "unregister"]
 _CLASSES = [
     preferences.ServerPreferences,
     properties.ServerProperties,
+    properties.KeptView,
     properties.KeptEntry,
     properties.Finding,
     properties.SessionLists,
@@ -41,6 +42,7 @@ _CLASSES = [
     trying.ShowKept,
     debugging.ImportKept,
     debugging.RenderAgain,
+    debugging.ShowPass,
     debugging.ExportBlend,
     debugging.ExportFolder,
     debugging.ClearKept,
@@ -69,7 +71,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Switch the add-on off, and leave nothing of it behind."""
-    sending.stop_waiting()
+    meanwhile.stop_waiting()
     controller.shutdown()
     handlers.start_with_blender.stop()
     handlers.switch(on=False)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
-from .control import controller
-from .timers import Timer
+from .meanwhile import meanwhile
 
-__all__ = ["Reply", "send", "stop_waiting"]
-
-_POLL_S = 0.1
+__all__ = ["Reply", "send"]
 
 
 @dataclass(frozen=True)
@@ -32,17 +29,6 @@ class Reply:
     picture: bytes
     error: str
     seconds: float
-
-
-@dataclass
-class _Waiting:
-    """A request that is under way."""
-
-    then: Callable[[Reply], None]
-    replies: list[Reply] = field(default_factory=list)
-
-
-_waiting: list[_Waiting] = []
 
 
 def send(
@@ -66,20 +52,7 @@ def send(
     headers : mapping of str to str, optional
         What is sent beside the usual ones.
     """
-    waiting = _Waiting(then)
-    _waiting.append(waiting)
-
-    def run() -> None:
-        waiting.replies.append(_ask(url, scene, fields, headers or {}))
-
-    threading.Thread(target=run, daemon=True).start()
-    _timer.start(_POLL_S)
-
-
-def stop_waiting() -> None:
-    """Forget what is under way."""
-    _waiting.clear()
-    _timer.stop()
+    meanwhile(partial(_ask, url, scene, fields, headers or {}), then)
 
 
 def _ask(url: str, scene: bytes, fields: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
@@ -94,13 +67,3 @@ def _ask(url: str, scene: bytes, fields: Mapping[str, str], headers: Mapping[str
     except Exception as failure:  # noqa: BLE001  whatever it is, who has asked must be told
         error = str(failure)
     return Reply(picture, error, time.perf_counter() - started_s)
-
-
-def _tell_replies() -> float | None:
-    for waiting in [waiting for waiting in _waiting if waiting.replies]:
-        _waiting.remove(waiting)  # first, so that a failure is not met again
-        waiting.then(waiting.replies[0])
-    return _POLL_S if _waiting else None
-
-
-_timer = Timer(_tell_replies, "show an answer", controller.tell)

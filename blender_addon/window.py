@@ -24,7 +24,7 @@ from .preferences import preferences
 from .session import main_window, scene_properties
 from .state import MOST_SHOWN
 
-__all__ = ["SessionRenderer", "WindowServer", "current_settings"]
+__all__ = ["SessionRenderer", "WindowServer", "current_settings", "is_occupied"]
 
 _DRAIN_S = 1.0
 _JOBS = ("RENDER", "OBJECT_BAKE", "COMPOSITE")
@@ -87,7 +87,7 @@ class WindowServer:
 
     def work(self) -> None:
         """See `Server.work`: render what waits, one request at a time, when nothing else is under way."""
-        is_held = _is_occupied()
+        is_held = is_occupied()
         if is_held != self._is_held:
             self._is_held = is_held
             self._events.put(Held(is_held))
@@ -121,7 +121,7 @@ def current_settings() -> ServerSettings:
     return ServerSettings.from_environment(server_options(scene_properties(), preferences(), None))
 
 
-def _is_occupied() -> bool:
+def is_occupied() -> bool:
     """Whether the user drags, paints or chooses something, or Blender renders or bakes for the user."""
     windows = bpy.context.window_manager.windows
     modal = {operator.bl_idname for window in windows for operator in window.modal_operators}

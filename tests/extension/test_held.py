@@ -30,7 +30,7 @@ def test_the_panel_says_what_it_waits_for(monkeypatch):
     shown.apply(events.Asked(1, "color", 64, 48, "127.0.0.1"))
     texts = []
     for is_occupied in (True, True, False):
-        monkeypatch.setattr(window, "_is_occupied", lambda is_occupied=is_occupied: is_occupied)
+        monkeypatch.setattr(window, "is_occupied", lambda is_occupied=is_occupied: is_occupied)
         server.work()
         for event in server.events():
             shown.apply(event)

@@ -97,8 +97,9 @@ def test_drake_takes_the_snippet(token):
 SCENE = b'{"asset": {"version": "2.0"}}\r'
 
 
-def keep(shelf, number=1, image_type="depth"):
-    request = Request("drake", form={"image_type": [image_type], "width": ["4"]}, document=Document(SCENE))
+def keep(shelf, number=1, image_type="depth", passes=()):
+    form = {"image_type": [image_type], "width": ["4"]}
+    request = Request("drake", form=form, document=Document(SCENE), passes=passes)
     answered = Answered(number, image_type, 4, 0, "me", 200, 0.1, "", "")
     return shelf.keep(request, Answer(200, 0.1, "", "image/tiff", b"II"), answered)
 
@@ -276,6 +277,18 @@ def test_a_kept_request_is_a_recording_that_can_be_sent_to_somebody(tmp_path):
     sent = shutil.copyfile(kept, tmp_path / "mail.zip")
     [frame] = RecordedFrames(sent)
     assert (frame.request.document.data, frame.answer.body) == (SCENE, b"II")
+
+
+def test_what_was_asked_for_is_told_without_reading_the_recording(tmp_path):
+    path = keep(Shelf(tmp_path / "kept", 5), passes=("depth", "label"))
+    assert (read_kept(path).passes, read_kept(path).views) == (("depth", "label"), ())
+    with zipfile.ZipFile(path) as file:
+        about = json.loads(file.read("about.json"))
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(
+            "about.json", json.dumps({k: v for k, v in about.items() if k not in ("passes", "views")})
+        )
+    assert read_kept(path).passes == (), "a file of an earlier version"
 
 
 def test_a_kept_request_that_is_gone_says_so(tmp_path):

@@ -177,8 +177,8 @@ def _run_timers():
     """Do what Blender's loop does; without a window there is none."""
     if f"{EXTENSION}.control" in sys.modules:
         controller().tick()
-    if (sending := sys.modules.get(f"{EXTENSION}.sending")) and sending._waiting:
-        sending._tell_replies()
+    if (meanwhile := sys.modules.get(f"{EXTENSION}.meanwhile")) and meanwhile._waiting:
+        meanwhile._go_on()
 
 
 def _multipart(form_file: Path, changes):

@@ -1,0 +1,86 @@
+"""A pass of a kept request: rendered in this Blender, and shown in false colours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import bpy
+from numpy.typing import NDArray
+
+from .changes import handed_over
+from .control import controller
+from .gltf_render_server.blender import BlenderRenderer
+from .gltf_render_server.blender.compat import importer_extensions
+from .gltf_render_server.blender.guests import remove_guests
+from .gltf_render_server.blender.sources import SessionSource
+from .gltf_render_server.errors import RenderServerError
+from .gltf_render_server.frame import Frame
+from .gltf_render_server.passes import prepare
+from .image_view import show_image
+from .kept_requests import KeptRequest
+from .meanwhile import meanwhile
+from .picture import describe, displayed
+from .session import main_window
+from .window import current_settings, is_occupied
+
+__all__ = ["show_pass"]
+
+_PICTURE = "glTF Render Server"
+
+
+def show_pass(kept: KeptRequest, name: str, view: str) -> None:
+    """Render a pass of a kept request in this Blender, and show it; what fails is told in the panel.
+
+    The request is read and checked on a thread. Then Blender waits as long as it renders, but not before the
+    user lets go of what is dragged or painted. Nothing of the client's stays in the scene.
+
+    Parameters
+    ----------
+    kept : KeptRequest
+    name : str
+        Of the pass.
+    view : str
+        Of the view; the first, if there is none of that name.
+    """
+    read = partial(_read, kept, name, view, importer_extensions())
+    meanwhile(read, partial(_show, kept.label), lambda: not is_occupied())
+
+
+def _read(kept: KeptRequest, name: str, view: str, extensions: frozenset[str]) -> Frame | Exception:
+    """Return a frame of one view and one pass, or why there is none."""
+    try:
+        frame = kept.recorded.frame(extensions)
+        wanted = next((item for item in frame.views if item.name == view), frame.views[0])
+        frame = replace(frame, views=(wanted,), passes=(name,))
+        prepare(frame)
+    except Exception as error:  # noqa: BLE001  whatever it is, who has asked must be told
+        return error
+    return frame
+
+
+def _show(label: str, frame: Frame | Exception) -> None:
+    if isinstance(frame, Exception):
+        controller.tell(f"Show Pass: {frame}")
+        return
+    try:
+        array = _rendered(frame)
+    except (RenderServerError, OSError, RuntimeError) as error:
+        controller.tell(f"Show Pass: {error}")
+        return
+    [name] = frame.passes
+    text = describe(name, array)
+    show_image(_PICTURE, displayed(name, array)[0], f"{label.split()[0]}: {text}")
+    controller.tell("", note=f"Show Pass: {text}")
+
+
+def _rendered(frame: Frame) -> NDArray[Any]:
+    with handed_over.undisturbed(), bpy.context.temp_override(window=main_window()):
+        renderer = BlenderRenderer(current_settings(), SessionSource(lambda: main_window().scene))
+        try:
+            [arrays] = renderer.render(frame).views
+        finally:
+            renderer.close()
+            remove_guests()
+    return arrays[frame.passes[0]]
