@@ -52,7 +52,8 @@ def blender():
 
 def rendered(renderer, made):
     scene = parse_scene(made.data, extensions=renderer.extensions)
-    return scene, renderer.render(Frame(scene, made.views, PASSES)).views
+    frame = Frame(scene, made.views, PASSES, alpha_threshold=made.alpha_threshold)
+    return scene, renderer.render(frame).views
 
 
 def broken(renderer, made, figures):

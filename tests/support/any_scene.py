@@ -102,6 +102,7 @@ recipes = st.builds(
     things=st.lists(_THINGS, min_size=2, max_size=5).map(tuple),
     generator=st.sampled_from(("a test", "VTK")),
     seed=_SEEDS,
+    alpha_threshold=st.sampled_from((0.5, None)),
 )
 """A strategy: recipes of scenes."""
 
