@@ -48,6 +48,6 @@ def _emission(render: ViewRender) -> NDArray[np.float32]:
 
 
 add_row("albedo", _albedo, "float32", "linear Rec. 709", render=Render.MATERIAL, **_COLOUR)
-add_row("roughness", _roughness, "float32", "1", render=Render.MATERIAL)
-add_row("metallic", _metallic, "float32", "1", render=Render.MATERIAL)
+add_row("roughness", _roughness, "float32", "1", render=Render.MATERIAL, span=(0.0, 1.0))
+add_row("metallic", _metallic, "float32", "1", render=Render.MATERIAL, span=(0.0, 1.0))
 add_row("emission", _emission, "float32", "linear Rec. 709", render=Render.MATERIAL, **_COLOUR)

@@ -26,7 +26,9 @@ def _flow(render: ViewRender, when: When) -> NDArray[np.float32]:
 
 def _visible(render: ViewRender, when: When) -> NDArray[np.uint8]:
     moved, there = render.moved(when), render.at(when)
-    return moved.image(is_seen(moved, there.hits, there.exact).astype(np.uint8), 0)
+    is_cut = [there.frame.cutout(index) is not None for index in range(len(there.scene.primitives))]
+    has_holes = np.array(is_cut, bool)[there.scene.placements.primitive]
+    return moved.image(is_seen(moved, there.hits, there.exact, has_holes).astype(np.uint8), 0)
 
 
 def _flow_forward(render: ViewRender) -> NDArray[np.float32]:

@@ -104,7 +104,7 @@ class Moved:
         return image.reshape(*self._size, *values.shape[1:])
 
 
-def is_seen(moved: Moved, hits: Hits, exact: Exact) -> NDArray[np.bool_]:
+def is_seen(moved: Moved, hits: Hits, exact: Exact, has_holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell of each point whether it is seen at the other moment, (n,).
 
     It is, where it is inside the image and between the clipping planes, and nothing hides it. What may hide
@@ -118,6 +118,8 @@ def is_seen(moved: Moved, hits: Hits, exact: Exact) -> NDArray[np.bool_]:
     moved : Moved
     hits, exact
         Of the same view at the other moment.
+    has_holes : (number of placements,) bool
+        Those whose triangles do not hide all that they cover.
     """
     lens = moved.lens
     with np.errstate(invalid="ignore"):
@@ -126,7 +128,7 @@ def is_seen(moved: Moved, hits: Hits, exact: Exact) -> NDArray[np.bool_]:
         is_inside &= (moved.depth >= lens.near) & (moved.depth <= lens.far)
     seen = np.zeros(len(moved.pixels), bool)
     inside = np.flatnonzero(is_inside)
-    around = _Around(moved, hits, exact)
+    around = _Around(moved, hits, exact, has_holes)
     for chunk in np.split(inside, range(_CHUNK, len(inside), _CHUNK)):
         seen[chunk] = ~around.hides(chunk)
     return seen
@@ -135,8 +137,9 @@ def is_seen(moved: Moved, hits: Hits, exact: Exact) -> NDArray[np.bool_]:
 class _Around:
     """What the other image shows around points."""
 
-    def __init__(self, moved: Moved, hits: Hits, exact: Exact) -> None:
+    def __init__(self, moved: Moved, hits: Hits, exact: Exact, has_holes: NDArray[np.bool_]) -> None:
         self._moved = moved
+        self._covers = np.append(~has_holes[hits.triangles[0]], False)
         self._own = _Triangles(moved.corners, moved.lens)
         self._shown = _Triangles(hits.corners, moved.lens)
         self._face = np.full(exact.placement.size, NOTHING)
@@ -157,7 +160,7 @@ class _Around:
         there = np.where(face == NOTHING, shown, self._shown.depth(face, rays))
         is_nearer = (there >= lens.near) & (there < depth - slack)
         is_nearer &= (face == NOTHING) | (face != self._twin[own])
-        covers = is_nearer & (self._shown.inside_px(face, rays) >= _BORDER_PX)
+        covers = is_nearer & self._covers[face] & (self._shown.inside_px(face, rays) >= _BORDER_PX)
         # by its own plane, too: a surface that bends away from the camera is not hidden by what is next to it
         centre = _rays(np.stack([column, row]).astype(float) + 0.5, lens)
         is_nearer &= (own == NOTHING) | (shown < self._own.depth(own, centre) - slack)

@@ -132,7 +132,8 @@ def _object_coordinates(render: ViewRender) -> NDArray[np.float32]:
 def _nocs(render: ViewRender) -> NDArray[np.float32]:
     """The point in its object's box, (height, width, 3) float32: 0 to 1 along each of the object's axes.
 
-    The box is that of all the object's surfaces in the object's axes. Where it is flat, the value is 0.5.
+    NaN = nothing, or nothing of the scene's. The box is that of all the object's surfaces in the object's
+    axes. Where it is flat, the value is 0.5.
     """
     low, high = render.object_boxes
     is_flat = high <= low
@@ -198,6 +199,7 @@ add_row(
     channels=(3, 4),
     render=Render.LINEAR,
     components="RGBA",
+    nothing=None,
 )
 add_row("depth", _depth, "float32", "m", nothing=np.inf)
 add_row("distance", _distance, "float32", "m", nothing=np.inf)
