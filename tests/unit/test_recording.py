@@ -149,8 +149,9 @@ def test_all_of_a_request_comes_back(tmp_path):
         Look(environment="forest", exposure=0.1, transparent=True),
         {"arm": pose},
         0.1 + 0.2,
-        1.7e9 + 1 / 3,
-        {"after": RecordedMoment({"arm": 2 * pose}, 0.7, (pose, 3 * pose))},
+        alpha_threshold=0.25,
+        time_s=1.7e9 + 1 / 3,
+        moments={"after": RecordedMoment({"arm": 2 * pose}, 0.7, (pose, 3 * pose))},
     )
     recorder = Recorder(tmp_path)
     recorder.answered(asked, Answer(503, 0.12345, "é\nno", "application/json", b"{}"))
@@ -158,7 +159,7 @@ def test_all_of_a_request_comes_back(tmp_path):
     recorder.close(60)
     [frame] = RecordedFrames(tmp_path)
     found = frame.request
-    for name in ("protocol", "client", "form", "passes", "look", "scene_time_s", "time_s"):
+    for name in ("protocol", "client", "form", "passes", "look", "scene_time_s", "alpha_threshold", "time_s"):
         assert getattr(found, name) == getattr(asked, name), name
     told = [(it.lens, it.name, it.amodal_margin) for it in found.views]
     assert told == [(LENS, "view", 0.0), (LENS, "left", 0.3)]
