@@ -51,9 +51,9 @@ def test_each_moment_is_shown_once_and_each_view_of_it_rendered_once(studio, mon
     renderer = studio.renderer(FAST)
     asset = motion.read(renderer, motion.table_top().document())
     shown, show = [], ClientScene.show
-    drawn, draw = [], ExactRender._rendered
+    drawn, draw = [], ExactRender._images
     monkeypatch.setattr(ClientScene, "show", lambda *args: shown.append(True) or show(*args))
-    monkeypatch.setattr(ExactRender, "_rendered", lambda *args: drawn.append(True) or draw(*args))
+    monkeypatch.setattr(ExactRender, "_images", lambda *args: drawn.append(True) or draw(*args))
     views = tuple(View(LENS, camera, name) for name, camera in (("a", EYE), ("b", LATER_EYE)))
     scene, then = asset.scene(), asset.scene(LATER)
     passes = ("flow_forward", "flow_backward")
