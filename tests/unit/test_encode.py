@@ -6,7 +6,7 @@ from drake_like import DrakeScene
 from PIL import Image, ImageSequence
 
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.encode import encode, encode_depth, encode_png
+from gltf_render_server.http.encode import _tiff, encode, encode_depth, encode_png
 from gltf_render_server.http.form import DepthRange
 from gltf_render_server.passes import find_pass
 
@@ -68,3 +68,13 @@ def test_a_stack_of_masks_is_a_tiff_of_pages_of_one_bit(shape):
     assert len(pages) == max(1, len(stack))
     np.testing.assert_array_equal(np.stack(pages)[: len(stack)], stack)
     assert any(page.any() for page in pages) == stack.any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (48, 64), (3, 7000)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_a_tiff_has_the_bytes_of_the_image_library(shape, dtype):
+    canvas = np.random.default_rng(0).integers(-(2**31), 2**31, shape).astype(dtype)
+    for pixels in (canvas, canvas[::-1], np.asfortranarray(canvas)):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "TIFF")
+        assert _tiff(pixels) == buffer.getvalue()

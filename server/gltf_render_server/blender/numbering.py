@@ -67,7 +67,7 @@ class Numbering:
         (height, width) int32
             -1 = none of them.
         """
-        found = self._digit[images[0]]
+        found = self._digit.take(images[0], mode="clip")  # none is out of range: half the time
         for place, image in enumerate(images[1:], 1):
             found = np.where(found == NOTHING, found, found + self._digit[image] * self._base**place)
         return found
