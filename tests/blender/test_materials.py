@@ -131,15 +131,27 @@ def test_what_is_cut_out_shows_what_is_behind(see, is_unlit):
 
 
 @pytest.mark.parametrize("is_unlit", [False, True])
-@pytest.mark.parametrize(("alpha", "is_solid"), [(0.49, False), (0.51, True)])
-def test_what_is_see_through_is_solid_from_a_half(see, alpha, is_solid, is_unlit):
+@pytest.mark.parametrize(
+    ("alpha", "threshold", "is_solid"),
+    [
+        (0.49, 0.5, False),
+        (0.5, 0.5, True),
+        (0.51, 0.5, True),
+        (0.29, 0.3, False),
+        (0.3, 0.3, True),
+        (0.1, None, True),
+    ],
+)
+def test_what_is_see_through_is_solid_as_in_the_exact_passes(see, alpha, threshold, is_solid, is_unlit):
     pane = {"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, alpha]}, "alphaMode": "BLEND"}
     if is_unlit:
         pane["extensions"] = {"KHR_materials_unlit": {}}
     behind = Squares().add(z=-0.5, scale=2.0, **GREY).add(**pane)
-    close(see(behind, "albedo")["albedo"], [1, 0, 0] if is_solid else [0.25, 0.5, 0.75])
-    alone = see(Squares().add(**pane), "albedo")["albedo"]
-    assert np.isnan(alone).all() == (not is_solid)
+    seen = see(behind, "albedo", alpha_threshold=threshold)["albedo"]
+    close(seen, [1, 0, 0] if is_solid else [0.25, 0.5, 0.75])
+    alone = see(Squares().add(**pane), "albedo", "instance", alpha_threshold=threshold)
+    assert np.isnan(alone["albedo"]).all() == (not is_solid)
+    assert (alone["instance"] == is_solid).all()
 
 
 def test_a_hundred_panes(see):

@@ -8,7 +8,7 @@ import numpy as np
 from drake_like import add_accessor, empty_document, png_uri, translation
 from PIL import Image
 
-from gltf_render_server.frame import Frame, Lens, View
+from gltf_render_server.frame import ALPHA_THRESHOLD, Frame, Lens, View
 from gltf_render_server.gltf import parse_scene
 
 SIDE = 8
@@ -77,6 +77,7 @@ class Squares:
         return json.dumps({name: value for name, value in self.document.items() if value != []}).encode()
 
     def frame(self, renderer, *passes, view=VIEW, **more):
+        more = {"alpha_threshold": ALPHA_THRESHOLD, **more}
         return Frame(parse_scene(self.to_bytes(), extensions=renderer.extensions), (view,), passes, **more)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..frame import Frame, View
+from ..frame import ALPHA_THRESHOLD, Frame, View
 from ..passes import MaterialValues
 from ..scene import Digest, Scene, Surface
 from ..stages import Stages
@@ -27,6 +27,7 @@ from .values import ALBEDO, EMISSION, SURFACE, unlit_twin
 
 __all__ = ["MaterialRender"]
 
+_Key = tuple[Surface, "float | None"]
 _NOT_COPIED = {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"}
 
 
@@ -63,9 +64,10 @@ class MaterialRender:
         self._colour.show(frame, stages)  # or it would hold on to other surfaces than these
         scene, placements = frame.scene, frame.scene.placements
         placed = placements.primitive.tolist()
+        solid_from = self._parts.solid_from = frame.alpha_threshold
         self._parts.load(scene, placed)
         to_blender = self._base.from_client(frame)
-        layout = Layout(tuple(scene.surfaces[index] for index in placed))
+        layout = Layout(tuple((scene.surfaces[index], solid_from) for index in placed))
         is_new = self.scene.show(layout, to_blender @ placements.matrix)
         stages.lap("import" if is_new else "update")
 
@@ -82,32 +84,41 @@ class MaterialRender:
 
 
 class _Twins:
-    """The parts of the colour scene, of materials that tell their values; see `Parts`."""
+    """The parts of the colour scene, of materials that tell their values; see `Parts`.
+
+    Attributes
+    ----------
+    solid_from : float or None
+        The `Frame.alpha_threshold` of what is loaded; a part's key is its surface and this.
+    """
 
     def __init__(self, surfaces: Surfaces) -> None:
+        self.solid_from: float | None = None
         self._surfaces = surfaces
-        self._meshes: dict[Surface, Part[bpy.types.Mesh]] = {}
-        self._materials: dict[Digest, bpy.types.Material] = {}
+        self._meshes: dict[_Key, Part[bpy.types.Mesh]] = {}
+        self._materials: dict[tuple[Digest, float | None], bpy.types.Material] = {}
 
     def __getitem__(self, key: Any) -> Part[Any]:
         return self._meshes[key]
 
     def load(self, scene: Scene, primitives: Iterable[int]) -> None:
         """See `Parts.load`; the surfaces must have been loaded."""
-        for key in {scene.surfaces[index] for index in primitives} - self._meshes.keys():
-            part = self._surfaces[key]
+        surfaces = {scene.surfaces[index] for index in primitives}
+        for surface in surfaces - {known for known, least in self._meshes if least == self.solid_from}:
+            part = self._surfaces[surface]
             mesh: Any = part.data.copy()  # Blender shares the arrays of both
             for index, material in enumerate(mesh.materials):
-                if key.material not in self._materials:
-                    self._materials[key.material] = unlit_twin(material)
-                mesh.materials[index] = self._materials[key.material]
-            self._meshes[key] = Part(mesh, part.local)
+                key = (surface.material, self.solid_from)
+                if key not in self._materials:
+                    self._materials[key] = unlit_twin(material, self.solid_from)
+                mesh.materials[index] = self._materials[key]
+            self._meshes[surface, self.solid_from] = Part(mesh, part.local)
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
         """See `Parts.keep_only`."""
         gone = self._meshes.keys() - set(keys)
         bpy.data.batch_remove([self._meshes.pop(key).data for key in gone])
-        unused = self._materials.keys() - {key.material for key in self._meshes}
+        unused = self._materials.keys() - {(surface.material, least) for surface, least in self._meshes}
         bpy.data.batch_remove([self._materials.pop(key) for key in unused])
         self._surfaces.remove_unused()
 
@@ -184,5 +195,5 @@ class _Copier:
 
     def _material(self, source: bpy.types.Material) -> bpy.types.Material:
         if source not in self._materials:
-            self._materials[source] = unlit_twin(source)
+            self._materials[source] = unlit_twin(source, ALPHA_THRESHOLD)
         return self._materials[source]

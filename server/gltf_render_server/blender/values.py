@@ -13,7 +13,7 @@ import bpy
 
 from . import compat
 
-__all__ = ["ALBEDO", "EMISSION", "SOLID_FROM", "SURFACE", "unlit_twin"]
+__all__ = ["ALBEDO", "EMISSION", "SURFACE", "unlit_twin"]
 
 ALBEDO = "glTF Albedo"
 """The name of an AOV: the base colour."""
@@ -22,9 +22,7 @@ SURFACE = "glTF Surface"
 EMISSION = "glTF Emission"
 """The name of an AOV: the emitted radiance."""
 
-SOLID_FROM = 0.5
-"""The least alpha of what counts as solid."""
-
+_TOLERANCE = 1e-6  # as the exact passes compare alpha; what is cut out has an alpha of 0 by now
 _HAS_NONE = -1.0
 
 
@@ -46,7 +44,7 @@ _UNKNOWN = _Values(is_told=False)
 _NOTHING = _Values(alphas=(0.0,), is_told=False)
 
 
-def unlit_twin(material: bpy.types.Material) -> bpy.types.Material:
+def unlit_twin(material: bpy.types.Material, solid_from: float | None) -> bpy.types.Material:
     """Make a material that writes the values of another to the AOVs `ALBEDO`, `SURFACE` and `EMISSION`.
 
     Known are a Principled BSDF, an Emission, what glTF's importer makes of an unlit material, and each of
@@ -55,6 +53,8 @@ def unlit_twin(material: bpy.types.Material) -> bpy.types.Material:
     Parameters
     ----------
     material : bpy.types.Material
+    solid_from : float or None
+        The least alpha of what counts as solid; None = all does.
 
     Returns
     -------
@@ -70,7 +70,9 @@ def unlit_twin(material: bpy.types.Material) -> bpy.types.Material:
     if output.inputs["Volume"].is_linked:
         values = _NOTHING if not output.inputs["Surface"].is_linked else values
         tree.links.remove(output.inputs["Volume"].links[0])
-    _Writer(tree).write(values, output.inputs["Surface"])
+    if solid_from is None:
+        values = replace(values, alphas=())
+    _Writer(tree).write(values, solid_from or 0.0, output.inputs["Surface"])
     return twin
 
 
@@ -120,12 +122,13 @@ class _Writer:
     def __init__(self, tree: Any) -> None:
         self._tree = tree
 
-    def write(self, values: _Values, surface: Any) -> None:
+    def write(self, values: _Values, solid_from: float, surface: Any) -> None:
         """Write values to the AOVs, and link a surface that is only there or not."""
         alpha: Any = 1.0
+        least = max(solid_from - _TOLERANCE, _TOLERANCE)
         for factor in values.alphas:
             alpha = self._node("ShaderNodeMath", [alpha, factor], operation="MULTIPLY")
-        is_below = self._node("ShaderNodeMath", [alpha, SOLID_FROM], operation="LESS_THAN")
+        is_below = self._node("ShaderNodeMath", [alpha, least], operation="LESS_THAN")
         solid = self._node("ShaderNodeMath", [1.0, is_below], operation="SUBTRACT")
         told = float(values.is_told)
         numbers = self._node("ShaderNodeCombineXYZ", [values.roughness, values.metallic, told])
