@@ -10,11 +10,11 @@ import pytest
 from agreement import Agreement
 from any_scene import odd_scenes, recipes
 from hypothesis import HealthCheck, Phase, given, settings
-from identities import PASSES, Figures, Seen, truths
+from identities import MORE_PASSES, PASSES, Figures, Seen, Then, truths
 from raycaster import File
 
-from gltf_render_server.frame import Frame
-from gltf_render_server.gltf import parse_scene
+from gltf_render_server.frame import Frame, Moment
+from gltf_render_server.gltf import read_asset
 from gltf_render_server.settings import ServerSettings
 
 SCENES = int(os.environ.get("GLTF_RENDER_SERVER_SCENES", "40"))
@@ -51,20 +51,31 @@ def blender():
 
 
 def rendered(renderer, made):
-    scene = parse_scene(made.data, extensions=renderer.extensions)
+    scene = read_asset(made.data, extensions=renderer.extensions).scene()
     frame = Frame(scene, made.views, PASSES, alpha_threshold=made.alpha_threshold)
-    return scene, renderer.render(frame).views
+    return renderer.render(frame).views
+
+
+def seen_twice(renderer, made):
+    """Render the views of a scene, and what flow leads to by itself."""
+    asset, later = read_asset(made.data, extensions=renderer.extensions), made.later()
+    scene, scene_then = asset.scene(), asset.scene(later.named_poses)
+    after = Moment(scene_then, tuple(view.camera_to_world for view in later.views))
+    threshold = made.alpha_threshold
+    frame = Frame(scene, made.views, PASSES + MORE_PASSES, after=after, alpha_threshold=threshold)
+    frame_then = Frame(scene_then, later.views, ("instance",), alpha_threshold=threshold)
+    file, file_then = File(made.data), File(made.data, poses=later.poses)
+    both = zip(renderer.render(frame).views, renderer.render(frame_then).views, strict=True)
+    for view, view_then, (arrays, arrays_then) in zip(made.views, later.views, both, strict=True):
+        then = Then(view_then, scene_then, file_then, arrays_then["instance"])
+        truth, label_truth = truths(file, view, alpha_threshold=threshold)
+        yield Seen(arrays, view, scene, file, truth, label_truth, threshold, then)
 
 
 def broken(renderer, made, figures):
     """Return which identities do not hold."""
-    file = File(made.data)
-    scene, views = rendered(renderer, made)
-    found = []
-    for view, arrays in zip(made.views, views, strict=True):
-        truth, label_truth = truths(file, view, alpha_threshold=made.alpha_threshold)
-        found += figures.check(renderer.info.name, Seen(arrays, view, scene, file, truth, label_truth))
-    return "\n".join(found)
+    found = [figures.check(renderer.info.name, seen) for seen in seen_twice(renderer, made)]
+    return "\n".join(message for messages in found for message in messages)
 
 
 @pytest.mark.parametrize("back_end", BACK_ENDS)
@@ -80,6 +91,7 @@ def test_random_scenes(back_end, request):
     sys.stdout.write(
         f"\n{renderer.info.name} {renderer.info.version}, {SCENES} scenes\n\n{figures.table()}\n"
     )
+    assert not (found := figures.check_all()), found
 
 
 @pytest.mark.parametrize("name", odd_scenes())
@@ -89,6 +101,7 @@ def test_odd_scenes(back_end, name, request):
     found = broken(renderer, odd_scenes()[name], figures)
     sys.stdout.write(f"\n{renderer.info.name}, {name}\n\n{figures.table()}\n")
     assert not found, found
+    assert not (found := figures.check_all()), found
 
 
 def test_back_ends_agree(vtk, blender):
@@ -98,7 +111,7 @@ def test_back_ends_agree(vtk, blender):
     @given(recipes)
     def compare(recipe):
         made = recipe.scene()
-        pairs = zip(rendered(vtk, made)[1], rendered(blender, made)[1], strict=True)
+        pairs = zip(rendered(vtk, made), rendered(blender, made), strict=True)
         for one, other in pairs:
             agreement.add(one, other)
 

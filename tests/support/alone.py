@@ -75,6 +75,37 @@ def box_of(mask, left=0, top=0):
     return (columns[0].item() + left, rows[0].item() + top, width, height)
 
 
+def box_around(*boxes):
+    """Return the smallest box that contains some; None contains nothing."""
+    known = [box for box in boxes if box is not None]
+    if not known:
+        return None
+    left, top, width, height = np.transpose(known)
+    left_most, upper_most = left.min().item(), top.min().item()
+    size = ((left + width).max().item() - left_most, (top + height).max().item() - upper_most)
+    return (left_most, upper_most, *size)
+
+
+def wrong_columns(row, seen, mask, lens):
+    """Return what a row tells that is not so by the masks of what is seen and of the whole, and what is."""
+    box, pixels, pixels_amodal = box_of(seen), seen.sum().item(), mask.sum().item()
+    edge_distance = None
+    if box is not None:
+        x, y, width, height = box
+        edge_distance = min(x, y, lens.width - x - width, lens.height - y - height)
+    right = {
+        "box": box,
+        "box_amodal": box_around(row.box_amodal, box_of(mask)),
+        "edge_distance": edge_distance,
+        "pixels": pixels,
+        "pixels_amodal": pixels_amodal,
+        "pixels_all": max(row.pixels_all, pixels_amodal, pixels),
+        "truncated": row.pixels_all > pixels_amodal,
+        "visible_fraction": pixels / row.pixels_all if row.pixels_all else 0,
+    }
+    return {name: (getattr(row, name), value) for name, value in right.items() if getattr(row, name) != value}
+
+
 def assert_consistent(arrays, lens):
     """Compare each row of the table with the masks, as far as they reach."""
     masks, table = arrays["mask_amodal"], arrays["instances"]
@@ -82,16 +113,7 @@ def assert_consistent(arrays, lens):
     for row, mask in zip(table, masks, strict=True):
         seen = arrays["instance"] == row.number
         assert not (seen & ~mask).any(), "what is seen is part of the whole"
-        assert row.box == box_of(seen)
-        assert (row.pixels, row.pixels_amodal) == (seen.sum(), mask.sum())
-        assert row.pixels <= row.pixels_amodal <= row.pixels_all
-        assert row.truncated == (row.pixels_all > row.pixels_amodal)
-        assert row.visible_fraction == (row.pixels / row.pixels_all if row.pixels_all else 0)
-        if row.box is None:
-            assert row.edge_distance is None
-        else:
-            x, y, width, height = row.box
-            assert row.edge_distance == min(x, y, lens.width - x - width, lens.height - y - height)
+        assert wrong_columns(row, seen, mask, lens) == {}
     assert msgspec.json.decode(msgspec.json.encode(table), type=list[InstanceRow]) == table
 
 

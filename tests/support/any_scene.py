@@ -22,12 +22,14 @@ from drake_like import (
 )
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from raycaster import File
 
 from gltf_render_server.frame import Lens, View
 
-__all__ = ["AnyScene", "Recipe", "Thing", "odd_scenes", "recipes"]
+__all__ = ["AnyScene", "Later", "Recipe", "Thing", "odd_scenes", "recipes"]
 
 SIZE = (96, 72)
+_NEAR_M = 0.05
 HIDDEN_LABEL = 32765
 """Drake's "do not render"."""
 
@@ -44,10 +46,38 @@ class AnyScene:
     document: Json
     views: tuple[View, ...]
     alpha_threshold: float | None = None
+    seed: int = 0
+    """Of how things move."""
 
     @property
     def data(self) -> bytes:
         return json.dumps(self.document).encode()
+
+    def later(self) -> Later:
+        """Move some nodes and all cameras a little, and one in five of them far."""
+        rng = np.random.default_rng(self.seed)
+        unit_m = self.views[0].lens.near / _NEAR_M
+        named = [index for index, node in enumerate(self.document["nodes"]) if "name" in node]
+        world = File(self.data).world
+        poses = {index: _moved_by_chance(world[index], unit_m, rng) for index in named if rng.random() < 0.4}
+        views = [
+            replace(view, camera_to_world=_moved_by_chance(view.camera_to_world, unit_m, rng))
+            for view in self.views
+        ]
+        return Later(poses, tuple(views))
+
+
+@dataclass(frozen=True)
+class Later:
+    """How a scene stands at another moment: the poses of nodes by their numbers, and the views of it."""
+
+    poses: dict[int, Array]
+    views: tuple[View, ...]
+
+    @property
+    def named_poses(self) -> dict[str, Array]:
+        """The poses by the nodes' names."""
+        return {_name(index): pose for index, pose in self.poses.items()}
 
 
 @dataclass(frozen=True)
@@ -81,7 +111,7 @@ class Recipe:
         for thing in (_FLOOR, *self.things):
             builder.add(thing, rng)
         views = (_view(rng, "one"), _view(rng, "other"))
-        return AnyScene(builder.finished(), views, self.alpha_threshold)
+        return AnyScene(builder.finished(), views, self.alpha_threshold, self.seed)
 
 
 _FLOOR = Thing("sheet", False, True, "plain", "none", ("floor",), 0)
@@ -166,7 +196,7 @@ def _view(rng: np.random.Generator, name: str) -> View:
     width, height = SIZE
     focal = rng.uniform(70, 130)
     center = rng.uniform(0.35, 0.65, 2) * SIZE
-    lens = Lens(width, height, focal, focal * rng.uniform(0.8, 1.25), *map(float, center), 0.05, 20.0)
+    lens = Lens(width, height, focal, focal * rng.uniform(0.8, 1.25), *map(float, center), _NEAR_M, 20.0)
     angle, height_m = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.6)
     eye = 1.7 * np.array([np.cos(angle), np.sin(angle), 0]) + (0, 0, height_m)
     return View(lens, look_at(eye.tolist(), rng.uniform(-0.1, 0.2, 3).tolist()), name)
@@ -180,6 +210,8 @@ class _Builder:
         self.document["images"], self.document["textures"] = [], []
 
     def finished(self) -> Json:
+        for index, node in enumerate(self.document["nodes"]):
+            node["name"] = _name(index)
         return {key: value for key, value in self.document.items() if value != []}
 
     def add(self, thing: Thing, rng: np.random.Generator) -> None:
@@ -388,6 +420,21 @@ _SHAPES = {
     "fan": _fan,
     "litter": _litter,
 }
+
+
+def _name(node: int) -> str:
+    return f"node {node}"
+
+
+def _moved_by_chance(matrix: Array, unit_m: float, rng: np.random.Generator) -> Array:
+    """Turn what a matrix places about its own origin, and shift it."""
+    size = 1.0 if rng.random() < 0.2 else 0.05
+    x, y, z = rng.normal(scale=size, size=3)
+    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    moved = matrix.copy()
+    moved[:3, :3] = np.linalg.solve(np.eye(3) - skew, np.eye(3) + skew) @ matrix[:3, :3]  # Cayley's rotation
+    moved[:3, 3] += unit_m * rng.normal(scale=size, size=3)
+    return moved
 
 
 def _turn(rng: np.random.Generator) -> list[float]:

@@ -13,14 +13,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from alone import wrong_columns
 from numpy.typing import NDArray
 from raycaster import Array, File, Part
 from truth import Truth, look, rays_of
 
-from gltf_render_server.frame import View
+from gltf_render_server.frame import Lens, View
 from gltf_render_server.scene import Scene
 
-__all__ = ["IDENTITIES", "PASSES", "Figures", "Identity", "Seen"]
+__all__ = ["IDENTITIES", "MORE_PASSES", "PASSES", "Figures", "Identity", "Seen", "Then", "truths"]
 
 PASSES = (
     "depth",
@@ -36,14 +37,17 @@ PASSES = (
     "nocs",
     "uv",
 )
-"""Those that the rows look at."""
+"""Those of what each pixel shows that the rows look at."""
+
+MORE_PASSES = ("mask_amodal", "instances", "flow_forward", "visible_forward")
+"""Those of objects alone and of motion that the rows look at."""
 
 HIDDEN = (253, 127, 0)
 """Red, green and blue of Drake's "do not render"."""
 
 _EPSILON = float(np.finfo(np.float32).eps)
 _DONT_CARE = 32764
-_LARGEST_TILT = 0.1
+_LEAST_STEEPNESS = 0.1  # the sine of 6 degrees
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Identity:
     unit : str
     most, p99 : float
         The largest deviation, and the 99th percentile of those of a view, that are allowed.
+    p99_of_all : float
+        The 99th percentile of all views together that is allowed: some views have few pixels that count.
     measure : callable
         Returns the deviations; see the module.
     """
@@ -64,20 +70,42 @@ class Identity:
     unit: str
     most: float
     p99: float
+    p99_of_all: float
     measure: Callable[[Seen], Array]
 
 
 IDENTITIES: list[Identity] = []
 
 
-def identity(name: str, unit: str, *, most: float = np.inf, p99: float = np.inf) -> Callable[[Any], Any]:
+def identity(
+    name: str, unit: str, *, most: float = np.inf, p99: float = np.inf, p99_of_all: float = np.inf
+) -> Callable[[Any], Any]:
     """Add a function to the table."""
 
     def add(measure: Callable[[Seen], Array]) -> Callable[[Seen], Array]:
-        IDENTITIES.append(Identity(name, unit, most, p99, measure))
+        IDENTITIES.append(Identity(name, unit, most, p99, p99_of_all, measure))
         return measure
 
     return add
+
+
+@dataclass(frozen=True)
+class Then:
+    """The same view at the moment to which its flow leads.
+
+    Attributes
+    ----------
+    view : View
+    scene : Scene
+    file : File
+    instance : (height, width) int
+        As the back end renders that moment by itself.
+    """
+
+    view: View
+    scene: Scene
+    file: File
+    instance: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -87,7 +115,7 @@ class Seen:
     Attributes
     ----------
     arrays : mapping of str to array
-        By the names of `PASSES`.
+        By the names of `PASSES` and `MORE_PASSES`; ``instances`` is a list of rows.
     view : View
     scene : Scene
         As the server reads it: asked for nothing but its table of instances.
@@ -95,14 +123,19 @@ class Seen:
         The same as the ray caster reads it.
     truth, label_truth : Truth
         Of everything, and of what has a label.
+    alpha_threshold : float or None
+        Of the frame.
+    then : Then
     """
 
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, Any]
     view: View
     scene: Scene
     file: File
     truth: Truth
     label_truth: Truth
+    alpha_threshold: float | None
+    then: Then
 
     def __getitem__(self, name: str) -> Array:
         array = self.arrays[name]
@@ -122,6 +155,20 @@ class Seen:
         """What the depth says is met, (height, width, 3), in the world; NaN = nothing."""
         pose, depth = self.view.camera_to_world, np.where(self.is_met, self["depth"], np.nan)
         return (rays_of(self.view) * depth[..., None]) @ pose[:3, :3].T + pose[:3, 3]
+
+    @cached_property
+    def alone(self) -> list[Truth]:
+        """What the ray caster knows of each object, as if nothing else were there."""
+        nodes = sorted(self.numbers, key=lambda key: self.numbers[key])
+        return [
+            look(
+                self.file,
+                self.view,
+                alpha_threshold=self.alpha_threshold,
+                is_shown=lambda part, own=own: (part.node, part.copy) == own,
+            )
+            for own in nodes
+        ]
 
     @cached_property
     def matrices(self) -> Array:
@@ -144,6 +191,48 @@ class Seen:
             numbers[node, count[node]] = number
             count[node] += 1
         return numbers
+
+    @cached_property
+    def pixels(self) -> Array:
+        """Where the pixels' centres are in the image, (height, width, 2), px."""
+        lens = self.view.lens
+        return np.stack(np.meshgrid(np.arange(lens.width), np.arange(lens.height)), -1) + 0.5
+
+    @cached_property
+    def put_back_then(self) -> Array:
+        """Where the instances' matrices put what is met then, (height, width, 3), in the axes of the camera.
+
+        NaN = nothing, or what a skin bends, which no matrix tells.
+        """
+        matrices = np.concatenate([np.full((1, 4, 4), np.nan), self.then.scene.instances.matrix])
+        for part in self.truth.parts:
+            if part.vertex_matrices is not None:
+                matrices[self.numbers[part.node, part.copy]] = np.nan
+        to_camera = np.linalg.inv(self.then.view.camera_to_world) @ matrices
+        turns, places = to_camera[self["instance"]][..., :3, :3], to_camera[self["instance"]][..., :3, 3]
+        return np.einsum("...ij,...j->...i", turns, self["object_coordinates"]) + places
+
+    @cached_property
+    def followed_then(self) -> tuple[Array, Array]:
+        """Where the triangles take what the ray caster meets, as `put_back_then`; NaN = it is in doubt.
+
+        And the sines of the angles at which the camera sees the triangles there, (height, width).
+        """
+        points, steepness = np.full_like(self.points, np.nan), np.full(self.is_met.shape, np.nan)
+        for index, later in enumerate(self.then.file.parts()):
+            here = self.is_known & (self.truth.part == index)
+            triangle = self.truth.triangle[here]
+            corners, corners_then = (
+                _in_camera(part.triangles, view)[triangle]
+                for part, view in ((self.truth.parts[index], self.view), (later, self.then.view))
+            )
+            rays = rays_of(self.view)[here] * self.truth.depth[here][:, None]
+            weights = np.linalg.solve(corners.transpose(0, 2, 1), rays[..., None])
+            points[here] = (weights * corners_then).sum(1)
+            normals = np.cross(*(corners_then[:, 1:] - corners_then[:, :1]).swapaxes(0, 1))
+            along = np.abs((normals * points[here]).sum(-1))
+            steepness[here] = along / (_length(normals) * _length(points[here]))
+        return points, steepness
 
     def of_part(self, read: Callable[[Part], Any], nothing: Any) -> NDArray[Any]:
         """What each pixel's part has, by the ray caster."""
@@ -188,6 +277,18 @@ def _inverse(matrix: Array) -> Array:
     inverse[:3, :3] = np.linalg.pinv(matrix[:3, :3], rcond=1e-6)
     inverse[:3, 3] = -inverse[:3, :3] @ matrix[:3, 3]
     return inverse
+
+
+def _in_camera(points: Array, view: View) -> Array:
+    to_camera = np.linalg.inv(view.camera_to_world)
+    return points @ to_camera[:3, :3].T + to_camera[:3, 3]
+
+
+def _projected(points: Array, view: View) -> Array:
+    """Where the image has points of the camera's axes, (..., 3) -> (..., 2), px; NaN = not in front."""
+    lens, depth = view.lens, np.where(points[..., 2] < 0, -points[..., 2], np.nan)
+    u, v = lens.focal_x * points[..., 0] / depth, -lens.focal_y * points[..., 1] / depth
+    return np.stack([lens.center_x + u, lens.center_y + v], -1)
 
 
 def _length(vectors: Array) -> Array:
@@ -365,6 +466,102 @@ def _label_met(seen: Seen) -> Array:
     return 1.0 * (seen["label"] != labels[truth.part])[truth.is_sharp]
 
 
+@identity("what is seen is inside mask_amodal", "pixels", most=0)
+def _inside_whole(seen: Seen) -> Array:
+    numbers = np.arange(1, 1 + len(seen["mask_amodal"]))[:, None, None]
+    return 1.0 * ((seen["instance"] == numbers) & (seen["mask_amodal"] == 0))
+
+
+@identity("mask_amodal is what the rays meet of the object alone", "pixels", most=0)
+def _whole(seen: Seen) -> Array:
+    return np.concatenate(
+        [
+            1.0 * (mask != (alone.part >= 0))[alone.is_sharp]
+            for mask, alone in zip(seen["mask_amodal"], seen.alone, strict=True)
+        ]
+    )
+
+
+@identity("boxes and counts of instances are those of the masks", "columns", most=0)
+def _counts(seen: Seen) -> Array:
+    masks, lens = seen.arrays["mask_amodal"], seen.view.lens
+    return np.array(
+        [
+            1.0 * len(wrong_columns(row, seen["instance"] == row.number, mask, lens))
+            for row, mask in zip(seen.arrays["instances"], masks, strict=True)
+        ]
+    )
+
+
+@identity("label of instances is that of the object's pixels", "pixels", most=0)
+def _label_of_row(seen: Seen) -> Array:
+    labels = [0, *(-1 if row.label is None else row.label for row in seen.arrays["instances"])]
+    expected = np.array(labels)[seen["instance"]]
+    return 1.0 * (seen["label"] != expected)[seen.is_met & (expected >= 0)]
+
+
+@identity("flow leads where the instance's matrix puts object_coordinates", "px", most=0.01)
+def _flow_put_back(seen: Seen) -> Array:
+    return _flow_off(seen, seen.put_back_then)
+
+
+@identity("flow leads where the triangle takes the point", "px", most=0.01)
+def _flow_followed(seen: Seen) -> Array:
+    return _flow_off(seen, seen.followed_then[0])
+
+
+def _flow_off(seen: Seen, points: Array) -> Array:
+    """How far the flow leads from points in the axes of the camera then, px.
+
+    Beyond the image, pixels grow without end: there it is how far the ray to which the flow leads passes the
+    point by, in pixels at the depth that the point had.
+    """
+    is_known = points[..., 2] < 0
+    points, lens = points[is_known], seen.view.lens
+    places = (seen.pixels + seen["flow_forward"])[is_known]
+    x, y = ((places - (lens.center_x, lens.center_y)) / (lens.focal_x, lens.focal_y)).T
+    rays = np.stack([x, -y, -np.ones_like(x)], -1)
+    across_m = _length(np.cross(rays, points)) / _length(rays)
+    across_px = across_m * max(lens.focal_x, lens.focal_y) / seen["depth"][is_known]
+    off_px = _length(places - _projected(points, seen.then.view))
+    return np.where(_is_inside(places, lens), off_px, across_px)
+
+
+def _is_inside(places: Array, lens: Lens) -> NDArray[np.bool_]:
+    """Which places, (n, 2) px, the image has."""
+    return ((places >= 0) & (places < (lens.width, lens.height))).all(-1)
+
+
+@identity("flow tells nothing where nothing is in front of the camera then", "pixels", most=0)
+def _flow_is_empty(seen: Seen) -> Array:
+    points = np.where(np.isnan(seen.put_back_then), seen.followed_then[0], seen.put_back_then)
+    is_known = ~seen.is_met | np.isfinite(points[..., 2])
+    is_empty = np.isnan(seen["flow_forward"])
+    is_right = np.where(points[..., 2] < 0, ~is_empty.any(-1), is_empty.all(-1))
+    return 1.0 * ~is_right[is_known]
+
+
+@identity("what is seen then leads into the image", "pixels", most=0)
+def _flow_leads_inside(seen: Seen) -> Array:
+    return 1.0 * ~_is_inside(_seen_then(seen), seen.view.lens)
+
+
+@identity("what is seen then is shown there then, or beside it", "pixels", p99_of_all=0)
+def _shown_then(seen: Seen) -> Array:
+    """Where the surface is not seen so nearly from its edge then that it may be thinner than a pixel."""
+    places, is_seen = _seen_then(seen), seen["visible_forward"] == 1
+    is_told = _is_inside(places, seen.view.lens) & (seen.followed_then[1][is_seen] > _LEAST_STEEPNESS)
+    column, row = np.floor(places[is_told]).astype(int).T
+    shown = np.pad(seen.then.instance.astype(int), 1, constant_values=-1)
+    around = np.array([shown[row + dy, column + dx] for dx in range(3) for dy in range(3)])
+    return 1.0 * (around != seen["instance"][is_seen][is_told]).all(0)
+
+
+def _seen_then(seen: Seen) -> Array:
+    """Where the points are then that are seen then, (n, 2), px."""
+    return (seen.pixels + seen["flow_forward"])[seen["visible_forward"] == 1]
+
+
 @dataclass
 class Figures:
     """The largest deviation, and the 99th percentile of all, of each row and each back end."""
@@ -384,11 +581,20 @@ class Figures:
             return []
         if np.isnan(off).any():
             return [f"{name}: {row.name}: {np.isnan(off).sum()} of {len(off)} are no numbers"]
-        most, p99 = off.max(), np.percentile(off, 99)
+        most, p99 = off.max(), _p99(off)
         if most <= row.most and p99 <= row.p99:
             return []
         worst = f"at most {most:.3g}, p99 {p99:.3g} {row.unit}"
         return [f"{name}: {row.name}: {worst}; {(off > row.most).sum()} of {len(off)} beyond {row.most:.3g}"]
+
+    def check_all(self) -> list[str]:
+        """Say which rows do not hold of all that was measured together."""
+        rows = {row.name: row for row in IDENTITIES}
+        return [
+            f"{name}: {row}: p99 of all {p99:.3g} {rows[row].unit}"
+            for (row, name), found in self._found.items()
+            if (p99 := _p99(np.concatenate(found))) > rows[row].p99_of_all
+        ]
 
     def table(self) -> str:
         """Return the figures as a table of Markdown."""
@@ -397,10 +603,17 @@ class Figures:
         lines = [head, ["---"] * len(head)]
         for row in IDENTITIES:
             cells = [self._cell(self._found[row.name, name]) for name in names]
-            limits = ", ".join("none" if limit == np.inf else f"{limit:g}" for limit in (row.most, row.p99))
+            limits = ", ".join(
+                "none" if limit == np.inf else f"{limit:g}"
+                for limit in (row.most, min(row.p99, row.p99_of_all))
+            )
             lines.append([row.name, row.unit, *cells, limits])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def _cell(self, found: list[Array]) -> str:
         all_of_them = np.concatenate(found)
-        return f"{all_of_them.max():.2g}, {np.percentile(all_of_them, 99):.2g}"
+        return f"{all_of_them.max():.2g}, {_p99(all_of_them):.2g}" if len(all_of_them) else "nothing"
+
+
+def _p99(off: Array) -> float:
+    return float(np.percentile(off, 99)) if len(off) else 0.0

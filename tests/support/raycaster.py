@@ -12,7 +12,7 @@ import base64
 import json
 import struct
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,10 @@ class Part:
 
 
 class File:
-    """A glTF file at a time."""
+    """A glTF file at a time; poses: matrices, (4, 4), that nodes have in the world instead of their own."""
 
-    def __init__(self, data: bytes, time_s: float = 0.0) -> None:
+    def __init__(self, data: bytes, time_s: float = 0.0, poses: Mapping[int, Array] | None = None) -> None:
+        self._poses = poses or {}
         self.json, self._chunk = _open(data)
         self._buffers = [self._buffer(item) for item in self.json.get("buffers", ())]
         self.nodes = [dict(node) for node in self.json.get("nodes", ())]
@@ -141,7 +142,8 @@ class File:
             self.nodes[node][path] = _at(kind, path == "rotation", times, rows, time_s).tolist()
 
     def _place(self, index: int, above: Array) -> None:
-        self.world[index] = above @ _local(self.nodes[index])
+        own = self._poses.get(index)
+        self.world[index] = above @ _local(self.nodes[index]) if own is None else own
         for child in self.nodes[index].get("children", ()):
             self._place(child, self.world[index])
 
