@@ -52,8 +52,9 @@ def _read(kept: KeptRequest, name: str, view: str, extensions: frozenset[str]) -
     """Return a frame of one view and one pass, or why there is none."""
     try:
         frame = kept.recorded.frame(extensions)
-        wanted = next((item for item in frame.views if item.name == view), frame.views[0])
-        frame = replace(frame, views=(wanted,), passes=(name,))
+        names = [item.name for item in frame.views]
+        alone = frame.alone()[names.index(view) if view in names else 0]
+        frame = replace(alone, passes=(name,))
         prepare(frame)
     except Exception as error:  # noqa: BLE001  whatever it is, who has asked must be told
         return error

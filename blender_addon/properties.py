@@ -78,14 +78,15 @@ class ServerProperties(bpy.types.PropertyGroup):
 def _passes(asked: tuple[str, ...]) -> list[tuple[str, str, str, str, int]]:
     """Return a choice of all passes that have a picture, those that were asked for first and marked.
 
-    Blender does not hold on to the texts of a choice that is made anew, so they are kept here.
+    What tells of motion is a choice where it was asked for: other requests know of one moment only. Blender
+    does not hold on to the texts of a choice that is made anew, so they are kept here.
     """
     from .gltf_render_server.passes import PASSES
 
     shown = [
         (row.name, row.name, row.summary, "CHECKMARK" if row.name in asked else "BLANK1", number)
         for number, row in enumerate(PASSES.values())
-        if row.dtype != "json"
+        if row.dtype != "json" and (row.moment is None or row.name in asked)
     ]
     return sorted(shown, key=lambda item: item[0] not in asked)
 

@@ -5,7 +5,7 @@ import recorded
 from defaults import FAST
 from servers import running
 
-from gltf_render_server.http.encode import encode, encode_depth
+from gltf_render_server.http.encode import encode_depth, encode_png
 from gltf_render_server.http.form import ImageType, RenderFields
 from gltf_render_server.recording import RecordedFrames
 
@@ -41,5 +41,5 @@ def test_recorded_frames_render_again_to_the_same_bytes(studio, tmp_path):
         if kind is ImageType.DEPTH:
             encoded = encode_depth(array, FAST.depth_format)
         else:
-            encoded = encode(array, fields.row)
+            encoded = encode_png(array)
         assert encoded.data == answer, (name, kind)

@@ -14,7 +14,8 @@ def report(program_home, forms, tmp_path_factory):
 
 
 def test_every_pass_is_shown_without_a_server(report):
-    assert report["choices"] == list(PASSES)
+    pictures = [name for name, row in PASSES.items() if row.dtype != "json" and row.moment is None]
+    assert report["choices"] == pictures
     assert {size == [160, 120] for _, size, _ in report["passes"].values()} == {True}
     for name, (text, _, colours) in report["passes"].items():
         assert text.startswith(f"Show Pass: {name} 160 x 120"), text
