@@ -38,8 +38,6 @@ def test_recorded_frames_render_again_to_the_same_bytes(studio, tmp_path):
         [arrays] = renderer.render(frame.frame(renderer.extensions)).views
         fields = RenderFields.from_form(frame.request.form, max_pixels=FAST.max_pixels)
         array = fields.measured(arrays[kind])
-        if kind is ImageType.DEPTH:
-            encoded = encode_depth(array, FAST.depth_format)
-        else:
-            encoded = encode_png(array)
+        is_depth = kind is ImageType.DEPTH
+        encoded = encode_depth(array, FAST.depth_format) if is_depth else encode_png(array)
         assert encoded.data == answer, (name, kind)
