@@ -99,6 +99,7 @@ class ExactRender:
             Blender cannot render it.
         """
         setting = _Setting.of(frame, self._base)
+        poses, who = setting.matrices.tobytes(), shown.tobytes()
         this = object()
 
         def show() -> None:
@@ -111,8 +112,7 @@ class ExactRender:
 
         def render(view: View) -> Exact:
             camera_to_world = setting.to_blender @ view.camera_to_world
-            poses = setting.matrices.tobytes() + camera_to_world.tobytes()
-            key = _Key(setting.layout.meshes, poses, shown.tobytes(), view.lens)
+            key = _Key(setting.layout.meshes, poses + camera_to_world.tobytes(), who, view.lens)
             known = self._recent.find(key)
             if known is not None and (known.triangle is not None or not with_triangles):
                 return known

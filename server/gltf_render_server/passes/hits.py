@@ -27,6 +27,7 @@ __all__ = [
     "cofactors",
     "distinct_below",
     "lifted",
+    "moved_by",
     "normals_of_points",
     "pixel_rays",
     "ray_grid",
@@ -91,6 +92,10 @@ class Exact:
     def is_other(self) -> NDArray[np.bool_]:
         """Whether each pixel shows something that is not the scene's, (height, width)."""
         return (self.placement == NOTHING) & np.isfinite(self.depth)
+
+    def looked_up(self, values: NDArray[Any], nothing: int) -> NDArray[Any]:
+        """Return what the placement of each pixel has of values, (number of placements,), (height, width)."""
+        return np.append(values, np.asarray(nothing, values.dtype))[self.placement]
 
 
 class Hits:
@@ -196,7 +201,7 @@ class Hits:
         """
         matrices = (np.linalg.inv(camera_to_world) @ scene.placements.matrix)[self._faces.placement]
         corners = self._faces.gather(self._meshes.corners, 3, scene)
-        return corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+        return moved_by(matrices, corners)
 
     def interpolated(self, values: Floats) -> Floats:
         """Return what each point has of what the corners of each triangle have, (k, 3, c) -> (c, n)."""
@@ -208,11 +213,6 @@ class Hits:
         for channel, plane in enumerate(values):
             image[self.pixels, channel] = plane
         return image.reshape(*self._size, -1)
-
-    @property
-    def placement(self) -> Indices:
-        """The placement of each point, (n,)."""
-        return self._faces.placement.take(self._faces.which)
 
     @property
     def faces(self) -> Indices:
@@ -284,6 +284,11 @@ class _Faces:
             if found is not None:
                 values[members] = found[self.triangle[members]]
         return values
+
+
+def moved_by(matrices: Floats, points: Floats) -> Floats:
+    """Move the points of each of some sets, (k, n, 3), by a matrix of its own, (k, 4, 4)."""
+    return points @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
 
 
 def ray_grid(lens: Lens) -> tuple[Floats, Floats]:

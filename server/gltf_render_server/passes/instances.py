@@ -115,7 +115,7 @@ class _Table:
         self._scene = render.scene
         self._image = image_of(render.view)
         self._to_camera = np.linalg.inv(render.view.camera_to_world)
-        self._shown = np.append(self._scene.placements.instance, -1)[render.exact.placement]
+        self._shown = render.exact.looked_up(self._scene.placements.instance, -1)
         self._seen = _boxes(self._shown, len(self._scene.instances))
         self._on_image = render.alone.on_image()
         self._on_canvas: dict[int, list[Silhouette]] = {}

@@ -58,7 +58,7 @@ def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
         NaN where the point is no numbered object's. Where an object's matrix is flat, that of least length.
     """
     matrices = scene.instances.matrix
-    which = np.append(scene.placements.instance, -1)[exact.placement]
+    which = exact.looked_up(scene.placements.instance, -1)
     if exact.others is not None:
         is_numbered = exact.others.index >= 0
         which[is_numbered] = len(matrices) + exact.others.index[is_numbered]

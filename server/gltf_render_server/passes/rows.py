@@ -58,9 +58,9 @@ def _label(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
     """
     scene = render.scene
     numbers = [DONT_CARE if colour is None else label_number(colour) for colour in scene.labels]
-    by_primitive = np.array([*numbers, DONT_CARE]).astype(LABEL.dtype_in(scene))
+    by_primitive = np.array(numbers, LABEL.dtype_in(scene))
     exact = render.exact_of(LABEL.shows(scene))
-    return by_primitive[np.append(scene.placements.primitive, -1)][exact.placement]
+    return exact.looked_up(by_primitive[scene.placements.primitive], DONT_CARE)
 
 
 def _instance(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
@@ -69,7 +69,7 @@ def _instance(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
     The objects of a .blend have the numbers after the scene's, where the server is told to number them.
     """
     exact, scene = render.exact, render.scene
-    numbers = np.append(scene.placements.instance + 1, 0).astype(INSTANCE.dtype_in(scene))[exact.placement]
+    numbers = exact.looked_up((scene.placements.instance + 1).astype(INSTANCE.dtype_in(scene)), 0)
     if exact.others is not None:
         if len(scene.instances) + len(exact.others.matrix) > np.iinfo(numbers.dtype).max:
             raise RenderError(
@@ -84,8 +84,8 @@ def _material(render: ViewRender) -> NDArray[np.uint16] | NDArray[np.uint32]:
     """The document's number of the material, plus 1, (height, width); 0 = nothing, or no material."""
     scene = render.scene
     numbers = [0 if item.material is None else item.material + 1 for item in scene.primitives]
-    by_primitive = np.array([*numbers, 0]).astype(MATERIAL.dtype_in(scene))
-    return by_primitive[np.append(scene.placements.primitive, -1)][render.exact.placement]
+    by_primitive = np.array(numbers, MATERIAL.dtype_in(scene))
+    return render.exact.looked_up(by_primitive[scene.placements.primitive], 0)
 
 
 def _normal(render: ViewRender) -> NDArray[np.float32]:
@@ -139,7 +139,7 @@ def _nocs(render: ViewRender) -> NDArray[np.float32]:
     is_flat = high <= low
     scale = np.where(is_flat, 0.0, 1.0 / np.where(is_flat, 1.0, high - low))
     offset = np.where(is_flat, 0.5, -low * scale)
-    which = np.append(render.scene.placements.instance, -1)[render.exact.placement]
+    which = render.exact.looked_up(render.scene.placements.instance, -1)
     found = np.empty(render.object_points.shape, np.float32)
     for axis in range(3):
         plane = render.object_points[..., axis] * np.append(scale[:, axis], np.nan).take(which)

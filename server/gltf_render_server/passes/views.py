@@ -240,7 +240,7 @@ class ViewRender:
         """See `Render.MATERIAL`."""
         return self._whole.material(self.view)
 
-    @property
+    @cached_property
     def exact(self) -> Exact:
         """What each pixel shows, where all of the scene is shown."""
         return self.exact_of(np.ones(len(self.scene.placements), bool))

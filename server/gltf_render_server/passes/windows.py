@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..frame import View
 from ..scene import Scene
+from .hits import moved_by
 from .meshes import Meshes
 
 __all__ = ["Window", "farthest_windows", "grouped", "joined", "window_within"]
@@ -73,7 +74,7 @@ def farthest_windows(view: View, scene: Scene, meshes: Meshes) -> Floats:
     boxes = np.array([meshes.box(scene, index) for index in range(len(scene.primitives))], float)
     corners = boxes.reshape(-1, 2, 3)[placements.primitive][:, _CORNERS, np.arange(3)]
     matrices = np.linalg.inv(view.camera_to_world) @ placements.matrix
-    points = corners @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+    points = moved_by(matrices, corners)
     reach = np.abs(points).max((1, 2), initial=0.0) + np.abs(view.camera_to_world[:3, 3]).max()
     edges = _edges_of_view(points, _ROUNDING * (_ORIGIN_M + reach), view)
     found = np.tile([np.inf, np.inf, -np.inf, -np.inf], (len(scene.instances), 1))
