@@ -39,6 +39,7 @@ NOTHING = -1
 
 _MOST_TABLED = 4_000_000
 _SMALLEST = 1e-300
+_FARTHEST_BY = 4.0  # barycentric; a plane that is seen more steeply leads anywhere
 
 Floats = NDArray[np.float64]
 _Real = TypeVar("_Real", bound=np.floating[Any])
@@ -138,14 +139,19 @@ class Hits:
 
         A ray that runs along its triangle counts as meeting the middle of it.
         """
+        weights = self._on_planes.clip(0.0, 1.0)
+        total = weights.sum(0)
+        weights /= _known(total)
+        weights[:, ~(total > 0)] = 1 / 3
+        return weights
+
+    @cached_property
+    def _on_planes(self) -> Floats:
+        """The same of where the rays meet the triangles' planes, be it beyond their edges."""
         a, b, c = np.moveaxis(self.corners, 1, 0)
         edges = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 2)
         weights = self._combined(edges, self.rays)
         weights /= _known(weights.sum(0))
-        np.clip(weights, 0.0, 1.0, out=weights)
-        total = weights.sum(0)
-        weights /= _known(total)
-        weights[:, ~(total > 0)] = 1 / 3
         return weights
 
     @cached_property
@@ -206,6 +212,15 @@ class Hits:
     def interpolated(self, values: Floats) -> Floats:
         """Return what each point has of what the corners of each triangle have, (k, 3, c) -> (c, n)."""
         return self._combined(values, self.weights)
+
+    def carried(self, values: Floats) -> Floats:
+        """Return where points of the triangles' planes are, as their corners are moved, (k, 3, c) -> (c, n).
+
+        A back end may show a triangle to a ray that passes by it, by as little as it rounds. `position` is on
+        that ray, so what follows a point must not begin at the triangle's edge instead.
+        """
+        is_close = np.abs(self._on_planes).max(0) <= _FARTHEST_BY
+        return self._combined(values, np.where(is_close, self._on_planes, self.weights))
 
     def image(self, values: Floats) -> NDArray[np.float32]:
         """Return the image of what the points have, (c, n) -> (height, width, c) float32; else NaN."""

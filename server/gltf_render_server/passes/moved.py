@@ -80,7 +80,7 @@ class Moved:
         self.is_turned = np.sign(np.linalg.det(hits.corners)) != np.sign(np.linalg.det(self.corners))
         still = points.reshape(-1, 3)[foreign]
         here, there = (
-            np.concatenate([hits.interpolated(corners), _in_camera(still, camera).T], 1)
+            np.concatenate([hits.carried(corners), _in_camera(still, camera).T], 1)
             for corners, camera in (
                 (hits.corners, view.camera_to_world),
                 (self.corners, other.camera_to_world),
