@@ -21,12 +21,12 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
-import OpenEXR
 import requests
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageSequence
+from PIL import Image
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
+from .decode import decode
 from .frame import ALPHA_THRESHOLD, Lens, Look, View
 from .http.form import DepthRange, ImageType, form_fields
 from .labels import DONT_CARE, decode_labels
@@ -42,8 +42,6 @@ __all__ = [
     "form_fields",
 ]
 
-_EXR_BEGINS = b"\x76\x2f\x31\x01"
-_EXR_LETTERS = "RGBAXYZW"
 _UPLOADS = 2  # of a scene that the server lets go before its frame comes; then they are sent together
 _REMEMBERED = 8  # files whose digests are known
 
@@ -386,35 +384,14 @@ def _read_frame(response: requests.Response) -> FrameAnswer:
         frame = json.loads(archive.read("frame.json"))
         views = {
             view["name"]: {
-                row["name"]: _decoded(archive.read(f"{view['name']}/{row['file']}"), row)
+                row["name"]: decode(
+                    archive.read(f"{view['name']}/{row['file']}"), row["dtype"], row.get("count")
+                )
                 for row in frame["passes"]
             }
             for view in frame["views"]
         }
     return FrameAnswer(views, frame, _server_timing(response.headers.get("Server-Timing", "")))
-
-
-def _decoded(data: bytes, row: Mapping[str, Any]) -> Any:
-    """Decode the file of a pass: an array, or a list of what JSON holds."""
-    if row["dtype"] == "json":
-        return json.loads(data)
-    if row.get("count") is not None:
-        with Image.open(io.BytesIO(data)) as image:
-            pages = [np.array(page) for page in ImageSequence.Iterator(image)]
-        return np.stack(pages)[: row["count"]]
-    return _array(data, row["dtype"])
-
-
-def _array(picture: bytes, dtype: str) -> NDArray[Any]:
-    """Decode a picture; of 32-bit integers without a sign the files know only those with one."""
-    if picture.startswith(_EXR_BEGINS):
-        with OpenEXR.File(io.BytesIO(picture), separate_channels=True) as exr:
-            channels = exr.channels()
-            in_order = sorted(channels, key=lambda name: _EXR_LETTERS.index(name.rpartition(".")[2]))
-            return np.stack([channels[name].pixels for name in in_order], -1)
-    with Image.open(io.BytesIO(picture)) as image:
-        pixels = np.array(image)
-    return pixels.view(dtype) if pixels.dtype == np.int32 else pixels
 
 
 def _sha256(data: bytes) -> str:

@@ -19,6 +19,7 @@
     │   ├── NoRoomError                  503   the memory for files is full
     │   ├── NoWorkerError                503   no process that renders lasts, or can be started
     │   └── ShuttingDownError            503
+    ├── DatasetError                     500   a dataset, or its specification, is wrong
     ├── RecordingError                   500   a recording cannot be read
     ├── SettingsError                    500   an option or a .blend is wrong
     │   └── SettingsScriptError          500   the user's settings script fails
@@ -35,6 +36,7 @@ from http import HTTPStatus
 
 __all__ = [
     "CheckTimeoutError",
+    "DatasetError",
     "ForbiddenError",
     "MediaTypeError",
     "NoRoomError",
@@ -176,6 +178,10 @@ class NoWorkerError(UnavailableError):
 
 class ShuttingDownError(UnavailableError):
     """The server is ending and renders nothing more."""
+
+
+class DatasetError(RenderServerError):
+    """A dataset on disk, or the specification of one, is wrong; the message says what and where."""
 
 
 class RecordingError(RenderServerError):

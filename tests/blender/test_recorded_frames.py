@@ -5,7 +5,7 @@ import recorded
 from defaults import FAST
 from servers import running
 
-from gltf_render_server.http.encode import encode_depth, encode_png
+from gltf_render_server.encode import encode_depth, encode_png
 from gltf_render_server.http.form import ImageType, RenderFields
 from gltf_render_server.recording import RecordedFrames
 

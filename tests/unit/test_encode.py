@@ -5,8 +5,8 @@ import pytest
 from drake_like import DrakeScene
 from PIL import Image, ImageSequence
 
+from gltf_render_server.encode import _tiff, encode, encode_depth, encode_png
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.http.encode import _tiff, encode, encode_depth, encode_png
 from gltf_render_server.http.form import DepthRange
 from gltf_render_server.passes import find_pass
 

@@ -15,6 +15,7 @@ from http import HTTPStatus
 import flask
 
 from ..dispatch.dispatcher import Dispatcher
+from ..encode import EncodedImage
 from ..errors import RequestError
 from ..frame import Frame
 from ..gltf import Asset, read_asset
@@ -22,7 +23,6 @@ from ..limits import time_limit
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .account import Account
-from .encode import EncodedImage
 from .metrics import Metrics
 from .responses import message_of, printable, status_of
 

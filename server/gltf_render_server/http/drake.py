@@ -7,13 +7,13 @@ from functools import partial
 
 import flask
 
+from ..encode import EncodedImage, encode_depth, encode_png
 from ..passes import prepare, remarks
 from ..recording import Document, Request
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
 from .bodies import read_fields, read_upload, uploaded, whole_scene
-from .encode import EncodedImage, encode_depth, encode_png
 from .form import RenderFields, check_digest
 from .observing import note
 

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from werkzeug.datastructures import MIMEAccept
 
+from ..encode import EXR, EncodedImage, encode, encode_exr, mimetype_of
 from ..errors import NotAcceptableError
 from ..frame import Frame, When
 from ..passes import Pass, Render, Window, canvas_of, find_pass
 from ..renderer import Arrays, RenderedFrame
 from ..scene import Scene
-from .encode import EXR, EncodedImage, encode, encode_exr, mimetype_of
 
 __all__ = [
     "EXR",

@@ -14,9 +14,9 @@ import OpenEXR
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin  # noqa: F401  else loaded with the first image
 
-from ..passes import Pass
-from ..scene import Scene
-from ..settings import DepthFormat
+from .passes import Pass
+from .scene import Scene
+from .settings import DepthFormat
 
 __all__ = ["EXR", "EncodedImage", "encode", "encode_depth", "encode_exr", "encode_png", "mimetype_of"]
 

@@ -1,0 +1,515 @@
+"""The store: a folder that keeps each item of a dataset in a folder of its own, without loss.
+
+::
+
+    DIR/
+      dataset.json                what all items share: `Manifest`
+      items/000/000012/           an item; items/<index // 1000>/<index>
+        item.json                 what it shows: `ItemRecord`
+        <view>/<pass>.<suffix>    the array of a pass, encoded as the table of passes says
+      quarantine/000017.json      why an item cannot be made: `QuarantineRecord`
+
+An item is written beside its place and renamed into it, so it is there as a whole or not at all. What is in
+it depends on the specification, the seed and the index alone: neither times nor machines are told.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import msgspec
+import numpy as np
+from blake3 import blake3
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from ..decode import decode
+from ..errors import DatasetError
+from ..frame import Lens, When
+from ..passes import InstanceRow, Pass
+
+__all__ = [
+    "MANIFEST",
+    "FileRecord",
+    "ItemRecord",
+    "Manifest",
+    "MomentRecord",
+    "ObjectRecord",
+    "PassRecord",
+    "QuarantineRecord",
+    "Store",
+    "StoredItem",
+    "StoredView",
+    "ViewRecord",
+    "digest_of",
+    "link_or_copy",
+    "write_whole",
+]
+
+MANIFEST = "dataset.json"
+_ITEMS, _QUARANTINE, _UNFINISHED = "items", "quarantine", ".unfinished-"
+_ITEM = "item.json"
+_ITEMS_A_FOLDER = 1000
+
+
+class PassRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the arrays of a pass tell; see the row of that name in the table of passes."""
+
+    name: str
+    summary: str
+    dtype: str
+    unit: str
+
+    @staticmethod
+    def of(row: Pass) -> PassRecord:
+        """Return what the store keeps of a row of the table of passes."""
+        return PassRecord(row.name, row.summary, row.dtype, row.unit)
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What all items share.
+
+    Attributes
+    ----------
+    specification : dict
+        As it was read, with all defaults.
+    seed : int
+    items : int
+        How many the specification names, those that cannot be made included.
+    categories : list of str
+        The names of the categories that are known in advance, in the order of their numbers; others follow,
+        sorted.
+    up_axis : {"y", "z"}
+        Which axis of the world points up.
+    passes : list of PassRecord
+    versions : dict of str to str
+        Of what made it: this package, the back end, and its engine.
+    source : str
+        Digest of what the source names, in order.
+    """
+
+    specification: dict[str, Any]
+    seed: int
+    items: int
+    categories: list[str]
+    up_axis: Literal["y", "z"]
+    passes: list[PassRecord]
+    versions: dict[str, str]
+    source: str
+    layout: int = 1
+
+
+class FileRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of a view.
+
+    Attributes
+    ----------
+    file : str
+        Its path below the item's folder, with forward slashes.
+    blake3 : str
+        Digest of its bytes, in hexadecimal.
+    dtype : str
+        Of the array that it holds; "json" = a table.
+    count : int or None
+        The number of images of a stack; None = it is no stack.
+    """
+
+    file: str
+    blake3: str
+    dtype: str
+    count: int | None = None
+
+
+class ViewRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A view of an item.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the item.
+    camera : str
+        The name of the camera in the specification.
+    lens : Lens
+    camera_to_world : list of 16 float
+        Rigid, row by row, column vectors; the camera looks along -z with y up.
+    files : dict of str to FileRecord
+        By the names of the passes.
+    """
+
+    name: str
+    camera: str
+    lens: Lens
+    camera_to_world: list[float]
+    files: dict[str, FileRecord]
+
+
+class ObjectRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """An object of an item's scene, by the number that the pass `instance` has for it.
+
+    Attributes
+    ----------
+    number : int
+        From 1 on, without gaps.
+    name : str
+        Of the node; may be empty.
+    category : str or None
+        None = it is background, and annotated nowhere.
+    matrix : list of 16 float
+        Object to world, row by row, column vectors.
+    asset : str or None
+        SHA-256 of the file that the object is all of; None = it is a part of the item's document.
+    """
+
+    number: int
+    name: str
+    category: str | None
+    matrix: list[float]
+    asset: str | None = None
+
+
+class MomentRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """How things stand at another moment: `camera_to_world` by view, and `matrix` by object, in order."""
+
+    time_s: float
+    cameras: dict[str, list[float]]
+    objects: list[list[float]]
+
+
+class ItemRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """An item.
+
+    Attributes
+    ----------
+    index : int
+    name : str
+        What it is of, such as the path of an object's file below the source's folder.
+    sequence : str
+        Items of one sequence are moments, or views, of one scene; in the order of their indices.
+    split : str
+        "train", or the name of another split.
+    document : str
+        SHA-256 of the glTF file that was rendered.
+    assets : dict of str to str
+        Paths of the files that it is made of, as the specification's folder sees them, by their SHA-256.
+    time_s : float
+        When the document's animation is shown.
+    drawn : dict
+        What was drawn by chance or set for this item, such as its look, in words of the specification.
+    objects : list of ObjectRecord
+    views : list of ViewRecord
+    moments : dict of {"before", "after"} to MomentRecord
+    """
+
+    index: int
+    name: str
+    sequence: str
+    split: str
+    document: str
+    assets: dict[str, str]
+    time_s: float
+    drawn: dict[str, Any]
+    objects: list[ObjectRecord]
+    views: list[ViewRecord]
+    moments: dict[When, MomentRecord] = {}
+
+
+class QuarantineRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why an item cannot be made.
+
+    Attributes
+    ----------
+    index : int
+    name : str
+    kind : str
+        The error's class, such as "SceneError".
+    reason : str
+    """
+
+    index: int
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoredView:
+    """A view in the store.
+
+    Attributes
+    ----------
+    folder : Path
+        That of the item.
+    record : ViewRecord
+    """
+
+    folder: Path
+    record: ViewRecord
+
+    @property
+    def name(self) -> str:
+        """Unique in the item."""
+        return self.record.name
+
+    @property
+    def lens(self) -> Lens:
+        """Intrinsics and clipping planes; the principal point is in px from the image's upper left corner."""
+        return self.record.lens
+
+    @property
+    def camera_to_world(self) -> NDArray[np.float64]:
+        """(4, 4), column vectors; the camera looks along -z, with y up."""
+        return np.array(self.record.camera_to_world).reshape(4, 4)
+
+    def path(self, name: str) -> Path:
+        """Return the file of a pass.
+
+        Raises
+        ------
+        DatasetError
+            The view has no such pass.
+        """
+        return self.folder / self._file(name).file
+
+    def array(self, name: str) -> Any:
+        """Read the array of a pass; see the row of that name in the table of passes.
+
+        Raises
+        ------
+        DatasetError
+            The view has no such pass, or its file is missing or damaged.
+        """
+        record = self._file(name)
+        try:
+            return decode((self.folder / record.file).read_bytes(), record.dtype, record.count)
+        except (OSError, ValueError, SyntaxError, RuntimeError) as error:
+            raise DatasetError(f"{self.folder / record.file}: cannot be read: {error}") from error
+
+    @cached_property
+    def instances(self) -> list[InstanceRow]:
+        """The table of objects as this view sees them, in the order of their numbers."""
+        path = self.path("instances")
+        try:
+            return _ROWS.decode(path.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise DatasetError(f"{path}: cannot be read: {error}") from error
+
+    def _file(self, name: str) -> FileRecord:
+        found = self.record.files.get(name)
+        if found is None:
+            raise DatasetError(
+                f"{self.folder}: the view {self.name} has no pass {name!r}; it has "
+                f"{', '.join(self.record.files) or 'none'}"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An item in the store.
+
+    Attributes
+    ----------
+    folder : Path
+    record : ItemRecord
+    """
+
+    folder: Path
+    record: ItemRecord
+
+    @property
+    def index(self) -> int:
+        """Number of the item in the dataset, from 0 on; those of quarantined items are left out."""
+        return self.record.index
+
+    @cached_property
+    def views(self) -> tuple[StoredView, ...]:
+        """In the order of the frame."""
+        return tuple(StoredView(self.folder, view) for view in self.record.views)
+
+
+class Store:
+    """A dataset on disk.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    DatasetError
+        There is none, or it is of another layout.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = _read_manifest(path)
+
+    @staticmethod
+    def begin(path: Path, manifest: Manifest) -> Store:
+        """Begin a dataset, or go on with one that was begun with the same manifest.
+
+        Raises
+        ------
+        DatasetError
+            Another dataset is there, or other files are.
+        OSError
+        """
+        if (path / MANIFEST).exists():
+            store = Store(path)
+            if msgspec.json.encode(store.manifest) != msgspec.json.encode(manifest):
+                raise DatasetError(f"{path}: {_difference(store.manifest, manifest)}; give another folder")
+            return store
+        if path.is_dir() and any(not each.name.startswith(_UNFINISHED) for each in path.iterdir()):
+            raise DatasetError(f"{path}: holds other files, and no {MANIFEST}; give a new or empty folder")
+        path.mkdir(parents=True, exist_ok=True)
+        write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        return Store(path)
+
+    def __iter__(self) -> Iterator[StoredItem]:
+        """Yield the items that are there, by index; each is read when it is its turn."""
+        for index in self.indices():
+            yield self[index]
+
+    def __len__(self) -> int:
+        return len(self.indices())
+
+    def __contains__(self, index: int) -> bool:
+        return (self.folder(index) / _ITEM).is_file()
+
+    def __getitem__(self, index: int) -> StoredItem:
+        folder = self.folder(index)
+        try:
+            return StoredItem(folder, _RECORD.decode((folder / _ITEM).read_bytes()))
+        except (OSError, msgspec.DecodeError) as error:
+            raise DatasetError(f"{folder / _ITEM}: cannot be read: {error}") from error
+
+    def folder(self, index: int) -> Path:
+        """Return the folder of an item."""
+        return self.path / _ITEMS / f"{index // _ITEMS_A_FOLDER:03d}" / f"{index:06d}"
+
+    def indices(self) -> list[int]:
+        """Return the indices of the items that are there, sorted."""
+        found = (self.path / _ITEMS).glob("*/*")
+        return sorted(int(path.name) for path in found if path.name.isdecimal())
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """The names of all categories of the items that are there: first the known ones, then others, sorted."""
+        known = self.manifest.categories
+        found = {each.category for item in self for each in item.record.objects if each.category is not None}
+        return [*known, *sorted(found.difference(known))]
+
+    def write(self, record: ItemRecord, files: Mapping[str, bytes]) -> None:
+        """Write an item as a whole; one that is there already stays as it is.
+
+        Parameters
+        ----------
+        record : ItemRecord
+        files : mapping of str to bytes
+            By their paths below the item's folder.
+
+        Raises
+        ------
+        OSError
+        """
+        folder = self.folder(record.index)
+        beside = folder.parent / f"{_UNFINISHED}{uuid4().hex}"
+        try:
+            for name, data in files.items():
+                (beside / name).parent.mkdir(parents=True, exist_ok=True)
+                (beside / name).write_bytes(data)
+            (beside / _ITEM).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
+            with suppress(FileExistsError):
+                _rename_folder(beside, folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def quarantine(self, record: QuarantineRecord) -> None:
+        """Note that an item cannot be made."""
+        folder = self.path / _QUARANTINE
+        folder.mkdir(exist_ok=True)
+        data = msgspec.json.format(msgspec.json.encode(record), indent=1)
+        write_whole(folder / f"{record.index:06d}.json", data)
+
+    def quarantined(self) -> list[QuarantineRecord]:
+        """Return what cannot be made, by index."""
+        paths = sorted((self.path / _QUARANTINE).glob("[0-9]*.json"))
+        return [_QUARANTINED.decode(path.read_bytes()) for path in paths]
+
+    def release(self) -> None:
+        """Forget what is quarantined, so that it is tried again."""
+        shutil.rmtree(self.path / _QUARANTINE, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what was not finished when a program that wrote it was killed; nobody else may write."""
+        for path in (*self.path.glob(f"{_UNFINISHED}*"), *self.path.glob(f"*/**/{_UNFINISHED}*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def digest_of(data: bytes) -> str:
+    """Return the BLAKE3 of a file, in hexadecimal."""
+    return blake3(data).hexdigest()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file beside its place, and rename it: it is there as a whole or not at all."""
+    beside = path.with_name(f"{_UNFINISHED}{uuid4().hex}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, so that it takes no room again; where that is not possible, copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _rename_folder(beside: Path, folder: Path) -> None:
+    """Rename a folder; raise FileExistsError if there is one of that name."""
+    try:
+        beside.rename(folder)
+    except OSError:
+        if folder.is_dir():
+            raise FileExistsError(folder) from None
+        raise
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        return _MANIFEST.decode((path / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: is no dataset: it has no {MANIFEST}") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise DatasetError(f"{path / MANIFEST}: cannot be read: {error}") from error
+
+
+def _difference(old: Manifest, new: Manifest) -> str:
+    """Tell in what two manifests differ."""
+    names = [name for name in Manifest.__struct_fields__ if getattr(old, name) != getattr(new, name)]
+    if "versions" in names:
+        told = [f"{name} {old.versions.get(name)} -> {version}" for name, version in new.versions.items()]
+        return f"it was begun by other versions ({', '.join(told)}), which may render other bytes"
+    if "specification" in names:
+        keys = {*old.specification, *new.specification}
+        differ = sorted(key for key in keys if old.specification.get(key) != new.specification.get(key))
+        return f"it was begun with another specification ({', '.join(differ)})"
+    return f"it was begun with other {', '.join(names)}"
+
+
+_MANIFEST = msgspec.json.Decoder(Manifest)
+_RECORD = msgspec.json.Decoder(ItemRecord)
+_QUARANTINED = msgspec.json.Decoder(QuarantineRecord)
+_ROWS = msgspec.json.Decoder(list[InstanceRow])

@@ -1,0 +1,21 @@
+import numpy as np
+from stores import small_store
+
+from gltf_render_server.dataset.store import Store, digest_of
+
+
+def test_a_store_tells_what_was_rendered(tmp_path):
+    small_store(tmp_path / "store")
+    store = Store(tmp_path / "store")
+    assert store.indices() == [0, 1, 2]
+    for item in store:
+        assert [view.name for view in item.views] == ["camera_0", "camera_1"]
+        for view in item.views:
+            depth, numbers = view.array("depth"), view.array("instance")
+            assert depth.dtype == np.float32
+            assert depth.shape == numbers.shape == (120, 160)
+            assert {row.number for row in view.instances if row.pixels} == set(np.unique(numbers)) - {0}
+            assert view.array("mask_amodal").shape[0] == len(item.record.objects)
+            for record in view.record.files.values():
+                assert digest_of((item.folder / record.file).read_bytes()) == record.blake3
+    assert [item.record.split for item in store] == ["train", "train", "val"]
