@@ -402,7 +402,7 @@ class Store:
 
     @cached_property
     def categories(self) -> list[str]:
-        """The names of all categories of the items that are there: first the known ones, then others, sorted."""
+        """The names of the categories of all items: first those known in advance, then others, sorted."""
         known = self.manifest.categories
         found = {each.category for item in self for each in item.record.objects if each.category is not None}
         return [*known, *sorted(found.difference(known))]
