@@ -122,3 +122,36 @@ def test_a_flat_matrix_gives_points_of_least_length(node):
 def test_what_is_nobodys_is_nowhere():
     assert np.isnan(points_of(scene_of({}), [[1.0, 2.0, 3.0]], placement=NOTHING)).all()
     assert np.isnan(points_of(scene_of({}), [[np.nan] * 3])).all()
+
+
+def family(*extras):
+    """A node with two children, of which one has a child; each but the uppermost shows the tetrahedron."""
+    document = empty_document()
+    any_gltf.add_mesh(document, POINTS, TRIANGLES)
+    document["nodes"] = [
+        {"name": "whole", "children": [1, 2], "translation": [5, 0, 0]},
+        {"mesh": 0, "translation": [0, 1, 0]},
+        {"mesh": 0, "children": [3], "scale": [2, 2, 2]},
+        {"name": "part", "mesh": 0, "translation": [0, 0, -4]},
+    ]
+    for node, told in zip(document["nodes"], extras, strict=False):
+        node["extras"] = told
+    document["scenes"][0]["nodes"] = [0]
+    return parse_scene(json.dumps(document).encode(), extensions=frozenset())
+
+
+def test_a_node_that_says_so_is_one_object_with_all_below_it():
+    scene = family({"instance": True, "category": "tree"})
+    assert scene.instances.node.tolist() == [0]
+    assert scene.placements.instance.tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(scene.instances.matrix[0][:3, 3], [5, 0, 0])
+    low, high = object_boxes(scene, Meshes())
+    np.testing.assert_array_equal(low, [[0, 0, -8]])
+    np.testing.assert_array_equal(high, [[2, 4, 6]])
+
+
+def test_the_uppermost_node_that_says_so_counts_and_others_are_objects_of_their_own():
+    scene = family({}, {}, {"instance": True}, {"instance": True})
+    assert scene.instances.node.tolist() == [1, 2]
+    assert scene.placements.instance.tolist() == [0, 1, 1]
+    assert family({"instance": 1}, [], "instance").instances.node.tolist() == [1, 2, 3]

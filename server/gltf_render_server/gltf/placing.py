@@ -22,6 +22,7 @@ from .skins import Pose, check_weights, is_skinned, largest_joints, read_pose
 __all__ = ["place"]
 
 _LARGEST_WEIGHT = 100  # of a morph target
+_ONE_OBJECT = "instance"
 _MOST_JOINTS = 200_000  # of all skins that are drawn; each takes about 300 bytes
 
 Matrix = NDArray[np.float64]
@@ -66,17 +67,14 @@ class _Placing:
         placed: list[int] = []
         matrices: list[Matrix] = []
         whose: list[NDArray[np.intp]] = []
-        nodes: list[int] = []
-        worlds: list[Matrix] = []
+        objects = _Objects(self._document, self._graph)
         for index in self._drawn.nodes:
             ask_time()
             surfaces = self._surfaces(index)
             if not surfaces:
                 continue
             copies = instance_matrices(self._document, self._buffers, index, self._graph.world[index])
-            numbers = np.arange(len(nodes), len(nodes) + len(copies))
-            nodes += [index] * len(copies)
-            worlds.append(copies)
+            numbers = objects.numbers(index, copies)
             for primitive in surfaces:
                 ask_time()
                 places = self._places(primitive, index, copies)
@@ -88,7 +86,7 @@ class _Placing:
             thickened(_joined(matrices)),
             np.concatenate([np.empty(0, np.intp), *whose]),
         )
-        return tuple(self._numbers), placements, Instances(np.array(nodes, np.intp), _joined(worlds))
+        return tuple(self._numbers), placements, objects.instances()
 
     def _surfaces(self, index: int) -> list[Primitive]:
         """Return what a node draws; nodes that pose and morph a mesh alike share it."""
@@ -169,6 +167,54 @@ class _Placing:
         if not np.abs(read_attribute(self._content, primitive, "POSITION")).max() < FARTHEST_M:
             where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
             raise SceneError(f"its pose moves a position beyond {FARTHEST_M:g}", where)
+
+
+class _Objects:
+    """Numbers the objects: each copy of a node's mesh is one, or all below a node whose author says so.
+
+    A node whose ``extras`` have ``"instance": true`` is one object with all that is below it, whatever that
+    says of itself.
+    """
+
+    def __init__(self, document: schema.Document, graph: Graph) -> None:
+        self._graph = graph
+        self._wholes = {index for index in graph.order if _is_whole(document.nodes[index])}
+        self._of_wholes: dict[int, int] = {}
+        self._nodes: list[int] = []
+        self._matrices: list[Matrix] = []
+
+    def numbers(self, node: int, copies: Matrix) -> NDArray[np.intp]:
+        """Return the object of each copy of a node's mesh, (n,)."""
+        whole = self._whole(node)
+        if whole is None:
+            return self._add(node, copies)
+        if whole not in self._of_wholes:
+            [self._of_wholes[whole]] = self._add(whole, self._graph.world[whole][None])
+        return np.full(len(copies), self._of_wholes[whole])
+
+    def instances(self) -> Instances:
+        """Return what was numbered."""
+        return Instances(np.array(self._nodes, np.intp), _joined(self._matrices))
+
+    def _add(self, node: int, matrices: Matrix) -> NDArray[np.intp]:
+        first = len(self._nodes)
+        self._nodes += [node] * len(matrices)
+        self._matrices.append(matrices)
+        return np.arange(first, len(self._nodes))
+
+    def _whole(self, node: int) -> int | None:
+        """Return the uppermost node that is one object with all below it, this one included."""
+        if not self._wholes:
+            return None
+        found, above = None, node
+        while above is not None:
+            found = above if above in self._wholes else found
+            above = self._graph.above(above)
+        return found
+
+
+def _is_whole(node: schema.Node) -> bool:
+    return isinstance(node.extras, dict) and node.extras.get(_ONE_OBJECT) is True
 
 
 def _joined(matrices: Sequence[Matrix]) -> Matrix:

@@ -29,8 +29,8 @@ def object_boxes(scene: Scene, meshes: Meshes) -> tuple[Floats, Floats]:
     inverse, offset, is_flat = _inverses(scene.instances.matrix)
     boxes = [meshes.box(scene, index) for index in range(len(scene.primitives))]
     lowest, highest = np.array(boxes, float).reshape(-1, 2, 3)[placements.primitive].transpose(1, 0, 2)
-    has_skin = np.array([bool(primitive.pose) for primitive in scene.primitives], bool)
-    is_elsewhere = has_skin[placements.primitive] | is_flat[instance]
+    stands_apart = (placements.matrix != scene.instances.matrix[instance]).any((1, 2))
+    is_elsewhere = stands_apart | is_flat[instance]
     for index in np.flatnonzero(is_elsewhere).tolist():
         matrix, own = placements.matrix[index], inverse[instance[index]]
         points = meshes.corners(scene, int(placements.primitive[index])).reshape(-1, 3)
