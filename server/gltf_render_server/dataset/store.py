@@ -8,6 +8,7 @@
         item.json                 what it shows: `ItemRecord`
         <view>/<pass>.<suffix>    the array of a pass, encoded as the table of passes says
       quarantine/000017.json      why an item cannot be made: `QuarantineRecord`
+      .running/                   who works on it, and on what, while anybody does; see `leases`
 
 An item is written beside its place and renamed into it, so it is there as a whole or not at all. What is in
 it depends on the specification, the seed and the index alone: neither times nor machines are told.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,7 @@ from ..passes import InstanceRow, Pass
 
 __all__ = [
     "MANIFEST",
+    "RUNNING",
     "FileRecord",
     "ItemRecord",
     "Manifest",
@@ -55,7 +57,12 @@ __all__ = [
 ]
 
 MANIFEST = "dataset.json"
+RUNNING = ".running"
 _ITEMS, _QUARANTINE, _UNFINISHED = "items", "quarantine", ".unfinished-"
+_NOT_OF_IT = RUNNING, _UNFINISHED
+_PLACES = "", f"{_ITEMS}/*/", f"{_QUARANTINE}/"
+"""Where something unfinished may be."""
+
 _ITEM = "item.json"
 _ITEMS_A_FOLDER = 1000
 
@@ -341,6 +348,8 @@ class Store:
     Parameters
     ----------
     path : Path
+    writer : str
+        Names who writes: letters and digits. What is left unfinished tells whose it is; see `sweep`.
 
     Raises
     ------
@@ -348,13 +357,14 @@ class Store:
         There is none, or it is of another layout.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writer: str = "") -> None:
         self.path = path
         self.manifest = _read_manifest(path)
+        self._writer = writer
 
     @staticmethod
-    def begin(path: Path, manifest: Manifest) -> Store:
-        """Begin a dataset, or go on with one that was begun with the same manifest.
+    def begin(path: Path, manifest: Manifest, writer: str = "") -> Store:
+        """Begin a dataset, or go on with one that was begun with the same manifest; several may at once.
 
         Raises
         ------
@@ -363,15 +373,17 @@ class Store:
         OSError
         """
         if (path / MANIFEST).exists():
-            store = Store(path)
+            store = Store(path, writer)
             if msgspec.json.encode(store.manifest) != msgspec.json.encode(manifest):
                 raise DatasetError(f"{path}: {_difference(store.manifest, manifest)}; give another folder")
             return store
-        if path.is_dir() and any(not each.name.startswith(_UNFINISHED) for each in path.iterdir()):
-            raise DatasetError(f"{path}: holds other files, and no {MANIFEST}; give a new or empty folder")
         path.mkdir(parents=True, exist_ok=True)
-        write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        return Store(path)
+        if others := {each.name for each in path.iterdir() if not each.name.startswith(_NOT_OF_IT)}:
+            if MANIFEST in others:  # somebody else has just begun it
+                return Store.begin(path, manifest, writer)
+            raise DatasetError(f"{path}: holds other files, and no {MANIFEST}; give a new or empty folder")
+        write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1), writer)
+        return Store(path, writer)
 
     def __iter__(self) -> Iterator[StoredItem]:
         """Yield the items that are there, by index; each is read when it is its turn."""
@@ -421,10 +433,11 @@ class Store:
         OSError
         """
         folder = self.folder(record.index)
-        beside = folder.parent / f"{_UNFINISHED}{uuid4().hex}"
+        beside = folder.parent / _unfinished(self._writer)
+        beside.mkdir(parents=True)
         try:
             for name, data in files.items():
-                (beside / name).parent.mkdir(parents=True, exist_ok=True)
+                _make_folders(beside, name)
                 (beside / name).write_bytes(data)
             (beside / _ITEM).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
             with suppress(FileExistsError):
@@ -434,24 +447,39 @@ class Store:
 
     def quarantine(self, record: QuarantineRecord) -> None:
         """Note that an item cannot be made."""
-        folder = self.path / _QUARANTINE
-        folder.mkdir(exist_ok=True)
+        self._quarantine_file(record.index).parent.mkdir(exist_ok=True)
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
-        write_whole(folder / f"{record.index:06d}.json", data)
+        write_whole(self._quarantine_file(record.index), data, self._writer)
 
     def quarantined(self) -> list[QuarantineRecord]:
         """Return what cannot be made, by index."""
         paths = sorted((self.path / _QUARANTINE).glob("[0-9]*.json"))
         return [_QUARANTINED.decode(path.read_bytes()) for path in paths]
 
-    def release(self) -> None:
-        """Forget what is quarantined, so that it is tried again."""
-        shutil.rmtree(self.path / _QUARANTINE, ignore_errors=True)
+    def is_quarantined(self, index: int) -> bool:
+        """Tell whether it was noted that an item cannot be made."""
+        return self._quarantine_file(index).is_file()
 
-    def sweep(self) -> None:
-        """Remove what was not finished when a program that wrote it was killed; nobody else may write."""
-        for path in (*self.path.glob(f"{_UNFINISHED}*"), *self.path.glob(f"*/**/{_UNFINISHED}*")):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    def release(self, indices: Iterable[int] | None = None) -> None:
+        """Forget that items are quarantined, so that they are tried again; None = all of them."""
+        for index in [each.index for each in self.quarantined()] if indices is None else indices:
+            self._quarantine_file(index).unlink(missing_ok=True)
+
+    def sweep(self, is_gone: Callable[[str], bool] = lambda _: True) -> None:
+        """Remove what programs that were killed have left unfinished.
+
+        Parameters
+        ----------
+        is_gone : callable
+            Tells whether a writer will write no more. The default is for who knows that nobody else writes.
+        """
+        for path in [found for folder in _PLACES for found in self.path.glob(f"{folder}{_UNFINISHED}*")]:
+            writer = path.name.removeprefix(_UNFINISHED).partition(".")[0]
+            if is_gone(writer):
+                _remove(path)
+
+    def _quarantine_file(self, index: int) -> Path:
+        return self.path / _QUARANTINE / f"{index:06d}.json"
 
 
 def digest_of(data: bytes) -> str:
@@ -459,9 +487,9 @@ def digest_of(data: bytes) -> str:
     return blake3(data).hexdigest()
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, writer: str = "") -> None:
     """Write a file beside its place, and rename it: it is there as a whole or not at all."""
-    beside = path.with_name(f"{_UNFINISHED}{uuid4().hex}")
+    beside = path.with_name(_unfinished(writer))
     try:
         beside.write_bytes(data)
         beside.replace(path)
@@ -475,6 +503,25 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def _unfinished(writer: str) -> str:
+    """Return a new name for what is not whole yet."""
+    return f"{_UNFINISHED}{writer}.{uuid4().hex}"
+
+
+def _make_folders(beside: Path, name: str) -> None:
+    """Make the folders that a file stands in, below one that is there and is not made again if it is not."""
+    for folder in reversed(Path(name).parents[:-1]):
+        (beside / folder).mkdir(exist_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder so that whoever still writes it cannot rename it any more."""
+    taken = path.with_name(_unfinished("gone"))
+    with suppress(FileNotFoundError):
+        path.rename(taken)
+        shutil.rmtree(taken) if taken.is_dir() else taken.unlink()
 
 
 def _rename_folder(beside: Path, folder: Path) -> None:

@@ -1,0 +1,61 @@
+"""The documents of the items that are being made: each is read and checked once for all that show it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+
+from ...gltf import Asset, read_asset
+from ...http.scenes import SceneStore, keep_asset
+from ...limits import time_limit
+from ...settings import ServerSettings
+from ..shot import Document
+
+__all__ = ["Documents"]
+
+
+class Documents:
+    """Reads documents as a server does, and keeps the last of them. Safe on many threads.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+        The limits of what is read, and of what is kept.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._kept = SceneStore(round(settings.scene_cache_mb * 1e6))
+
+    def asset(self, document: Document, extensions: frozenset[str]) -> Asset:
+        """Return a document, read; its key is its digest, so that it travels to a worker once.
+
+        Parameters
+        ----------
+        document : Document
+        extensions : frozenset of str
+            Those that the back end's importer knows.
+
+        Raises
+        ------
+        SceneError, TooLargeError
+            It cannot be shown.
+        CheckTimeoutError
+        """
+
+        def read() -> Asset:
+            return read_asset(document.data, extensions=extensions, limits=self._settings.limits)
+
+        with self.checking():
+            kept, _ = self._kept.add(
+                document.sha256, lambda: keep_asset(document.sha256, len(document.data), read()), _hold
+            )
+        return kept.asset
+
+    def checking(self) -> AbstractContextManager[None]:
+        """Bound how long this thread may check what an item shows, for the length of a ``with`` block."""
+        return time_limit(self._settings.check_timeout)
+
+
+def _hold(lock: threading.Lock) -> threading.Lock:
+    return lock

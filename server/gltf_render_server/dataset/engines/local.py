@@ -1,0 +1,84 @@
+"""Makes items on this machine: some threads plan and encode, and the server's workers render."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import partial
+from math import inf
+
+from ...backends import make_renderer
+from ...dispatch.dispatcher import Dispatcher
+from ...frame import Frame
+from ...limits import time_limit
+from ...passes import check_renders, prepare
+from ...renderer import Arrays
+from ...settings import ServerSettings
+from ..item import Item, MadeItem, make_item
+from ..shot import Shot
+from .documents import Documents
+from .engine import Outcome, Outcomes, Plan, bounded, outcome_of, versions_of
+
+__all__ = ["LocalEngine"]
+
+_SPARE = 2  # items that are planned or encoded while every worker renders
+_LOOK_S = 0.01  # between two looks for a frame, where this very thread renders
+
+
+class LocalEngine:
+    """Renders in processes of this machine, or in this very process, on the thread that made the engine.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+        Of what renders; ``workers`` says how many processes do, 0 = this one.
+
+    Raises
+    ------
+    SettingsError
+        The renderer of this process cannot start like that.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._threads = settings.workers + _SPARE
+        self._look_s = None if settings.workers else _LOOK_S
+        settings = replace(settings, max_queue=self._threads)
+        renderer = None if settings.workers else make_renderer(settings)
+        self._dispatcher = Dispatcher(settings, renderer)
+        self._documents = Documents(settings)
+        self._pool = ThreadPoolExecutor(self._threads, "dataset")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """See `Engine.versions`."""
+        self._dispatcher.wait_until_ready()
+        return versions_of(self._dispatcher.info)
+
+    def run(self, plan: Plan, indices: Iterable[int]) -> Outcomes:
+        """See `Engine.run`."""
+        make = partial(outcome_of, plan, make=self._make)
+        return bounded(self._pool, make, indices, self._threads, self._wait_for)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._dispatcher.shut_down()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _make(self, item: Item) -> MadeItem:
+        dispatcher = self._dispatcher
+        asset = self._documents.asset(item.shot.document, dispatcher.extensions)
+        with self._documents.checking():
+            return make_item(item, asset, self._render)
+
+    def _render(self, _shot: Shot, frame: Frame) -> Sequence[Arrays]:
+        check_renders(frame, self._dispatcher.renders, self._dispatcher.info.name)
+        prepare(frame)
+        with time_limit(inf):  # what is checked is bounded, and not what is rendered
+            return self._dispatcher.submit(frame).views
+
+    def _wait_for(self, running: set[Future[Outcome]]) -> set[Future[Outcome]]:
+        """Wait for some of the calls; where this process renders, that is done meanwhile."""
+        while not (done := wait(running, self._look_s, FIRST_COMPLETED).done):
+            self._dispatcher.run_next()
+        return done

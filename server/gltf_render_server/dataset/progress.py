@@ -1,0 +1,136 @@
+"""How far a run is, for a person: a bar in a terminal, and a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TextIO
+
+from rich import progress as bars
+from rich.console import Console
+from rich.markup import escape
+
+from .running import Progress, Summary
+
+__all__ = ["progress_on", "report"]
+
+_LINE_S = 10.0
+_MOST_TOLD = 10
+_LONGEST_REASON = 300
+
+
+@contextmanager
+def progress_on(stream: TextIO = sys.stderr) -> Iterator[Progress]:
+    """Show how far a run is, for the length of a ``with`` block."""
+    if not stream.isatty():
+        yield _Lines(stream)
+        return
+    columns = (
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[left]}"),
+    )
+    with bars.Progress(*columns, console=Console(file=stream)) as shown:
+        yield _Bar(shown)
+
+
+def report(summary: Summary) -> str:
+    """Tell what a run has done, and what to do about what it has not; several lines."""
+    found = summary.quarantined
+    counts = [
+        f"{summary.made} made",
+        *([f"{summary.before} there before"] if summary.before else ()),
+        *([f"{summary.by_others} by other runners"] if summary.by_others else ()),
+        *([f"{len(found)} that cannot be made"] if found else ()),
+        *([f"{len(summary.failed)} failed"] if summary.failed else ()),
+    ]
+    lines = [
+        f"{summary.finished} of {summary.items} items after {_time(summary.elapsed_s)}: {', '.join(counts)}"
+    ]
+    lines += _listed("cannot be made", [(each.index, each.name, each.reason) for each in found])
+    lines += _listed("failed", [(each.index, each.name, each.reason) for each in summary.failed.values()])
+    if summary.ended:
+        lines.append(f"The run ended early: {summary.ended}.")
+    if summary.finished < summary.items:
+        lines.append("The same command goes on with what is missing.")
+    if found:
+        lines.append("What cannot be made stands in quarantine/; --retry-quarantined tries it again.")
+    return "\n".join(lines)
+
+
+def _listed(what: str, items: list[tuple[int, str, str]]) -> list[str]:
+    told = [f"  item {index} ({name}) {what}: {_line(reason)}" for index, name, reason in items[:_MOST_TOLD]]
+    rest = len(items) - _MOST_TOLD
+    return [*told, f"  and {rest} more"] if rest > 0 else told
+
+
+class _Bar:
+    def __init__(self, shown: bars.Progress) -> None:
+        self._shown = shown
+        self._task = shown.add_task("", rate="", left="")
+
+    def update(self, summary: Summary) -> None:
+        """See `Progress.update`."""
+        self._shown.update(
+            self._task,
+            total=summary.items,
+            completed=summary.finished,
+            rate=_rate(summary),
+            left=", ".join(filter(None, [_left(summary), *_troubles(summary)])),
+        )
+
+    def tell(self, line: str) -> None:
+        """See `Progress.tell`."""
+        self._shown.console.print(escape(_line(line)), highlight=False)
+
+
+class _Lines:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._told_s = time.monotonic()
+
+    def update(self, summary: Summary) -> None:
+        """See `Progress.update`."""
+        if time.monotonic() - self._told_s < _LINE_S:
+            return
+        self._told_s = time.monotonic()
+        parts = [f"{summary.finished} of {summary.items} items", _rate(summary), _left(summary)]
+        self.tell(", ".join(filter(None, [*parts, *_troubles(summary)])))
+
+    def tell(self, line: str) -> None:
+        """See `Progress.tell`."""
+        print(_line(line), file=self._stream, flush=True)
+
+
+def _tried(summary: Summary) -> int:
+    return summary.made + len(summary.quarantined)
+
+
+def _rate(summary: Summary) -> str:
+    a_minute = 60 * summary.made / max(summary.elapsed_s, 1e-9)
+    return f"{a_minute:.3g} a minute" if summary.made else ""
+
+
+def _left(summary: Summary) -> str:
+    """Tell how long the rest takes, where this runner and the others go on as they did."""
+    done, left = _tried(summary) + summary.by_others, summary.items - summary.finished
+    return f"{_time(summary.elapsed_s * left / done)} left" if done and left else ""
+
+
+def _troubles(summary: Summary) -> list[str]:
+    counts = {"cannot be made": len(summary.quarantined), "failed": len(summary.failed)}
+    return [f"{count} {what}" for what, count in counts.items() if count]
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _line(text: str) -> str:
+    """Return a reason as one line that is no longer than a person reads."""
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."
