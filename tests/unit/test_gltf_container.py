@@ -9,9 +9,9 @@ import pytest
 from compressed import to_glb, with_draco, with_meshopt
 from test_gltf_document import EXTENSIONS, one_box, rich_document
 
-from gltf_render_server.errors import SceneError
+from gltf_render_server.errors import SceneError, TooLargeError
 from gltf_render_server.gltf import parse_scene
-from gltf_render_server.gltf.container import open_container
+from gltf_render_server.gltf.container import open_container, write_container
 
 
 def glb(*chunks, version=2, length=None):
@@ -135,3 +135,23 @@ def test_a_chunk_that_is_too_short_or_missing_is_told():
         view["buffer"] = 1
     with pytest.raises(SceneError, match=r"buffers\[1\].uri: is missing"):
         parsed(glb((b"JSON", json.dumps(document).encode()), (b"BIN\0", binary)))
+
+
+@pytest.mark.parametrize("pieces", [[], [b"1"], [b"12345", b"", memoryview(b"678")]])
+def test_what_is_written_is_read_again(pieces):
+    data = write_container(JSON[1], pieces)
+    assert len(data) % 4 == 0
+    assert int.from_bytes(data[8:12], "little") == len(data)
+    container = open_container(data)
+    assert container.json == JSON[1]
+    if pieces:
+        whole = b"".join(pieces)
+        assert container.binary == whole + bytes(-len(whole) % 4)
+    else:
+        assert container.binary is None
+
+
+def test_what_no_glb_can_hold_is_refused():
+    mebibyte = bytes(2**20)
+    with pytest.raises(TooLargeError, match="4294967295 at most"):
+        write_container(JSON[1], [mebibyte] * 4096)

@@ -6,15 +6,19 @@ Source: the glTF 2.0 specification, section 4.4 (binary glTF layout).
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..errors import SceneError
+from ..errors import SceneError, TooLargeError
 
-__all__ = ["Container", "open_container"]
+__all__ = ["Container", "open_container", "write_container"]
 
 _MAGIC = b"glTF"
 _HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<I4s")
 _JSON, _BIN = b"JSON", b"BIN\0"
+_LONGEST = 2**32 - 1
+
+Data = bytes | memoryview
 
 
 class Container(NamedTuple):
@@ -57,6 +61,38 @@ def open_container(data: bytes) -> Container:
     is_followed = view[end + _CHUNK.size - len(_BIN) : end + _CHUNK.size] == _BIN
     binary, _ = _chunk(view, end, _BIN) if is_followed else (None, end)
     return Container(bytes(json).rstrip(b" \0"), binary)
+
+
+def write_container(json: bytes, pieces: Sequence[Data]) -> bytes:
+    """Write a GLB.
+
+    Parameters
+    ----------
+    json : bytes
+        The text of the document.
+    pieces : sequence of bytes-like
+        What follows one another in its binary chunk; it has none if there are none.
+
+    Raises
+    ------
+    TooLargeError
+        It is longer than a GLB can be.
+    """
+    chunks = [*_padded_chunk(_JSON, [json], b" ")]
+    if pieces:
+        chunks += _padded_chunk(_BIN, pieces, b"\0")
+    length = _HEADER.size + sum(map(len, chunks))
+    if length > _LONGEST:
+        raise TooLargeError(f"scene: as a GLB it has {length} bytes; that format holds {_LONGEST} at most")
+    return b"".join([_HEADER.pack(_MAGIC, 2, length), *chunks])
+
+
+def _padded_chunk(kind: bytes, pieces: Sequence[Data], filler: bytes) -> Iterator[Data]:
+    length = sum(map(len, pieces))
+    padding = filler * (-length % 4)
+    yield _CHUNK.pack(min(length + len(padding), _LONGEST), kind)
+    yield from pieces
+    yield padding
 
 
 def _checked(view: memoryview) -> memoryview:

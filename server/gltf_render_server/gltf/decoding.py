@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 
-__all__ = ["convert", "decode", "schema_error"]
+__all__ = ["convert", "decode", "decode_whole", "schema_error"]
 
+_MARK = b"\xef\xbb\xbf"  # that the text is UTF-8
 _DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
 _MOST_VALUES = 2_000_000  # 100,000 nodes with matrices; each value takes about 100 bytes
+_LARGEST_WHOLE = 2**53  # beyond, floats are whole without meaning to be
 _CHUNK_BYTES = 2**18  # stays in the processor's cache
 _MOST_URIS = 10_000  # that are looked for
 _KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
@@ -37,7 +39,7 @@ def decode(data: bytes) -> Json:
     """
     _check_size(data)
     try:
-        kept = _DECODER.decode(data.removeprefix(b"\xef\xbb\xbf"))
+        kept = _DECODER.decode(data.removeprefix(_MARK))
         json = msgspec.to_builtins(kept)
     except msgspec.ValidationError as error:
         raise schema_error(error) from None
@@ -46,9 +48,21 @@ def decode(data: bytes) -> Json:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SceneError(f"is not JSON: {str(error)[:200]}") from None
     _check_depth(list(_open_parts(json)))
-    items = (item for name in _OF_INTEGERS for item in json.get(name) or ())
-    if any(type(value) is float for item in items for value in item.values()):
-        _write_whole_numbers(json)
+    _repair_integers(json)
+    return json
+
+
+def decode_whole(data: bytes) -> Json:
+    """Decode a document with all of its members; those that `decode` keeps are of the same types.
+
+    Raises
+    ------
+    SceneError
+        As `decode` does.
+    """
+    decode(data)
+    json = msgspec.json.decode(data.removeprefix(_MARK))
+    _repair_integers(json)
     return json
 
 
@@ -136,6 +150,13 @@ def schema_error(error: msgspec.ValidationError, root: str = "$") -> SceneError:
     return SceneError(message[:200], root + where.strip("`")[1:200])
 
 
+def _repair_integers(json: Json) -> None:
+    """Write whole numbers as such, if some are not where only they can stand."""
+    items = (item for name in _OF_INTEGERS for item in json.get(name) or ())
+    if any(type(value) is float for item in items for value in item.values()):
+        _write_whole_numbers(json)
+
+
 def _write_whole_numbers(json: Json) -> None:
     """Write 8.0 as 8, everywhere: in JSON they are the same."""
     pending: list[Any] = [json]
@@ -144,7 +165,7 @@ def _write_whole_numbers(json: Json) -> None:
         for key, value in item.items() if isinstance(item, dict) else enumerate(item):
             if isinstance(value, (dict, list)):
                 pending.append(value)
-            elif type(value) is float and value.is_integer():
+            elif type(value) is float and value.is_integer() and abs(value) < _LARGEST_WHOLE:
                 item[key] = int(value)
 
 

@@ -21,15 +21,23 @@ from .extensions import BASISU, WEBP
 from .materials import texture_references
 from .resources import Data, image_place, read_image
 
-__all__ = ["check_images", "shown_images"]
+__all__ = ["check_images", "image_type", "shown_images"]
 
 _PNG, _RIFF, _WEBP = b"\x89PNG\r\n\x1a\n", b"RIFF", b"WEBP"
 _STARTS = (_PNG, b"\xff\xd8\xff")
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
+_TYPES = {_PNG: "image/png", _STARTS[1]: "image/jpeg", b"\xabKTX 20\xbb": "image/ktx2"}
 _PNG_DEPTH_AT = 24  # bits for each channel, in its first chunk
 _PIXEL_BYTES, _DEEP_PIXEL_BYTES = 4, 16  # as Blender holds them: red, green, blue and alpha; floats if deeper
 
 Json = dict[str, Any]
+
+
+def image_type(data: bytes) -> str | None:
+    """Return the media type of an image file, by its first bytes; None = it is none that glTF knows."""
+    if data.startswith(_RIFF) and data[8:12] == _WEBP:
+        return "image/webp"
+    return next((kind for start, kind in _TYPES.items() if data.startswith(start)), None)
 
 
 def shown_images(json: Json, document: schema.Document, materials: Iterable[int]) -> set[int]:

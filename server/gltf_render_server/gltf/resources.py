@@ -23,6 +23,7 @@ __all__ = [
     "check_views",
     "decode_buffers",
     "decode_more_buffers",
+    "decode_uri",
     "image_place",
     "is_draco_view",
     "read_accessor",
@@ -82,7 +83,7 @@ def decode_more_buffers(
         if index == 0 and buffer.uri is None and binary is not None:
             data: Data = np.frombuffer(binary, np.uint8)
         else:
-            data = _decode_uri(buffer.uri, f"{where}.uri", may_be_text=True)
+            data = decode_uri(buffer.uri, f"{where}.uri", may_be_text=True)
         if len(data) < buffer.byte_length:
             raise SceneError(
                 f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}", where
@@ -215,7 +216,7 @@ def read_image(document: schema.Document, buffers: Sequence[Data], index: int) -
     """
     image, where = document.images[index], f"$.images[{index}]"
     if image.uri is not None:
-        return _decode_uri(image.uri, f"{where}.uri")
+        return decode_uri(image.uri, f"{where}.uri")
     if image.buffer_view is None:
         raise SceneError("has neither uri nor bufferView", where)
     view = document.buffer_views[image.buffer_view]
@@ -260,7 +261,22 @@ def image_place(document: schema.Document, index: int) -> tuple[object, int]:
     return image.buffer_view, document.buffer_views[image.buffer_view].byte_length
 
 
-def _decode_uri(uri: str | None, where: str, *, may_be_text: bool = False) -> bytes:
+def decode_uri(uri: str | None, where: str, *, may_be_text: bool = False) -> bytes:
+    """Decode a ``data:`` URI.
+
+    Parameters
+    ----------
+    uri : str or None
+    where : str
+        Its place in the document.
+    may_be_text : bool
+        Whether one without base64 is taken, too.
+
+    Raises
+    ------
+    SceneError
+        It is anything else, or none.
+    """
     if uri is None:
         raise SceneError("is missing; only data: URIs are accepted", where)
     # to the letter as Blender's importer reads it: what it does not take for data, it takes for a path

@@ -1,0 +1,147 @@
+"""The one buffer of a GLB that is put together, and how buffer views of other files come to look into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from blake3 import blake3
+
+from ..errors import SceneError
+from ..gltf import schema
+from ..gltf.container import write_container
+from ..gltf.decoding import schema_error
+from ..gltf.extensions import EXT_MESHOPT, KHR_MESHOPT
+
+__all__ = ["Binary", "Place", "move_views"]
+
+_ALIGNMENT = 4  # of every component that glTF has
+
+Json = dict[str, Any]
+Data = bytes | memoryview
+
+ReadUri = Callable[[str, str], Data]
+"""Returns what a URI stands for, given the URI and its place in the document."""
+
+
+class Place(NamedTuple):
+    """Where the data of a buffer is now: in a buffer, from an offset, so many bytes of it."""
+
+    buffer: int
+    offset: int
+    length: int
+
+
+class Binary:
+    """The buffers of a document that is put together: one with all data, and those that never have any.
+
+    The same data is held once, however often it is added. Nothing is copied before `glb`.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[Data] = []
+        self._length = 0
+        self._offsets: dict[bytes, int] = {}
+        self._without_data: list[Json] = []
+
+    def add(self, data: Data) -> int:
+        """Add data, and return where in the first buffer it begins."""
+        digest = blake3(data).digest()
+        if digest not in self._offsets:
+            self._offsets[digest] = self._length
+            padding = bytes(-len(data) % _ALIGNMENT)
+            self._pieces += [data, padding]
+            self._length += len(data) + len(padding)
+        return self._offsets[digest]
+
+    def add_buffers(self, json: Json, chunk: memoryview | None, read: ReadUri) -> dict[int, Place]:
+        """Add the buffers of a document, and return where the data of each is.
+
+        Parameters
+        ----------
+        json : dict
+            The document.
+        chunk : memoryview or None
+            The binary chunk of its GLB.
+        read : callable
+
+        Raises
+        ------
+        SceneError
+            A buffer has less data than it says.
+        """
+        try:
+            buffers = msgspec.convert(json.get("buffers") or [], list[schema.Buffer])
+        except msgspec.ValidationError as error:
+            raise schema_error(error, "$.buffers") from None
+        places = {}
+        for index, buffer in enumerate(buffers):
+            where = f"$.buffers[{index}]"
+            if buffer.uri is not None:
+                data = read(buffer.uri, f"{where}.uri")
+            elif index == 0 and chunk is not None:
+                data = chunk
+            else:  # only what is compressed in another buffer would be here
+                self._without_data.append(json["buffers"][index])
+                places[index] = Place(len(self._without_data), 0, buffer.byte_length)
+                continue
+            if len(data) < buffer.byte_length:
+                said = f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}"
+                raise SceneError(said, where)
+            offset = self.add(memoryview(data)[: buffer.byte_length])
+            places[index] = Place(0, offset, buffer.byte_length)
+        return places
+
+    def glb(self, json: Json) -> bytes:
+        """Write a document with these buffers.
+
+        Raises
+        ------
+        TooLargeError
+            It is longer than a GLB can be.
+        """
+        if self._without_data and not self._pieces:
+            self.add(bytes(_ALIGNMENT))
+        json = {name: value for name, value in json.items() if name != "buffers"}
+        if self._pieces:
+            json["buffers"] = [{"byteLength": self._length}, *self._without_data]
+        return write_container(msgspec.json.encode(json), self._pieces)
+
+
+def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
+    """Let buffer views look at where the data of their buffers is now.
+
+    Parameters
+    ----------
+    views : sequence of dict
+        A document's buffer views, changed in place.
+    places : mapping of int to Place
+        By the number of the buffer in that document.
+
+    Raises
+    ------
+    SceneError
+        A view is not within a buffer that is there.
+    """
+    for index, view in enumerate(views):
+        for part, where in _looks(view, f"$.bufferViews[{index}]"):
+            number, offset, length = part.get("buffer"), part.get("byteOffset") or 0, part.get("byteLength")
+            if type(number) is not int or number not in places:
+                raise SceneError(f"there is no buffer {str(number)[:20]}", f"{where}.buffer")
+            if type(offset) is not int or type(length) is not int or offset < 0 or length < 1:
+                raise SceneError("its byteOffset or byteLength is none", where)
+            if offset + length > places[number].length:
+                raise SceneError("reaches beyond the end of its buffer", where)
+            part["buffer"] = places[number].buffer
+            part["byteOffset"] = offset + places[number].offset
+
+
+def _looks(view: Json, where: str) -> Iterator[tuple[Json, str]]:
+    """Yield all of a buffer view that looks into a buffer: itself, and what it is compressed from."""
+    yield view, where
+    extensions = view.get("extensions")
+    for name in (EXT_MESHOPT, KHR_MESHOPT):
+        packed = extensions.get(name) if isinstance(extensions, dict) else None
+        if isinstance(packed, dict):
+            yield packed, f"{where}.extensions.{name}"

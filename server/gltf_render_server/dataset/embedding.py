@@ -1,0 +1,137 @@
+"""A glTF file of the user's own -> a `Document`: what it names beside it is embedded.
+
+Only what lies in the file's own folder or below it is ever read. A server never does so: it takes documents
+whose resources are inside.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError, SceneError, TooLargeError
+from ..gltf.container import open_container
+from ..gltf.decoding import decode_whole
+from ..gltf.images import image_type
+from ..gltf.resources import decode_uri
+from .binary import Binary, move_views
+from .shot import Document
+
+__all__ = ["MOST_BYTES", "read_document"]
+
+MOST_BYTES = 2**31
+"""How large a file may be, together with all that it names."""
+
+_DATA = "data:"
+
+Json = dict[str, Any]
+
+
+def read_document(path: Path, *, max_bytes: int = MOST_BYTES) -> Document:
+    """Read a .glb or .gltf, and embed the buffers and images that it names.
+
+    Parameters
+    ----------
+    path : Path
+        A file whose resources are all inside is taken as it is. Of any other, a GLB is made; what is in it
+        already stays.
+    max_bytes : int
+        How large it may be, together with what it names.
+
+    Raises
+    ------
+    RequestError
+        There is no such file.
+    SceneError
+        It is no glTF, or names what is not there, or not in its own folder or below it.
+    TooLargeError
+        It is larger than it may be.
+    """
+    files = _Files(path, max_bytes)
+    data = files.read_document()
+    container = open_container(data)
+    json = decode_whole(container.json)
+    if not any(_is_outside(item) for name in ("buffers", "images") for item in json.get(name) or ()):
+        return Document(data, path)
+    binary = Binary()
+    views = json["bufferViews"] = json.get("bufferViews") or []
+    move_views(views, binary.add_buffers(json, container.binary, files.read))
+    for index, image in enumerate(json.get("images") or ()):
+        if _is_outside(image):
+            views.append(_embed_image(image, f"$.images[{index}]", binary, files))
+            image["bufferView"] = len(views) - 1
+    return Document(binary.glb(json), path)
+
+
+def _is_outside(item: Json) -> bool:
+    uri = item.get("uri")
+    return isinstance(uri, str) and not uri.startswith(_DATA)
+
+
+def _embed_image(image: Json, where: str, binary: Binary, files: _Files) -> Json:
+    """Take an image in, and return the buffer view of it."""
+    if image.get("bufferView") is not None:
+        raise SceneError("has both uri and bufferView", where)
+    uri = image.pop("uri")
+    data = files.read(uri, f"{where}.uri")
+    if not data:
+        raise SceneError(f"the file {uri[:200]!r} is empty", f"{where}.uri")
+    if (kind := image_type(data)) is not None:
+        image["mimeType"] = kind
+    return {"buffer": 0, "byteOffset": binary.add(data), "byteLength": len(data)}
+
+
+class _Files:
+    """Reads a document and what lies beside it, until that is too much."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self._path = path
+        self._folder = path.parent.resolve()
+        self._left = self._max = max_bytes
+        self._known: dict[Path, bytes] = {}
+
+    def read_document(self) -> bytes:
+        if not self._path.is_file():
+            raise RequestError(f"{self._path}: there is no such file")
+        return self._read(self._path, str(self._path))
+
+    def read(self, uri: str, where: str) -> bytes:
+        """Return what a URI stands for."""
+        if uri.startswith(_DATA):
+            return decode_uri(uri, where, may_be_text=True)
+        path = self._find(uri, where)
+        if path not in self._known:
+            self._known[path] = self._read(path, where)
+        return self._known[path]
+
+    def _find(self, uri: str, where: str) -> Path:
+        shown = f"{uri[:200]!r}"
+        try:
+            is_address = bool(urllib.parse.urlsplit(uri).scheme) or uri.startswith("//")
+        except ValueError:
+            is_address = True
+        if is_address:
+            raise SceneError(f"{shown} is an address; only files below the document's folder are read", where)
+        name = urllib.parse.unquote(uri).replace("\\", "/")  # as some exporters separate folders
+        try:
+            path = (self._folder / name).resolve()
+            is_file = path.is_file()
+        except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, a circle of links
+            raise SceneError(f"there is no file {shown}", where) from None
+        if not path.is_relative_to(self._folder):
+            raise SceneError(f"{shown} is not in the document's folder or below it", where)
+        if not is_file:
+            raise SceneError(f"there is no file {shown}", where)
+        return path
+
+    def _read(self, path: Path, where: str) -> bytes:
+        try:
+            with path.open("rb") as file:
+                data = file.read(self._left + 1)
+        except OSError as error:
+            raise SceneError(f"{path.name} cannot be read: {error.strerror}", where) from None
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLargeError(f"{self._path}: with all that it names, it is longer than {self._max} bytes")
+        return data
