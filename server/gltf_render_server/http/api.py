@@ -29,8 +29,12 @@ __all__ = [
     "MOST_VIEWS",
     "FrameRequest",
     "LookRequest",
+    "MatrixRows",
     "MomentRequest",
     "ViewRequest",
+    "choose_camera",
+    "find_lens",
+    "find_rigid",
     "read_frame_request",
 ]
 
@@ -308,10 +312,9 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         cameras = []
         for view, now in zip(self.views, views, strict=True):
             if now.name in asked.cameras:
-                matrix = _matrix(asked.cameras[now.name])
-                cameras.append(_rigid(matrix, f"$.{when}.cameras[{now.name!r}]"))
+                cameras.append(find_rigid(asked.cameras[now.name], f"$.{when}.cameras[{now.name!r}]"))
             elif view.camera is not None:
-                cameras.append(_camera(view.camera, scene).camera_to_world)
+                cameras.append(choose_camera(view.camera, scene).camera_to_world)
             else:
                 cameras.append(now.camera_to_world)
         return Moment(scene, tuple(cameras))
@@ -355,14 +358,23 @@ def _plain(message: str) -> str:
 def _view(view: ViewRequest, name: str, scene: Scene, max_pixels: int) -> View:
     if (view.camera is None) == (view.camera_to_world is None):
         raise RequestError("give either camera_to_world or camera")
-    camera = None if view.camera is None else _camera(view.camera, scene)
-    lens = _lens(view, camera)
+    camera = None if view.camera is None else choose_camera(view.camera, scene)
+    lens = find_lens(view, camera)
     lens.check(max_pixels)
-    pose = _rigid(_matrix(view.camera_to_world or ())) if camera is None else camera.camera_to_world
+    pose = find_rigid(view.camera_to_world or ()) if camera is None else camera.camera_to_world
     return View(lens, pose, name, view.amodal_margin)
 
 
-def _camera(wanted: int | str, scene: Scene) -> SceneCamera:
+def choose_camera(wanted: int | str, scene: Scene) -> SceneCamera:
+    """Return one of the document's cameras, by its index or its node's name.
+
+    Raises
+    ------
+    RequestError
+        None, or several, have this name.
+    SceneError
+        None has this index.
+    """
     if isinstance(wanted, int):
         return find_camera(scene, wanted)
     found = [camera for camera in scene.cameras if camera.name == wanted]
@@ -375,7 +387,14 @@ def _camera(wanted: int | str, scene: Scene) -> SceneCamera:
     )
 
 
-def _lens(view: ViewRequest, camera: SceneCamera | None) -> Lens:
+def find_lens(view: ViewRequest, camera: SceneCamera | None) -> Lens:
+    """Return the lens of a view; what is left out is as the document's camera has it, if it is one.
+
+    Raises
+    ------
+    RequestError
+        What is given goes not together, or a number that comes of it is out of bounds.
+    """
     focal_x, focal_y = _focal_lengths(view, camera and camera.y_fov_rad)
     near = _first(view.near, camera and camera.near, _NEAR_M)
     default_far = min(max(_FAR_M, _MOST_DEEP * near), (near + _LARGEST) / 2)
@@ -410,8 +429,22 @@ def _focal_lengths(view: ViewRequest, camera_fov_rad: float | None) -> tuple[flo
     return focal, focal
 
 
-def _rigid(matrix: NDArray[np.float64], where: str = "camera_to_world") -> NDArray[np.float64]:
-    """Return the rigid matrix next to one that is rigid within rounding."""
+def find_rigid(rows: Sequence[float], where: str = "camera_to_world") -> NDArray[np.float64]:
+    """Return the rigid matrix next to one that is rigid within rounding, (4, 4).
+
+    Parameters
+    ----------
+    rows : 16 floats
+        Row by row.
+    where : str
+        For the message.
+
+    Raises
+    ------
+    RequestError
+        It is not rigid.
+    """
+    matrix = _matrix(rows)
     rigid = nearest_rigid(matrix)
     if rigid is None or np.abs(rigid - matrix)[:3, :3].max() > _UNRIGID:
         raise RequestError(f"{where}: must be a rotation and a translation, without scale or mirror")

@@ -1,0 +1,22 @@
+"""The cameras of a dataset: tables of a specification, and the views that they have of a scene.
+
+A kind of poses is a class in ``kinds.py`` or ``paths.py``; it knows how the pose of a number is found. All
+else is the same for each: lenses, rigs, jitter, and the checks after which a pose is drawn again.
+"""
+
+from .bounds import Bounds, bounds, object_bounds
+from .making import pose_count, views
+from .tables import Camera, Checks, Jitter, Offset, check_cameras
+
+__all__ = [
+    "Bounds",
+    "Camera",
+    "Checks",
+    "Jitter",
+    "Offset",
+    "bounds",
+    "check_cameras",
+    "object_bounds",
+    "pose_count",
+    "views",
+]

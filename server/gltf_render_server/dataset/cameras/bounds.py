@@ -1,0 +1,110 @@
+"""How large a scene is, and each of its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from ...errors import SceneError
+from ...recent import Recent
+from ...scene import Scene
+
+__all__ = ["Bounds", "bounds", "content_key", "object_bounds", "placed_corners", "placed_points"]
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """A box along the world's axes, and a sphere about its middle.
+
+    Attributes
+    ----------
+    low, high : (3,) float64
+        Of the box, metres.
+    radius : float
+        The distance from the middle of the box to the point that is farthest from it, metres.
+    """
+
+    low: Points
+    high: Points
+    radius: float
+
+    @property
+    def center(self) -> Points:
+        """The middle of the box, and of the sphere, (3,)."""
+        return (self.low + self.high) / 2
+
+
+_recent: Recent[Bounds] = Recent(64 * 1024, most=64)
+_lock = Lock()
+
+
+def bounds(scene: Scene) -> Bounds:
+    """Return how large a scene is, as float64 tells it; what was asked for lately is remembered.
+
+    Raises
+    ------
+    SceneError
+        It shows nothing.
+    """
+    with _lock:
+        return _recent.get(
+            content_key(scene), lambda: _measure(scene, range(len(scene.placements))), lambda _: 256
+        )
+
+
+def object_bounds(scene: Scene, instance: int) -> Bounds:
+    """Return how large one of ``scene.instances`` is.
+
+    Raises
+    ------
+    SceneError
+        It shows nothing.
+    """
+    placements = np.flatnonzero(scene.placements.instance == instance).tolist()
+    return _measure(scene, placements)
+
+
+def placed_points(scene: Scene, placement: int) -> Points:
+    """Return the points that the triangles of a placement have, (n, 3) float64, in the world."""
+    triangles = scene.asset.triangles(scene.primitives[scene.placements.primitive[placement]])
+    is_used = np.zeros(len(triangles.vertices), bool)
+    is_used[triangles.corners] = True
+    return _placed(scene, placement, triangles.vertices[is_used])
+
+
+def placed_corners(scene: Scene, placement: int) -> Points:
+    """Return the corners of the triangles of a placement, (m, 3, 3) float64, in the world."""
+    triangles = scene.asset.triangles(scene.primitives[scene.placements.primitive[placement]])
+    return _placed(scene, placement, triangles.vertices)[triangles.corners]
+
+
+def content_key(scene: Scene) -> Hashable:
+    """Return what two scenes have in common whose triangles are in the same places."""
+    placements = scene.placements
+    arrays = (placements.primitive, placements.matrix, placements.instance)
+    return (scene.shapes, *(blake3(array.tobytes()).digest() for array in arrays))
+
+
+def _placed(scene: Scene, placement: int, points: NDArray[np.float32]) -> Points:
+    matrix = scene.placements.matrix[placement]
+    return points.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _measure(scene: Scene, placements: range | list[int]) -> Bounds:
+    def all_points() -> Iterator[Points]:
+        return (points for index in placements if len(points := placed_points(scene, index)))
+
+    boxes = np.array([(points.min(0), points.max(0)) for points in all_points()])
+    if not len(boxes):
+        raise SceneError("there is nothing in it to look at; give cameras poses that do not depend on it")
+    low, high = boxes[:, 0].min(0), boxes[:, 1].max(0)
+    center = (low + high) / 2
+    radius = max(float(np.linalg.norm(points - center, axis=1).max()) for points in all_points())
+    return Bounds(low, high, radius)
