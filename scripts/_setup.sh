@@ -1,4 +1,4 @@
-# Sourced by demo and test: makes what they need, once, in an environment that only grows. Sets $python.
+# Sourced by demo, test and readers: makes what they need, once, in an environment that only grows. Sets $python.
 #
 #   read_version OPTIONS...   takes --python VERSION from the front of the options; leaves the others in $rest
 #   prepare REQUIREMENTS      system libraries, an environment in .venv/, the package in it
@@ -96,22 +96,33 @@ find_uv() {
 
 # What is there is added to, never taken out: the demo and the tests share it.
 make_environment() {
-  find_uv
-  local log install=("$uv" pip install --python "$python" --require-hashes -r "$1")
-  [ "$interpreter" != "$version" ] || announce_python
-  log=$("$uv" venv --quiet --allow-existing --python "$interpreter" "$environment" 2>&1) \
-    || fail_download "uv could not make an environment with Python $version" "$log"
-  # in advance and without a word, as what uv says where there is no network fills a page
-  log=$("${install[@]}" --quiet --dry-run 2>&1) || fail_download "uv could not find what $1 names" "$log"
-  say "Making the environment $environment from $1 (some 400 MB the first time)"
-  "${install[@]}" || die "uv could not install $1; what it says above tells why"
+  install "$1" "some 400 MB"
+  local log
   if ! holds pyproject.toml; then
     log=$("$uv" pip install --quiet --python "$python" --no-deps --editable . 2>&1) \
       || fail_download "uv could not install this package" "$log"
   fi
+  remember "$1" pyproject.toml
+}
+
+# install REQUIREMENTS SIZE [OPTIONS OF UV...]: what a file pins, into $environment
+install() {
+  find_uv
+  local log command=("$uv" pip install --python "$python" --require-hashes -r "$1")
+  [ $# = 2 ] || command+=("${@:3}")
+  [ "$interpreter" != "$version" ] || announce_python
+  log=$("$uv" venv --quiet --allow-existing --python "$interpreter" "$environment" 2>&1) \
+    || fail_download "uv could not make an environment with Python $version" "$log"
+  # in advance and without a word, as what uv says where there is no network fills a page
+  log=$("${command[@]}" --quiet --dry-run 2>&1) || fail_download "uv could not find what $1 names" "$log"
+  say "Making the environment $environment from $1 ($2 the first time)"
+  "${command[@]}" || die "uv could not install $1; what it says above tells why"
+}
+
+remember() {
   [ ! -f "$environment/.made-from" ] || rm "$environment/.made-from" # of an earlier release
   mkdir -p "$environment/.made-from"
-  cp "$1" pyproject.toml "$environment/.made-from"
+  cp "$@" "$environment/.made-from"
 }
 
 announce_python() {

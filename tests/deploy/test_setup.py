@@ -1,4 +1,4 @@
-"""What scripts/demo and scripts/test set up, on machines that lack one thing or another."""
+"""What scripts/demo, scripts/test and scripts/readers set up, on machines that lack one thing or another."""
 
 import os
 import re
@@ -11,7 +11,8 @@ from servers import ROOT
 
 UV = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venv" / "tools" / "bin")
 REQUIREMENTS = ROOT / "scripts" / "requirements"
-COPIED = ("LICENSE", "README.md", "pyproject.toml", "scripts/_setup.sh", "scripts/demo", "scripts/test")
+SCRIPTS = ("scripts/_setup.sh", "scripts/demo", "scripts/readers", "scripts/test")
+COPIED = ("LICENSE", "README.md", "pyproject.toml", *SCRIPTS)
 NO_NETWORK = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
     "UV_HTTP_RETRIES": "0",
@@ -34,6 +35,7 @@ def checkout(tmp_path):
     (folder / "scripts" / "requirements").mkdir()
     (folder / "scripts" / "requirements" / "demo.txt").write_text(pinned("idna"))
     (folder / "scripts" / "requirements" / "dev.txt").write_text(pinned("idna", "iniconfig"))
+    (folder / "scripts" / "requirements" / "readers.txt").write_text(pinned("iniconfig"))
     (folder / "scripts" / "demo.py").write_text("print('the demo')\n")
     return folder
 
@@ -79,6 +81,25 @@ def test_the_environment_only_grows(checkout):
     done = run(checkout, "demo", UV_CACHE_DIR=str(checkout / "cache"), **NO_NETWORK)
     assert (done.returncode, done.stdout) == (0, "the demo\n"), done.stderr
     assert installed(checkout) == {"idna", "iniconfig"}
+
+
+def test_the_readers_have_an_environment_apart(checkout):
+    """It is made once; its Python's path is all that is printed."""
+    python = checkout / ".venv" / "readers" / "bin" / "python"
+    for env in ({}, {"UV_CACHE_DIR": str(checkout / "cache"), **NO_NETWORK}):
+        done = run(checkout, "readers", "--python", "3.13", **env)
+        if "no network? uv could not make an environment with Python 3.13" in done.stderr:
+            pytest.skip("there is no Python 3.13 here")
+        assert (done.returncode, done.stdout) == (0, f"{python}\n"), done.stderr
+    there = {place.name for place in (checkout / ".venv").glob("readers/lib/python*/site-packages/*")}
+    assert {"iniconfig"} == there & {"idna", "iniconfig", "gltf_render_server"}
+
+
+def test_a_python_without_lerobot_is_refused(checkout):
+    done = run(checkout, "readers", "--python", "3.11")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "lerobot exists for Python 3.12 and later" in done.stderr
+    assert not (checkout / ".venv").exists()
 
 
 def test_what_the_demo_needs_is_part_of_what_the_tests_need():
