@@ -17,7 +17,12 @@ from .format import Format
 
 __all__ = ["FORMATS", "Format", "export", "find_format"]
 
-FORMATS = {}
+FORMATS = {
+    "bop": "bop",
+    "bop-webdataset": "bop_webdataset",
+    "hdf5": "hdf5",
+    "webdataset": "webdataset",
+}
 """Names -> modules."""
 
 _EXTRA = 'pip install "gltf-render-server[dataset]" brings it'

@@ -1,0 +1,200 @@
+"""The models of a BOP dataset: which object has which, and the files below ``models/``."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...passes import InstanceRow
+from ..store import ObjectRecord, StoredItem
+from .bop_shapes import Mesh, Origin, Shapes, cofactors
+from .diameter import diameter_of
+
+__all__ = ["MM_PER_M", "Models", "PlacedModel", "rigid_and_stretch"]
+
+MM_PER_M = 1000.0
+
+_SAME = 1e-5  # of the largest number of a matrix; files and simulators tell poses by single precision
+_FLAT = 1e-6
+_Z_UP = {"z": np.eye(3), "y": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])}
+"""How a file's axes are turned into those of a model, whose z points up."""
+
+Floats = NDArray[np.float64]
+
+
+class PlacedModel(NamedTuple):
+    """Which model an object has, and where it stands.
+
+    Attributes
+    ----------
+    number : int
+        BOP's `obj_id`, from 1 on.
+    rotation : (3, 3) float64
+        Model to world.
+    translation : (3,) float64
+        Of the model's origin in the world, mm.
+    """
+
+    number: int
+    rotation: Floats
+    translation: Floats
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model that is written.
+
+    Attributes
+    ----------
+    number : int
+    stretch : (3, 3) float64
+        What its shape was multiplied by, in the object's axes.
+    center : (3,) float64
+        The middle of its box before it was moved there, metres, in the model's axes.
+    """
+
+    number: int
+    stretch: Floats
+    center: Floats
+
+
+@dataclass
+class Models:
+    """Gives each different model a number, in the order in which they are met, and writes it then.
+
+    Objects have the same model if their triangles and materials are the same, and so is what their matrices
+    do to these beyond turning and moving them.
+
+    Parameters
+    ----------
+    shapes : Shapes
+    folder : Path
+        For the files.
+    up_axis : {"y", "z"}
+        Of the objects' files.
+    """
+
+    shapes: Shapes
+    folder: Path
+    up_axis: Literal["y", "z"]
+    _known: dict[bytes, list[_Model]] = field(default_factory=dict)
+    _infos: dict[str, dict[str, float]] = field(default_factory=dict)
+    _sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def place(self, item: StoredItem, record: ObjectRecord, row: InstanceRow) -> PlacedModel:
+        """Find the model of an object, and where that stands.
+
+        Raises
+        ------
+        DatasetError
+            See `Shapes.find`.
+        """
+        matrix = np.array(record.matrix).reshape(4, 4)
+        rotation, stretch = rigid_and_stretch(matrix[:3, :3])
+        origin = self.shapes.find(item, record, row)
+        model = self._find(origin, stretch) or self._add(origin, stretch, item, record)
+        to_world = rotation @ _Z_UP[self.up_axis].T
+        return PlacedModel(
+            model.number, to_world, MM_PER_M * (to_world @ model.center + matrix[:3, 3])
+        )
+
+    def infos(self) -> dict[str, dict[str, float]]:
+        """Return what ``models_info.json`` tells."""
+        return self._infos
+
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """Return of what the models are made, by their numbers."""
+        return self._sources
+
+    def _find(self, origin: Origin, stretch: Floats) -> _Model | None:
+        for model in self._known.get(origin.digest, ()):
+            if np.abs(model.stretch - stretch).max() <= _SAME * np.abs(model.stretch).max():
+                return model
+        return None
+
+    def _add(self, origin: Origin, stretch: Floats, item: StoredItem, record: ObjectRecord) -> _Model:
+        if np.abs(stretch - np.eye(3)).max() <= _SAME:
+            stretch = np.eye(3)
+        turn = _Z_UP[self.up_axis] @ stretch
+        mesh = self.shapes.read(origin)
+        points = mesh.points @ turn.T
+        low, high = points.min(0), points.max(0)
+        model = _Model(len(self._infos) + 1, stretch, (low + high) / 2)
+        self._known.setdefault(origin.digest, []).append(model)
+        points = MM_PER_M * (points - model.center)
+        self._write(model, _moved(mesh, points, turn))
+        sizes, half = MM_PER_M * (high - low), MM_PER_M * (low - high) / 2
+        self._infos[str(model.number)] = {
+            "diameter": diameter_of(points),
+            **{f"min_{axis}": value for axis, value in zip("xyz", half.tolist(), strict=True)},
+            **{f"size_{axis}": value for axis, value in zip("xyz", sizes.tolist(), strict=True)},
+        }
+        to_model = np.eye(4)
+        to_model[:3] = MM_PER_M * np.column_stack([turn, -model.center])
+        self._sources[str(model.number)] = {
+            "name": record.name,
+            "category": record.category,
+            "file": item.record.assets[origin.sha256],
+            "sha256": origin.sha256,
+            "object_to_model": to_model.ravel().tolist(),
+        }
+        return model
+
+    def _write(self, model: _Model, mesh: Mesh) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / f"obj_{model.number:06d}.ply").write_bytes(_ply(mesh))
+
+
+def rigid_and_stretch(matrix: Floats) -> tuple[Floats, Floats]:
+    """Divide a matrix into a rotation and what is done before it: the polar decomposition.
+
+    Parameters
+    ----------
+    matrix : (3, 3) float64
+        Any.
+
+    Returns
+    -------
+    rotation : (3, 3) float64
+    stretch : (3, 3) float64
+        Symmetric; ``rotation @ stretch`` is the matrix. Scales and shears are in it. That of a matrix that
+        mirrors is negative.
+    """
+    left, sizes, right = np.linalg.svd(matrix)
+    rotation = left @ right
+    if np.linalg.det(rotation) < 0:
+        if sizes[2] > _FLAT * sizes[0]:
+            return -rotation, -(right.T * sizes) @ right
+        left[:, 2] *= -1
+        rotation, sizes = left @ right, sizes * (1, 1, 0)
+    return rotation, (right.T * sizes) @ right
+
+
+def _moved(mesh: Mesh, points: Floats, turn: Floats) -> Mesh:
+    """Return a mesh whose points were moved by a matrix; a mirrored one turns its triangles round."""
+    normals, corners = mesh.normals @ cofactors(turn).T, mesh.corners
+    if np.linalg.det(turn) < 0:
+        normals, corners = -normals[:, ::-1], corners[:, ::-1]
+    length = np.linalg.norm(normals, axis=2, keepdims=True)
+    return Mesh(points, corners, normals / np.where(length > 0, length, 1.0))
+
+
+def _ply(mesh: Mesh) -> bytes:
+    """Write a PLY of text, with a vertex for each different pair of point and normal."""
+    corners = np.column_stack([mesh.points[mesh.corners.ravel()], mesh.normals.reshape(-1, 3)])
+    vertices, numbers = np.unique(corners.astype(np.float32) + np.float32(0), axis=0, return_inverse=True)
+    faces = numbers.reshape(-1, 3)
+    out = io.BytesIO()
+    names = "".join(f"property float {name}\n" for name in ("x", "y", "z", "nx", "ny", "nz"))
+    out.write(
+        f"ply\nformat ascii 1.0\nelement vertex {len(vertices)}\n{names}"
+        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n".encode()
+    )
+    np.savetxt(out, vertices, "%.9g")
+    np.savetxt(out, np.column_stack([np.full(len(faces), 3), faces]), "%d")
+    return out.getvalue()

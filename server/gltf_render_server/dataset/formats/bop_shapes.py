@@ -1,0 +1,255 @@
+"""Where the models of a BOP dataset come from: the triangles of objects, read from the files that were rendered.
+
+The store keeps pictures, and of files their digests and paths; so the files must still be there. An object is
+looked for in the item's document, or in the file that it is all of, or, where a document was changed before
+it was rendered, under its name in the files that this was made of. It must fill the box that the item's table
+tells, or else it is not what was rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from ...errors import DatasetError, RequestError
+from ...gltf import Asset, read_asset
+from ...gltf.container import open_container
+from ...gltf.decoding import decode
+from ...limits import Limits
+from ...passes import InstanceRow
+from ...scene import Primitive, Scene
+from ..shot import Document
+from ..store import ObjectRecord, StoredItem
+
+__all__ = ["Mesh", "Origin", "Shapes", "cofactors"]
+
+_NO_LIMITS = Limits(10**12, 10**12, 10**12, 10**15)
+"""It was rendered, so it is not too large."""
+
+_MOST_KNOWN = 4096  # objects, of which each takes about a kilobyte
+_DECIMALS = 9  # of what places the parts of an object, metres
+_BOX_TOLERANCE = 1e-4  # of its size: it is told by single precision
+
+Floats = NDArray[np.float64]
+
+
+class Mesh(NamedTuple):
+    """Triangles.
+
+    Attributes
+    ----------
+    points : (n, 3) float64
+        Metres.
+    corners : (m, 3) int
+        Indices into `points`.
+    normals : (m, 3, 3) float64
+        Shading normals at the corners of the triangles.
+    """
+
+    points: Floats
+    corners: NDArray[np.intp]
+    normals: Floats
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the shape of an object is read from.
+
+    Attributes
+    ----------
+    path : Path
+    sha256 : str
+        Of the glTF document.
+    time_s : float
+        When its animation is shown.
+    instance : int or None
+        The index of the object in it; None = all of it.
+    digest : bytes
+        Equal digests, equal shapes and materials.
+    """
+
+    path: Path
+    sha256: str
+    time_s: float
+    instance: int | None
+    digest: bytes
+
+
+class _Part(NamedTuple):
+    """A primitive, and where it stands in the object's axes."""
+
+    primitive: Primitive
+    matrix: Floats
+
+
+class Shapes:
+    """Finds and reads the shapes of objects.
+
+    Parameters
+    ----------
+    folders : tuple of Path
+        Where relative paths are looked for, in this order.
+    """
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        self._folders = folders
+        self._boxes: dict[bytes, Floats] = {}
+        self._paths: dict[str, Path] = {}
+        self._asset = lru_cache(maxsize=2)(_read)
+        self._scene = lru_cache(maxsize=2)(self._read_scene)
+        self._origin = lru_cache(maxsize=_MOST_KNOWN)(self._find_origin)
+        self._by_name = lru_cache(maxsize=_MOST_KNOWN)(self._find_names)
+
+    def find(self, item: StoredItem, record: ObjectRecord, row: InstanceRow) -> Origin:
+        """Return where the shape of an object is read from.
+
+        Parameters
+        ----------
+        item : StoredItem
+        record : ObjectRecord
+            Of it.
+        row : InstanceRow
+            Of the object in any view.
+
+        Raises
+        ------
+        DatasetError
+            A file is missing or was changed, the object's parts do not stand in it as they were rendered, or
+            a skin bends it.
+        """
+        box = np.array([row.box_3d.low, row.box_3d.high])
+        found = next((origin for origin in self._origins(item, record) if self._fits(origin, box)), None)
+        if found is None:
+            raise DatasetError(
+                f"{item.folder}: the object {record.number} ({record.name[:40]!r}) is in none of the item's "
+                "files as it was rendered, and BOP needs its triangles; let it be all of a file, or background"
+            )
+        return found
+
+    def read(self, origin: Origin) -> Mesh:
+        """Read a shape in the object's axes."""
+        asset, meshes, first = self._asset(origin.path, origin.sha256), [], 0
+        for primitive, matrix in _parts(self._scene(origin.path, origin.sha256, origin.time_s), origin.instance):
+            triangles = asset.triangles(primitive)
+            turn = matrix[:3, :3]
+            points = triangles.vertices.astype(np.float64) @ turn.T + matrix[:3, 3]
+            normals = asset.normals(primitive) @ cofactors(turn).T
+            corners = triangles.corners.astype(np.intp)
+            if np.linalg.det(turn) < 0:
+                corners, normals = corners[:, ::-1], -normals[:, ::-1]
+            meshes.append(Mesh(points, corners + first, normals))
+            first += len(points)
+        return Mesh(*(np.concatenate(arrays) for arrays in zip(*meshes, strict=True)))
+
+    def _origins(self, item: StoredItem, record: ObjectRecord) -> Iterator[Origin]:
+        """Yield where an object may come from, the likeliest first."""
+        told, time_s = item.record, item.record.time_s
+        if told.document in told.assets:
+            yield self._origin(self._path(item, told.document), told.document, time_s, record.number - 1)
+        elif record.asset is not None:
+            yield self._origin(self._path(item, record.asset), record.asset, time_s, None)
+        else:
+            for sha256 in told.assets:
+                path = self._path(item, sha256)
+                for index in self._by_name(path, sha256, time_s).get(record.name, ()):
+                    yield self._origin(path, sha256, time_s, index)
+
+    def _find_names(self, path: Path, sha256: str, time_s: float) -> dict[str, list[int]]:
+        """Return the objects of a document by their names."""
+        scene = self._scene(path, sha256, time_s)
+        found: dict[str, list[int]] = {}
+        for index, node in enumerate(scene.instances.node.tolist()):
+            if name := scene.asset.node_name(node):
+                found.setdefault(name, []).append(index)
+        return found
+
+    def _find_origin(self, path: Path, sha256: str, time_s: float, instance: int | None) -> Origin:
+        scene = self._scene(path, sha256, time_s)
+        parts = list(_parts(scene, instance))
+        if not parts:
+            raise DatasetError(f"{path}: shows {len(scene.instances)} objects, and other ones were rendered")
+        if any(primitive.pose for primitive, _ in parts):
+            raise DatasetError(
+                f"{path}: a skin bends {_name(scene, instance)}, and a model of BOP is rigid; let it be background"
+            )
+        state = blake3()
+        for primitive, matrix in parts:
+            state.update(b"".join(scene.asset.surface(primitive)))
+            state.update((np.round(matrix, _DECIMALS) + 0.0).tobytes())
+        return Origin(path, sha256, time_s, instance, state.digest())
+
+    def _fits(self, origin: Origin, box: Floats) -> bool:
+        """Whether a shape fills a box, (2, 3): its lowest and its highest corner."""
+        if origin.digest not in self._boxes:
+            points = self.read(origin).points
+            self._boxes[origin.digest] = np.stack([points.min(0), points.max(0)])
+        size = np.ptp(box, 0).max() + 1e-3 * np.abs(box).max()
+        return bool((np.abs(self._boxes[origin.digest] - box) <= _BOX_TOLERANCE * size).all())
+
+    def _path(self, item: StoredItem, sha256: str) -> Path:
+        """Return where a file is; each is digested once."""
+        if sha256 not in self._paths:
+            self._paths[sha256] = self._find_path(item, sha256)
+        return self._paths[sha256]
+
+    def _find_path(self, item: StoredItem, sha256: str) -> Path:
+        named = item.record.assets.get(sha256)
+        if named is None:
+            raise DatasetError(f"{item.folder}: names no file with the SHA-256 {sha256}")
+        found = [path for folder in self._folders if (path := folder / named).is_file()]
+        for path in found:
+            if _document(path).sha256 == sha256:
+                return path
+        why = f"{found[0]} has another content now" if found else f"it is not in {_listed(self._folders)}"
+        raise DatasetError(
+            f"{item.folder}: BOP needs the triangles of {named} with the SHA-256 {sha256}; {why}"
+        )
+
+    def _read_scene(self, path: Path, sha256: str, time_s: float) -> Scene:
+        return self._asset(path, sha256).scene(time_s=time_s)
+
+
+def cofactors(matrix: Floats) -> Floats:
+    """Return the cofactors of a (3, 3) matrix: they turn normals as the matrix turns surfaces."""
+    a, b, c = matrix
+    return np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)])
+
+
+def _listed(folders: tuple[Path, ...]) -> str:
+    return " or ".join(map(str, folders))
+
+
+def _name(scene: Scene, instance: int | None) -> str:
+    return "it" if instance is None else repr(scene.asset.node_name(int(scene.instances.node[instance])))
+
+
+def _document(path: Path) -> Document:
+    return Document(path.read_bytes(), path)
+
+
+def _read(path: Path, sha256: str) -> Asset:
+    """Read a document, whatever extensions it requires: a back end knew them."""
+    data = _document(path).data
+    try:
+        required = decode(open_container(data).json).get("extensionsRequired") or ()
+        return read_asset(data, extensions=frozenset(required), limits=_NO_LIMITS)
+    except RequestError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _parts(scene: Scene, instance: int | None) -> Iterator[_Part]:
+    """Yield what an object is made of; of all of a scene, in the axes of the scene."""
+    placements = scene.placements
+    to_object = np.eye(4) if instance is None else np.linalg.pinv(scene.instances.matrix[instance])
+    for primitive, matrix, whose in zip(
+        placements.primitive.tolist(), placements.matrix, placements.instance.tolist(), strict=True
+    ):
+        if instance in (None, whose):
+            yield _Part(scene.primitives[primitive], to_object @ matrix)

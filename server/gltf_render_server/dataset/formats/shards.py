@@ -1,0 +1,95 @@
+"""Tar shards, as WebDataset reads them: the files of a sample stand together, and have its key before the dot."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["Shards"]
+
+_MOST_BYTES = 2**30
+_BLOCK = tarfile.BLOCKSIZE
+
+
+class Shards:
+    """Writes samples into one shard after another; a file goes from disk to disk in small pieces.
+
+    A header tells no time and no owner, so the same samples give the same bytes.
+
+    Parameters
+    ----------
+    folder : Path
+        It is there.
+    prefix : str
+        The shards are named ``<prefix>-000000.tar`` and so on.
+    most_samples, most_bytes : int
+        Of a shard; a sample that alone is larger has a shard of its own.
+
+    Attributes
+    ----------
+    samples : list of int
+        How many there are in each shard so far.
+    """
+
+    def __init__(
+        self, folder: Path, prefix: str, most_samples: int = 1000, most_bytes: int = _MOST_BYTES
+    ) -> None:
+        self.samples: list[int] = []
+        self._folder = folder
+        self._prefix = prefix
+        self._most_samples, self._most_bytes = most_samples, most_bytes
+        self._bytes = 0
+        self._stack = ExitStack()
+        self._tar: tarfile.TarFile | None = None
+
+    def __enter__(self) -> Shards:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def name(self, index: int) -> str:
+        """Return the file name of a shard."""
+        return f"{self._prefix}-{index:06d}.tar"
+
+    def add(self, key: str, members: Mapping[str, bytes | Path]) -> int:
+        """Add a sample, and return the number of its shard.
+
+        Parameters
+        ----------
+        key : str
+            Unique, and without a dot or a slash.
+        members : mapping of str to bytes or Path
+            Contents, or files that hold them, by what follows the key and a dot.
+        """
+        sizes = {name: _size(content) for name, content in members.items()}
+        length = sum(_BLOCK + -(-size // _BLOCK) * _BLOCK for size in sizes.values())
+        tar = self._tar
+        if tar is None or self.samples[-1] >= self._most_samples or self._bytes + length > self._most_bytes:
+            tar = self._next()
+        for name, content in members.items():
+            info = tarfile.TarInfo(f"{key}.{name}")
+            info.size = sizes[name]
+            with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
+                tar.addfile(info, file)
+        self.samples[-1] += 1
+        self._bytes += length
+        return len(self.samples) - 1
+
+    def _next(self) -> tarfile.TarFile:
+        self._stack.close()
+        path = self._folder / self.name(len(self.samples))
+        self._tar = tar = self._stack.enter_context(tarfile.open(path, "w", format=tarfile.PAX_FORMAT))
+        self.samples.append(0)
+        self._bytes = 0
+        return tar
+
+
+def _size(content: bytes | Path) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)
