@@ -22,6 +22,10 @@ FORMATS = {
     "bop-webdataset": "bop_webdataset",
     "hdf5": "hdf5",
     "webdataset": "webdataset",
+    "colmap": "colmap",
+    "control-videos": "control_videos",
+    "huggingface": "huggingface",
+    "nerfstudio": "nerfstudio",
 }
 """Names -> modules."""
 

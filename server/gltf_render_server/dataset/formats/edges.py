@@ -1,0 +1,70 @@
+"""Edges that are known, not guessed: where objects, depths, or the directions of surfaces change."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LARGEST_BEND_DEG", "LARGEST_JUMP", "edges"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+LARGEST_JUMP = 0.03
+"""By what share two neighbours' inverse depths may miss the planes of one another; beyond is an edge."""
+
+LARGEST_BEND_DEG = 30.0
+"""The angle between two neighbours' normals; beyond is an edge."""
+
+
+def edges(
+    depth: NDArray[np.float32], instance: NDArray[np.integer], normal: NDArray[np.float32] | None
+) -> Mask:
+    """Tell where edges are.
+
+    Two neighbours, in a row or in a column, have an edge between them if they show different objects, if
+    their surfaces lie behind one another, or if their normals differ by more than `LARGEST_BEND_DEG`. The
+    pixel of the two that is nearer is marked, so a silhouette is a line of one pixel on the object itself.
+
+    Surfaces lie behind one another where the depth of neither continues that of the other. The inverse of
+    the depth of a plane changes evenly over the image, however steep the plane is; so no slope is an edge.
+
+    Parameters
+    ----------
+    depth : (height, width) float32
+        Metres; inf = nothing.
+    instance : (height, width) int
+    normal : (height, width, 3) float32 or None
+        Of length 1; NaN = nothing. None = edges within a surface are not known.
+
+    Returns
+    -------
+    (height, width) bool
+    """
+    nearness = 1.0 / depth.astype(float)
+    turned = None if normal is None else np.swapaxes(normal, 0, 1)
+    in_columns = _edges_in_rows(nearness.T, instance.T, turned).T
+    return _edges_in_rows(nearness, instance, normal) | in_columns
+
+
+def _edges_in_rows(
+    nearness: Floats, instance: NDArray[np.integer], normal: NDArray[np.float32] | None
+) -> Mask:
+    is_edge = (instance[:, 1:] != instance[:, :-1]) | _jumps(nearness)
+    if normal is not None:
+        cosine = (normal[:, 1:] * normal[:, :-1]).sum(-1)
+        is_edge |= cosine < np.cos(np.radians(LARGEST_BEND_DEG))  # not where there is no normal
+    first_is_nearer = nearness[:, :-1] >= nearness[:, 1:]
+    found = np.zeros(nearness.shape, bool)
+    found[:, :-1] |= is_edge & first_is_nearer
+    found[:, 1:] |= is_edge & ~first_is_nearer
+    return found
+
+
+def _jumps(nearness: Floats) -> Mask:
+    """Tell for each pair of neighbours in a row whether neither continues the other's surface."""
+    padded = np.pad(nearness, ((0, 0), (1, 1)), "edge")
+    step = np.diff(padded, axis=1)
+    across, before, after = step[:, 1:-1], step[:, :-2], step[:, 2:]
+    missed = np.minimum(np.abs(across - before), np.abs(across - after))
+    return missed > LARGEST_JUMP * np.maximum(nearness[:, 1:], nearness[:, :-1])
