@@ -1,6 +1,6 @@
 """The formats that a dataset is exported to; each is a pure function from the store.
 
-A format is a module here that exports one `Format`, and a line in `_MODULES`; nothing is imported before it
+A format is a module here that exports one `Format`, and a line in `FORMATS`; nothing is imported before it
 is asked for, as some need libraries that not everybody has.
 """
 
@@ -20,12 +20,17 @@ __all__ = ["FORMATS", "Format", "export", "find_format"]
 FORMATS = {
     "bop": "bop",
     "bop-webdataset": "bop_webdataset",
-    "hdf5": "hdf5",
-    "webdataset": "webdataset",
+    "coco": "coco",
     "colmap": "colmap",
     "control-videos": "control_videos",
+    "hdf5": "hdf5",
     "huggingface": "huggingface",
     "nerfstudio": "nerfstudio",
+    "webdataset": "webdataset",
+    "yolo-depth": "yolo.depth",
+    "yolo-detect": "yolo.detect",
+    "yolo-pose": "yolo.pose",
+    "yolo-segment": "yolo.segment",
 }
 """Names -> modules."""
 

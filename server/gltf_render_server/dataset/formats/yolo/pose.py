@@ -1,0 +1,53 @@
+"""YOLO for poses: a box and keypoints for each object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ....errors import DatasetError
+from ...store import Store
+from ..annotations import VISIBILITY, Picture, Seen, keypoint_names
+from ..format import Format
+from .layout import categories, join_numbers, normalised_box, write_description, write_labels
+
+__all__ = ["FORMAT"]
+
+_NAME = "yolo-pose"
+
+
+def _export(store: Store, out: Path) -> None:
+    numbers = categories(store, _NAME)
+    names = keypoint_names(store)
+    most = max(map(len, names.values()), default=0)
+    if not most:
+        raise DatasetError(f"{store.path}: {_NAME} needs keypoints; no object has any")
+
+    def line(picture: Picture, seen: Seen) -> str:
+        own = _keypoints(picture, seen, names.get(seen.category, []))
+        absent = [0.0] * (3 * most - len(own))
+        return join_numbers([numbers[seen.category], *normalised_box(picture, seen), *own, *absent])
+
+    splits = write_labels(store, out, line)
+    named = {number: names.get(category, []) for category, number in numbers.items()}
+    write_description(out, splits, list(numbers), kpt_shape=[most, 3], kpt_names=named)
+
+
+def _keypoints(picture: Picture, seen: Seen, names: list[str]) -> list[float]:
+    """Return x and y in parts of the image's width and height, and the visibility, one after the other."""
+    lens = picture.view.lens
+    values: list[float] = []
+    for point in seen.keypoints(names):
+        if point is None or point.position is None or not VISIBILITY[point.visibility]:
+            values += [0, 0, 0]
+        else:
+            x, y = point.position
+            values += [x / lens.width, y / lens.height, VISIBILITY[point.visibility]]
+    return values
+
+
+FORMAT = Format(
+    _NAME,
+    "for Ultralytics' YOLO, task pose: a box and keypoints for each object",
+    ("color", "instances"),
+    _export,
+)
