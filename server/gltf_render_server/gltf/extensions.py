@@ -9,6 +9,7 @@ __all__ = [
     "KHR_MESHOPT",
     "LIGHTS",
     "POINTER",
+    "VARIANTS",
     "VISIBILITY",
     "WEBP",
 ]
@@ -31,5 +32,6 @@ IGNORED = frozenset(
 """They add what no picture shows, or choices besides the default: required or not, they change nothing."""
 LIGHTS = "KHR_lights_punctual"
 POINTER = "KHR_animation_pointer"
+VARIANTS = "KHR_materials_variants"
 VISIBILITY = "KHR_node_visibility"
 WEBP = "EXT_texture_webp"

@@ -14,7 +14,7 @@ from ..limits import ask_time
 from . import schema
 from .extensions import VISIBILITY
 
-__all__ = ["FARTHEST_M", "Graph", "check_reach", "thickened", "trs_matrices"]
+__all__ = ["FARTHEST_M", "Graph", "check_reach", "scene_roots", "thickened", "trs_matrices"]
 
 FARTHEST_M = 1e9
 """What stands, or reaches, farther than that is refused; single precision holds nothing useful beyond."""
@@ -69,7 +69,7 @@ class Graph:
         nodes = document.nodes
         if len(nodes) > _MOST_NODES:
             raise SceneError(f"has more than {_MOST_NODES} nodes", "$.nodes")
-        level = _roots(document)
+        level = scene_roots(document)
         reached: dict[int, None] = {}  # ordered
         steps: list[tuple[list[int], list[int]]] = []
         hidden = {index for index in level if _is_hidden(nodes[index])}
@@ -217,7 +217,7 @@ def _turn_of(matrix: Matrices) -> Matrices:
     return left @ right
 
 
-def _roots(document: schema.Document) -> list[int]:
+def scene_roots(document: schema.Document) -> list[int]:
     """Return the nodes of the default scene; without scenes, those that nothing stands above."""
     if not document.scenes:
         below = {child for node in document.nodes for child in node.children or ()}

@@ -12,9 +12,11 @@ from ..scene import Instances, Keypoint
 from . import schema
 from .graph import Graph
 
-__all__ = ["find_keypoints"]
+__all__ = ["KEYPOINT", "find_keypoints"]
 
-_PREFIX = "keypoint:"
+KEYPOINT = "keypoint:"
+"""How the name of a keypoint's node begins."""
+
 _SEVERAL = -1
 
 
@@ -38,9 +40,9 @@ def find_keypoints(
     """
     names = {index: document.nodes[index].name for index in graph.order}
     named = {
-        index: name.removeprefix(_PREFIX)
+        index: name.removeprefix(KEYPOINT)
         for index, name in names.items()
-        if isinstance(name, str) and name.startswith(_PREFIX) and name != _PREFIX
+        if isinstance(name, str) and name.startswith(KEYPOINT) and name != KEYPOINT
     }
     if not named:
         return ()
@@ -53,7 +55,7 @@ def find_keypoints(
         ask_time()
         owner = owners.of(index)
         if owner is None:
-            warnings.append(f"nodes[{index}]: {_PREFIX}{name[:40]} belongs to no one object; left out")
+            warnings.append(f"nodes[{index}]: {KEYPOINT}{name[:40]} belongs to no one object; left out")
             continue
         for number in copies[owner]:
             found.append(Keypoint(name, number, _position(graph, index, owner, instances.matrix[number])))
