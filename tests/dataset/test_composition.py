@@ -179,18 +179,35 @@ def test_nodes_are_named_below_their_document(renderer):
     third = composition.add(document_of(document))
     fourth = composition.add(document_of(document))
     assert (first.root, second.root, third.root) == ("a", "a.2", "")
-    assert first.meshes == ("a/floor", "a/ball", "a/sheet")
-    assert second.meshes == ("a.2/floor", "a.2/ball", "a.2/sheet")
-    assert third.meshes == ("floor", "ball", "")
-    assert fourth.meshes == ("floor.2", "ball.2", "")
+    assert first.objects == ("a/floor", "a/sheet", "a/ball")
+    assert second.objects == ("a.2/floor", "a.2/sheet", "a.2/ball")
+    assert third.objects == ("floor", "", "ball")
+    assert fourth.objects == ("floor.2", "", "ball.2")
     assert first.names == {"floor": "a/floor", "ball": "a/ball", "keypoint:top": "keypoint:top"}
     asset = read(renderer, composition.document())
     scene = asset.scene()
     names = [asset.node_name(node) for node in scene.instances.node.tolist()]
-    assert sorted(names) == sorted([*first.meshes, *second.meshes, *third.meshes, *fourth.meshes])
+    assert sorted(names) == sorted([*first.objects, *second.objects, *third.objects, *fourth.objects])
     assert {asset.node_name(scene.instances.node[point.instance]) for point in scene.keypoints} == {
         "a/floor", "a.2/floor", "floor", "floor.2",
     }  # fmt: skip
+
+
+def test_a_document_may_be_one_object(renderer):
+    still_life = Document(STILL_LIFE.read_bytes(), STILL_LIFE)
+    composition = Composition()
+    moved = translation(0.3, 0, 0)
+    whole = composition.add(still_life, "things", moved, {"category": "food", "instance": True})
+    parts = composition.add(still_life, "parts")
+    assert whole.objects == ("things",)
+    asset = read(renderer, composition.document())
+    instances = asset.scene().instances
+    names = [asset.node_name(node) for node in instances.node.tolist()]
+    assert sorted(names) == sorted(["things", *parts.objects])
+    assert len(parts.objects) > 3
+    [number] = [index for index, name in enumerate(names) if name == "things"]
+    np.testing.assert_array_equal(instances.matrix[number], moved)
+    assert asset.node_extras(int(instances.node[number])) == {"category": "food"}
 
 
 def test_poses_by_name_move_what_they_name(renderer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..gltf.extensions import LIGHTS, VARIANTS
 from ..gltf.images import image_type
 from ..gltf.keypoints import KEYPOINT
 from ..gltf.materials import is_of_drake
+from ..gltf.placing import ONE_OBJECT
 from .binary import Binary
 from .merging import Arrays, Merged, merge
 from .shot import Document
@@ -40,14 +41,15 @@ class Added:
     ----------
     root : str
         The name of the node that holds it; empty = it has none of its own.
-    meshes : tuple of str
-        The names of its nodes that hold meshes; each of them is an object of the scene.
+    objects : tuple of str
+        The names of its nodes that are objects of the scene: those that hold meshes, or that are one object
+        with all below them.
     names : dict of str to str
         What its named nodes are called now. Of nodes that shared a name in it, the first.
     """
 
     root: str
-    meshes: tuple[str, ...]
+    objects: tuple[str, ...]
     names: dict[str, str]
 
 
@@ -96,7 +98,13 @@ class Composition:
         self._required: set[str] = set()
         self._generator = _GENERATOR
 
-    def add(self, document: Document, name: str = "", matrix: ArrayLike | None = None) -> Added:
+    def add(
+        self,
+        document: Document,
+        name: str = "",
+        matrix: ArrayLike | None = None,
+        extras: Mapping[str, Any] | None = None,
+    ) -> Added:
         """Add what a document's default scene shows.
 
         Parameters
@@ -109,6 +117,8 @@ class Composition:
             that are taken, and it has such a node only if there is a matrix.
         matrix : (4, 4) float64, optional
             Where it stands.
+        extras : mapping, optional
+            Of the new node: with ``"instance": True``, all of it is one object.
 
         Raises
         ------
@@ -123,18 +133,17 @@ class Composition:
             self._required |= set(merged.required)
             if is_of_drake(merged.generator):  # what it means by its materials is told by that alone
                 self._generator = merged.generator or ""
-        first = len(self._arrays["nodes"])
         nodes, roots, animations = self._merged[document.sha256].add_nodes(self._arrays)
         root = ""
-        if name or matrix is not None:
-            root = self._add_node(name, {"children": roots} if roots else {}, matrix)
+        if name or matrix is not None or extras:
+            members = {"children": roots, "extras": dict(extras or {})}
+            root = self._add_node(name, {key: value for key, value in members.items() if value}, matrix)
+            roots = [len(self.nodes) - 1]
         else:
             self._roots += roots
         names = self._rename(nodes, root if name else "")
         self._play(animations)
-        reached = self._reached(roots, first)
-        held = [node for index, node in enumerate(nodes, first) if index in reached and "mesh" in node]
-        return Added(root, tuple(node.get("name") or "" for node in held), names)
+        return Added(root, tuple(self._objects(roots)), names)
 
     def add_sun(
         self,
@@ -192,7 +201,7 @@ class Composition:
         *,
         normals: ArrayLike | None = None,
         texcoords: ArrayLike | None = None,
-        extras: Json | None = None,
+        extras: Mapping[str, Any] | None = None,
     ) -> str:
         """Add a mesh, and return the name of its node.
 
@@ -208,7 +217,7 @@ class Composition:
             Without them, it is shaded flat.
         texcoords : (n, 2) float32, optional
             The first is right in the image, the second down.
-        extras : dict, optional
+        extras : mapping, optional
             Of the node, such as its category.
 
         Raises
@@ -225,7 +234,7 @@ class Composition:
         primitive: Json = {"attributes": attributes, "material": self._material(paint, name)}
         primitive["indices"] = self._accessor(np.asarray(triangles, "<u4").reshape(-1, 1), "SCALAR")
         mesh = self._append_once("meshes", {"primitives": [primitive]})
-        return self._add_node(name, {"mesh": mesh, **({"extras": extras} if extras else {})}, matrix)
+        return self._add_node(name, {"mesh": mesh, **({"extras": dict(extras)} if extras else {})}, matrix)
 
     def add_image(self, data: bytes, where: str) -> int:
         """Add a PNG or JPEG, and return the number of a texture that shows it; it repeats.
@@ -333,16 +342,17 @@ class Composition:
         self._names.add(name)
         return name
 
-    def _reached(self, roots: Sequence[int], first: int) -> set[int]:
-        """Return the numbers of the nodes that some nodes from a number on hold, themselves among them."""
-        reached: set[int] = set()
-        pending = list(roots)
+    def _objects(self, roots: Sequence[int]) -> Iterator[str]:
+        """Yield the names of the nodes at or below some nodes that are objects."""
+        pending = list(roots)[::-1]
         while pending:
-            index = pending.pop()
-            if index not in reached and index >= first:
-                reached.add(index)
-                pending += self._arrays["nodes"][index].get("children") or ()
-        return reached
+            node = self.nodes[pending.pop()]
+            extras = node.get("extras")
+            is_whole = isinstance(extras, dict) and extras.get(ONE_OBJECT) is True
+            if is_whole or "mesh" in node:
+                yield node.get("name") or ""
+            if not is_whole:
+                pending += (node.get("children") or ())[::-1]
 
     def _play(self, animations: Sequence[Json]) -> None:
         """Let a document's first animation play with those of the others."""

@@ -19,10 +19,12 @@ from .instancing import instance_matrices
 from .materials import is_of_drake
 from .skins import Pose, check_weights, is_skinned, largest_joints, read_pose
 
-__all__ = ["place"]
+__all__ = ["ONE_OBJECT", "place"]
 
 _LARGEST_WEIGHT = 100  # of a morph target
-_ONE_OBJECT = "instance"
+ONE_OBJECT = "instance"
+"""What is true in the extras of a node that is one object with all that is below it."""
+
 _MOST_JOINTS = 200_000  # of all skins that are drawn; each takes about 300 bytes
 
 Matrix = NDArray[np.float64]
@@ -214,7 +216,7 @@ class _Objects:
 
 
 def _is_whole(node: schema.Node) -> bool:
-    return isinstance(node.extras, dict) and node.extras.get(_ONE_OBJECT) is True
+    return isinstance(node.extras, dict) and node.extras.get(ONE_OBJECT) is True
 
 
 def _joined(matrices: Sequence[Matrix]) -> Matrix:

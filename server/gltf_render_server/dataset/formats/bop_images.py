@@ -128,7 +128,9 @@ def _placed(item: StoredItem, models: Models) -> dict[int, PlacedModel]:
     """Return the models of an item's objects, by their numbers; background has none."""
     rows = item.views[0].instances
     if len(rows) != len(item.record.objects):
-        raise DatasetError(f"{item.folder}: its table is of {len(rows)} objects, not {len(item.record.objects)}")
+        raise DatasetError(
+            f"{item.folder}: its table is of {len(rows)} objects, not {len(item.record.objects)}"
+        )
     return {
         record.number: models.place(item, record, row)
         for record, row in zip(item.record.objects, rows, strict=True)
@@ -144,7 +146,17 @@ def _image(view: StoredView, split: str, scene: int, image: int, placed: dict[in
     masks = _on_image(view.array("mask_amodal"), shown.shape)
     lens = view.lens
     camera = {
-        "cam_K": [lens.focal_x, 0.0, lens.center_x - 0.5, 0.0, lens.focal_y, lens.center_y - 0.5, 0.0, 0.0, 1.0],
+        "cam_K": [
+            lens.focal_x,
+            0.0,
+            lens.center_x - 0.5,
+            0.0,
+            lens.focal_y,
+            lens.center_y - 0.5,
+            0.0,
+            0.0,
+            1.0,
+        ],
         "cam_R_w2c": rotation.ravel().tolist(),
         "cam_t_w2c": translation.tolist(),
         "depth_scale": scale,

@@ -99,9 +99,7 @@ class Models:
         origin = self.shapes.find(item, record, row)
         model = self._find(origin, stretch) or self._add(origin, stretch, item, record)
         to_world = rotation @ _Z_UP[self.up_axis].T
-        return PlacedModel(
-            model.number, to_world, MM_PER_M * (to_world @ model.center + matrix[:3, 3])
-        )
+        return PlacedModel(model.number, to_world, MM_PER_M * (to_world @ model.center + matrix[:3, 3]))
 
     def infos(self) -> dict[str, dict[str, float]]:
         """Return what ``models_info.json`` tells."""

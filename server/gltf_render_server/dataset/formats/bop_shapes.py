@@ -136,7 +136,9 @@ class Shapes:
     def read(self, origin: Origin) -> Mesh:
         """Read a shape in the object's axes."""
         asset, meshes, first = self._asset(origin.path, origin.sha256), [], 0
-        for primitive, matrix in _parts(self._scene(origin.path, origin.sha256, origin.time_s), origin.instance):
+        for primitive, matrix in _parts(
+            self._scene(origin.path, origin.sha256, origin.time_s), origin.instance
+        ):
             triangles = asset.triangles(primitive)
             turn = matrix[:3, :3]
             points = triangles.vertices.astype(np.float64) @ turn.T + matrix[:3, 3]
