@@ -68,7 +68,7 @@ class RingPlan:
     def name(self, index):
         return self.broken.get(index, self.document.name)
 
-    def item(self, index):
+    def item(self, index, read):
         return Item(
             index,
             self.name(index),

@@ -14,15 +14,18 @@ from ..frame import Frame, When
 from ..gltf import Asset
 from ..passes import find_pass
 from ..renderer import Arrays
-from .shot import Shot
+from .shot import Document, Shot
 from .store import FileRecord, ItemRecord, MomentRecord, ObjectRecord, ViewRecord, digest_of
 
-__all__ = ["Item", "MadeItem", "Render", "categorise_by_name", "make_item"]
+__all__ = ["Item", "MadeItem", "Read", "Render", "categorise_by_name", "make_item"]
 
 Extras = Mapping[str, str | int | float | bool]
 
 Categorise = Callable[[str, Extras], str | None]
 """Tells the category of an object by its node's name and extras; None = it is background."""
+
+Read = Callable[[Document], Asset]
+"""Reads and checks a document; raises a SceneError where it cannot be rendered."""
 
 Render = Callable[[Shot, Frame], Sequence[Arrays]]
 """Makes the arrays of each view, here or elsewhere; the shot and its frame say the same."""

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from .running import Progress, Summary
+from .store import Store
 
-__all__ = ["progress_on", "report"]
+__all__ = ["counted", "progress_on", "report"]
 
 _LINE_S = 10.0
 _MOST_TOLD = 10
@@ -36,6 +37,19 @@ def progress_on(stream: TextIO = sys.stderr) -> Iterator[Progress]:
     )
     with bars.Progress(*columns, console=Console(file=stream)) as shown:
         yield _Bar(shown)
+
+
+@contextmanager
+def counted(store: Store, what: str) -> Iterator[Store]:
+    """Show how many items of a store were read, for the length of a ``with`` block, in a terminal."""
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.SpinnerColumn(),
+        bars.TextColumn("{task.completed}"),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what)
+        yield store.watched(lambda: shown.advance(task))
 
 
 def report(summary: Summary) -> str:

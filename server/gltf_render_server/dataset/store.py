@@ -393,6 +393,10 @@ class Store:
     def __len__(self) -> int:
         return len(self.indices())
 
+    def watched(self, note: Callable[[], None]) -> Store:
+        """Return the same store, whose iteration calls a function after each item."""
+        return _WatchedStore(self.path, note)
+
     def __contains__(self, index: int) -> bool:
         return (self.folder(index) / _ITEM).is_file()
 
@@ -480,6 +484,17 @@ class Store:
 
     def _quarantine_file(self, index: int) -> Path:
         return self.path / _QUARANTINE / f"{index:06d}.json"
+
+
+class _WatchedStore(Store):
+    def __init__(self, path: Path, note: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._note = note
+
+    def __iter__(self) -> Iterator[StoredItem]:
+        for item in super().__iter__():
+            yield item
+            self._note()
 
 
 def digest_of(data: bytes) -> str:

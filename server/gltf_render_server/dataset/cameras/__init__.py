@@ -5,6 +5,7 @@ else is the same for each: lenses, rigs, jitter, and the checks after which a po
 """
 
 from .bounds import Bounds, bounds, object_bounds
+from .kinds import DocumentPoses, ListPoses
 from .making import pose_count, views
 from .tables import Camera, Checks, Jitter, Offset, check_cameras
 
@@ -12,7 +13,9 @@ __all__ = [
     "Bounds",
     "Camera",
     "Checks",
+    "DocumentPoses",
     "Jitter",
+    "ListPoses",
     "Offset",
     "bounds",
     "check_cameras",

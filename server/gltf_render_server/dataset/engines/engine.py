@@ -14,7 +14,7 @@ from typing import Protocol
 from ... import __version__
 from ...errors import DatasetError, RequestError, SettingsError
 from ...renderer import RendererInfo
-from ..item import Item, MadeItem
+from ..item import Item, MadeItem, Read
 from ..store import Manifest, QuarantineRecord
 
 __all__ = [
@@ -45,8 +45,14 @@ class Plan(Protocol):
         """Return what an item is of, at no cost; neighbours of one name share a scene."""
         ...
 
-    def item(self, index: int) -> Item:
+    def item(self, index: int, read: Read) -> Item:
         """Return an item; it depends on the index alone.
+
+        Parameters
+        ----------
+        index : int
+        read : callable
+            Reads and checks a document; what was read lately is kept.
 
         Raises
         ------
@@ -131,13 +137,15 @@ def versions_of(renderer: RendererInfo, package: str = __version__) -> dict[str,
     return {"gltf-render-server": package, renderer.name: renderer.version, "engine": renderer.engine}
 
 
-def outcome_of(plan: Plan, index: int, make: Callable[[Item], MadeItem]) -> Outcome:
+def outcome_of(plan: Plan, index: int, read: Read, make: Callable[[Item], MadeItem]) -> Outcome:
     """Make an item, and tell what becomes of it.
 
     Parameters
     ----------
     plan : Plan
     index : int
+    read : callable
+        Reads and checks a document.
     make : callable
         Makes the item.
 
@@ -146,7 +154,7 @@ def outcome_of(plan: Plan, index: int, make: Callable[[Item], MadeItem]) -> Outc
     SettingsError
     """
     try:
-        return make(plan.item(index))
+        return make(plan.item(index, read))
     except SettingsError:
         raise
     except (RequestError, DatasetError) as error:

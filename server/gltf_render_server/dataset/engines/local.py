@@ -11,12 +11,13 @@ from math import inf
 from ...backends import make_renderer
 from ...dispatch.dispatcher import Dispatcher
 from ...frame import Frame
+from ...gltf import Asset
 from ...limits import time_limit
 from ...passes import check_renders, prepare
 from ...renderer import Arrays
 from ...settings import ServerSettings
 from ..item import Item, MadeItem, make_item
-from ..shot import Shot
+from ..shot import Document, Shot
 from .documents import Documents
 from .engine import Outcome, Outcomes, Plan, bounded, outcome_of, versions_of
 
@@ -57,7 +58,7 @@ class LocalEngine:
 
     def run(self, plan: Plan, indices: Iterable[int]) -> Outcomes:
         """See `Engine.run`."""
-        make = partial(outcome_of, plan, make=self._make)
+        make = partial(outcome_of, plan, read=self._read, make=self._make)
         return bounded(self._pool, make, indices, self._threads, self._wait_for)
 
     def close(self) -> None:
@@ -66,10 +67,12 @@ class LocalEngine:
         self._pool.shutdown(cancel_futures=True)
 
     def _make(self, item: Item) -> MadeItem:
-        dispatcher = self._dispatcher
-        asset = self._documents.asset(item.shot.document, dispatcher.extensions)
+        asset = self._read(item.shot.document)
         with self._documents.checking():
             return make_item(item, asset, self._render)
+
+    def _read(self, document: Document) -> Asset:
+        return self._documents.asset(document, self._dispatcher.extensions)
 
     def _render(self, _shot: Shot, frame: Frame) -> Sequence[Arrays]:
         check_renders(frame, self._dispatcher.renders, self._dispatcher.info.name)

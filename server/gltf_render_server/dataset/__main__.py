@@ -1,0 +1,21 @@
+"""The program ``gltf-render-dataset``, and ``python -m gltf_render_server.dataset``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the program."""
+    try:
+        from .cli import program  # not at the top: workers' processes import this module, too
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "bpy":
+            raise
+        advice = 'pip install "gltf-render-server[dataset]" brings it'
+        sys.exit(f"gltf-render-dataset: error: the package {error.name} is missing; {advice}")
+    program()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The commands of ``gltf-render-dataset``: each reads its options and calls one function."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from .. import __version__
+from ..errors import RenderServerError
+from ..settings import Device
+from .engines.choosing import make_engine
+from .formats import FORMATS, export, find_format
+from .making import FORMATS_FOLDER, make, read_plan, renderer_settings
+from .progress import counted, progress_on, report
+from .running import RETRIES, Shard
+from .specification import schema
+from .store import Store
+
+__all__ = ["program"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STORE = click.Path(exists=True, file_okay=False, path_type=Path)
+_NEW = click.Path(path_type=Path)
+_WRONG = 2  # the exit status of what cannot be begun
+
+
+_ABOUT = """\
+Make training data of glTF scenes: pictures that Blender renders, with labels that are exact.
+
+\b
+gltf-render-dataset preview shelf.toml -o shelf.png        what it will look like, in seconds
+gltf-render-dataset make shelf.toml -o shelf               all of it; goes on where it was stopped
+gltf-render-dataset verify shelf                           proves that labels and pictures agree
+gltf-render-dataset inspect shelf                          shows it in a browser
+gltf-render-dataset export shelf --to coco -o shelf-coco   for a trainer
+
+docs/datasets.md beside the code tells how to write a specification."""
+
+_ABOUT_SCHEMA = """\
+Print the JSON schema of specifications, with which editors complete and check them.
+
+\b
+gltf-render-dataset schema > dataset.schema.json
+Then let a specification begin with the line:  #:schema dataset.schema.json"""
+
+
+def _plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """Tell what is wrong in a line, without a traceback."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        try:
+            command(**options)
+        except (RenderServerError, OSError) as error:
+            click.echo(f"gltf-render-dataset: error: {error}", err=True)
+            sys.exit(_WRONG)
+
+    return run
+
+
+class _ShardType(click.ParamType):
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        if isinstance(value, Shard):
+            return value
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
+        number, of = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= of:
+            self.fail(f"{value}: must be as 2/8: the second of eight parts", param, ctx)
+        return Shard(number, of)
+
+
+@click.group(help=_ABOUT, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(version)s")
+def program() -> None:
+    """Read which command it is."""
+
+
+@program.command("make")
+@click.argument("specification", type=_FILE)
+@click.option(
+    "-o", "--out", type=_NEW, required=True, help="The dataset's folder: a new one, or one to go on with."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 1024),
+    default=1,
+    show_default=True,
+    help="Processes of this machine that render and share its cores; 0 = this process renders.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, help="What Cycles renders on here: cpu, optix, ..."
+)
+@click.option(
+    "--ray",
+    metavar="[ADDRESS]",
+    is_flag=False,
+    flag_value="auto",
+    help="Render on a Ray cluster: the one at this address, or that this machine is part of.",
+)
+@click.option("--server", metavar="URL[,URL]", help="Render on servers that are running.")
+@click.option(
+    "--shard", type=_ShardType(), default=Shard(), help="Make one of N parts only: 2/8 = the second of eight."
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    default=RETRIES,
+    show_default=True,
+    help="How often an item is tried again whose render failed.",
+)
+@click.option("--retry-quarantined", is_flag=True, help="Try again what was found impossible before.")
+@_plainly
+def _make(specification: Path, out: Path, **options: Any) -> None:
+    """Make a dataset, or go on with one.
+
+    Items that are there stay as they are. What cannot be made, such as a broken file, is quarantined with
+    its reason, and all others are made. The exit status is 0 when all is there, 1 when something failed, and
+    130 after Ctrl-C; the same command goes on then. Several of these may work in one folder at once.
+    """
+    plan = read_plan(specification)
+    settings = renderer_settings(plan, workers=options.pop("workers"), device=options.pop("device"))
+    chosen = {name: options.pop(name) for name in ("ray", "server")}
+    with closing(make_engine(settings, **chosen)) as engine, progress_on() as progress:
+        summary = make(plan, out, engine, progress=progress, **options)
+    click.echo(report(summary))
+    if plan.specification.formats and not summary.exit_code:
+        click.echo(f"Formats are in {out / FORMATS_FOLDER}.")
+    sys.exit(summary.exit_code)
+
+
+@program.command("export")
+@click.argument("dataset", type=_STORE)
+@click.option("--to", "name", required=True, metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
+@click.option("-o", "--out", type=_NEW, required=True, help="A folder that is not there yet.")
+@_plainly
+def _export(dataset: Path, name: str, out: Path) -> None:
+    """Write a dataset in the format of a trainer.
+
+    Pictures are linked where the file system can, so that they take no room twice.
+    """
+    find_format(name)
+    store = Store(dataset)
+    with counted(store, f"{name}: items read") as items:
+        export(items, name, out)
+    click.echo(f"{out}: {find_format(name).summary}")
+
+
+@program.command("schema", help=_ABOUT_SCHEMA)
+def _schema() -> None:
+    """Print the schema."""
+    click.echo(json.dumps(schema(), indent=2))

@@ -1,0 +1,36 @@
+"""Which engine runs a plan, as options of the command line say."""
+
+from __future__ import annotations
+
+from ...errors import DatasetError
+from ...settings import ServerSettings
+from .engine import Engine
+from .local import LocalEngine
+
+__all__ = ["make_engine"]
+
+_EXTRA = 'pip install "gltf-render-server[ray]" brings it'
+
+
+def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str | None = None) -> Engine:
+    """Return what renders.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+        Of what renders here, or on each node of a cluster.
+    ray : str, optional
+        Address of a Ray cluster; "auto" = the one that this machine is part of, or a new one on it.
+    server : str, optional
+        Addresses of servers that are running, with commas between them.
+
+    Raises
+    ------
+    DatasetError
+        Both are given, or a package is missing.
+    SettingsError
+        It cannot start like that.
+    """
+    if ray and server:
+        raise DatasetError("--ray, --server: give one of them")
+    return LocalEngine(settings)

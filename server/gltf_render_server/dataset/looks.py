@@ -1,0 +1,80 @@
+"""The look of each item: values that are fixed or drawn by chance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
+from ..frame import Look
+from ..settings import Quality, UpAxis
+from .choices import Choice, draw, ends
+from .lights import PointLights, Sun
+
+__all__ = ["LookChoices"]
+
+_KNOWN = (*ENVIRONMENTS, NO_ENVIRONMENT)
+_BOUNDS = {"rotation_deg": (-3600, 3600), "strength": (0, 1000), "exposure": (-10, 10)}
+
+
+class LookChoices(Struct, frozen=True, forbid_unknown_fields=True):
+    """How scenes are lit and shown. Each value is fixed, one of a list, or a number between min and max."""
+
+    environment: (
+        Annotated[
+            str | list[str],
+            Meta(description=f"An environment that Blender ships: {', '.join(_KNOWN)}."),
+        ]
+        | None
+    ) = None
+    rotation_deg: (
+        Annotated[Choice, Meta(description="By which it is turned about the vertical axis.")] | None
+    ) = None
+    strength: Annotated[Choice, Meta(description="By which its light is multiplied.")] | None = None
+    exposure: Annotated[Choice, Meta(description="In stops; metered without.")] | None = None
+    view_transform: (
+        Annotated[str | list[str], Meta(description="One of Blender's, such as AgX or Standard.")] | None
+    ) = None
+    quality: Annotated[Quality, Meta(description="balanced without.")] | None = None
+    samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
+    transparent: Annotated[bool, Meta(description="Leave the background out of colour.")] = False
+    sun: Sun | None = None
+    point_lights: PointLights | None = None
+
+    def __post_init__(self) -> None:
+        for name in _words(self.environment):
+            if name not in _KNOWN:
+                raise ValueError(f"environment: there is no {name[:40]!r}; there are {', '.join(_KNOWN)}")
+        for name, (low, high) in _BOUNDS.items():
+            choice = getattr(self, name)
+            if choice is not None and not low <= ends(choice)[0] <= ends(choice)[1] <= high:
+                raise ValueError(f"{name}: must be from {low} to {high}")
+
+    def draw(self, rng: np.random.Generator, up_axis: UpAxis) -> Look:
+        """Draw a look; lights are drawn elsewhere, see `lights`."""
+        return Look(
+            environment=_drawn_word(self.environment, rng),
+            rotation_deg=_drawn(self.rotation_deg, rng),
+            strength=_drawn(self.strength, rng),
+            exposure=_drawn(self.exposure, rng),
+            view_transform=_drawn_word(self.view_transform, rng),
+            quality=self.quality,
+            samples=self.samples,
+            transparent=self.transparent,
+            up_axis=up_axis,
+        )
+
+
+def _words(choice: str | list[str] | None) -> list[str]:
+    return [] if choice is None else [choice] if isinstance(choice, str) else choice
+
+
+def _drawn(choice: Choice | None, rng: np.random.Generator) -> float | None:
+    return None if choice is None else draw(choice, rng)
+
+
+def _drawn_word(choice: str | list[str] | None, rng: np.random.Generator) -> str | None:
+    words = _words(choice)
+    return words[int(rng.random() * len(words))] if words else None

@@ -1,0 +1,112 @@
+"""Makes a dataset from its specification: has the items made, and writes the formats when all are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import DatasetError
+from ..settings import ServerSettings
+from .engines import Engine
+from .formats import export
+from .planning import Plan
+from .running import Summary, run
+from .specification import read_specification
+from .store import Store
+
+__all__ = ["FORMATS_FOLDER", "make", "read_plan", "renderer_settings", "write_formats"]
+
+FORMATS_FOLDER = "formats"
+"""Where the specification's formats are, in the dataset's folder."""
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a specification; its paths are relative to its own folder.
+
+    Raises
+    ------
+    DatasetError
+        It cannot be read, or is wrong; the message says what and where.
+    """
+    return Plan(read_specification(path), path.parent)
+
+
+def renderer_settings(plan: Plan, **options: Any) -> ServerSettings:
+    """Return the settings of what renders a plan on this machine.
+
+    Parameters
+    ----------
+    plan : Plan
+    **options
+        Of `ServerSettings`: those that do not change pictures, such as `workers` and `device`.
+
+    Raises
+    ------
+    DatasetError, SettingsError
+    """
+    wanted = plan.specification.renderer
+    blend_file = None if wanted.blend_file is None else plan.folder / wanted.blend_file
+    if blend_file is not None and not blend_file.is_file():
+        raise DatasetError(f"renderer.blend_file: {blend_file}: there is no such file")
+    settings = ServerSettings(
+        backend=wanted.backend,
+        engine=wanted.engine,
+        blend_file=blend_file,
+        number_blend_objects=wanted.number_blend_objects,
+        up_axis=plan.specification.up_axis,
+        **options,
+    )
+    settings.check()
+    return settings
+
+
+def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
+    """Make a dataset, or go on with one; then write the formats that its specification names.
+
+    Parameters
+    ----------
+    plan : Plan
+    out : Path
+        The dataset's folder.
+    engine : Engine
+        Stays open.
+    **options
+        See `running.run`.
+
+    Raises
+    ------
+    DatasetError
+        The folder holds something else, or a format cannot be written.
+    SettingsError
+        No item can be made with this engine.
+    OSError
+    """
+    summary = run(plan, out, engine, **options)
+    if not summary.exit_code:
+        write_formats(Store(out), plan.specification.formats)
+    return summary
+
+
+def write_formats(store: Store, names: list[str]) -> list[Path]:
+    """Write formats into the dataset's own folder, when all of its items are there or quarantined.
+
+    Returns
+    -------
+    list of Path
+        The folders of those that were written now.
+
+    Raises
+    ------
+    DatasetError
+        A format cannot be written.
+    """
+    done = len(store) + len(store.quarantined())
+    if done < store.manifest.items:
+        return []  # another shard will
+    written = []
+    for name in names:
+        folder = store.path / FORMATS_FOLDER / name
+        if not folder.exists():
+            export(store, name, folder)
+            written.append(folder)
+    return written

@@ -1,0 +1,234 @@
+"""The plan of a dataset: the pure function from the index of an item to what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs, to_builtins
+
+from .. import __version__
+from ..errors import DatasetError
+from ..frame import View, When
+from ..gltf import Asset
+from ..passes import find_pass
+from ..scene import Scene
+from .cameras import Camera, DocumentPoses, ListPoses, pose_count, views
+from .item import Item
+from .lights import add_lights
+from .randomness import generator
+from .shot import Shot, ShotMoment
+from .sources import Context, FunctionSource, Read, Source, Stance, Subject, make_source
+from .specification import Specification
+from .store import Manifest, PassRecord
+from .variation import vary
+
+__all__ = ["Plan"]
+
+_QUALITY = "balanced"
+
+
+class Plan:
+    """A dataset as its specification names it. It can be pickled; what is read of files is read again then.
+
+    Parameters
+    ----------
+    specification : Specification
+    folder : Path
+        That the specification's paths are relative to.
+
+    Raises
+    ------
+    DatasetError
+        A file or folder that it names is not there.
+    """
+
+    def __init__(self, specification: Specification, folder: Path) -> None:
+        self.specification = specification
+        self.folder = folder.resolve()
+        _ = self._source  # so that what is missing is told at once
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"specification": self.specification, "folder": self.folder}
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def name(self, index: int) -> str:
+        """Return the name of an item without reading it."""
+        return self._source.name(index)
+
+    def manifest(self, versions: Mapping[str, str]) -> Manifest:
+        """Return what all items share.
+
+        Parameters
+        ----------
+        versions : mapping of str to str
+            Of the back end and its engine.
+        """
+        specification = self.specification
+        return Manifest(
+            specification=to_builtins(specification),
+            seed=specification.seed,
+            items=len(self),
+            categories=list(specification.categories.names),
+            up_axis=specification.up_axis,
+            passes=[PassRecord.of(find_pass(name)) for name in specification.all_passes],
+            versions={"gltf-render-server": __version__, **versions},
+            source=self._source.digest(),
+        )
+
+    def item(self, index: int, read: Read) -> Item:
+        """Return what an item shows, whatever was asked for before.
+
+        Parameters
+        ----------
+        index : int
+        read : callable
+            Reads and checks a document.
+
+        Raises
+        ------
+        RequestError, SceneError, DatasetError
+            It cannot be rendered; the message says what and where.
+        """
+        specification = self.specification
+        subject = self._source.subject(index, read)
+        shot, cameras, drawn = self._shot(index, subject, read)
+        return Item(
+            index=index,
+            name=subject.name,
+            shot=shot,
+            cameras=cameras,
+            sequence=subject.sequence,
+            split=self._split(subject.sequence),
+            categorise=specification.categories.categorise,
+            assets=subject.assets,
+            asset_of=subject.asset_of,
+            drawn={**subject.drawn, **drawn},
+        )
+
+    @cached_property
+    def _source(self) -> Source:
+        specification = self.specification
+        context = Context(
+            folder=self.folder,
+            seed=specification.seed,
+            counts=tuple(pose_count(camera, specification.cameras) for camera in specification.cameras),
+            up_axis=specification.up_axis,
+        )
+        return make_source(specification.source, context, specification.cameras)
+
+    def _shot(self, index: int, subject: Subject, read: Read) -> tuple[Shot, tuple[str, ...], dict[str, Any]]:
+        """Return what is shown of a subject, the camera of each view, and what was drawn by chance."""
+        specification = self.specification
+        if isinstance(specification.source, FunctionSource) and subject.shot is not None:
+            return subject.shot, subject.cameras, {}
+        seed, up_axis = specification.seed, specification.up_axis
+        chance = ("item", index) if specification.draw_per == "item" else ("scene", subject.sequence)
+        document, varied = vary(subject.document, specification.vary, generator(seed, "vary", *chance))
+        document, lights = add_lights(document, specification.look, generator(seed, "lights", *chance))
+        look = specification.look.draw(generator(seed, "look", *chance), up_axis)
+        if look.quality is None and specification.renderer.has_qualities:
+            look = replace(look, quality=_QUALITY)
+        drawn = {"look": asdict(look), "vary": varied, "lights": lights}
+        if subject.shot is not None:
+            shot = replace(subject.shot, document=document, look=look, passes=specification.all_passes)
+            return shot, subject.cameras, drawn
+        shot = Shot(
+            document=document,
+            views=(),
+            passes=specification.all_passes,
+            look=look,
+            poses=subject.stance.poses,
+            time_s=subject.stance.time_s,
+            alpha_threshold=specification.alpha_threshold,
+        )
+        seen = _Seen(specification, subject, read(document))
+        cameras, views = seen.views(subject.stance)
+        moments: dict[When, ShotMoment] = {
+            when: seen.moment(_moment_of(subject, when)) for when in sorted(specification.moments)
+        }
+        return replace(shot, views=views, moments=moments), cameras, drawn
+
+    def _split(self, sequence: str) -> str:
+        """Return the split of a scene; all items of a scene are in one."""
+        share = generator(self.specification.seed, "split", sequence).random()
+        for name, part in self.specification.split.items():
+            if share < part:
+                return name
+            share -= part
+        return "train"
+
+
+class _Seen:
+    """From where a subject is seen, at the item's moment and at others."""
+
+    def __init__(self, specification: Specification, subject: Subject, asset: Asset) -> None:
+        self._specification = specification
+        self._subject = subject
+        self._asset = asset
+        cameras = specification.cameras
+        self._of_document = [each for each in cameras if _is_of_document(each, cameras)]
+        others = [each for each in cameras if each not in self._of_document]
+        count = subject.count
+        self._others = others if count is None else [_moving(each, count) for each in others]
+
+    def views(self, stance: Stance) -> tuple[tuple[str, ...], tuple[View, ...]]:
+        """Return the camera of each view, and the view.
+
+        The cameras of a document move as its animation moves them; all others stand where they do whatever
+        else moves.
+        """
+        seed, up_axis = self._specification.seed, self._specification.up_axis
+        words = ("cameras", self._subject.sequence)
+        own = None if self._subject.count else stance.numbers
+        found = [
+            *views(
+                self._of_document, self._asset.scene(stance.poses, stance.time_s), up_axis, own, seed, *words
+            ),
+            *views(self._others, self._first, up_axis, stance.numbers, seed, *words),
+        ]
+        return tuple(name for name, _ in found), tuple(view for _, view in found)
+
+    def moment(self, stance: Stance) -> ShotMoment:
+        """Return how things stand at another moment."""
+        _, seen = self.views(stance)
+        return ShotMoment(stance.poses, stance.time_s, tuple(view.camera_to_world for view in seen))
+
+    @cached_property
+    def _first(self) -> Scene:
+        """The scene for which poses are drawn: the same for all moments."""
+        first = self._subject.first
+        return self._asset.scene(first.poses, first.time_s)
+
+
+def _moment_of(subject: Subject, when: When) -> Stance:
+    if when not in subject.moments:
+        raise DatasetError(
+            f"passes: some tell of motion, and {subject.name} does not say how things stand {when}; leave "
+            "them out, or let an item be of one pose only (views_per_item = 1)"
+        )
+    return subject.moments[when]
+
+
+def _is_of_document(camera: Camera, cameras: Sequence[Camera]) -> bool:
+    """Whether a camera's poses, or those of the camera that it is fastened to, are a document's camera."""
+    named = {each.name: each for each in cameras}
+    while camera.offset is not None:
+        camera = named[camera.offset.of]
+    return isinstance(camera.poses, DocumentPoses)
+
+
+def _moving(camera: Camera, count: int) -> Camera:
+    """Return a camera with a pose for each of so many moments; a list begins again when it is at its end."""
+    if camera.offset is not None:
+        return camera
+    if not isinstance(camera.poses, ListPoses):
+        return structs.replace(camera, count=count)
+    there = camera.poses.poses
+    poses = structs.replace(camera.poses, poses=[there[index % len(there)] for index in range(count)])
+    return structs.replace(camera, count=None, poses=poses)

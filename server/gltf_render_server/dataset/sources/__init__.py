@@ -1,0 +1,56 @@
+"""The kinds of sources, each a table ``[source]`` of the specification and what names its items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..cameras import Camera
+from .context import Context
+from .functions import Functions, FunctionSource
+from .objects import Objects, ObjectsSource
+from .recordings import Recordings, RecordingSource
+from .scenes import AnimationSource, AnimationTimes, OneScene, SceneSource
+from .subject import Read, Source, Stance, Subject
+
+__all__ = [
+    "AnySource",
+    "Context",
+    "FunctionSource",
+    "Read",
+    "RecordingSource",
+    "Source",
+    "Stance",
+    "Subject",
+    "make_source",
+]
+
+AnySource = ObjectsSource | SceneSource | AnimationSource | RecordingSource | FunctionSource
+"""What ``[source]`` may be, by its `kind`."""
+
+
+def make_source(source: AnySource, context: Context, cameras: Sequence[Camera]) -> Source:
+    """Return what names the items.
+
+    Parameters
+    ----------
+    source : AnySource
+    context : Context
+    cameras : sequence of Camera
+        Those of the specification.
+
+    Raises
+    ------
+    DatasetError
+        A file or folder that it names is not there.
+    """
+    match source:
+        case ObjectsSource():
+            return Objects(source, context)
+        case SceneSource():
+            return OneScene(source, context)
+        case AnimationSource():
+            return AnimationTimes(source, context)
+        case RecordingSource():
+            return Recordings(source, context, has_cameras=bool(cameras))
+        case FunctionSource():
+            return Functions(source, context)

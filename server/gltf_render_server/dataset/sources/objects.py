@@ -1,0 +1,101 @@
+"""Objects: each file of a folder alone, brought to one size, and seen from all around."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from ...errors import SceneError
+from ...scene import Scene
+from ..cameras import bounds
+from ..composition import Composition
+from ..shot import Document
+from .context import Context, digest_of_names
+from .subject import Read, Stance, Subject
+
+__all__ = ["Objects", "ObjectsSource"]
+
+_SMALLEST = 1e-9
+
+
+class ObjectsSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="objects"):
+    """Each GLB or glTF file alone, brought to one size, with its middle at the origin."""
+
+    files: Annotated[
+        str | list[str],
+        Meta(description="Patterns of the files, relative to the specification: models/**/*.glb"),
+    ]
+    size: (
+        Annotated[float, Meta(gt=0, lt=1e6, description="Longest side of the box around each, metres.")]
+        | Literal[False]
+    ) = 1.0
+    """False = as it is, where it is."""
+    category: Annotated[
+        Literal["file", "folder", "nodes"],
+        Meta(
+            description="What an object is called by: its file, the folder that holds it, or the nodes in "
+            "it, which are objects of their own then."
+        ),
+    ] = "file"
+    views_per_item: Annotated[
+        int, Meta(ge=1, le=64, description="How many poses of each camera are an item together.")
+    ] = 64
+
+
+class Objects:
+    """See `subject.Source`."""
+
+    def __init__(self, source: ObjectsSource, context: Context) -> None:
+        self._source = source
+        self._context = context
+        self._paths = context.files(source.files, "source.files")
+        self._poses = range(context.poses)
+        self._parts = -(-len(self._poses) // source.views_per_item)
+
+    def __len__(self) -> int:
+        return len(self._paths) * self._parts
+
+    def name(self, index: int) -> str:
+        """See `subject.Source`."""
+        return self._context.shown(self._paths[index // self._parts])
+
+    def digest(self) -> str:
+        """See `subject.Source`."""
+        return digest_of_names(map(self._context.shown, self._paths))
+
+    def subject(self, index: int, read: Read) -> Subject:
+        """See `subject.Source`."""
+        path = self._paths[index // self._parts]
+        whole, part = self._context.document(path), index % self._parts
+        first = part * self._source.views_per_item
+        is_whole = self._source.category != "nodes"
+        name = path.parent.name if self._source.category == "folder" else path.stem
+        document = self._prepared(whole, read(whole).scene(), name, is_whole=is_whole)
+        return Subject(
+            name=self.name(index),
+            sequence=self.name(index),
+            document=document,
+            stance=(stance := Stance(self._poses[first : first + self._source.views_per_item])),
+            first=stance,
+            assets=self._context.assets(whole),
+            asset_of={name: whole.sha256} if is_whole else {},
+        )
+
+    def _prepared(self, document: Document, scene: Scene, name: str, *, is_whole: bool) -> Document:
+        """Put an object into its place."""
+        if not len(scene.placements):
+            raise SceneError("it shows nothing")
+        matrix = np.eye(4)
+        if self._source.size is not False:
+            box = bounds(scene)
+            longest = float((box.high - box.low).max())
+            if longest < _SMALLEST:
+                raise SceneError("all that it shows is one point")
+            scale = self._source.size / longest
+            matrix[:3, :3] *= scale
+            matrix[:3, 3] = -scale * (box.low + box.high) / 2
+        composition = Composition()
+        composition.add(document, name, matrix, {"instance": True, "category": name} if is_whole else None)
+        return composition.document()

@@ -1,0 +1,89 @@
+"""What a server recorded of a simulation, rendered again: simulated once, rendered many times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ...errors import DatasetError
+from ...recording import RecordedFrame, RecordedFrames
+from ..shot import Document, Shot, ShotMoment
+from .context import Context, digest_of_names
+from .subject import Read, Stance, Subject
+
+__all__ = ["RecordingSource", "Recordings"]
+
+
+class RecordingSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="recording"):
+    """What a server kept with --record, rendered again with other looks, passes and cameras."""
+
+    folder: Annotated[str, Meta(description="That of --record, relative to the specification.")]
+    every: Annotated[int, Meta(ge=1, description="Take one frame of so many.")] = 1
+    frames: Annotated[int, Meta(ge=1, description="Take so many at most.")] | None = None
+
+
+class Recordings:
+    """See `subject.Source`."""
+
+    def __init__(self, source: RecordingSource, context: Context, *, has_cameras: bool) -> None:
+        self._source = source
+        self._context = context
+        self._has_cameras = has_cameras
+        self._frames = RecordedFrames(context.folder / source.folder)
+        self._numbers = list(range(len(self._frames)))[:: source.every][: source.frames]
+        if not self._numbers:
+            raise DatasetError(f"source.folder: {source.folder} holds no frames")
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def name(self, index: int) -> str:
+        """See `subject.Source`."""
+        return f"{self._source.folder}#{self._numbers[index]}"
+
+    def digest(self) -> str:
+        """See `subject.Source`."""
+        return digest_of_names(str(self._frames[number].request.time_s) for number in self._numbers)
+
+    def subject(self, index: int, read: Read) -> Subject:
+        """See `subject.Source`."""
+        del read
+        recorded = self._frames[self._numbers[index]]
+        request = recorded.request
+        if request.document is None or not request.views:
+            raise DatasetError(f"the request never became a frame: {recorded.answer.message}")
+        document = Document(request.document.data)
+        shot, numbers = _shot(recorded, document), range(index, index + 1)
+        return Subject(
+            name=self.name(index),
+            sequence=self._source.folder,
+            document=document,
+            stance=(stance := Stance(numbers, shot.poses, shot.time_s)),
+            first=stance,
+            count=len(self._numbers),
+            moments={
+                when: Stance(numbers, moment.poses, moment.time_s) for when, moment in shot.moments.items()
+            },
+            drawn={"recorded_time_s": request.time_s},
+            shot=None if self._has_cameras else shot,
+            cameras=tuple(view.name for view in request.views),
+        )
+
+
+def _shot(recorded: RecordedFrame, document: Document) -> Shot:
+    request = recorded.request
+    return Shot(
+        document,
+        tuple(replace(view, amodal_margin=0.0) for view in request.views),
+        request.passes,
+        request.look,
+        request.poses,
+        request.scene_time_s,
+        {
+            when: ShotMoment(moment.poses, moment.scene_time_s, moment.cameras)
+            for when, moment in request.moments.items()
+        },
+        request.alpha_threshold,
+    )

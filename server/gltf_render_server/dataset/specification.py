@@ -1,0 +1,180 @@
+"""The specification of a dataset: a TOML file, read into checked types; the JSON schema is made from them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from ..errors import DatasetError, RenderServerError
+from ..frame import ALPHA_THRESHOLD, When
+from ..passes import find_pass
+from ..settings import Engine, UpAxis
+from .cameras import Camera, check_cameras
+from .formats import find_format
+from .item import Extras, categorise_by_name
+from .looks import LookChoices
+from .sources import AnySource, FunctionSource, RecordingSource
+from .variation import Vary
+
+__all__ = ["Categories", "RendererChoice", "Specification", "read_specification", "schema"]
+
+_PASSES = ["color", "depth", "instance", "instances"]
+_TITLE = "Dataset of glTF Render Server"
+
+
+class Categories(Struct, frozen=True, forbid_unknown_fields=True):
+    """What objects are called by, in annotations."""
+
+    names: Annotated[
+        dict[str, list[str]],
+        Meta(description="Patterns of nodes' names by category; their order is that of the numbers."),
+    ] = {}
+    background: Annotated[
+        list[str], Meta(description="Patterns of the names of nodes that are annotated nowhere.")
+    ] = []
+    others: Annotated[
+        Literal["name", "background"],
+        Meta(
+            description="What is called by its author's `category`, or else its name without numbers, or "
+            "what is background, if no pattern matches."
+        ),
+    ] = "name"
+
+    def categorise(self, name: str, extras: Extras) -> str | None:
+        """Tell the category of an object by its node's name and extras; None = it is background."""
+        if any(fnmatchcase(name, pattern) for pattern in self.background):
+            return None
+        for category, patterns in self.names.items():
+            if any(fnmatchcase(name, pattern) for pattern in patterns):
+                return category
+        return categorise_by_name(name, extras) if self.others == "name" else None
+
+
+class RendererChoice(Struct, frozen=True, forbid_unknown_fields=True):
+    """What renders, as far as pictures depend on it. Servers that are running have options of their own."""
+
+    backend: Annotated[str, Meta(description="blender, or vtk: no shadows, but many pictures a second.")] = (
+        "blender"
+    )
+    engine: Engine | None = None
+    blend_file: (
+        Annotated[str, Meta(description="A scene that objects join, relative to this file.")] | None
+    ) = None
+    number_blend_objects: bool = False
+
+    @property
+    def has_qualities(self) -> bool:
+        """Whether it knows presets of quality, and has none of its own."""
+        return self.backend == "blender" and self.blend_file is None
+
+
+class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A dataset: what it is of, from where it is seen, how it is lit, and what is written of it."""
+
+    source: AnySource
+    seed: Annotated[int, Meta(ge=0, le=2**62, description="Of all that is drawn by chance.")] = 0
+    cameras: Annotated[list[Camera], Meta(max_length=64)] = []
+    look: LookChoices = LookChoices()
+    vary: Vary = Vary()
+    draw_per: Annotated[
+        Literal["scene", "item"],
+        Meta(description="Whether look and variation are drawn once for a scene, or for each item of it."),
+    ] = "scene"
+    passes: Annotated[list[str], Meta(description="Those that formats need are added.")] = field(
+        default_factory=_PASSES.copy
+    )
+    formats: Annotated[list[str], Meta(description="Written when all items are there.")] = []
+    categories: Categories = Categories()
+    split: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1)]],
+        Meta(description="Shares of the scenes that go into other splits than train, by their names."),
+    ] = {}
+    up_axis: Annotated[UpAxis, Meta(description="Which axis of the files points up; y as glTF says.")] = "y"
+    alpha_threshold: Annotated[float, Meta(ge=0, le=1)] | None = ALPHA_THRESHOLD
+    renderer: RendererChoice = RendererChoice()
+
+    @property
+    def all_passes(self) -> tuple[str, ...]:
+        """The passes, with those that the formats cannot do without."""
+        needed = (name for each in self.formats for name in find_format(each).passes)
+        return tuple(dict.fromkeys((*self.passes, *needed)))
+
+    @property
+    def moments(self) -> set[When]:
+        """The other moments that the passes tell of."""
+        return {row.moment for name in self.all_passes if (row := find_pass(name)).moment}
+
+    def check(self) -> None:
+        """Check what single keys do not tell.
+
+        Raises
+        ------
+        DatasetError, RequestError
+        """
+        for name in self.all_passes:
+            find_pass(name)
+        if len(set(self.passes)) < len(self.passes):
+            raise DatasetError("passes: one is named twice")
+        if sum(self.split.values()) > 1:
+            raise DatasetError(
+                f"split: the shares add up to {sum(self.split.values()):g}, which is more than 1"
+            )
+        if "train" in self.split:
+            raise DatasetError("split: train gets what the others leave; leave it out")
+        check_cameras(self.cameras)
+        decides_itself = isinstance(self.source, RecordingSource | FunctionSource)
+        if not self.cameras and not decides_itself:
+            raise DatasetError(
+                "cameras: there are none; add a table [[cameras]] with width, height and poses"
+            )
+        if self.cameras and isinstance(self.source, FunctionSource):
+            raise DatasetError("cameras: the function decides from where it is seen; leave them out")
+
+
+def read_specification(path: Path) -> Specification:
+    """Read a TOML or JSON file and check all of it.
+
+    Raises
+    ------
+    DatasetError
+        It cannot be read, or is not as the types say; the message says what and where.
+    """
+    try:
+        data = path.read_bytes()
+        raw = msgspec.json.decode(data) if path.suffix == ".json" else msgspec.toml.decode(data)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: {error}") from None
+    return convert(raw, str(path))
+
+
+def convert(raw: Any, where: str) -> Specification:
+    """Check what was read of a file, or made by a program.
+
+    Raises
+    ------
+    DatasetError
+    """
+    try:
+        specification = msgspec.convert(raw, Specification)
+        specification.check()
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at ")
+        raise DatasetError(f"{where}: {place.strip('`').removeprefix('$.') or 'file'}: {message}") from None
+    except RenderServerError as error:
+        raise DatasetError(f"{where}: {error}") from None
+    return specification
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a specification, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": _TITLE,
+        **msgspec.json.schema(Specification),
+    }
