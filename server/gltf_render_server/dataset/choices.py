@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta, Struct
 
-__all__ = ["Choice", "Range", "draw", "ends"]
+__all__ = ["Choice", "Range", "check_within", "draw", "ends"]
 
 
 class Range(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,3 +51,16 @@ def ends(choice: Choice) -> tuple[float, float]:
     if isinstance(choice, Range):
         return choice.min, choice.max
     return (min(choice), max(choice)) if isinstance(choice, list) else (choice, choice)
+
+
+def check_within(name: str, choice: Choice | None, low: float, high: float) -> None:
+    """Check all that can be drawn of a choice; None is fine.
+
+    Raises
+    ------
+    ValueError
+        Something is below or above what it may be; ``name`` says of what.
+    """
+    for end in () if choice is None else ends(choice):
+        if not low <= end <= high:
+            raise ValueError(f"{name}: {end:g} is not from {low:g} to {high:g}")

@@ -17,7 +17,7 @@ from ..renderer import Arrays
 from .shot import Document, Shot
 from .store import FileRecord, ItemRecord, MomentRecord, ObjectRecord, ViewRecord, digest_of
 
-__all__ = ["Item", "MadeItem", "Read", "Render", "categorise_by_name", "make_item"]
+__all__ = ["CATEGORY", "Item", "MadeItem", "Read", "Render", "categorise_by_name", "make_item"]
 
 Extras = Mapping[str, str | int | float | bool]
 
@@ -30,17 +30,19 @@ Read = Callable[[Document], Asset]
 Render = Callable[[Shot, Frame], Sequence[Arrays]]
 """Makes the arrays of each view, here or elsewhere; the shot and its frame say the same."""
 
-_AUTHORS_WORD = "category"
+CATEGORY = "category"
+"""What in the extras of a node is an object's category; empty = it is background."""
 _ANYTHING = "object"
 
 
 def categorise_by_name(name: str, extras: Extras) -> str | None:
     """Take the category that a node's author wrote into its extras, or else its name without numbers.
 
-    So "chair.003", "chair_3" and "chair" are all of the category "chair".
+    So "chair.003", "chair_3" and "chair" are all of the category "chair". An author's empty word says that
+    it is background.
     """
-    if isinstance(told := extras.get(_AUTHORS_WORD), str) and told:
-        return told
+    if isinstance(told := extras.get(CATEGORY), str):
+        return told or None
     return name.rstrip("0123456789").rstrip("._- ") or _ANYTHING
 
 

@@ -1,0 +1,139 @@
+"""Suns and lamps that are drawn by chance and join a scene."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from .choices import Choice, Range, check_within, draw
+from .colours import drawn_colour
+from .composition import Composition
+from .shot import Document
+from .site import Site
+
+__all__ = ["PointLights", "Sun", "add_lights"]
+
+_WHITE = (1.0, 1.0, 1.0)
+_ALL_AROUND = Range(0.0, 360.0)
+_MOST_LIGHTS = 100
+_MOST_LUX = 1e9
+
+Hue = Annotated[Choice, Meta(description="Of the light's colour, 0 to 1: 0 is red, 1/3 green, 2/3 blue.")]
+Saturation = Annotated[Choice, Meta(description="Of the light's colour, 0 to 1; 0 is white.")]
+Azimuth = Annotated[
+    Choice,
+    Meta(description="About the vertical, counter-clockwise from above; 0 is the front, as for cameras."),
+]
+
+
+class Sun(Struct, frozen=True, forbid_unknown_fields=True):
+    """A sun, far away. Each value is fixed, one of a list, or a number between min and max."""
+
+    elevation_deg: Annotated[Choice, Meta(description="Where it stands above the horizon.")] = Range(20, 70)
+    azimuth_deg: Azimuth = _ALL_AROUND
+    lux: Annotated[
+        Choice,
+        Meta(
+            description="What faces it receives; where all lights give 2 to 4 lux, they are shown as bright."
+        ),
+    ] = 3.0
+    hue: Hue = 0.1
+    saturation: Saturation = 0.0
+
+    def __post_init__(self) -> None:
+        check_within("elevation_deg", self.elevation_deg, -90, 90)
+        check_within("azimuth_deg", self.azimuth_deg, -3600, 3600)
+        _check_light(self.lux, self.hue, self.saturation)
+
+
+class PointLights(Struct, frozen=True, forbid_unknown_fields=True):
+    """Lamps around the scene, each drawn by itself. Values are as those of the sun."""
+
+    count: Annotated[Choice, Meta(description="How many there are, rounded.")] = 1.0
+    distance: Annotated[
+        Choice, Meta(description="From the middle of the scene, in radii of the sphere around it.")
+    ] = Range(1.5, 3.0)
+    elevation_deg: Annotated[Choice, Meta(description="Where they stand above the horizontal plane.")] = (
+        Range(10.0, 90.0)
+    )
+    azimuth_deg: Azimuth = _ALL_AROUND
+    lux: Annotated[Choice, Meta(description="What faces each receives in the middle of the scene.")] = 2.0
+    hue: Hue = 0.1
+    saturation: Saturation = 0.0
+
+    def __post_init__(self) -> None:
+        check_within("count", self.count, 0, _MOST_LIGHTS)
+        check_within("distance", self.distance, 1e-6, 1e6)
+        check_within("elevation_deg", self.elevation_deg, -90, 90)
+        check_within("azimuth_deg", self.azimuth_deg, -3600, 3600)
+        _check_light(self.lux, self.hue, self.saturation)
+
+
+def add_lights(
+    document: Document,
+    sun: Sun | None,
+    lamps: PointLights | None,
+    rng: np.random.Generator,
+    site: Site,
+) -> tuple[Document, dict[str, Any]]:
+    """Draw lights, and add them to a document.
+
+    Parameters
+    ----------
+    document : Document
+        The scene of the site, or that with whatever was added to it.
+    sun : Sun or None
+    lamps : PointLights or None
+    rng : Generator
+    site : Site
+
+    Returns
+    -------
+    document : Document
+        The same one where there are none to add.
+    drawn : dict
+        What was drawn, in the words of the specification.
+
+    Raises
+    ------
+    SceneError
+        There are lamps, and the scene shows nothing that they could stand around.
+    """
+    if sun is None and lamps is None:
+        return document, {}
+    composition = Composition()
+    composition.add(document)
+    drawn: dict[str, Any] = {}
+    if sun is not None:
+        drawn["sun"] = _add_sun(composition, sun, rng, site)
+    if lamps is not None:
+        count = round(draw(lamps.count, rng))
+        drawn["point_lights"] = [_add_lamp(composition, lamps, rng, site) for _ in range(count)]
+    return composition.document(), drawn
+
+
+def _add_sun(composition: Composition, sun: Sun, rng: np.random.Generator, site: Site) -> dict[str, Any]:
+    azimuth, elevation = draw(sun.azimuth_deg, rng), draw(sun.elevation_deg, rng)
+    lux, colour = draw(sun.lux, rng), drawn_colour(_WHITE, sun.hue, sun.saturation, None, rng)
+    composition.add_sun(-site.direction(azimuth, elevation), lux, colour)
+    return {"azimuth_deg": azimuth, "elevation_deg": elevation, "lux": lux, "colour": colour}
+
+
+def _add_lamp(
+    composition: Composition, lamps: PointLights, rng: np.random.Generator, site: Site
+) -> dict[str, Any]:
+    azimuth, elevation = draw(lamps.azimuth_deg, rng), draw(lamps.elevation_deg, rng)
+    distance = draw(lamps.distance, rng) * site.bounds.radius
+    lux, colour = draw(lamps.lux, rng), drawn_colour(_WHITE, lamps.hue, lamps.saturation, None, rng)
+    position = site.bounds.center + distance * site.direction(azimuth, elevation)
+    composition.add_point_light(position, 4 * math.pi * lux * distance**2, colour)
+    return {"position": position.tolist(), "lux": lux, "colour": colour}
+
+
+def _check_light(lux: Choice, hue: Choice, saturation: Choice) -> None:
+    check_within("lux", lux, 0, _MOST_LUX)
+    check_within("hue", hue, 0, 1)
+    check_within("saturation", saturation, 0, 1)
