@@ -41,7 +41,7 @@ class Bounds:
         return (self.low + self.high) / 2
 
 
-_recent: Recent[Bounds] = Recent(64 * 1024, most=64)
+_recent: Recent[Bounds] = Recent(2**20)
 _lock = Lock()
 
 
@@ -53,22 +53,18 @@ def bounds(scene: Scene) -> Bounds:
     SceneError
         It shows nothing.
     """
-    with _lock:
-        return _recent.get(
-            content_key(scene), lambda: _measure(scene, range(len(scene.placements))), lambda _: 256
-        )
+    return _remembered(scene, None)
 
 
 def object_bounds(scene: Scene, instance: int) -> Bounds:
-    """Return how large one of ``scene.instances`` is.
+    """Return how large one of ``scene.instances`` is; this is remembered, too.
 
     Raises
     ------
     SceneError
         It shows nothing.
     """
-    placements = np.flatnonzero(scene.placements.instance == instance).tolist()
-    return _measure(scene, placements)
+    return _remembered(scene, instance)
 
 
 def placed_points(scene: Scene, placement: int) -> Points:
@@ -97,7 +93,17 @@ def _placed(scene: Scene, placement: int, points: NDArray[np.float32]) -> Points
     return points.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def _measure(scene: Scene, placements: range | list[int]) -> Bounds:
+def _remembered(scene: Scene, instance: int | None) -> Bounds:
+    with _lock:
+        return _recent.get((content_key(scene), instance), lambda: _measure(scene, instance), lambda _: 256)
+
+
+def _measure(scene: Scene, instance: int | None) -> Bounds:
+    """Measure an object; None = all of them."""
+    instances = scene.placements.instance
+    is_meant = np.full(len(instances), True) if instance is None else instances == instance
+    placements = np.flatnonzero(is_meant).tolist()
+
     def all_points() -> Iterator[Points]:
         return (points for index in placements if len(points := placed_points(scene, index)))
 

@@ -12,10 +12,10 @@ from ...errors import RequestError, SceneError
 from ...frame import Lens
 from ...http.api import MatrixRows, choose_camera, find_rigid
 from ...scene import Scene, SceneCamera
-from ..choices import Choice, draw
+from ..choices import Range, draw
 from .bounds import bounds
 from .matrices import direction, looking_along, looking_at, looking_back
-from .setting import Angle, Made, Point, Setting, Target, check_ends
+from .setting import Angle, Elevation, Length, Made, Point, Setting, Target, check_ends
 from .targets import DirectionTarget, PointTarget, check_box, draw_in_box, find_target, is_random
 
 __all__ = [
@@ -41,10 +41,9 @@ Fill = Annotated[
     ),
 ]
 Distance = Annotated[
-    Literal["fit"] | Choice,
+    Literal["fit"] | Length | Annotated[list[Length], Meta(min_length=1, max_length=1000)] | Range,
     Meta(description='From the target, metres: a number, a list to choose from, a range, or "fit".'),
 ]
-Elevation = Annotated[float, Meta(ge=-90, le=90)]
 
 
 class Pose(Struct, frozen=True, forbid_unknown_fields=True):

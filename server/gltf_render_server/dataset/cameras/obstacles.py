@@ -22,6 +22,7 @@ __all__ = ["Hits", "Obstacles", "obstacles"]
 Points = NDArray[np.float64]
 
 _MOST_BYTES = 2**30
+_BLOCK = 128  # triangles
 _recent: Recent[Obstacles] = Recent(_MOST_BYTES, most=2)
 _lock = Lock()
 
@@ -67,9 +68,13 @@ class Obstacles:
 
     def is_free(self, point: Points, distance: float) -> bool:
         """Tell whether no surface is nearer to a point than a distance, metres."""
-        lows, highs = self._boxes
-        is_near = ((lows < point + distance) & (highs > point - distance)).all(1)
-        near = self.corners[is_near]
+        lows, highs = self._blocks
+        blocks = np.flatnonzero(_overlap(lows, highs, point, distance))
+        if not len(blocks):
+            return True
+        triangles = (blocks[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+        near = self.corners[triangles[triangles < len(self.corners)]]
+        near = near[_overlap(near.min(1), near.max(1), point, distance)]
         if not len(near):
             return True
         nearest = closest_point(near, np.broadcast_to(point, (len(near), 3)))
@@ -101,14 +106,22 @@ class Obstacles:
         return scene
 
     @cached_property
-    def _boxes(self) -> tuple[Points, Points]:
-        return self.corners.min(1), self.corners.max(1)
+    def _blocks(self) -> tuple[Points, Points]:
+        """The boxes of so many triangles each, in their order, in which neighbours are mostly close."""
+        starts = np.arange(0, len(self.corners), _BLOCK)
+        lows, highs = self.corners.min(1), self.corners.max(1)
+        return np.minimum.reduceat(lows, starts), np.maximum.reduceat(highs, starts)
 
 
 def obstacles(scene: Scene) -> Obstacles:
     """Return the triangles of a scene; those of the last scenes are remembered."""
     with _lock:
         return _recent.get(content_key(scene), lambda: Obstacles(scene), lambda made: made.size_bytes)
+
+
+def _overlap(lows: Points, highs: Points, point: Points, distance: float) -> NDArray[np.bool_]:
+    """Tell which boxes come nearer to a point than a distance along each axis."""
+    return ((lows < point + distance) & (highs > point - distance)).all(1)
 
 
 def _solid_corners(scene: Scene, placement: int) -> Points:

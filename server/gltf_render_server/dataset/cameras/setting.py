@@ -14,11 +14,12 @@ from ...scene import Scene
 from ...settings import UpAxis
 from ..choices import Choice, ends
 
-__all__ = ["Angle", "Length", "Made", "Point", "Setting", "Target", "check_ends"]
+__all__ = ["Angle", "Elevation", "Length", "Made", "Point", "Setting", "Target", "check_ends"]
 
 _LARGEST = 1e9
 
 Length = Annotated[float, Meta(gt=0, lt=_LARGEST)]
+Elevation = Annotated[float, Meta(ge=-90, le=90)]
 Angle = Annotated[float, Meta(ge=-3600, le=3600)]
 Number = Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
 Point = Annotated[tuple[Number, Number, Number], Meta(description="x, y, z, metres.")]

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from ...errors import DatasetError
 from ...http.api import Length, Number, Side
-from ..choices import Choice
+from ..choices import Range
 from .kinds import BoxPoses, DocumentPoses, HemispherePoses, ListPoses, OrbitPoses, SpherePoses
 from .paths import PathPoses
 from .setting import Angle, Point, check_ends
@@ -22,6 +22,7 @@ _MOST_POSES = 100_000
 CameraName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,56}$(?!\n)")]
 """With the number of a pose it is the name of a view, which has at most 64 letters."""
 
+FieldOfView = Annotated[float, Meta(gt=0, lt=180)]
 Angles = Annotated[
     tuple[Angle, Angle, Angle],
     Meta(description="About the camera's x (right), then y (up), z (backward)."),
@@ -114,7 +115,7 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
     focal_y: Annotated[Length, Meta(description="In pixels; as focal_x without.")] | None = None
     fov_y_deg: (
         Annotated[
-            Choice,
+            FieldOfView | Annotated[list[FieldOfView], Meta(min_length=1, max_length=1000)] | Range,
             Meta(
                 description="Vertical field of view, in the place of focal lengths: a number, a list to "
                 "choose from, or a range, of which each pose draws its own."

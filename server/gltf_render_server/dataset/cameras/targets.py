@@ -9,9 +9,9 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from ...errors import RequestError
-from ..choices import Choice, Range, draw
+from ..choices import Range, draw
 from .bounds import bounds, object_bounds
-from .setting import Point, Setting, Target, check_ends
+from .setting import Angle, Elevation, Point, Setting, Target, check_ends
 
 __all__ = ["BoxTarget", "DirectionTarget", "ObjectTarget", "PointTarget", "draw_in_box", "find_target"]
 
@@ -79,11 +79,11 @@ class DirectionTarget(Struct, frozen=True, forbid_unknown_fields=True, tag_field
     """Nothing in particular: the camera looks into a direction that is drawn."""
 
     elevation_deg: Annotated[
-        Choice,
+        Elevation | Annotated[list[Elevation], Meta(min_length=1, max_length=1000)] | Range,
         Meta(description="Above the horizontal plane: a number, a list to choose from, or a range."),
     ] = Range(-30, 30)
     azimuth_deg: Annotated[
-        Choice,
+        Angle | Annotated[list[Angle], Meta(min_length=1, max_length=1000)] | Range,
         Meta(description="About the vertical, counter-clockwise as seen from above; 0 is the world's front."),
     ] = Range(0, 360)
 
