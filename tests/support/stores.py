@@ -39,10 +39,22 @@ def looking_at(eye, target, up):
     return matrix
 
 
-def small_store(path, document=None, items=3, views=2, size=(160, 120), passes=PASSES_OF_VTK, radius=None):
+def small_store(
+    path,
+    document=None,
+    items=3,
+    views=2,
+    size=(160, 120),
+    passes=PASSES_OF_VTK,
+    radius=None,
+    poses=lambda index: {},
+    times_s=lambda index: 0.0,
+    sequences=lambda index: "still_life.glb",
+):
     """A dataset of a scene (y up) from a ring of cameras; the last item is in the split "val".
 
-    Between items the camera goes on along the ring; between moments it moves a little.
+    Between items the camera goes on along the ring; between moments it moves a little. Of an item's index,
+    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments.
     """
     document = document or Document(STILL_LIFE.read_bytes(), STILL_LIFE)
     renderer = VtkRenderer(ServerSettings(backend="vtk", up_axis="y"))
@@ -76,8 +88,10 @@ def small_store(path, document=None, items=3, views=2, size=(160, 120), passes=P
             document,
             tuple(View(lens, pose(angle), f"camera_{number}") for number, angle in enumerate(angles)),
             tuple(passes),
+            poses=poses(index),
+            time_s=times_s(index),
             moments={
-                when: ShotMoment({}, 0.0, tuple(pose(angle + step) for angle in angles))
+                when: ShotMoment(poses(index + step), 0.0, tuple(pose(angle + step) for angle in angles))
                 for when, step in (("before", -0.02), ("after", 0.02))
             },
         )
@@ -86,7 +100,7 @@ def small_store(path, document=None, items=3, views=2, size=(160, 120), passes=P
             "still_life.glb",
             shot,
             ("camera",) * views,
-            sequence="still_life.glb",
+            sequence=sequences(index),
             split="val" if index == items - 1 else "train",
             categorise=categorise,
             assets={document.sha256: str(document.path or "")},

@@ -25,6 +25,7 @@ FORMATS = {
     "control-videos": "control_videos",
     "hdf5": "hdf5",
     "huggingface": "huggingface",
+    "lerobot": "lerobot",
     "nerfstudio": "nerfstudio",
     "webdataset": "webdataset",
     "yolo-depth": "yolo.depth",
