@@ -21,10 +21,11 @@ from .item import Item
 from .lights import add_lights
 from .randomness import generator
 from .shot import Shot, ShotMoment
+from .site import Site
 from .sources import Context, FunctionSource, Read, Source, Stance, Subject, make_source
 from .specification import Specification
 from .store import Manifest, PassRecord
-from .variation import vary
+from .variation import scaled_poses, vary
 
 __all__ = ["Plan"]
 
@@ -103,7 +104,7 @@ class Plan:
             name=subject.name,
             shot=shot,
             cameras=cameras,
-            sequence=subject.sequence,
+            sequence=self._sequence(subject, index, drawn),
             split=self._split(subject.sequence),
             categorise=specification.categories.categorise,
             assets=subject.assets,
@@ -129,22 +130,38 @@ class Plan:
             return subject.shot, subject.cameras, {}
         seed, up_axis = specification.seed, specification.up_axis
         chance = ("item", index) if specification.draw_per == "item" else ("scene", subject.sequence)
-        document, varied = vary(subject.document, specification.vary, generator(seed, "vary", *chance))
-        document, lights = add_lights(document, specification.look, generator(seed, "lights", *chance))
-        look = specification.look.draw(generator(seed, "look", *chance), up_axis)
+        stance, wanted = subject.stance, specification.look
+        site = Site(subject.document, read, self.folder, up_axis, stance.poses, stance.time_s)
+        document, varied = vary(subject.document, specification.vary, generator(seed, "vary", *chance), site)
+        document, lights = add_lights(
+            document, wanted.sun, wanted.point_lights, generator(seed, "lights", *chance), site
+        )
+        subject = _scaled(subject, varied)
+        stance = subject.stance
+        look = wanted.draw(generator(seed, "look", *chance), up_axis)
         if look.quality is None and specification.renderer.has_qualities:
             look = replace(look, quality=_QUALITY)
-        drawn = {"look": asdict(look), "vary": varied, "lights": lights}
+        drawn: dict[str, Any] = {"look": asdict(look), "vary": varied, "lights": lights}
         if subject.shot is not None:
-            shot = replace(subject.shot, document=document, look=look, passes=specification.all_passes)
+            shot = replace(
+                subject.shot,
+                document=document,
+                look=look,
+                passes=specification.all_passes,
+                poses=stance.poses,
+                moments={
+                    when: replace(moment, poses=subject.moments[when].poses)
+                    for when, moment in subject.shot.moments.items()
+                },
+            )
             return shot, subject.cameras, drawn
         shot = Shot(
             document=document,
             views=(),
             passes=specification.all_passes,
             look=look,
-            poses=subject.stance.poses,
-            time_s=subject.stance.time_s,
+            poses=stance.poses,
+            time_s=stance.time_s,
             alpha_threshold=specification.alpha_threshold,
         )
         seen = _Seen(specification, subject, read(document))
@@ -153,6 +170,11 @@ class Plan:
             when: seen.moment(_moment_of(subject, when)) for when in sorted(specification.moments)
         }
         return replace(shot, views=views, moments=moments), cameras, drawn
+
+    def _sequence(self, subject: Subject, index: int, drawn: Mapping[str, Any]) -> str:
+        """Return what items have in common that are of one scene; each is of its own where each is varied."""
+        differs = self.specification.draw_per == "item" and drawn.get("vary")
+        return f"{subject.sequence}#{index}" if differs else subject.sequence
 
     def _split(self, sequence: str) -> str:
         """Return the split of a scene; all items of a scene are in one."""
@@ -204,6 +226,16 @@ class _Seen:
         """The scene for which poses are drawn: the same for all moments."""
         first = self._subject.first
         return self._asset.scene(first.poses, first.time_s)
+
+
+def _scaled(subject: Subject, varied: Mapping[str, Any]) -> Subject:
+    """Return a subject whose nodes keep, where they are posed, the scales that were drawn for them."""
+
+    def scaled(stance: Stance) -> Stance:
+        return replace(stance, poses=scaled_poses(stance.poses, varied))
+
+    moments = {when: scaled(stance) for when, stance in subject.moments.items()}
+    return replace(subject, stance=scaled(subject.stance), first=scaled(subject.first), moments=moments)
 
 
 def _moment_of(subject: Subject, when: When) -> Stance:
