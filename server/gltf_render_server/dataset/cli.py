@@ -98,7 +98,11 @@ def program() -> None:
     help="Processes of this machine that render and share its cores; 0 = this process renders.",
 )
 @click.option(
-    "--device", default="auto", show_default=True, help="What Cycles renders on here: cpu, optix, ..."
+    "--device",
+    type=click.Choice(get_args(Device)),
+    default="auto",
+    show_default=True,
+    help="What Cycles renders on here: cpu, optix, ...",
 )
 @click.option(
     "--ray",
