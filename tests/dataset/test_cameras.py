@@ -1,8 +1,10 @@
 import json
 import math
+import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -530,6 +532,11 @@ def test_a_pose_that_cannot_be_drawn_is_told():
     listed = f'{{ kind = "list", poses = [{poses}] }}'
     with pytest.raises(RequestError, match=r"pose 1: a surface is nearer than its clearance of 0.1 m"):
         views_of(camera(listed, more="checks = { clearance = 0.1 }"), room())
+    before_a_wall = '{ kind = "list", poses = [{ eye = [1.6, 2, 0], target = [2, 2, 0] }] }'
+    with pytest.raises(
+        RequestError, match=r"pose 0: what it sees is nearer than its view_clearance of 0.5 m"
+    ):
+        views_of(camera(before_a_wall, more="checks = { clearance = 0.1, view_clearance = 0.5 }"), room())
     hidden = '{ kind = "sphere", distance = { min = 6, max = 9 } }'
     with pytest.raises(RequestError, match="its target is hidden"):
         views_of(camera(hidden, more="checks = { see_target = true }"), room())
@@ -654,6 +661,13 @@ ORBIT = camera('{ kind = "orbit" }', name="a")
 def test_cameras_that_do_not_go_together(text, message):
     with pytest.raises(DatasetError, match=message):
         cameras_of(text)
+
+
+def test_the_examples_of_the_page_are_read():
+    page = Path(__file__).parents[2] / "docs" / "datasets" / "cameras.md"
+    first, second = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(views_of(first, ball())) == 100
+    assert len(views_of(second, room(), numbers=range(3))) == 3
 
 
 def test_an_object_that_is_not_there_is_told_with_those_that_are():
