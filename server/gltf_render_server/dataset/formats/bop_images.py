@@ -1,7 +1,7 @@
 """What BOP tells of a picture: its camera, and the poses, masks and numbers of the objects in it.
 
-Axes are OpenCV's (x right, y down, z forward), lengths are in mm, matrices stand row by row, and the principal
-point counts from the first pixel's centre. Sources: bop_toolkit's `docs/bop_datasets_format.md` and
+Axes are OpenCV's (x right, y down, z forward), lengths are in mm, matrices stand row by row, and the
+principal point counts from the first pixel's centre. Sources: bop_toolkit's `docs/bop_datasets_format.md` and
 `scripts/calc_gt_info.py`.
 """
 
@@ -102,7 +102,7 @@ def models_of(store: Store, out: Path) -> Models:
     Relative paths of files are looked for in the current folder, and in that of the store.
     """
     folders = (Path.cwd(), store.path.absolute().parent)
-    return Models(Shapes(tuple(dict.fromkeys(folders))), out / "models", store.manifest.up_axis)
+    return Models(Shapes(tuple(dict.fromkeys(folders))), out / "models")
 
 
 def images_of(store: Store, models: Models) -> Iterator[BopImage]:

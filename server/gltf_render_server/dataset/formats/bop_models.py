@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ MM_PER_M = 1000.0
 
 _SAME = 1e-5  # of the largest number of a matrix; files and simulators tell poses by single precision
 _FLAT = 1e-6
-_Z_UP = {"z": np.eye(3), "y": np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])}
-"""How a file's axes are turned into those of a model, whose z points up."""
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +53,7 @@ class _Model:
     stretch : (3, 3) float64
         What its shape was multiplied by, in the object's axes.
     center : (3,) float64
-        The middle of its box before it was moved there, metres, in the model's axes.
+        The middle of its box, which became the model's origin, metres.
     """
 
     number: int
@@ -75,13 +73,10 @@ class Models:
     shapes : Shapes
     folder : Path
         For the files.
-    up_axis : {"y", "z"}
-        Of the objects' files.
     """
 
     shapes: Shapes
     folder: Path
-    up_axis: Literal["y", "z"]
     _known: dict[bytes, list[_Model]] = field(default_factory=dict)
     _infos: dict[str, dict[str, float]] = field(default_factory=dict)
     _sources: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -98,8 +93,8 @@ class Models:
         rotation, stretch = rigid_and_stretch(matrix[:3, :3])
         origin = self.shapes.find(item, record, row)
         model = self._find(origin, stretch) or self._add(origin, stretch, item, record)
-        to_world = rotation @ _Z_UP[self.up_axis].T
-        return PlacedModel(model.number, to_world, MM_PER_M * (to_world @ model.center + matrix[:3, 3]))
+        translation = MM_PER_M * (rotation @ model.center + matrix[:3, 3])
+        return PlacedModel(model.number, rotation, translation)
 
     def infos(self) -> dict[str, dict[str, float]]:
         """Return what ``models_info.json`` tells."""
@@ -118,14 +113,13 @@ class Models:
     def _add(self, origin: Origin, stretch: Floats, item: StoredItem, record: ObjectRecord) -> _Model:
         if np.abs(stretch - np.eye(3)).max() <= _SAME:
             stretch = np.eye(3)
-        turn = _Z_UP[self.up_axis] @ stretch
         mesh = self.shapes.read(origin)
-        points = mesh.points @ turn.T
+        points = mesh.points @ stretch.T
         low, high = points.min(0), points.max(0)
         model = _Model(len(self._infos) + 1, stretch, (low + high) / 2)
         self._known.setdefault(origin.digest, []).append(model)
         points = MM_PER_M * (points - model.center)
-        self._write(model, _moved(mesh, points, turn))
+        self._write(model, _moved(mesh, points, stretch))
         sizes, half = MM_PER_M * (high - low), MM_PER_M * (low - high) / 2
         self._infos[str(model.number)] = {
             "diameter": diameter_of(points),
@@ -133,7 +127,7 @@ class Models:
             **{f"size_{axis}": value for axis, value in zip("xyz", sizes.tolist(), strict=True)},
         }
         to_model = np.eye(4)
-        to_model[:3] = MM_PER_M * np.column_stack([turn, -model.center])
+        to_model[:3] = MM_PER_M * np.column_stack([stretch, -model.center])
         self._sources[str(model.number)] = {
             "name": record.name,
             "category": record.category,
@@ -173,10 +167,10 @@ def rigid_and_stretch(matrix: Floats) -> tuple[Floats, Floats]:
     return rotation, (right.T * sizes) @ right
 
 
-def _moved(mesh: Mesh, points: Floats, turn: Floats) -> Mesh:
-    """Return a mesh whose points were moved by a matrix; a mirrored one turns its triangles round."""
-    normals, corners = mesh.normals @ cofactors(turn).T, mesh.corners
-    if np.linalg.det(turn) < 0:
+def _moved(mesh: Mesh, points: Floats, stretch: Floats) -> Mesh:
+    """Return a mesh whose points were stretched; what is mirrored turns its triangles round."""
+    normals, corners = mesh.normals @ cofactors(stretch).T, mesh.corners
+    if np.linalg.det(stretch) < 0:
         normals, corners = -normals[:, ::-1], corners[:, ::-1]
     length = np.linalg.norm(normals, axis=2, keepdims=True)
     return Mesh(points, corners, normals / np.where(length > 0, length, 1.0))

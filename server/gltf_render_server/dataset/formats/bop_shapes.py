@@ -1,4 +1,4 @@
-"""Where the models of a BOP dataset come from: the triangles of objects, read from the files that were rendered.
+"""Where the models of a BOP dataset come from: the triangles of objects, in the files that were rendered.
 
 The store keeps pictures, and of files their digests and paths; so the files must still be there. An object is
 looked for in the item's document, or in the file that it is all of, or, where a document was changed before
@@ -128,8 +128,8 @@ class Shapes:
         found = next((origin for origin in self._origins(item, record) if self._fits(origin, box)), None)
         if found is None:
             raise DatasetError(
-                f"{item.folder}: the object {record.number} ({record.name[:40]!r}) is in none of the item's "
-                "files as it was rendered, and BOP needs its triangles; let it be all of a file, or background"
+                f"{item.folder}: the object {record.number} ({record.name[:40]!r}) is in none of its files "
+                "as it was rendered, and BOP needs its triangles; let it be all of a file, or background"
             )
         return found
 
@@ -179,7 +179,8 @@ class Shapes:
             raise DatasetError(f"{path}: shows {len(scene.instances)} objects, and other ones were rendered")
         if any(primitive.pose for primitive, _ in parts):
             raise DatasetError(
-                f"{path}: a skin bends {_name(scene, instance)}, and a model of BOP is rigid; let it be background"
+                f"{path}: a skin bends {_name(scene, instance)}, and BOP knows rigid models only; "
+                "let it be background"
             )
         state = blake3()
         for primitive, matrix in parts:

@@ -1,11 +1,10 @@
-"""Tar shards, as WebDataset reads them: the files of a sample stand together, and have its key before the dot."""
+"""Tar shards, as WebDataset reads them: the files of a sample follow each other, and begin with its key."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -43,7 +42,6 @@ class Shards:
         self._prefix = prefix
         self._most_samples, self._most_bytes = most_samples, most_bytes
         self._bytes = 0
-        self._stack = ExitStack()
         self._tar: tarfile.TarFile | None = None
 
     def __enter__(self) -> Shards:
@@ -52,7 +50,7 @@ class Shards:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._close()
 
     def name(self, index: int) -> str:
         """Return the file name of a shard."""
@@ -83,12 +81,17 @@ class Shards:
         return len(self.samples) - 1
 
     def _next(self) -> tarfile.TarFile:
-        self._stack.close()
-        path = self._folder / self.name(len(self.samples))
-        self._tar = tar = self._stack.enter_context(tarfile.open(path, "w", format=tarfile.PAX_FORMAT))
+        self._close()
+        self._tar = tarfile.TarFile(
+            self._folder / self.name(len(self.samples)), "w", format=tarfile.PAX_FORMAT
+        )
         self.samples.append(0)
         self._bytes = 0
-        return tar
+        return self._tar
+
+    def _close(self) -> None:
+        if self._tar is not None:
+            self._tar.close()
 
 
 def _size(content: bytes | Path) -> int:

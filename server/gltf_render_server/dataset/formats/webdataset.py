@@ -6,12 +6,11 @@
       train-000000.tar ...    the views of a split, by index
         000012_00.color.png   the file of a pass, as the store has it; <item>_<number of the view>
         000012_00.json        what the view is of: lens, poses, objects
-      train.json              the shards of the split and their lengths, as the library `wids` reads them
+      train.json              the shards of the split, and how many samples each has
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,7 +28,7 @@ _TABLE = "instances"
 
 def _export(store: Store, out: Path) -> None:
     with ExitStack() as stack:
-        splits: dict[str, Shards] = defaultdict(Shards)
+        splits: dict[str, Shards] = {}
         for item in store:
             split = item.record.split
             if split not in splits:
