@@ -1,4 +1,4 @@
-"""The diameter of a set of points: the largest distance between two of them, exactly."""
+"""The diameter of a set of points: the largest distance between two of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 __all__ = ["diameter_of"]
 
-_CELLS = 24  # along the longest side of the box
+_FEW = 4000  # of which all pairs are looked at
+_DIRECTIONS = 500  # on half a sphere; nothing is more than five degrees from one of them
+_CHUNK = 2**16  # distances at a time
 _STEPS = 8
 
 Floats = NDArray[np.float64]
@@ -16,45 +18,53 @@ Floats = NDArray[np.float64]
 def diameter_of(points: Floats) -> float:
     """Return the largest distance between two points.
 
-    Points are put into the cells of a grid. Two cells are compared point by point only if their boxes reach
-    farther apart than what was found already, so the time hardly grows with the square of the points.
+    Of up to 4,000 points that are far out it is exact. Of more, only those are compared that are the farthest
+    in one of 500 directions; what they miss is less than 0.4 % by geometry, and hardly ever 0.001 %.
 
     Parameters
     ----------
     points : (n, 3) float64
         At least one.
     """
-    cells = _cells(np.unique(points, axis=0))
-    low = np.array([cell.min(0) for cell in cells])
-    high = np.array([cell.max(0) for cell in cells])
-    best = _far_pair(points)
-    for index, cell in enumerate(cells):
-        reach = np.maximum(high[index] - low[index:], high[index:] - low[index])
-        bounds = np.sqrt((reach * reach).sum(1))
-        for other in np.argsort(-bounds).tolist():
-            if bounds[other] <= best:
-                break
-            best = max(best, _farthest(cell, cells[index + other]))
-    return best
+    least = _from_one_to_the_next(points, points[0])
+    lengths = np.linalg.norm(points - (points.min(0) + points.max(0)) / 2, axis=1)
+    points = points[lengths >= least * (1 - 1e-9) - lengths.max()]  # one that is nearer has no partner
+    points = np.unique(points, axis=0)
+    if len(points) <= _FEW:
+        return _largest_distance(points)[0]
+    best, at = _largest_distance(_extremes(points))
+    return max(best, _from_one_to_the_next(points, at))
 
 
-def _cells(points: Floats) -> list[Floats]:
-    """Divide points by a grid of cubes."""
-    side = np.ptp(points, 0).max() / _CELLS or 1.0
-    numbers = ((points - points.min(0)) / side).astype(np.int64) @ np.array([1, 1000, 1000000])
-    order = np.argsort(numbers, kind="stable")
-    _, starts = np.unique(numbers[order], return_index=True)
-    return np.split(points[order], starts[1:])
-
-
-def _far_pair(points: Floats) -> float:
-    """Go from a point to the farthest one and so on; what is found is seldom much less than the diameter."""
-    best, at = 0.0, points[0]
+def _from_one_to_the_next(points: Floats, at: Floats) -> float:
+    """Go from a point to the farthest one, and so on; return the largest distance on the way."""
+    best = 0.0
     for _ in range(_STEPS):
         lengths = np.linalg.norm(points - at, axis=1)
         best, at = max(best, float(lengths.max())), points[lengths.argmax()]
     return best
 
 
-def _farthest(cell: Floats, other: Floats) -> float:
-    return max(float(np.linalg.norm(other - point, axis=1).max()) for point in cell)
+def _extremes(points: Floats) -> Floats:
+    """Return the points that are farthest in some direction."""
+    height = (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS
+    around = np.pi * (1 + np.sqrt(5)) * np.arange(_DIRECTIONS)
+    radius = np.sqrt(1 - height * height)
+    directions = np.stack([radius * np.cos(around), radius * np.sin(around), height], 1)
+    found: set[int] = set()
+    for direction in directions:
+        along = points @ direction
+        found |= {int(along.argmin()), int(along.argmax())}
+    return points[sorted(found)]
+
+
+def _largest_distance(points: Floats) -> tuple[float, Floats]:
+    """Return the largest distance of all pairs, and one of the two points, (3,)."""
+    best, at = 0.0, 0
+    rows = max(1, _CHUNK // len(points))
+    for first in range(0, len(points), rows):
+        squares = ((points[first : first + rows, None] - points[None, first:]) ** 2).sum(2)
+        one, other = np.unravel_index(squares.argmax(), squares.shape)
+        if squares[one, other] > best:
+            best, at = squares[one, other], first + one
+    return float(np.sqrt(best)), points[at]
