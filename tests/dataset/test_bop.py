@@ -4,6 +4,7 @@ Models are read by VTK's PLY reader. What `scene_gt_info.json` tells is counted 
 (trimesh with Embree), by the rules of bop_toolkit's scripts/calc_gt_info.py and visibility.py.
 """
 
+import base64
 import copy
 import json
 import shutil
@@ -22,6 +23,7 @@ from vtkmodules.vtkCommonCore import reference
 from vtkmodules.vtkCommonDataModel import vtkStaticCellLocator
 from vtkmodules.vtkIOPLY import vtkPLYReader
 
+from gltf_render_server.dataset.embedding import read_document
 from gltf_render_server.dataset.formats import export
 from gltf_render_server.dataset.formats.bop_images import _depth, _on_image
 from gltf_render_server.dataset.formats.bop_models import rigid_and_stretch
@@ -408,9 +410,10 @@ def test_a_file_that_is_gone_or_another_is_told(tmp_path):
     nodes = [{"name": "ball", "mesh": 0}, {"name": "other", "mesh": 0, "translation": [0.2, 0, 0]}]
     file = document_of(ball_scene(nodes), tmp_path / "file.gltf")
     store = small_store(tmp_path / "store", file, items=1, views=1)
-    file.path.write_bytes(file.data + b" ")
-    with pytest.raises(DatasetError, match=r"file\.gltf has another content now"):
-        export(store, "bop", tmp_path / "out")
+    for content in (file.data + b" ", b"no glTF any more"):
+        file.path.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"file\.gltf has another content now"):
+            export(store, "bop", tmp_path / "out")
     file.path.unlink()
     with pytest.raises(
         DatasetError, match=rf"needs the triangles of .*file\.gltf with the SHA-256 {file.sha256}"
@@ -426,6 +429,16 @@ def test_relative_paths_are_looked_for_beside_the_store(tmp_path):
         return msgspec.structs.replace(record, assets={file.sha256: "file.gltf"})
 
     assert len(exported(file, tmp_path, edit).models) == 1
+
+
+def test_a_file_whose_buffers_lie_beside_it_is_known_with_them(tmp_path):
+    nodes = [{"name": "ball", "mesh": 0}, {"name": "other", "mesh": 0, "translation": [0.2, 0, 0]}]
+    scene = ball_scene(nodes)
+    for number, buffer in enumerate(scene["buffers"]):
+        (tmp_path / f"{number}.bin").write_bytes(base64.b64decode(buffer["uri"].partition(",")[2]))
+        buffer["uri"] = f"{number}.bin"
+    path = document_of(scene, tmp_path / "file.gltf").path
+    assert len(exported(read_document(path), tmp_path).models) == 1
 
 
 def test_a_skin_is_refused_and_background_is_not(tmp_path):

@@ -25,7 +25,7 @@ from ...gltf.decoding import decode
 from ...limits import Limits
 from ...passes import InstanceRow
 from ...scene import Primitive, Scene
-from ..shot import Document
+from ..embedding import read_document
 from ..store import ObjectRecord, StoredItem
 
 __all__ = ["Mesh", "Origin", "Shapes", "cofactors"]
@@ -208,7 +208,7 @@ class Shapes:
             raise DatasetError(f"{item.folder}: names no file with the SHA-256 {sha256}")
         found = [path for folder in self._folders if (path := folder / named).is_file()]
         for path in found:
-            if _document(path).sha256 == sha256:
+            if _digest(path) == sha256:
                 return path
         why = f"{found[0]} has another content now" if found else f"it is not in {_listed(self._folders)}"
         raise DatasetError(
@@ -233,14 +233,18 @@ def _name(scene: Scene, instance: int | None) -> str:
     return "it" if instance is None else repr(scene.asset.node_name(int(scene.instances.node[instance])))
 
 
-def _document(path: Path) -> Document:
-    return Document(path.read_bytes(), path)
+def _digest(path: Path) -> str | None:
+    """Return the digest of a document with what lies beside it; None = it is none any more."""
+    try:
+        return read_document(path).sha256
+    except RequestError:
+        return None
 
 
 def _read(path: Path, sha256: str) -> Asset:
     """Read a document, whatever extensions it requires: a back end knew them."""
-    data = _document(path).data
     try:
+        data = read_document(path).data
         required = decode(open_container(data).json).get("extensionsRequired") or ()
         return read_asset(data, extensions=frozenset(required), limits=_NO_LIMITS)
     except RequestError as error:
