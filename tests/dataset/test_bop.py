@@ -382,6 +382,7 @@ def test_an_object_of_a_changed_document_is_found_by_its_name(tmp_path):
     nodes = [{"name": "ball", "mesh": 0}, {"name": "other", "mesh": 0, "translation": [0.2, 0, 0]}]
     file = document_of(ball_scene(nodes), tmp_path / "file.gltf")
     changed = ball_scene(copy.deepcopy(nodes))
+    changed["nodes"][0]["name"] = "room/things/ball"
     changed["extras"] = "another colour"
 
     def edit(record):

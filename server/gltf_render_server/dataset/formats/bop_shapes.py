@@ -160,7 +160,8 @@ class Shapes:
         else:
             for sha256 in told.assets:
                 path = self._path(item, sha256)
-                for index in self._by_name(path, sha256, time_s).get(record.name, ()):
+                names = self._by_name(path, sha256, time_s)
+                for index in (index for name in _names_before(record.name) for index in names.get(name, ())):
                     yield self._origin(path, sha256, time_s, index)
 
     def _find_names(self, path: Path, sha256: str, time_s: float) -> dict[str, list[int]]:
@@ -223,6 +224,12 @@ def cofactors(matrix: Floats) -> Floats:
     """Return the cofactors of a (3, 3) matrix: they turn normals as the matrix turns surfaces."""
     a, b, c = matrix
     return np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)])
+
+
+def _names_before(name: str) -> list[str]:
+    """Return what a node may have been called before its document became part of another as ``name/node``."""
+    parts = name.split("/")
+    return ["/".join(parts[first:]) for first in range(len(parts))]
 
 
 def _listed(folders: tuple[Path, ...]) -> str:
