@@ -6,17 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...passes import InstanceRow, PointRow
+from ...passes import InstanceRow
 from ..store import Store, StoredItem, StoredView, link_or_copy
 
-__all__ = ["VISIBILITY", "Picture", "Seen", "keypoint_names", "pictures"]
+__all__ = ["Keypoint", "Picture", "Seen", "keypoint_names", "pictures"]
 
-VISIBILITY = {"visible": 2, "occluded": 1, "outside": 0, "behind": 0}
-"""The number of a keypoint's visibility, as both COCO and YOLO count it; 0 = it has no position."""
+_VISIBILITY = {"visible": 2, "occluded": 1}
+
+
+class Keypoint(NamedTuple):
+    """A keypoint on an image: px from its upper left corner, and 2 = visible, 1 = occluded."""
+
+    x: float
+    y: float
+    visibility: int
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,13 @@ class Seen:
     category: str
     box: tuple[int, int, int, int]
 
-    def keypoints(self, names: list[str]) -> list[PointRow | None]:
-        """Return the object's keypoints of these names; None = it has none of that name."""
-        found = {point.name: point for point in reversed(self.row.keypoints)}
+    def keypoints(self, names: list[str]) -> list[Keypoint | None]:
+        """Return the keypoints of these names; None = the object has none, or it is not on the image."""
+        found = {
+            point.name: Keypoint(*point.position, _VISIBILITY[point.visibility])
+            for point in reversed(self.row.keypoints)
+            if point.position is not None and point.visibility in _VISIBILITY
+        }
         return [found.get(name) for name in names]
 
 

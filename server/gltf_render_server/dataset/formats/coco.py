@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from ..store import Store
-from .annotations import VISIBILITY, Picture, Seen, keypoint_names, pictures
+from .annotations import Picture, Seen, keypoint_names, pictures
 from .format import Format
 from .outlines import outlines
 
@@ -156,11 +156,8 @@ def _keypoints(seen: Seen, names: list[str]) -> Record:
     if not names:
         return {}
     values: list[float] = []
-    for point in seen.keypoints(names):
-        if point is None or point.position is None or not VISIBILITY[point.visibility]:
-            values += [0, 0, 0]
-        else:
-            values += [*(each - _FIRST_PIXEL for each in point.position), VISIBILITY[point.visibility]]
+    for found in seen.keypoints(names):
+        values += [found.x - _FIRST_PIXEL, found.y - _FIRST_PIXEL, found.visibility] if found else [0, 0, 0]
     return {"keypoints": values, "num_keypoints": sum(each > 0 for each in values[2::3])}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ....errors import DatasetError
 from ...store import Store
-from ..annotations import VISIBILITY, Picture, Seen, keypoint_names
+from ..annotations import Picture, Seen, keypoint_names
 from ..format import Format
 from .layout import categories, join_numbers, normalised_box, write_description, write_labels
 
@@ -36,12 +36,8 @@ def _keypoints(picture: Picture, seen: Seen, names: list[str]) -> list[float]:
     """Return x and y in parts of the image's width and height, and the visibility, one after the other."""
     lens = picture.view.lens
     values: list[float] = []
-    for point in seen.keypoints(names):
-        if point is None or point.position is None or not VISIBILITY[point.visibility]:
-            values += [0, 0, 0]
-        else:
-            x, y = point.position
-            values += [x / lens.width, y / lens.height, VISIBILITY[point.visibility]]
+    for found in seen.keypoints(names):
+        values += [found.x / lens.width, found.y / lens.height, found.visibility] if found else [0, 0, 0]
     return values
 
 
