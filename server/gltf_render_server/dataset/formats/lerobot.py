@@ -43,6 +43,7 @@ _EPISODES, _DATA, _TASKS = f"meta/episodes/{_FILE}.parquet", f"data/{_FILE}.parq
 _VIDEO = f"videos/{{video_key}}/{_FILE}.mp4"
 _POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
 _LENS = ("focal_x", "focal_y", "center_x", "center_y")
+_COLOUR_PASS, _DEPTH_PASS = "color", "depth"
 _STATE, _TIME = "observation.state", "time_s"
 _COUNTED = ("frame_index", "episode_index", "index", "task_index")
 
@@ -50,7 +51,7 @@ _COUNTED = ("frame_index", "episode_index", "index", "task_index")
 def _export(store: Store, out: Path) -> None:
     plan = make_plan(store)
     pictures = {f"observation.images.{camera.name}": _Colour(camera) for camera in plan.cameras}
-    if any(row.name == "depth" for row in store.manifest.passes):
+    if _DEPTH_PASS in {row.name for row in store.manifest.passes}:
         scale = DepthScale.up_to(_farthest_m(store))
         pictures |= {f"observation.images.{each.name}_depth": _Depth(each, scale) for each in plan.cameras}
     numbers = _features_of_numbers(store, plan)
@@ -74,7 +75,7 @@ class _Colour:
 
     def read(self, view: StoredView) -> NDArray[Any]:
         """Return what is encoded, (height, width, 3) uint8."""
-        return view.array("color")[:, :, :3]
+        return view.array(_COLOUR_PASS)[:, :, :3]
 
     def feature(self, fps: int) -> Feature:
         width, height = self.size
@@ -110,7 +111,7 @@ class _Depth(_Colour):
 
     def read(self, view: StoredView) -> NDArray[Any]:
         """Return what is encoded, (height, width) uint16."""
-        return self.scale.codes(view.array("depth"))
+        return self.scale.codes(view.array(_DEPTH_PASS))
 
     def feature(self, fps: int) -> Feature:
         feature = super().feature(fps)
@@ -119,7 +120,7 @@ class _Depth(_Colour):
 
 def _farthest_m(store: Store) -> float:
     """Return the largest depth that is seen anywhere; 0 if nothing is."""
-    depths = (view.array("depth") for item in store for view in item.views)
+    depths = (view.array(_DEPTH_PASS) for item in store for view in item.views)
     return max(float(depth.max(initial=0.0, where=np.isfinite(depth))) for depth in depths)
 
 
@@ -338,6 +339,6 @@ def _write_json(path: Path, told: object) -> None:
 FORMAT = Format(
     name="lerobot",
     summary="LeRobot datasets, version 3.0: colour and depth as videos, the poses of what moves, cameras.",
-    passes=("color",),
+    passes=(_COLOUR_PASS,),
     export=_export,
 )
