@@ -19,6 +19,7 @@ _OPTIONS = {
     "bf": "0",  # and needs no edit list
     "threads": "1",  # how many there are shows in the bytes
 }
+_FILE = {"movflags": "faststart", "fflags": "+bitexact"}  # the head comes first, and names no version
 _BT709 = 1
 _LIMITED = 1
 _EXACT_BILINEAR = 0x2 | 0x40000 | 0x80000  # libswscale's BILINEAR, ACCURATE_RND and BITEXACT
@@ -44,7 +45,7 @@ class Video:
     """
 
     def __init__(self, path: Path, size: tuple[int, int], rate: Fraction) -> None:
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(str(path), "w", format="mp4", options=dict(_FILE))
         stream = self._container.add_stream("libx264", rate=rate, options=dict(_OPTIONS))
         stream.width, stream.height = even_size(*size)
         stream.pix_fmt = "yuv420p"
