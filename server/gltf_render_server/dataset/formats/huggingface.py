@@ -32,6 +32,9 @@ _LARGEST_ROW_GROUP = 32 * 2**20
 _ROW = 1024
 """About what a row takes beside its pictures, bytes."""
 
+_USUAL = {"color": "image"}
+"""What columns are called where the pass has another name."""
+
 _SPLIT = re.compile(r"\w+(\.\w+)*")
 _PICTURE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 _PICTURE_FEATURE: _Feature = {"_type": "Image"}
@@ -63,7 +66,7 @@ class _Layout:
 
     def __init__(self, store: Store) -> None:
         names = [row.name for row in store.manifest.passes]
-        self.pictures = {name: "image" if name == "color" else name for name in names if _is_picture(name)}
+        self.pictures = {name: _USUAL.get(name, name) for name in names if _is_picture(name)}
         self.has_objects = "instances" in names
         columns: dict[str, tuple[pa.DataType, _Feature]] = dict.fromkeys(
             self.pictures.values(), (_PICTURE, _PICTURE_FEATURE)

@@ -44,7 +44,7 @@ def _export(store: Store, out: Path) -> None:
 
 
 def _write(store: Store, sequence: Sequence) -> None:
-    has_depth = "depth" in {row.name for row in store.manifest.passes}
+    has_depth = _has(store, "depth")
     lenses = [view.lens for _, view in views_of(store, sequence)]
     told = {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, **_shared(lenses)}
     told["applied_transform"] = np.eye(4)[:3].tolist()
@@ -61,6 +61,10 @@ def _write(store: Store, sequence: Sequence) -> None:
         splits.setdefault(item.record.split, []).append(frame["file_path"])
     data = msgspec.json.encode({**told, **_lists(splits), "frames": frames})
     (sequence.folder / "transforms.json").write_bytes(msgspec.json.format(data, indent=1))
+
+
+def _has(store: Store, name: str) -> bool:
+    return any(row.name == name for row in store.manifest.passes)
 
 
 def _shared(lenses: list[Lens]) -> Mapping[str, float | int]:
