@@ -21,7 +21,7 @@ BROKEN = (
 
 
 def write_objects(folder, count, broken, seed=0):
-    """Write so many files, of which so many are broken, each at a place of its own; return the broken ones."""
+    """Write so many files, of which so many are broken at random places; return the kinds of these."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     places = rng.choice(count, broken, replace=False)

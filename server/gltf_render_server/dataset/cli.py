@@ -102,7 +102,7 @@ def program() -> None:
     type=click.Choice(get_args(Device)),
     default="auto",
     show_default=True,
-    help="What Cycles renders on here: cpu, optix, ...",
+    help="What Cycles renders on here.",
 )
 @click.option(
     "--ray",
