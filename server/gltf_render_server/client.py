@@ -68,12 +68,20 @@ class RenderClientError(Exception):
         HTTP status.
     reason : str or None
         A word for programs, such as ``scene_not_found``.
+    message : str
+        What the server says.
+    retry_after_s : float or None
+        When it may be asked again, where it says so.
     """
 
-    def __init__(self, status: int, message: str, reason: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, reason: str | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
         self.reason = reason
+        self.message = message
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True)
@@ -402,11 +410,13 @@ def _raise_for_error(response: requests.Response) -> None:
     if response.ok:
         return
     try:
-        told = response.json()
-        message, reason = str(told["message"]), told.get("reason")
+        body = response.json()
+        message, reason = str(body["message"]), body.get("reason")
     except (ValueError, KeyError, TypeError):
         message, reason = response.text[:500], None
-    raise RenderClientError(response.status_code, message, reason)
+    told = response.headers.get("Retry-After", "")
+    retry_after_s = float(told) if told.isdecimal() else None
+    raise RenderClientError(response.status_code, message, reason, retry_after_s)
 
 
 def _innermost_reason(error: BaseException) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "nearest_rigid",
 ]
 
+_ROUNDING = 1e-14  # what a product of a few rotations is away from one
 _SMALLEST_SINGULAR_VALUE = 1e-9
 
 Matrix = NDArray[np.float64]
@@ -265,7 +266,12 @@ class SceneCamera:
 
 
 def nearest_rigid(matrix: Matrix) -> Matrix | None:
-    """Return the rotation and translation next to a matrix, (4, 4); None if it is singular or mirrored."""
+    """Return the rotation and translation next to a matrix, (4, 4); None if it is singular or mirrored.
+
+    One that is rigid to the last digits stays as it is, so that sending it on changes nothing.
+    """
+    if _is_rigid(matrix):
+        return matrix
     left, singular_values, right = np.linalg.svd(matrix[:3, :3])
     rotation = left @ right
     if singular_values[-1] < _SMALLEST_SINGULAR_VALUE or np.linalg.det(rotation) < 0:
@@ -274,6 +280,12 @@ def nearest_rigid(matrix: Matrix) -> Matrix | None:
     rigid[:3, :3] = rotation
     rigid[:3, 3] = matrix[:3, 3]
     return rigid
+
+
+def _is_rigid(matrix: Matrix) -> bool:
+    axes = matrix[:3, :3]
+    is_rotation = np.abs(axes.T @ axes - np.eye(3)).max() <= _ROUNDING and np.linalg.det(axes) > 0
+    return bool(is_rotation and np.array_equal(matrix[3], (0, 0, 0, 1)))
 
 
 class Asset(Protocol):

@@ -2,13 +2,13 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stores import STILL_LIFE, looking_at
 
 from gltf_render_server.dataset.item import Item
-from gltf_render_server.dataset.shot import Document, Shot
+from gltf_render_server.dataset.shot import Document, Shot, ShotMoment
 from gltf_render_server.dataset.store import Manifest, PassRecord
 from gltf_render_server.errors import DatasetError
 from gltf_render_server.frame import Lens, Look, View
@@ -52,6 +52,8 @@ class RingPlan:
     passes : tuple of str
     width : int
         Of the pictures, px; they are three quarters as high.
+    motion : bool
+        Whether the cameras move on along the ring, for passes that tell of motion.
     """
 
     items: int = 6
@@ -61,6 +63,7 @@ class RingPlan:
     views: int = 1
     document: Path = STILL_LIFE
     look: Look = field(default_factory=lambda: Look(up_axis="y"))
+    motion: bool = False
 
     def __len__(self):
         return self.items
@@ -69,13 +72,11 @@ class RingPlan:
         return self.broken.get(index, self.document.name)
 
     def item(self, index, read):
-        return Item(
-            index,
-            self.name(index),
-            Shot(self._document(index), self._views(index), self.passes, self.look),
-            ("ring",) * self.views,
-            sequence=self.name(index),
-        )
+        shot = Shot(self._document(index), self._views(index), self.passes, self.look)
+        if self.motion:
+            cameras = tuple(view.camera_to_world for view in self._views(index, 0.1))
+            shot = replace(shot, moments={"after": ShotMoment({}, 0.0, cameras)})
+        return Item(index, self.name(index), shot, ("ring",) * self.views, sequence=self.name(index))
 
     def manifest(self, versions):
         return Manifest(
@@ -95,10 +96,10 @@ class RingPlan:
             raise DatasetError(f"item {index}: there is no such file")
         return Document(self.document.read_bytes() if kind is None else broken_documents()[kind])
 
-    def _views(self, index):
+    def _views(self, index, later=0.0):
         width, height = self.width, self.width * 3 // 4
         lens = Lens(width, height, 1.1 * width, 1.1 * width, width / 2, height / 2, 0.01, 100.0)
-        angles = [2 * math.pi * (index * self.views + view) / 50 for view in range(self.views)]
+        angles = [2 * math.pi * (index * self.views + view + later) / 50 for view in range(self.views)]
         places = [(0.9 * math.sin(angle), 0.6, 0.9 * math.cos(angle)) for angle in angles]
         return tuple(
             View(lens, looking_at(place, MIDDLE, (0, 1, 0)), f"view_{number}")

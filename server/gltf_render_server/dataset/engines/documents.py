@@ -6,6 +6,8 @@ import threading
 from contextlib import AbstractContextManager
 
 from ...gltf import Asset, read_asset
+from ...gltf.container import open_container
+from ...gltf.decoding import decode
 from ...http.scenes import SceneStore, keep_asset
 from ...limits import time_limit
 from ...settings import ServerSettings
@@ -27,14 +29,14 @@ class Documents:
         self._settings = settings
         self._kept = SceneStore(round(settings.scene_cache_mb * 1e6))
 
-    def asset(self, document: Document, extensions: frozenset[str]) -> Asset:
+    def asset(self, document: Document, extensions: frozenset[str] | None) -> Asset:
         """Return a document, read; its key is its digest, so that it travels to a worker once.
 
         Parameters
         ----------
         document : Document
         extensions : frozenset of str
-            Those that the back end's importer knows.
+            Those that the back end's importer knows; None = another process refuses those that it does not.
 
         Raises
         ------
@@ -44,7 +46,8 @@ class Documents:
         """
 
         def read() -> Asset:
-            return read_asset(document.data, extensions=extensions, limits=self._settings.limits)
+            known = _required(document.data) if extensions is None else extensions
+            return read_asset(document.data, extensions=known, limits=self._settings.limits)
 
         with self.checking():
             kept, _ = self._kept.add(
@@ -55,6 +58,15 @@ class Documents:
     def checking(self) -> AbstractContextManager[None]:
         """Bound how long this thread may check what an item shows, for the length of a ``with`` block."""
         return time_limit(self._settings.check_timeout)
+
+
+def _required(data: bytes) -> frozenset[str]:
+    """Return the extensions that a document requires."""
+    document = decode(open_container(data).json)
+    told = document.get("extensionsRequired")
+    return (
+        frozenset(each for each in told if isinstance(each, str)) if isinstance(told, list) else frozenset()
+    )
 
 
 def _hold(lock: threading.Lock) -> threading.Lock:

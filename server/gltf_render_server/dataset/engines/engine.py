@@ -134,7 +134,11 @@ def versions_of(renderer: RendererInfo, package: str = __version__) -> dict[str,
     package : str
         The version of this package that renders.
     """
-    return {"gltf-render-server": package, renderer.name: renderer.version, "engine": renderer.engine}
+    return {
+        "gltf-render-server": package,
+        renderer.name.lower(): renderer.version,
+        "engine": renderer.engine,
+    }
 
 
 def outcome_of(plan: Plan, index: int, read: Read, make: Callable[[Item], MadeItem]) -> Outcome:

@@ -1,0 +1,102 @@
+"""All engines make the same bytes: this process, one worker, two, and servers, which come and go."""
+
+from contextlib import ExitStack, closing
+
+import pytest
+from folders import contents
+from plans import EXACT, RingPlan
+from servers import free_port, running
+
+from gltf_render_server.client import RenderClient
+from gltf_render_server.dataset.engines.local import LocalEngine
+from gltf_render_server.dataset.engines.servers import ServersEngine
+from gltf_render_server.dataset.running import run
+from gltf_render_server.errors import DatasetError, SettingsError
+from gltf_render_server.settings import ServerSettings
+
+ALL = ("color", *EXACT, "flow_forward", "mask_amodal", "position")
+PLAN = RingPlan(4, broken={1: "unknown", 2: "missing"}, passes=ALL, views=2, motion=True)
+
+
+@pytest.fixture(scope="module")
+def made(engine, tmp_path_factory):
+    """All files of the plan, as this process makes them."""
+    path = tmp_path_factory.mktemp("made") / "store"
+    run(PLAN, path, engine)
+    assert len(contents(path)) == 1 + 2 * (1 + 2 * len(ALL)) + 2
+    return contents(path)
+
+
+@pytest.fixture(scope="module")
+def two_servers():
+    with ExitStack() as stack:
+        yield [stack.enter_context(running("--backend", "vtk", "--workers", "1")) for _ in range(2)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_make_the_same_bytes(workers, made, tmp_path):
+    with closing(LocalEngine(ServerSettings(backend="vtk", workers=workers))) as engine:
+        run(PLAN, tmp_path / "store", engine)
+    assert contents(tmp_path / "store") == made
+
+
+def test_servers_make_the_same_bytes(two_servers, made, tmp_path):
+    urls = [server.url for server in two_servers]
+    with closing(ServersEngine(urls, ServerSettings())) as engine:
+        run(PLAN, tmp_path / "store", engine)
+    assert contents(tmp_path / "store") == made
+
+
+def test_a_server_that_is_down_is_left_out(two_servers, made, tmp_path):
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with closing(ServersEngine([nobody, two_servers[0].url], ServerSettings())) as engine:
+        run(PLAN, tmp_path / "store", engine)
+    assert contents(tmp_path / "store") == made
+
+
+def test_a_server_that_ends_in_the_middle_costs_no_item(two_servers, tmp_path, engine):
+    plan = RingPlan(12, passes=("depth",))
+    with running("--backend", "vtk", "--workers", "1") as ending:
+        with closing(ServersEngine([ending.url, two_servers[0].url], ServerSettings())) as servers:
+            outcomes = servers.run(plan, range(len(plan)))
+            found = [next(outcomes)]
+            ending.process.kill()
+            found += outcomes
+    assert sorted(outcome.record.index for outcome in found) == list(range(12))
+    expected = {outcome.record.index: outcome.files for outcome in engine.run(plan, range(len(plan)))}
+    assert {outcome.record.index: outcome.files for outcome in found} == expected
+
+
+def test_a_busy_server_is_asked_again_when_it_says(tmp_path):
+    plan = RingPlan(6, passes=("depth",))
+    with running("--backend", "vtk", "--workers", "1", "--max-queue", "0") as busy:
+        with closing(ServersEngine([busy.url], ServerSettings())) as servers:
+            found = list(servers.run(plan, range(len(plan))))
+    assert sorted(outcome.record.index for outcome in found) == list(range(6))
+
+
+def test_a_token_stands_in_the_address_and_a_wrong_one_is_told_without_it(tmp_path, monkeypatch):
+    plan = RingPlan(1, passes=("depth",))
+    with running("--backend", "vtk", "--workers", "1", "--token", "right") as server:
+        address = server.url.partition("//")[2]
+        with closing(ServersEngine([f"http://:right@{address}"], ServerSettings())) as servers:
+            assert [outcome.record.index for outcome in servers.run(plan, [0])] == [0]
+        with pytest.raises(SettingsError, match="token") as raised:
+            ServersEngine([f"http://:wrong@{address}"], ServerSettings())
+    assert "wrong" not in str(raised.value)
+    with pytest.raises(SettingsError, match="is no address"):
+        ServersEngine(["127.0.0.1"], ServerSettings())
+
+
+def test_servers_of_several_versions_are_refused(two_servers, monkeypatch):
+    urls = [server.url for server in two_servers]
+    told = iter(["9.1", "9.2"])
+    health = RenderClient.health
+    monkeypatch.setattr(RenderClient, "health", lambda self: {**health(self), "vtk_version": next(told)})
+    with pytest.raises(DatasetError, match=r"vtk 9\.1.*vtk 9\.2"):
+        ServersEngine(urls, ServerSettings())
+
+
+def test_no_server_at_all_is_told():
+    with pytest.raises(DatasetError, match="none is ready"):
+        ServersEngine([f"http://127.0.0.1:{free_port()}"], ServerSettings(), start_s=0)
