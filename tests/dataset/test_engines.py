@@ -56,12 +56,13 @@ def test_a_server_that_is_down_is_left_out(two_servers, made, tmp_path):
 
 def test_a_server_that_ends_in_the_middle_costs_no_item(two_servers, tmp_path, engine):
     plan = RingPlan(12, passes=("depth",))
-    with running("--backend", "vtk", "--workers", "1") as ending:
-        with closing(ServersEngine([ending.url, two_servers[0].url], ServerSettings())) as servers:
-            outcomes = servers.run(plan, range(len(plan)))
-            found = [next(outcomes)]
-            ending.process.kill()
-            found += outcomes
+    with ExitStack() as stack:
+        ending = stack.enter_context(running("--backend", "vtk", "--workers", "1"))
+        urls = [ending.url, two_servers[0].url]
+        outcomes = stack.enter_context(closing(ServersEngine(urls, ServerSettings()))).run(plan, range(12))
+        found = [next(outcomes)]
+        ending.process.kill()
+        found += outcomes
     assert sorted(outcome.record.index for outcome in found) == list(range(12))
     expected = {outcome.record.index: outcome.files for outcome in engine.run(plan, range(len(plan)))}
     assert {outcome.record.index: outcome.files for outcome in found} == expected
@@ -69,9 +70,10 @@ def test_a_server_that_ends_in_the_middle_costs_no_item(two_servers, tmp_path, e
 
 def test_a_busy_server_is_asked_again_when_it_says(tmp_path):
     plan = RingPlan(6, passes=("depth",))
-    with running("--backend", "vtk", "--workers", "1", "--max-queue", "0") as busy:
-        with closing(ServersEngine([busy.url], ServerSettings())) as servers:
-            found = list(servers.run(plan, range(len(plan))))
+    with ExitStack() as stack:
+        busy = stack.enter_context(running("--backend", "vtk", "--workers", "1", "--max-queue", "0"))
+        servers = stack.enter_context(closing(ServersEngine([busy.url], ServerSettings())))
+        found = list(servers.run(plan, range(len(plan))))
     assert sorted(outcome.record.index for outcome in found) == list(range(6))
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...errors import DatasetError
 from ...settings import ServerSettings
 from .engine import Engine
 from .local import LocalEngine
+from .servers import ServersEngine
+
+if TYPE_CHECKING:
+    from .ray_cluster import RayEngine
 
 __all__ = ["make_engine"]
 
+_AUTO = "auto"
 _EXTRA = 'pip install "gltf-render-server[ray]" brings it'
 
 
@@ -33,4 +40,18 @@ def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str
     """
     if ray and server:
         raise DatasetError("--ray, --server: give one of them")
+    if server:
+        return ServersEngine([url.strip() for url in server.split(",") if url.strip()], settings)
+    if ray:
+        return _load_ray()(None if ray == _AUTO else ray, settings)
     return LocalEngine(settings)
+
+
+def _load_ray() -> type[RayEngine]:
+    try:
+        from .ray_cluster import RayEngine
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise DatasetError(f"--ray: {error}; {_EXTRA}") from error
+    return RayEngine

@@ -26,10 +26,11 @@ from ...errors import (
     UnavailableError,
 )
 from ...frame import Frame
+from ...gltf import Asset
 from ...renderer import Arrays
 from ...settings import ServerSettings
 from ..item import Item, MadeItem, make_item
-from ..shot import Shot, ShotMoment
+from ..shot import Document, Shot, ShotMoment
 from .documents import Documents
 from .engine import Outcomes, Plan, bounded, outcome_of
 
@@ -87,7 +88,8 @@ class ServersEngine:
 
     def run(self, plan: Plan, indices: Iterable[int]) -> Outcomes:
         """See `Engine.run`."""
-        return bounded(self._pool, partial(outcome_of, plan, make=self._make), indices, self._most)
+        make = partial(outcome_of, plan, read=self._read, make=self._make)
+        return bounded(self._pool, make, indices, self._most)
 
     def close(self) -> None:
         """See `Engine.close`; waits for the answers that are under way."""
@@ -95,9 +97,12 @@ class ServersEngine:
         self._pool.shutdown(cancel_futures=True)
 
     def _make(self, item: Item) -> MadeItem:
-        asset = self._documents.asset(item.shot.document, None)
+        asset = self._read(item.shot.document)
         with self._documents.checking():
             return make_item(item, asset, self._render)
+
+    def _read(self, document: Document) -> Asset:
+        return self._documents.asset(document, None)
 
     def _render(self, shot: Shot, frame: Frame) -> Sequence[Arrays]:
         answer = self._servers.ask(shot)
@@ -275,8 +280,8 @@ def _asked(shot: Shot) -> dict[str, Any]:
 def _moment(shot: Shot, moment: ShotMoment) -> dict[str, Any]:
     if missing := shot.poses.keys() - moment.poses.keys():
         raise DatasetError(
-            f"{', '.join(sorted(missing))}: has a pose of its own at one moment only, which servers cannot be "
-            "asked for; give it a pose at each"
+            f"{', '.join(sorted(missing))}: has a pose at one moment only, which no server can be asked "
+            "for; give it a pose at each"
         )
     cameras = {view.name: camera for view, camera in zip(shot.views, moment.cameras, strict=True)}
     return {"poses": moment.poses, "time_s": moment.time_s, "cameras": cameras}
@@ -320,9 +325,7 @@ def _common(versions: dict[str, dict[str, str]]) -> dict[str, str]:
     if any(other != found[0] for other in found):
         raise DatasetError(f"--server: they are not of the same versions: {'; '.join(told)}")
     if found[0]["gltf-render-server"] != __version__:
-        raise DatasetError(
-            f"--server: here is gltf-render-server {__version__}; theirs is another: {told[0]}"
-        )
+        raise DatasetError(f"--server: here is gltf-render-server {__version__}, there another: {told[0]}")
     return found[0]
 
 

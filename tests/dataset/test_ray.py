@@ -1,0 +1,78 @@
+"""A Ray cluster of two nodes on this machine, of which one is lost in the middle."""
+
+import sys
+from contextlib import closing
+
+import pytest
+from folders import contents
+from plans import RingPlan
+from servers import ROOT
+
+from gltf_render_server.dataset.engines.choosing import make_engine
+from gltf_render_server.dataset.running import run
+from gltf_render_server.errors import DatasetError
+from gltf_render_server.settings import ServerSettings
+
+ray = pytest.importorskip("ray", reason='needs Ray (pip install "gltf-render-server[ray]")')
+
+# Ray leaves files and processes of its own open when it ends
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray.*"),
+]
+
+PLAN = RingPlan(36, broken={5: "cut short", 20: "missing"}, passes=("color", "depth", "instances"))
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "support"))  # where the plan's class is
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    ray.init(cluster.address, log_to_driver=False, logging_level="error")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_a_node_is_lost_in_the_middle_and_nothing_is_missing(cluster, engine, tmp_path):
+    second = cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+
+    class Progress:
+        def __init__(self):
+            self.nodes = [second]
+
+        def update(self, summary):
+            busy = {actor["node_id"] for actor in actors() if actor["state"] == "ALIVE"}
+            if summary.made >= 3 and self.nodes and second.node_id in busy:
+                cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+        def tell(self, line):
+            pass
+
+    def actors():
+        return [
+            {"node_id": actor["Address"]["NodeID"], "state": actor["State"]}
+            for actor in ray._private.state.actors().values()
+        ]
+
+    with closing(make_engine(ServerSettings(backend="vtk"), ray="auto")) as engine_on_ray:
+        assert len(engine_on_ray._actors) == 2
+        progress = Progress()
+        summary = run(PLAN, tmp_path / "store", engine_on_ray, progress=progress)
+    assert not progress.nodes, "the node was lost while items were made"
+    assert (summary.made, len(summary.quarantined), summary.failed) == (34, 2, {})
+    run(PLAN, tmp_path / "undisturbed", engine)
+    assert contents(tmp_path / "store") == contents(tmp_path / "undisturbed")
+
+
+def test_who_lacks_ray_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "gltf_render_server.dataset.engines.ray_cluster", raising=False)
+    with pytest.raises(DatasetError, match=r"gltf-render-server\[ray\]"):
+        make_engine(ServerSettings(), ray="auto")
