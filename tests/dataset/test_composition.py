@@ -442,8 +442,6 @@ def test_what_cannot_be_added_is_refused(call, said):
         ),
         (lambda it: it["accessors"][0].update(bufferView=99), "$.accessors[0].bufferView"),
         (lambda it: it["bufferViews"][0].update(buffer=99), "$.bufferViews[0].buffer"),
-        (lambda it: it["bufferViews"][0].update(byteLength=10**6), "$.bufferViews[0]"),
-        (lambda it: it["buffers"][0].update(uri="a.bin"), "$.buffers[0].uri"),
     ],
 )
 def test_broken_documents_are_refused_where_they_are_broken(change, where):
@@ -452,6 +450,22 @@ def test_broken_documents_are_refused_where_they_are_broken(change, where):
     with pytest.raises(SceneError) as caught:
         Composition().add(document_of(document), "it")
     assert where in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda it: it["bufferViews"][0].update(byteLength=10**6), "reaches beyond the end of its buffer"),
+        (lambda it: it["buffers"][0].update(uri="a.bin"), "only data: URIs are accepted"),
+        (lambda it: it["buffers"][0].update(byteLength=10**6), "fewer than its byteLength 1000000"),
+    ],
+)
+def test_broken_data_is_refused_by_who_reads_it(renderer, change, said):
+    document = DOCUMENTS["turned"]()
+    change(document)
+    for broken in (document_of(document), composed((document_of(document), "it"))):
+        with pytest.raises(SceneError, match=said):
+            read(renderer, broken)
 
 
 def test_what_drake_writes_null_for_is_taken(renderer):

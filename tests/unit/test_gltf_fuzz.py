@@ -3,11 +3,14 @@
 import json
 from typing import Any
 
+import numpy as np
 from drake_like import DrakeScene, box, look_at, sphere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_gltf_document import EXTENSIONS, rich_document
 
+from gltf_render_server.dataset.composition import Composition
+from gltf_render_server.dataset.shot import Document
 from gltf_render_server.errors import SceneError, TooLargeError
 from gltf_render_server.gltf import Detail, content_of, import_document, parse_scene, read_triangles
 
@@ -178,6 +181,38 @@ def test_the_documents_are_good_before_they_are_changed():
 @given(mutated_documents())
 def test_changed_trees(document):
     survives(json.dumps(document).encode())
+
+
+def put_together(data: bytes) -> bytes | None:
+    """Put a document into another, beside itself; None = it cannot be."""
+    composition = Composition()
+    try:
+        composition.add(Document(PLAIN.to_bytes()), "plain")
+        composition.add(Document(data), "one")
+        composition.add(Document(data), "other")
+    except (SceneError, TooLargeError):
+        return None
+    return composition.document().data
+
+
+@FUZZ
+@given(mutated_documents())
+def test_changed_trees_are_the_same_in_another_document(document):
+    data = json.dumps(document).encode()
+    together = put_together(data)
+    if not survives(data):
+        _ = together is None or survives(together)  # what is broken may be what is left out
+        return
+    assert together is not None
+    assert survives(together)
+    scene, whole = (parse_scene(each, extensions=EXTENSIONS) for each in (data, together))
+    plain = len(PLAIN.bodies)
+    first = slice(plain, plain + len(scene.placements))
+    np.testing.assert_array_equal(whole.placements.matrix[first], scene.placements.matrix)
+    shapes = [whole.shapes[primitive] for primitive in whole.placements.primitive[first]]
+    assert shapes == [scene.shapes[primitive] for primitive in scene.placements.primitive]
+    assert len(whole.placements) == plain + 2 * len(scene.placements)
+    assert len(whole.lights) == 2 * len(scene.lights)
 
 
 @FUZZ

@@ -17,6 +17,7 @@ from ..gltf.extensions import EXT_MESHOPT, KHR_MESHOPT
 __all__ = ["Binary", "Place", "move_views"]
 
 _ALIGNMENT = 4  # of every component that glTF has
+_BEYOND = 2**52
 
 Json = dict[str, Any]
 Data = bytes | memoryview
@@ -55,7 +56,9 @@ class Binary:
             self._length += len(data) + len(padding)
         return self._offsets[digest]
 
-    def add_buffers(self, json: Json, chunk: memoryview | None, read: ReadUri) -> dict[int, Place]:
+    def add_buffers(
+        self, json: Json, chunk: memoryview | None, read: ReadUri, *, keep_broken: bool = False
+    ) -> dict[int, Place]:
         """Add the buffers of a document, and return where the data of each is.
 
         Parameters
@@ -65,11 +68,13 @@ class Binary:
         chunk : memoryview or None
             The binary chunk of its GLB.
         read : callable
+        keep_broken : bool
+            Whether a buffer whose data is not there stays as it is: nothing may be using it.
 
         Raises
         ------
         SceneError
-            A buffer has less data than it says.
+            A buffer has less data than it says, or none where it should.
         """
         try:
             buffers = msgspec.convert(json.get("buffers") or [], list[schema.Buffer])
@@ -77,20 +82,17 @@ class Binary:
             raise schema_error(error, "$.buffers") from None
         places = {}
         for index, buffer in enumerate(buffers):
-            where = f"$.buffers[{index}]"
-            if buffer.uri is not None:
-                data = read(buffer.uri, f"{where}.uri")
-            elif index == 0 and chunk is not None:
-                data = chunk
-            else:  # only what is compressed in another buffer would be here
+            try:
+                data = _buffer_data(index, buffer, chunk, read)
+            except SceneError:
+                if not keep_broken:
+                    raise
+                data = None
+            if data is None:
                 self._without_data.append(json["buffers"][index])
                 places[index] = Place(len(self._without_data), 0, buffer.byte_length)
-                continue
-            if len(data) < buffer.byte_length:
-                said = f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}"
-                raise SceneError(said, where)
-            offset = self.add(memoryview(data)[: buffer.byte_length])
-            places[index] = Place(0, offset, buffer.byte_length)
+            else:
+                places[index] = Place(0, self.add(data), buffer.byte_length)
         return places
 
     def glb(self, json: Json) -> bytes:
@@ -109,8 +111,21 @@ class Binary:
         return write_container(msgspec.json.encode(json), self._pieces)
 
 
+def _buffer_data(index: int, buffer: schema.Buffer, chunk: memoryview | None, read: ReadUri) -> Data | None:
+    """Return as much of a buffer as it says that it is long; None = all of it is compressed in another."""
+    where = f"$.buffers[{index}]"
+    if buffer.uri is None and (index > 0 or chunk is None):
+        return None
+    data = read(buffer.uri, f"{where}.uri") if buffer.uri is not None else chunk or b""
+    if len(data) < buffer.byte_length:
+        raise SceneError(f"holds {len(data)} bytes, fewer than its byteLength {buffer.byte_length}", where)
+    return memoryview(data)[: buffer.byte_length]
+
+
 def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
     """Let buffer views look at where the data of their buffers is now.
+
+    Those that reach beyond the end of their buffers go on to do so: nothing may be using them.
 
     Parameters
     ----------
@@ -122,7 +137,7 @@ def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
     Raises
     ------
     SceneError
-        A view is not within a buffer that is there.
+        A view is of no buffer that is there.
     """
     for index, view in enumerate(views):
         for part, where in _looks(view, f"$.bufferViews[{index}]"):
@@ -131,10 +146,9 @@ def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
                 raise SceneError(f"there is no buffer {str(number)[:20]}", f"{where}.buffer")
             if type(offset) is not int or type(length) is not int or offset < 0 or length < 1:
                 raise SceneError("its byteOffset or byteLength is none", where)
-            if offset + length > places[number].length:
-                raise SceneError("reaches beyond the end of its buffer", where)
-            part["buffer"] = places[number].buffer
-            part["byteOffset"] = offset + places[number].offset
+            place = places[number]
+            is_inside = offset + length <= place.length
+            part["buffer"], part["byteOffset"] = place.buffer, offset + place.offset if is_inside else _BEYOND
 
 
 def _looks(view: Json, where: str) -> Iterator[tuple[Json, str]]:

@@ -69,8 +69,7 @@ class _Numbers:
 
     def knows(self, kind: str, value: object) -> bool:
         """Whether a number is one of the document's."""
-        is_whole = type(value) is int or (type(value) is float and value.is_integer())
-        return is_whole and 0 <= value < self.counts.get(kind, 0)  # pyright: ignore[reportOperatorIssue]
+        return type(value) is int and 0 <= value < self.counts.get(kind, 0)
 
     def move(self, kind: str, holder: Any, *keys: str) -> None:
         """Renumber members of an object, whose numbers have been checked; those that are absent stay so."""
@@ -155,7 +154,8 @@ def merge(document: Document, arrays: Arrays, binary: Binary) -> Merged:
     lists = _lists(json)
     starts = {name: len(arrays[name]) for name in lists}
     numbers = _Numbers({name: len(items) for name, items in lists.items()}, starts)
-    move_views(lists["bufferViews"], binary.add_buffers(json, container.binary, _decode_buffer))
+    places = binary.add_buffers(json, container.binary, _decode_buffer, keep_broken=True)
+    move_views(lists["bufferViews"], places)
     _move_shared(lists, numbers)
     if not is_of_drake(source.asset.generator):
         for material in lists["materials"]:  # so that none looks as if Drake had written it
