@@ -1,0 +1,116 @@
+"""The rows of flow: where points are at another moment follows from depth and both moments' poses."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....frame import Lens
+from ..check import Measured, check_view
+from ..points import apply, lifted, pixels_of, projected
+from ..seen import SeenMoment, SeenView
+
+__all__: list[str] = []
+
+_PIXELS = 200  # of each object
+_FEWEST = 12
+_LEFT_OUT, _TOGETHER = -2, -1  # numbers of no object
+_TURNED = {
+    "the other sign": (-1, -1),
+    "y turned round": (1, -1),
+    "x turned round": (-1, 1),
+}
+
+Floats = NDArray[np.float64]
+
+
+@check_view("flow.points", "px", 0.05)
+def _points(view: SeenView) -> Iterator[Measured]:
+    """Flow leads to where depth, K and the poses of both moments put the point.
+
+    For each object, the median of how far it is off. Those that bend are left out; those of which nobody
+    knows whether they bend are taken together.
+    """
+    for when, flow in view.flow.items():
+        moment, numbers, depth = view.moments.get(when), view.numbers, view.depth
+        if moment is None or numbers is None or depth is None or view.lens is None:
+            continue
+        if not flow.shape[:2] == depth.shape == numbers.shape:
+            continue
+        rows, columns = pixels_of(numbers, _PIXELS, np.random.default_rng(zlib.crc32(view.where.encode())))
+        is_known = np.isfinite(depth[rows, columns])
+        rows, columns = rows[is_known], columns[is_known]
+        points, which = lifted(view.lens, depth, rows, columns), numbers[rows, columns]
+        pixels, told = np.stack([columns, rows], -1) + 0.5, flow[rows, columns].astype(float)
+        there, group = np.full_like(points, np.nan), np.full(len(which), _LEFT_OUT)
+        for number in np.unique(which).tolist():
+            change, own = _change(view, moment, number), which == number
+            if change is not None:
+                there[own] = apply(change, points[own])
+                is_known = not number or view.by_number[number].is_bent is not None
+                group[own] = number if is_known else _TOGETHER
+        for number in np.unique(group[group != _LEFT_OUT]).tolist():
+            own = group == number
+            whose = {_TOGETHER: "all objects", 0: "background"}.get(number) or view.by_number[number].where
+            yield from _compared(view.lens, there[own], pixels[own], told[own], f"{when}, {whose}")
+
+
+@check_view("flow.visible", "pixels", 0)
+def _visible(view: SeenView) -> Iterator[Measured]:
+    """`visible_*` are 0 or 1, and 1 only where flow leads into the image."""
+    for when, visible in view.visible.items():
+        yield Measured(int(np.count_nonzero(visible > 1)), f"visible, {when}", "neither 0 nor 1")
+        flow = view.flow.get(when)
+        if flow is None or flow.shape[:2] != visible.shape:
+            continue
+        rows, columns = np.nonzero(visible == 1)
+        places = np.stack([columns, rows], -1) + 0.5 + flow[rows, columns].astype(float)
+        with np.errstate(invalid="ignore"):
+            is_inside = ((places > -1e-3) & (places < np.add(view.size, 1e-3))).all(-1)
+        outside = int(np.count_nonzero(~is_inside))
+        yield Measured(outside, f"visible, {when}", "seen where flow leads out of the image, or nowhere")
+
+
+def _compared(lens: Lens, there: Floats, pixels: Floats, told: Floats, where: str) -> Iterator[Measured]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = projected(lens, there)[0] - pixels
+        # far beyond the image, pixels grow without end
+        scale = 1 + np.abs(expected).max(1) / max(lens.width, lens.height)
+    is_there = np.isfinite(expected).all(1)
+    if np.count_nonzero(is_there) < _FEWEST:
+        return
+    off = _off(told, expected, scale)
+    detail = ""
+    for said, signs in _TURNED.items():
+        turned = _off(told * signs, expected, scale)
+        if turned < 0.05 < off:
+            detail = f"right with {said}"
+    yield Measured(off, where, detail, int(np.count_nonzero(is_there)))
+
+
+def _off(told: Floats, expected: Floats, scale: Floats) -> float:
+    off = np.linalg.norm(told - expected, axis=1) / scale
+    # what is told to be nowhere, and is somewhere, is as far off as can be
+    off = np.where(np.isfinite(off) | ~np.isfinite(expected).all(1), off, np.inf)
+    return float(np.median(off[~np.isnan(off)]))
+
+
+def _change(view: SeenView, moment: SeenMoment, number: int) -> Floats | None:
+    """Return what takes points of an object from the camera's axes to those of the camera then."""
+    if view.camera_to_world is None:
+        return None
+    moved = view.camera_to_world
+    if number:
+        each, then = view.by_number.get(number), moment.matrices.get(number)
+        if each is None or each.matrix is None or then is None or each.is_bent:
+            return None
+        if not np.array_equal(then, each.matrix):
+            if np.linalg.cond(each.matrix[:3, :3]) > 1e5:
+                return None
+            moved = then @ np.linalg.inv(each.matrix) @ moved
+    if np.linalg.cond(moment.camera_to_world[:3, :3]) > 1e6:
+        return None
+    return np.linalg.inv(moment.camera_to_world) @ moved
