@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import cleandoc
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .seen import SeenPair, SeenScene, SeenView
 
 __all__ = ["CHECKS", "Check", "Measured", "Scope", "add_told", "check_pair", "check_scene", "check_view"]
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Measured:
     """How far something is off.
 
     Attributes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .check import Measured
 from .report import Report
@@ -38,7 +39,7 @@ class Listing:
             if view.colour and _shows_something(view):
                 self._tell("duplicates.pictures", self._pictures, view.colour[:16], view.where)
             if scene.scene and view.camera_to_world is not None:
-                key = f"{scene.scene} {_cell(view)}".encode()
+                key = f"{scene.scene} {_cell(view, view.camera_to_world)}".encode()
                 digest = hashlib.blake2b(key, digest_size=16).digest()
                 self._tell("duplicates.poses", self._cameras, digest, view.where)
 
@@ -60,10 +61,8 @@ def _shows_something(view: SeenView) -> bool:
     return not view.tells_masks or any(extent.pixels for extent in view.extents.values())
 
 
-def _cell(view: SeenView) -> list[int]:
+def _cell(view: SeenView, pose: NDArray[np.float64]) -> list[int]:
     """Return a camera's pose in steps; poses in the same steps are alike."""
-    pose = view.camera_to_world
-    assert pose is not None
     places = [each.to_camera[:3, 3] for each in view.objects if each.to_camera is not None]
     reach = max(1e-9, float(np.linalg.norm(places, axis=1).min())) if places else 1.0
     # reach is rounded to a power of two, lest it differ from one view to the next

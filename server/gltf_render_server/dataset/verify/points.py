@@ -44,9 +44,7 @@ def pixels_of(numbers: NDArray[Any], most: int, rng: np.random.Generator) -> tup
     """Draw pixels: of each number at most some, so that small objects have their say; rows and columns."""
     flat = numbers.ravel()
     order = np.argsort(flat, kind="stable")
-    first = (
-        np.flatnonzero(np.diff(flat[order], prepend=flat[order[0]] - 1)) if len(flat) else np.zeros(0, int)
-    )
+    first = np.flatnonzero(np.diff(flat[order], prepend=-1))
     drawn = [
         part if len(part) <= most else rng.choice(part, most, replace=False)
         for part in np.split(order, first[1:])

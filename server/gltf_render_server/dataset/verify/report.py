@@ -42,9 +42,10 @@ class Result:
 
     def add(self, where: str, found: Iterable[Measured]) -> None:
         """Count what was measured somewhere."""
-        for figure, inner, detail, count in found:
-            self.measured += count
-            place = ", ".join(filter(None, (where, inner)))
+        for each in found:
+            figure, detail = each.figure, each.detail
+            self.measured += each.count
+            place = ", ".join(filter(None, (where, each.where)))
             if not self.worst_at or figure > self.worst or math.isnan(figure):
                 self.worst, self.worst_at = figure, place
             if figure <= self.check.tolerance:

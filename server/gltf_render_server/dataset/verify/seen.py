@@ -1,7 +1,7 @@
 """What a dataset shows, in one way for all layouts.
 
-Lengths are metres. Cameras look along -z, with y up. Principal points and boxes count from the image's edge; a
-box is (x, y, width, height), and a column c fills c to c + 1. What a layout does not tell is None.
+Lengths are metres. Cameras look along -z, with y up. Principal points and boxes count from the image's edge:
+a box is (x, y, width, height), and a column c fills c to c + 1. What a layout does not tell is None.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class SeenView:
 
     @cached_property
     def numbers(self) -> NDArray[np.int64] | None:
-        """The number of the object at each pixel, 0 = none; made of the masks where there is no `instance`."""
+        """The number of the object at each pixel, 0 = none; from the masks if there is no `instance`."""
         if self.instance is not None:
             return self.instance.astype(np.int64)
         if not any(each.mask is not None for each in self.objects):

@@ -145,11 +145,11 @@ def _off_elsewhere(first: SeenView, second: SeenView) -> Floats:
     column, row = np.floor(places - 0.5).astype(int).T
     is_inside = (column >= 0) & (row >= 0) & (column < width - 1) & (row < height - 1)
     column, row, places, depth, which = (a[is_inside] for a in (column, row, places, depth, which))
-    corners = [(row + dy, column + dx) for dy in (0, 1) for dx in (0, 1)]
-    same = np.all([second.numbers[corner] == which for corner in corners], axis=0)
+    rows, columns = row + np.array([[0], [0], [1], [1]]), column + np.array([[0], [1], [0], [1]])
+    same = (second.numbers[rows, columns] == which).all(0)
     # what is flat in space is flat in 1 / depth
     with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.array([1 / second.depth[corner].astype(float) for corner in corners])
+        inverse = 1 / second.depth[rows, columns].astype(float)
     right, down = (places - 0.5 - np.stack([column, row], -1)).T
     upper = inverse[0] * (1 - right) + inverse[1] * right
     lower = inverse[2] * (1 - right) + inverse[3] * right

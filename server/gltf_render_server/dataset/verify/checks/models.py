@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ....frame import Lens
 from ..check import Measured, check_view
 from ..models import Met
 from ..points import pixels_of, rays_of
@@ -64,7 +63,7 @@ def _depth(view: SeenView) -> Iterator[Measured]:
 
 @check_view("models.shift", "px", 0.02)
 def _shift(view: SeenView) -> Iterator[Measured]:
-    """The picture of depth does not lie beside where K puts it: the shift that makes it fit best."""
+    """Depth does not lie beside where K puts it: the shift of the picture that makes it fit best."""
     found = _compared(view)
     if found is None:
         return

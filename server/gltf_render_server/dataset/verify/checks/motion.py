@@ -44,7 +44,8 @@ def _points(view: SeenView) -> Iterator[Measured]:
         is_known = np.isfinite(depth[rows, columns])
         rows, columns = rows[is_known], columns[is_known]
         points, which = lifted(view.lens, depth, rows, columns), numbers[rows, columns]
-        pixels, told = np.stack([columns, rows], -1) + 0.5, flow[rows, columns].astype(float)
+        pixels: Floats = np.stack([columns, rows], -1) + np.array(0.5)
+        told = flow[rows, columns].astype(float)
         there, group = np.full_like(points, np.nan), np.full(len(which), _LEFT_OUT)
         for number in np.unique(which).tolist():
             change, own = _change(view, moment, number), which == number

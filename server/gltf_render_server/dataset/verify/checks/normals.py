@@ -53,13 +53,12 @@ def _axes(view: SeenView) -> Iterator[Measured]:
         return
     told, shown = found
     own = _degrees(told, shown).mean()
-    others = [(_degrees(told * signs, shown).mean(), signs) for signs in _TURNS]
+    others = [(_degrees(told * signs, shown).mean(), f"with signs {signs.tolist()}") for signs in _TURNS]
     if view.camera_to_world is not None:
         turned = told @ view.camera_to_world[:3, :3]
-        others.append((_degrees(turned, shown).mean(), None))
-    best, signs = min(others, key=lambda each: each[0])
-    axes = "the world's axes" if signs is None else f"signs {signs.tolist()} of x, y, z"
-    yield Measured(max(0.0, float(own - best)), "", f"{own:.1f} degrees as they are, {best:.1f} in {axes}")
+        others.append((_degrees(turned, shown).mean(), "as normals in the world's axes"))
+    best, axes = min(others)
+    yield Measured(max(0.0, float(own - best)), "", f"{own:.1f} degrees as they are, {best:.1f} {axes}")
 
 
 def _both(view: SeenView) -> tuple[Floats, Floats] | None:

@@ -18,6 +18,8 @@ __all__ = ["off_rigid"]
 _DEPTH_TOLERANCE = 0.005
 """How far behind what is seen a keypoint may be and still be seen, in parts of its depth."""
 
+_DIGITS = np.array(list(product((0, 1), repeat=3)))
+
 Floats = NDArray[np.float64]
 
 
@@ -63,9 +65,8 @@ def _chain(view: SeenView) -> Iterator[Measured]:
                 for part, size, slack in ((off[:, :3], sizes[0], 0.0), (off[:, 3] - reach, sizes[1], reach))
             ]
         detail = f"off by {np.linalg.norm(off[:, 3]):.3g} m"
-        yield Measured(
-            float(max(0.0, *shares)) if np.isfinite(shares).all() else math.nan, each.where, detail
-        )
+        figure = float(max(0.0, *shares)) if np.isfinite(shares).all() else math.nan
+        yield Measured(figure, each.where, detail)
 
 
 @check_view("poses.project", "px", 0.01)
@@ -83,10 +84,8 @@ def _project(view: SeenView) -> Iterator[Measured]:
             yield Measured(off * view.lens.focal_x, f"{each.where}, centre's depth")
         if each.corners is not None:
             ends = np.stack([each.low, each.high])
-            for index, (digits, told) in enumerate(
-                zip(product((0, 1), repeat=3), each.corners, strict=False)
-            ):
-                corner = _moved(each.to_camera, ends[list(digits), range(3)])
+            for index, told in enumerate(each.corners[:8]):
+                corner = _moved(each.to_camera, ends[_DIGITS[index], range(3)])
                 yield _off_point(view.lens, corner, told, f"{each.where}, corner {index}")
 
 

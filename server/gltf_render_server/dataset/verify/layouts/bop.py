@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +27,7 @@ _M = 1e-3
 _NEAR_M, _FAR_M = 1e-3, 1e3  # BOP has no clipping planes
 _TO_GL = np.diag([1.0, -1.0, -1.0, 1.0])  # x right, y down, z forward -> y up, z back
 _NONE = [-1, -1, -1, -1]
+_FLATTEST = 1e12
 
 Json = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -61,24 +61,17 @@ class _Reading:
         if cameras is None or poses is None:
             return
         self._count += len(poses) - 1
-        tables = {
-            "scene_camera": cameras,
-            "scene_gt": poses,
-            "scene_gt_info": poses if infos is None else infos,
-        }
+        tables = {"scene_camera": cameras, "scene_gt": poses}
+        if infos is not None:
+            tables["scene_gt_info"] = infos
         images = sorted({key for table in tables.values() for key in table}, key=_in_order)
         for image in images:
             missing = [name for name, table in tables.items() if image not in table]
             detail = f"not in {', '.join(missing)}"
             if tell(self._report, "ids.references", f"{where}, image {image}", bool(missing), detail):
-                view = self._view(
-                    folder,
-                    f"{where}, image {image}",
-                    image,
-                    cameras[image],
-                    poses[image],
-                    (infos or {}).get(image),
-                )
+                told = None if infos is None else infos[image]
+                place = f"{where}, image {image}"
+                view = self._view(folder, place, image, cameras[image], poses[image], told)
                 if view is not None:
                     yield SeenScene(f"{where}, image {image}", [view], sequence=where, scene=where)
         self._check_files(folder, where, images)
@@ -87,7 +80,7 @@ class _Reading:
         table = read_json(self._report, path, f"{where}/{path.name}")
         if table is None:
             return None
-        is_wrong = not isinstance(table, dict) or not all(key.isdecimal() for key in table)
+        is_wrong = not (isinstance(table, dict) and all(str(key).isdecimal() for key in table))
         detail = "is no table by the numbers of images"
         is_good = tell(self._report, "files.readable", f"{where}/{path.name}", is_wrong, detail)
         return table if is_good else None
@@ -138,19 +131,17 @@ class _Reading:
             width, height, matrix[0, 0], matrix[1, 1], matrix[0, 2] + 0.5, matrix[1, 2] + 0.5, _NEAR_M, _FAR_M
         )
         objects = [
-            self._object(
-                folder, where, image, index, kind, pose, None if infos is None else infos[index], shapes[0]
+            self._object(folder, where, image, index, kind, pose, info, shapes[0])
+            for index, (kind, pose, info) in enumerate(
+                zip(kinds, to_camera, infos or [None] * len(kinds), strict=True)
             )
-            for index, (kind, pose) in enumerate(zip(kinds, to_camera, strict=True))
         ]
         return SeenView(
             where,
             (width, height),
             objects,
             lens=lens,
-            camera_to_world=None
-            if from_world is None or not _can_invert(from_world)
-            else np.linalg.inv(from_world),
+            camera_to_world=_inverse(from_world),
             depth=depth,
             depth_step=0.5 * scale * _M * 1.01,
             colour=colour,
@@ -220,13 +211,8 @@ class _Reading:
         _, pixels = self._decoded(path, f"{where}, {kind}")
         if pixels is None:
             return None
-        is_right = tell(
-            self._report,
-            "files.shape",
-            f"{where}, {kind}",
-            pixels.shape[:2] != shape,
-            f"{pixels.shape}, {shape}",
-        )
+        detail, is_other = f"it is {pixels.shape}, the picture {shape}", pixels.shape[:2] != shape
+        is_right = tell(self._report, "files.shape", f"{where}, {kind}", is_other, detail)
         return pixels.reshape(*shape, -1).any(-1) if is_right else None
 
 
@@ -291,8 +277,8 @@ class _ModelFiles:
         try:
             import trimesh
 
-            mesh = trimesh.load(self._file(kind), force="mesh", process=False)
-            return np.asarray(mesh.triangles, float) * _M
+            mesh = trimesh.load_mesh(self._file(kind), process=False)
+            return np.asarray(mesh.vertices, float)[np.asarray(mesh.faces)] * _M
         except ModuleNotFoundError as error:
             extra = 'pip install "gltf-render-server[dataset]" brings it'
             self._report.note(f"models: reading them needs the package {error.name}; {extra}")
@@ -314,8 +300,10 @@ def _matrix(turn: list[float], place: list[float]) -> Floats:
     return _TO_GL @ matrix
 
 
-def _can_invert(matrix: Floats) -> bool:
-    return bool(np.isfinite(matrix).all() and math.isfinite(np.linalg.cond(matrix)))
+def _inverse(matrix: Floats | None) -> Floats | None:
+    if matrix is None or not np.isfinite(matrix).all() or not np.linalg.cond(matrix) < _FLATTEST:
+        return None
+    return np.linalg.inv(matrix)
 
 
 def _box(told: Any) -> tuple[float, float, float, float] | None:

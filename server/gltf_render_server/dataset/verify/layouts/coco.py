@@ -74,9 +74,7 @@ class _Reading:
     def _tables(self, document: Any, where: str) -> tuple[list[Json], list[Json], list[Json]] | None:
         names = ("images", "annotations", "categories")
         tables = [document.get(name) if isinstance(document, dict) else None for name in names]
-        is_there = all(
-            isinstance(table, list) and all(isinstance(row, dict) for row in table) for table in tables
-        )
+        is_there = all(map(_is_table, tables))
         if not tell(self._report, "files.readable", where, not is_there, "images, annotations, categories"):
             return None
         images, annotations, categories = tables
@@ -127,7 +125,7 @@ class _Reading:
         return hashlib.blake2b(data, digest_size=16).digest()
 
     def _find(self, file: Path, name: str) -> Path | None:
-        """Look for a picture where tools put it: beside the annotations, or in a folder of the split's name."""
+        """Look for a picture where tools put it: beside the annotations, or in the split's folder."""
         words = file.stem.split("_")
         bases = [file.parent, self._path, file.parent.parent]
         folders = ["", "images", *words, *(f"images/{word}" for word in words)]
@@ -264,6 +262,10 @@ def _is_whole(counts: str | bytes, pixels: int) -> bool:
             runs.append(value + runs[-2] if len(runs) > 2 else value)
             value = shift = 0
     return shift == 0 and sum(runs) == pixels and min(runs, default=0) >= 0
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
 def _is_number(value: object) -> bool:

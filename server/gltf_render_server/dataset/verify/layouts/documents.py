@@ -166,12 +166,12 @@ def _bent(
         primitive = scene.primitives[placements.primitive[index]]
         for when, other in scenes.items():
             told = _matrix(record.moments[when].objects[number])
-            moved = (_is_posed(scene, number, matrices[number]) or _is_posed(other, number, told)) and parts[
-                number
-            ] > 1
+            is_posed = _is_posed(scene, number, matrices[number]) or _is_posed(other, number, told)
             theirs = other.primitives[other.placements.primitive[index]]
-            is_bent = primitive.weights != theirs.weights or primitive.pose != b"" or moved
-            bent[number + 1] |= is_bent or not _same_inside(scene, other, index, number)
+            is_bent = primitive.weights != theirs.weights or primitive.pose != b""
+            is_bent |= bool(is_posed and parts[number] > 1)
+            if is_bent or not _same_inside(scene, other, index, number):
+                bent[number + 1] = True
     return bent
 
 

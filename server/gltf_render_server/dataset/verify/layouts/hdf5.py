@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class _Reading:
 
     def _check_gaps(self, paths: list[Path]) -> None:
         numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal())
-        for one, other in zip(numbers, numbers[1:], strict=False):
+        for one, other in pairwise(numbers):
             where = paths[0].parent.relative_to(self._path).as_posix()
             detail = f"between {one} and {other} there is none"
             tell(self._report, "items.gaps", f"{where}, after {one}", other != one + 1, detail)
@@ -73,14 +74,17 @@ class _Reading:
     def _read(self, path: Path, where: str) -> dict[str, Any] | None:
         try:
             with self._h5py.File(path, "r") as file:
-                arrays = {name: file[name][()] for name in file if isinstance(file[name], self._h5py.Dataset)}
+                arrays = {
+                    str(name): np.asarray(each[()]) for name, each in file.items() if hasattr(each, "dtype")
+                }
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             tell(self._report, "files.decode", where, True, str(error))
             return None
         tell(self._report, "files.decode", where, False)
         names = frozenset(arrays)
-        self._names = self._names or names
-        missing = sorted(({"colors"} | self._names) - names)
+        if self._names is None:
+            self._names = names
+        missing = sorted({"colors", *self._names} - names)
         if not tell(self._report, "files.readable", where, bool(missing), f"no {', '.join(missing)}"):
             return None if "colors" in missing else arrays
         return arrays
@@ -154,7 +158,7 @@ class _Reading:
         if told is None:
             return None
         try:
-            rows = json.loads(told if isinstance(told, bytes | str) else bytes(told))
+            rows = json.loads(told.item() if told.ndim == 0 else told.tobytes())
         except (ValueError, TypeError) as error:
             tell(self._report, "files.readable", f"{where}, instance_attribute_maps", True, str(error))
             return None
@@ -167,7 +171,7 @@ class _Reading:
     def _check_categories(
         self, where: str, arrays: Mapping[str, Any], kinds: NDArray[Any] | None, instance: NDArray[Any] | None
     ) -> None:
-        """The category of each pixel is that of its object."""
+        """Tell whether the category of each pixel is that of its object."""
         rows = self._rows(where, arrays) if kinds is not None and instance is not None else None
         if rows is None or kinds is None or instance is None or kinds.shape != instance.shape:
             return

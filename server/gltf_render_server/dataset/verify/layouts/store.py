@@ -141,8 +141,11 @@ class _View:
         )
 
     def _of_moments(self, name: str) -> dict[When, Any]:
-        found = {when: self._arrays.get(f"{name}_{word}") for word, when in _WHENS.items()}
-        return {when: array for when, array in found.items() if array is not None}
+        return {
+            when: self._arrays[f"{name}_{word}"]
+            for word, when in _WHENS.items()
+            if f"{name}_{word}" in self._arrays
+        }
 
     def _moments(self) -> dict[When, SeenMoment]:
         found: dict[When, SeenMoment] = {}
@@ -190,9 +193,7 @@ class _View:
             if own is not None:
                 is_same = own.name == row.name and np.allclose(own.matrix, row.matrix, rtol=1e-9, atol=1e-12)
                 place = f"{where}, {_named(row.number, row.name)}"
-                tell(
-                    self._report, "ids.objects", place, not is_same, f"the item has {own.name}, {own.matrix}"
-                )
+                tell(self._report, "ids.objects", place, not is_same, f"the item has {own}")
             index = row.number - 1
             amodal = masks[index] if masks is not None and 0 <= index < len(masks) else None
             found.append(_object(row, amodal, bent.get(row.number)))
