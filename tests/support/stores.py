@@ -50,16 +50,20 @@ def small_store(
     poses=lambda index: {},
     times_s=lambda index: 0.0,
     sequences=lambda index: "still_life.glb",
+    moving=(),
 ):
     """A dataset of a scene (y up) from a ring of cameras; the last item is in the split "val".
 
     Between items the camera goes on along the ring; between moments it moves a little. Of an item's index,
-    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments.
+    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments. The nodes
+    in `moving` move a little between moments.
     """
     document = document or Document(STILL_LIFE.read_bytes(), STILL_LIFE)
     renderer = VtkRenderer(ServerSettings(backend="vtk", up_axis="y"))
     asset = read_asset(document.data, extensions=renderer.extensions)
-    centers = asset.scene().instances.matrix[:, :3, 3]
+    instances = asset.scene().instances
+    centers = instances.matrix[:, :3, 3]
+    standing = {asset.node_name(node): instances.matrix[i] for i, node in enumerate(instances.node.tolist())}
     middle, reach = centers.mean(0), radius or 2.5 * max(0.2, np.ptp(centers, 0).max())
     manifest = Manifest(
         specification={"source": {"kind": "scene"}},
@@ -79,6 +83,11 @@ def small_store(
         eye = middle + reach * np.array([math.sin(angle), 0.6, math.cos(angle)])
         return looking_at(eye, middle, (0, 1, 0))
 
+    def moved(matrix, step):
+        matrix = matrix.copy()
+        matrix[:3, 3] += step * reach * np.array([0.5, 0.2, 0.3])
+        return matrix
+
     def categorise(name, extras):
         return None if name.lower().startswith(BACKGROUND) else name.rstrip("0123456789._") or "object"
 
@@ -91,7 +100,11 @@ def small_store(
             poses=poses(index),
             time_s=times_s(index),
             moments={
-                when: ShotMoment(poses(index + step), 0.0, tuple(pose(angle + step) for angle in angles))
+                when: ShotMoment(
+                    {**poses(index + step), **{name: moved(standing[name], step) for name in moving}},
+                    0.0,
+                    tuple(pose(angle + step) for angle in angles),
+                )
                 for when, step in (("before", -0.02), ("after", 0.02))
             },
         )

@@ -37,7 +37,9 @@ class Listing:
             self._splits.setdefault(scene.sequence, set()).add(scene.split)
         for view in scene.views:
             if view.colour and _shows_something(view):
-                self._tell("duplicates.pictures", self._pictures, view.colour[:16], view.where)
+                # several files of annotations may be of one picture
+                key = view.picture or view.where
+                self._tell("duplicates.pictures", self._pictures, view.colour[:16], view.where, key)
             if scene.scene and view.camera_to_world is not None:
                 key = f"{scene.scene} {_cell(view, view.camera_to_world)}".encode()
                 digest = hashlib.blake2b(key, digest_size=16).digest()
@@ -49,9 +51,9 @@ class Listing:
             detail = f"it is in {' and in '.join(sorted(splits))}" if len(splits) > 1 else ""
             self._report.add("splits.sequences", sequence, Measured(1.0 * (len(splits) > 1), detail=detail))
 
-    def _tell(self, check: str, known: dict[bytes, str], key: bytes, where: str) -> None:
-        first = known.setdefault(key, where)
-        is_again = first is not where
+    def _tell(self, check: str, known: dict[bytes, str], key: bytes, where: str, name: str = "") -> None:
+        first = known.setdefault(key, name or where)
+        is_again = first != name if name else first is not where
         detail = f"the same as {first}" if is_again else ""
         self._report.add(check, where, Measured(1.0 * is_again, detail=detail))
 

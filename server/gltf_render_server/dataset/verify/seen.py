@@ -76,6 +76,8 @@ class SeenObject:
         What is seen of it, and what would be if nothing else were there. If `mask` is None, `instance` says.
     boxes_told : bool
         Whether the layout has boxes; then a box that is None says that nothing is seen.
+    whole_told : bool
+        Whether it has `box_amodal` of this object.
     box, box_amodal : Box or None
     pixels, pixels_amodal, pixels_all : int or None
         Seen; on the image if nothing else were there; beyond the image, too.
@@ -102,6 +104,7 @@ class SeenObject:
     mask: Mask | None = None
     amodal: Mask | None = None
     boxes_told: bool = True
+    whole_told: bool = True
     box: Box | None = None
     box_amodal: Box | None = None
     pixels: int | None = None
@@ -154,14 +157,14 @@ class SeenView:
         By how much the parts of a normal are rounded at most.
     colour : bytes
         Digest of the picture; empty = there is none.
+    picture : str
+        Its file, where several views may be annotations of one; else empty.
     flow : mapping of When to (height, width, 2) float
         Px, to the right and down; NaN = nothing.
     visible : mapping of When to (height, width) int
     moments : mapping of When to SeenMoment
     models : Models or None
         The surfaces of the objects.
-    numbers_all : bool
-        Whether all that depth meets is an object.
     """
 
     where: str
@@ -175,11 +178,11 @@ class SeenView:
     normal: NDArray[Any] | None = None
     normal_step: float = 0.0
     colour: bytes = b""
+    picture: str = ""
     flow: Mapping[When, NDArray[Any]] = field(default_factory=dict)
     visible: Mapping[When, NDArray[Any]] = field(default_factory=dict)
     moments: Mapping[When, SeenMoment] = field(default_factory=dict)
     models: Models | None = None
-    numbers_all: bool = False
 
     @cached_property
     def by_number(self) -> dict[int, SeenObject]:

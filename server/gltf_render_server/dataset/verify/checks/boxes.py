@@ -50,7 +50,9 @@ def _seen(view: SeenView) -> Iterator[Measured]:
 def _whole(view: SeenView) -> Iterator[Measured]:
     """The box of all of an object is that of its mask, and around it where some is beyond the image."""
     for each in view.objects:
-        if each.amodal is None or not each.boxes_told or each.amodal.shape != (view.size[1], view.size[0]):
+        if each.amodal is None or each.amodal.shape != (view.size[1], view.size[0]):
+            continue
+        if not (each.boxes_told and each.whole_told):
             continue
         inside = Extent.of(each.amodal)
         if each.pixels_all in (None, inside.pixels):

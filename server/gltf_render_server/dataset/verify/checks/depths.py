@@ -40,10 +40,6 @@ def _there(view: SeenView) -> Iterator[Measured]:
     is_known = np.isfinite(view.depth) & (view.depth > 0)
     missing = (view.numbers > 0) & ~is_known
     yield Measured(int(np.count_nonzero(missing)), _first(view, missing), count=max(1, len(view.extents)))
-    if view.numbers_all:
-        foreign = is_known & (view.numbers == 0)
-        detail = "there is depth, and no object"
-        yield Measured(int(np.count_nonzero(foreign)), _first(view, foreign), detail)
 
 
 @check_view("depth.numbers", "pixels", 0)

@@ -36,10 +36,16 @@ def _outlines(view: SeenView) -> Iterator[Measured]:
         drawn = _rng(view).choice(len(rows), _OUTLINE, replace=False)
         rows, columns = rows[drawn], columns[drawn]
     met = _met(view, rows, columns)
-    if met is None or np.count_nonzero(met.is_sure) < _FEWEST:
+    if met is None:
         return
-    is_wrong = (met.number != numbers[rows, columns])[met.is_sure]
-    yield Measured(float(is_wrong.mean()), count=int(np.count_nonzero(met.is_sure)))
+    told = numbers[rows, columns]
+    is_hidden = told == 0  # by what is no object, if that is nearer
+    if view.depth is not None and view.depth.shape == numbers.shape:
+        is_hidden &= view.depth[rows, columns] < met.depth * 0.999 - view.depth_step
+    is_sure = met.is_sure & ~is_hidden
+    count = int(np.count_nonzero(is_sure))
+    if count >= _FEWEST:
+        yield Measured(float((met.number != told)[is_sure].mean()), count=count)
 
 
 @check_view("models.depth", "share", 2e-4)

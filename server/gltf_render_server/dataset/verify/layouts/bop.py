@@ -191,6 +191,7 @@ class _Reading:
             mask=masks[0],
             amodal=masks[1],
             boxes_told=info is not None,
+            whole_told=told.get("px_count_visib") != 0,  # else BOP gives no box of what is hidden
             box=_box(told.get("bbox_visib")),
             box_amodal=_box(told.get("bbox_obj")),
             pixels=told.get("px_count_visib"),

@@ -104,15 +104,15 @@ class _Reading:
     ) -> SeenScene:
         name, size = str(image.get("file_name")), (_whole(image.get("width")), _whole(image.get("height")))
         place = f"{where}, image {image.get('id')} ({name})"
-        colour = self._colour(file, place, name, size)
+        path = self._find(file, name)
+        colour = self._colour(path, place, size)
         objects = [
             self._object(place, number, row, size, kinds) for number, row in enumerate(annotations, start=1)
         ]
-        view = SeenView(place, size, [each for each in objects if each is not None], colour=colour)
+        view = SeenView(place, size, [each for each in objects if each is not None], colour=colour, picture=str(path or ""))
         return SeenScene(place, [view])
 
-    def _colour(self, file: Path, place: str, name: str, size: tuple[int, int]) -> bytes:
-        path = self._find(file, name)
+    def _colour(self, path: Path | None, place: str, size: tuple[int, int]) -> bytes:
         if path is None:
             tell(self._report, "files.there", place, True, "the picture is not there")
             return b""
