@@ -55,8 +55,8 @@ def small_store(
     """A dataset of a scene (y up) from a ring of cameras; the last item is in the split "val".
 
     Between items the camera goes on along the ring; between moments it moves a little. Of an item's index,
-    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments. The nodes
-    in `moving` move a little between moments.
+    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments.
+    The nodes in `moving` move a little between moments.
     """
     document = document or Document(STILL_LIFE.read_bytes(), STILL_LIFE)
     renderer = VtkRenderer(ServerSettings(backend="vtk", up_axis="y"))

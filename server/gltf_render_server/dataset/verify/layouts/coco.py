@@ -109,7 +109,13 @@ class _Reading:
         objects = [
             self._object(place, number, row, size, kinds) for number, row in enumerate(annotations, start=1)
         ]
-        view = SeenView(place, size, [each for each in objects if each is not None], colour=colour, picture=str(path or ""))
+        view = SeenView(
+            place,
+            size,
+            [each for each in objects if each is not None],
+            colour=colour,
+            picture=str(path or ""),
+        )
         return SeenScene(place, [view])
 
     def _colour(self, path: Path | None, place: str, size: tuple[int, int]) -> bytes:
