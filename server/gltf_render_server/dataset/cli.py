@@ -108,8 +108,8 @@ def program() -> None:
     "--ray",
     metavar="[ADDRESS]",
     is_flag=False,
-    flag_value="auto",
-    help="Render on a Ray cluster: the one at this address, or that this machine is part of.",
+    flag_value="",
+    help="Render on a Ray cluster: at this address, that of RAY_ADDRESS, or a new one on this machine.",
 )
 @click.option("--server", metavar="URL[,URL]", help="Render on servers that are running.")
 @click.option(

@@ -19,6 +19,7 @@ from ..recent import Recent
 __all__ = ["AssetMissingError", "Packed", "RecentAssets", "unpacked"]
 
 _MOST_ASSET_BYTES = 256 * 2**20
+_MOST_ASSETS = 64
 
 _Parts = list[tuple[bytes, bytes | None]]
 """The assets of a frame, in order: key and pickled asset; None = the process has it."""
@@ -32,7 +33,7 @@ class RecentAssets(Recent[Any]):
     """The last assets of a process; what the server keeps of them are their sizes."""
 
     def __init__(self) -> None:
-        super().__init__(_MOST_ASSET_BYTES)
+        super().__init__(_MOST_ASSET_BYTES, _MOST_ASSETS)
 
 
 def asset_key(value: object) -> bytes | None:

@@ -121,10 +121,13 @@ class SceneStore:
     Parameters
     ----------
     max_bytes : int
+    most : int, optional
+        How many there may be.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, most: int | None = None) -> None:
         self._max_bytes = max_bytes
+        self._most = most
         self._scenes: OrderedDict[str, KeptScene] = OrderedDict()
         self._uploads: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self._lock = threading.Lock()
@@ -205,7 +208,7 @@ class SceneStore:
         with self._lock:
             self._scenes[scene.sha256] = scene
             size = sum(kept.size for kept in self._scenes.values())
-            while size > self._max_bytes:
+            while size > self._max_bytes or (self._most is not None and len(self._scenes) > self._most):
                 size -= self._scenes.popitem(last=False)[1].size
 
 

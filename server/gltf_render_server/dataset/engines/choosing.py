@@ -13,6 +13,9 @@ from .servers import ServersEngine
 if TYPE_CHECKING:
     from .ray_cluster import RayEngine
 
+if TYPE_CHECKING:
+    from .ray_cluster import RayEngine
+
 __all__ = ["make_engine"]
 
 _AUTO = "auto"
@@ -27,7 +30,7 @@ def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str
     settings : ServerSettings
         Of what renders here, or on each node of a cluster.
     ray : str, optional
-        Address of a Ray cluster; "auto" = the one that this machine is part of, or a new one on it.
+        Address of a Ray cluster; "" = the one that ``RAY_ADDRESS`` names, or a new one on this machine.
     server : str, optional
         Addresses of servers that are running, with commas between them.
 

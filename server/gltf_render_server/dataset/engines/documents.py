@@ -15,6 +15,9 @@ from ..shot import Document
 
 __all__ = ["Documents"]
 
+_MOST_DOCUMENTS = 16
+"""Those that are under way and a few more: hardly any is asked for again once others were."""
+
 
 class Documents:
     """Reads documents as a server does, and keeps the last of them. Safe on many threads.
@@ -27,7 +30,7 @@ class Documents:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._kept = SceneStore(round(settings.scene_cache_mb * 1e6))
+        self._kept = SceneStore(round(settings.scene_cache_mb * 1e6), _MOST_DOCUMENTS)
 
     def asset(self, document: Document, extensions: frozenset[str] | None) -> Asset:
         """Return a document, read; its key is its digest, so that it travels to a worker once.
