@@ -13,9 +13,6 @@ from .servers import ServersEngine
 if TYPE_CHECKING:
     from .ray_cluster import RayEngine
 
-if TYPE_CHECKING:
-    from .ray_cluster import RayEngine
-
 __all__ = ["make_engine"]
 
 _AUTO = "auto"
