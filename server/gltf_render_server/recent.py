@@ -62,6 +62,11 @@ class Recent(Generic[_Kept]):
         value = make()
         return self.keep(key, value, size(value))
 
+    def retain(self, is_wanted: Callable[[Hashable], bool]) -> None:
+        """Forget the values of all keys but those that are wanted."""
+        for key in [key for key in self._kept if not is_wanted(key)]:
+            self._bytes -= self._kept.pop(key)[1]
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()

@@ -107,6 +107,7 @@ def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays
     meshes : Meshes
         What was read of meshes before; kept from one frame to the next.
     """
+    meshes.begin_frame()
     groups = _by_what_they_show(frame)
     with_triangles = any(row.needs_triangles for rows in groups for row in rows)
     with_linear = bool(passes_of(frame, Render.LINEAR))

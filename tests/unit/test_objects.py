@@ -155,3 +155,16 @@ def test_the_uppermost_node_that_says_so_counts_and_others_are_objects_of_their_
     assert scene.instances.node.tolist() == [1, 2]
     assert scene.placements.instance.tolist() == [0, 1, 1]
     assert family({"instance": 1}, [], "instance").instances.node.tolist() == [1, 2, 3]
+
+
+def test_meshes_that_no_frame_asks_for_are_let_go():
+    meshes, scene = Meshes(), scene_of({})
+    other = scene_of({}, moved=(1, 0, 0))
+    kept = meshes.corners(scene, 0)
+    for _ in range(70):
+        meshes.begin_frame()
+        meshes.corners(other, 1)
+    assert meshes.corners(other, 1) is meshes.corners(other, 1)
+    again = meshes.corners(scene, 0)
+    assert again is not kept
+    np.testing.assert_array_equal(again, kept)

@@ -30,3 +30,13 @@ def test_no_more_than_the_most_are_kept_and_what_was_found_stays():
     cache.keep("d", "d", 100)
     cache.keep("e", "e", 0)
     assert "d" in cache, "what was cleared takes no room"
+
+
+def test_what_is_not_wanted_is_forgotten_with_its_bytes():
+    kept = Recent(100)
+    for key in "abc":
+        kept.keep(key, key, 30)
+    kept.retain("ac".__contains__)
+    assert "b" not in kept
+    kept.keep("d", "d", 40)
+    assert all(key in kept for key in "acd")
