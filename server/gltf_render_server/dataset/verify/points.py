@@ -42,9 +42,9 @@ def apply(matrix: Floats, points: Floats) -> Floats:
 
 def pixels_of(numbers: NDArray[Any], most: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
     """Draw pixels: of each number at most some, so that small objects have their say; rows and columns."""
-    flat = numbers.ravel()
+    flat = numbers.ravel()  # of 16 bits they are sorted fastest
     order = np.argsort(flat, kind="stable")
-    first = np.flatnonzero(np.diff(flat[order], prepend=-1))
+    first = np.flatnonzero(np.append(True, np.diff(flat[order].astype(np.int64)) != 0))
     drawn = [
         part if len(part) <= most else rng.choice(part, most, replace=False)
         for part in np.split(order, first[1:])

@@ -6,6 +6,7 @@ a box is (x, y, width, height), and a column c fills c to c + 1. What a layout d
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,8 +17,12 @@ from numpy.typing import NDArray
 
 from ...frame import Lens, When
 from .models import Models
+from .points import pixels_of
 
 __all__ = ["Box", "Extent", "SeenMoment", "SeenObject", "SeenPair", "SeenPoint", "SeenScene", "SeenView"]
+
+_SAMPLE = 400
+_MOST_COUNTED = 1_000_000
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -190,13 +195,20 @@ class SeenView:
         return {each.number: each for each in self.objects}
 
     @cached_property
-    def numbers(self) -> NDArray[np.int64] | None:
+    def sample(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of pixels that stand for all: of each object, and of the rest, at most 400."""
+        if self.numbers is None:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp)
+        return pixels_of(self.numbers, _SAMPLE, np.random.default_rng(zlib.crc32(self.where.encode())))
+
+    @cached_property
+    def numbers(self) -> NDArray[np.integer[Any]] | None:
         """The number of the object at each pixel, 0 = none; from the masks if there is no `instance`."""
         if self.instance is not None:
-            return self.instance.astype(np.int64)
+            return self.instance
         if not any(each.mask is not None for each in self.objects):
             return None
-        numbers = np.zeros((self.size[1], self.size[0]), np.int64)
+        numbers = np.zeros((self.size[1], self.size[0]), np.uint16)
         for each in self.objects:
             if each.mask is not None:
                 numbers[each.mask] = each.number
@@ -217,7 +229,13 @@ class SeenView:
 def _extents(numbers: NDArray[Any]) -> dict[int, Extent]:
     """Measure all numbers of an image but 0."""
     rows, columns = np.nonzero(numbers)
-    found, which, counts = np.unique(numbers[rows, columns], return_inverse=True, return_counts=True)
+    shown = numbers[rows, columns]
+    every = np.bincount(shown) if len(shown) and shown.max() < _MOST_COUNTED else np.zeros(0, int)
+    if len(every):
+        found = np.flatnonzero(every)
+        counts, which = every[found], (np.cumsum(every > 0) - 1)[shown]
+    else:
+        found, which, counts = np.unique(shown, return_inverse=True, return_counts=True)
     low, high = np.full((2, len(found)), 2**62), np.full((2, len(found)), -1)
     for axis, places in enumerate((columns, rows)):
         np.minimum.at(low[axis], which, places)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..check import Measured, check_view
 from ..models import Met
-from ..points import pixels_of, rays_of
+from ..points import rays_of
 from ..seen import SeenView
 from .depths import depth_habit
 
 __all__: list[str] = []
 
-_PIXELS = 200  # of each object
 _OUTLINE = 2000
 _FEWEST = 30
 
@@ -92,7 +92,7 @@ def _shift(view: SeenView) -> Iterator[Measured]:
 class _Compared:
     """Pixels whose object is the models', too: both depths, and how the models' changes by a pixel."""
 
-    number: NDArray[np.int64]
+    number: NDArray[np.integer[Any]]
     told: Floats
     right: Floats
     slopes: Floats
@@ -102,7 +102,7 @@ def _compared(view: SeenView) -> _Compared | None:
     depth, numbers, lens = view.depth, view.numbers, view.lens
     if depth is None or numbers is None or lens is None or depth.shape != numbers.shape:
         return None
-    rows, columns = pixels_of(numbers, _PIXELS, _rng(view))
+    rows, columns = view.sample
     met = _met(view, rows, columns)
     if met is None:
         return None
@@ -136,13 +136,13 @@ def _met(view: SeenView, rows: Indices, columns: Indices) -> Met | None:
     return models.meet(pose[:3, 3], rays @ pose[:3, :3].T, lens.near, lens.far)
 
 
-def _borders(numbers: NDArray[np.int64]) -> tuple[Indices, Indices]:
+def _borders(numbers: NDArray[np.integer[Any]]) -> tuple[Indices, Indices]:
     """Return the pixels beside which another number is."""
     is_border = np.zeros(numbers.shape, bool)
     for axis in (0, 1):
-        differs = np.diff(numbers, axis=axis) != 0
         first, second = ([slice(None)] * 2 for _ in range(2))
         first[axis], second[axis] = slice(None, -1), slice(1, None)
+        differs = numbers[tuple(first)] != numbers[tuple(second)]
         is_border[tuple(first)] |= differs
         is_border[tuple(second)] |= differs
     rows, columns = np.nonzero(is_border)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,12 +9,11 @@ from numpy.typing import NDArray
 
 from ....frame import Lens
 from ..check import Measured, check_view
-from ..points import apply, lifted, pixels_of, projected
+from ..points import apply, lifted, projected
 from ..seen import SeenMoment, SeenView
 
 __all__: list[str] = []
 
-_PIXELS = 200  # of each object
 _FEWEST = 12
 _LEFT_OUT, _TOGETHER = -2, -1  # numbers of no object
 _TURNED = {
@@ -40,11 +38,11 @@ def _points(view: SeenView) -> Iterator[Measured]:
             continue
         if not flow.shape[:2] == depth.shape == numbers.shape:
             continue
-        rows, columns = pixels_of(numbers, _PIXELS, np.random.default_rng(zlib.crc32(view.where.encode())))
+        rows, columns = view.sample
         is_known = np.isfinite(depth[rows, columns])
         rows, columns = rows[is_known], columns[is_known]
         points, which = lifted(view.lens, depth, rows, columns), numbers[rows, columns]
-        pixels: Floats = np.stack([columns, rows], -1) + np.array(0.5)
+        pixels = np.stack([columns, rows], -1).astype(np.float64) + 0.5
         told = flow[rows, columns].astype(float)
         there, group = np.full_like(points, np.nan), np.full(len(which), _LEFT_OUT)
         for number in np.unique(which).tolist():

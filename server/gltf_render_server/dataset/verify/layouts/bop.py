@@ -77,12 +77,12 @@ class _Reading:
         self._check_files(folder, where, images)
 
     def _table(self, path: Path, where: str) -> dict[str, Any] | None:
-        table = read_json(self._report, path, f"{where}/{path.name}")
+        table = read_json(self._report, path, f"{where}/{path.name}", dict[str, Any])
         if table is None:
             return None
-        is_wrong = not (isinstance(table, dict) and all(str(key).isdecimal() for key in table))
+        is_good = all(key.isdecimal() for key in table)
         detail = "is no table by the numbers of images"
-        is_good = tell(self._report, "files.readable", f"{where}/{path.name}", is_wrong, detail)
+        tell(self._report, "files.readable", f"{where}/{path.name}", not is_good, detail)
         return table if is_good else None
 
     def _check_files(self, folder: Path, where: str, images: list[str]) -> None:

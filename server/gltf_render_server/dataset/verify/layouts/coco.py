@@ -166,24 +166,15 @@ class _Reading:
         )
 
     def _mask(self, where: str, shape: Any, size: tuple[int, int]) -> NDArray[np.bool_] | None:
-        width, height = size
         try:
             if isinstance(shape, list):
                 return self._drawn(where, shape, size)
-            told = list(shape["size"])
-            is_other = told != [height, width]
-            if not tell(self._report, "annotations.fields", where, is_other, f"RLE of size {told}"):
-                return None
-            if isinstance(shape["counts"], list):
-                counted = sum(shape["counts"])
-                is_wrong = counted != width * height or min(shape["counts"], default=0) < 0
-                if not tell(self._report, "annotations.fields", where, is_wrong, f"RLE of {counted} pixels"):
-                    return None
-                shape = self._coder.frPyObjects(shape, height, width)
-            elif not _is_whole(shape["counts"], width * height):
-                tell(self._report, "annotations.fields", where, True, "RLE is not as long as the image")
-                return None
-            return self._coder.decode(shape).astype(bool)
+            told, counts = list(shape["size"]), shape["counts"]
+            runs = counts if isinstance(counts, list) else _runs(counts)
+            is_right = told == [size[1], size[0]] and sum(runs) == size[0] * size[1] and min(runs) >= 0
+            detail = f"RLE of size {told}, {sum(runs)} pixels; the image is {size[0]} x {size[1]}"
+            is_right = tell(self._report, "annotations.fields", where, not is_right, detail)
+            return _filled(runs, size) if is_right else None
         except (KeyError, TypeError, ValueError, IndexError) as error:
             tell(self._report, "annotations.fields", where, True, f"segmentation: {error!r}")
             return None
@@ -198,7 +189,7 @@ class _Reading:
         beyond = float(max(0, -points.min(), *(points - (width, height)).max(0)))
         self._report.add("annotations.polygons", where, Measured(beyond))
         coded = self._coder.merge(self._coder.frPyObjects(shape, height, width))
-        return self._coder.decode(coded).astype(bool)
+        return _filled(_runs(coded["counts"]), size)
 
     def _check_area(self, where: str, row: Json, mask: NDArray[np.bool_]) -> None:
         area, pixels = row.get("area"), int(np.count_nonzero(mask))
@@ -251,15 +242,18 @@ def _snapped(told: Sequence[float], mask: NDArray[np.bool_], slack: float) -> An
     return tuple(map(int, right)) if is_near else tuple(told)
 
 
-def _is_whole(counts: str | bytes, pixels: int) -> bool:
-    """Whether a compressed RLE tells of as many pixels as there are."""
-    data = counts.encode() if isinstance(counts, str) else counts
+def _runs(counts: str | bytes) -> list[int]:
+    """Read the lengths of the runs of a compressed RLE, by column, zeros first.
+
+    A character has 5 bits and says whether another follows; from the fourth on, a length is the difference
+    to the one two back.
+    """
     runs: list[int] = []
     value = shift = 0
-    for byte in data:
+    for byte in counts.encode() if isinstance(counts, str) else counts:
         code = byte - 48
         if not 0 <= code < 64:
-            return False
+            raise ValueError("RLE has a character that means nothing")
         value |= (code & 0x1F) << shift
         shift += 5
         if not code & 0x20:
@@ -267,7 +261,15 @@ def _is_whole(counts: str | bytes, pixels: int) -> bool:
                 value -= 1 << shift
             runs.append(value + runs[-2] if len(runs) > 2 else value)
             value = shift = 0
-    return shift == 0 and sum(runs) == pixels and min(runs, default=0) >= 0
+    if shift:
+        raise ValueError("RLE ends within a number")
+    return runs
+
+
+def _filled(runs: list[int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Draw a mask of its runs, (height, width)."""
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.repeat(inside, runs).reshape(size).T
 
 
 def _is_table(value: object) -> bool:

@@ -1,0 +1,351 @@
+"""`verify` reads what other tools write: nothing is found in good datasets, and each planted fault is."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from stores import PASSES_OF_VTK, small_store
+
+from gltf_render_server.dataset.formats import export
+from gltf_render_server.dataset.verify import verify
+
+FORMATS = {"coco": "COCO", "bop": "BOP", "hdf5": "HDF5 of BlenderProc"}
+FAULTS = {name: {} for name in FORMATS}
+
+
+def fault(dataset, *checks):
+    def add(plant):
+        FAULTS[dataset][plant.__name__] = plant, checks
+        return plant
+
+    return add
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    store = small_store(folder / "store", items=3, passes=PASSES_OF_VTK)
+    for name in FORMATS:
+        export(store, name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_is_found_in_a_good_export(exported, name):
+    report = verify(exported / name)
+    assert report.layout == FORMATS[name]
+    assert not report.faults, report.messages()
+    assert report.views >= 4
+
+
+def annotations(path, name="instances_train.json"):
+    return path / "annotations" / name
+
+
+def change_annotations(path, change, name="instances_train.json"):
+    document = json.loads(annotations(path, name).read_text())
+    change(document)
+    annotations(path, name).write_text(json.dumps(document))
+
+
+def change_annotation(path, change, name="instances_train.json"):
+    """Change the annotation of the largest area."""
+    change_annotations(path, lambda each: change(max(each["annotations"], key=lambda a: a["area"])), name)
+
+
+# COCO
+
+
+@fault("coco", "boxes.seen")
+def box_half_a_pixel_off(path):
+    def change(row):
+        row["bbox"] = [row["bbox"][0] - 0.5, row["bbox"][1] - 0.5, *row["bbox"][2:]]
+
+    change_annotation(path, change)
+
+
+@fault("coco", "boxes.seen")
+def box_without_the_last_pixel(path):
+    def change(row):
+        row["bbox"] = [*row["bbox"][:2], row["bbox"][2] - 1, row["bbox"][3] - 1]
+
+    change_annotation(path, change)
+
+
+@fault("coco", "masks.disjoint")
+def two_masks_of_one(path):
+    def change(document):
+        first = document["annotations"][0]
+        others = [row["id"] for row in document["annotations"]]
+        document["annotations"].append(first | {"id": max(others) + 1})
+
+    change_annotations(path, change)
+
+
+@fault("coco", "ids.references")
+def annotation_of_no_image(path):
+    change_annotation(path, lambda row: row.update(image_id=4711))
+
+
+@fault("coco", "ids.references")
+def annotation_of_no_category(path):
+    change_annotation(path, lambda row: row.update(category_id=4711))
+
+
+@fault("coco", "ids.unique")
+def two_annotations_of_one_number(path):
+    def change(document):
+        document["annotations"][1]["id"] = document["annotations"][0]["id"]
+
+    change_annotations(path, change)
+
+
+@fault("coco", "annotations.area")
+def area_of_the_box(path):
+    change_annotation(path, lambda row: row.update(area=row["bbox"][2] * row["bbox"][3]))
+
+
+@fault("coco", "annotations.fields")
+def mask_of_another_size(path):
+    def change(row):
+        row["segmentation"]["size"].reverse()
+
+    change_annotation(path, change)
+
+
+@fault("coco", "annotations.fields")
+def crowd_of_seven(path):
+    change_annotation(path, lambda row: row.update(iscrowd=7))
+
+
+@fault("coco", "annotations.keypoints")
+def keypoints_of_no_category(path):
+    change_annotation(path, lambda row: row.update(keypoints=[1, 2, 2], num_keypoints=2))
+
+
+@fault("coco", "annotations.polygons")
+def polygon_beyond_the_image(path):
+    def change(row):
+        row["segmentation"][0][0] = -7
+
+    change_annotation(path, change, "instances_train_polygons.json")
+
+
+@fault("coco", "files.there")
+def picture_that_is_gone(path):
+    next((path / "images").iterdir()).unlink()
+
+
+@fault("coco", "files.decode")
+def picture_cut_off(path):
+    picture = next((path / "images").iterdir())
+    picture.write_bytes(picture.read_bytes()[:1000])
+
+
+@fault("coco", "files.shape")
+def picture_of_another_size(path):
+    picture = next((path / "images").iterdir())
+    with Image.open(picture) as image:
+        image.resize((80, 60)).save(picture)
+
+
+@fault("coco", "files.readable")
+def annotations_cut_off(path):
+    text = annotations(path).read_text()
+    annotations(path).write_text(text[:-1])
+
+
+# BOP
+
+
+def scene(path):
+    return next(each.parent for each in sorted(path.rglob("scene_gt.json")))
+
+
+def change_bop(path, name, change):
+    file = scene(path) / f"{name}.json"
+    table = json.loads(file.read_text())
+    change(table)
+    file.write_text(json.dumps(table))
+
+
+def largest(path):
+    """Return the number of the object that the first image shows most of."""
+    infos = json.loads((scene(path) / "scene_gt_info.json").read_text())["0"]
+    return max(range(len(infos)), key=lambda index: infos[index]["px_count_visib"])
+
+
+@fault("bop", "boxes.seen")
+def box_of_coco(path):
+    """Its width is 1 more than BOP's."""
+
+    def change(table):
+        box = table["0"][largest(path)]["bbox_visib"]
+        box[2], box[3] = box[2] + 1, box[3] + 1
+
+    change_bop(path, "scene_gt_info", change)
+
+
+@fault("bop", "masks.disjoint")
+def masks_that_overlap(path):
+    folder = scene(path) / "mask_visib"
+    shutil.copy(folder / f"000000_{largest(path):06d}.png", folder / f"000000_{(largest(path) + 1):06d}.png")
+
+
+@fault("bop", "masks.fraction")
+def more_than_all_is_seen(path):
+    change_bop(path, "scene_gt_info", lambda table: table["0"][largest(path)].update(visib_fract=1.5))
+
+
+@fault("bop", "models.shift")
+def center_counted_from_the_edge(path):
+    def change(table):
+        table["0"]["cam_K"][2] += 0.5
+        table["0"]["cam_K"][5] += 0.5
+
+    change_bop(path, "scene_camera", change)
+
+
+@fault("bop", "depth.box_3d")
+def depth_scale_of_metres(path):
+    change_bop(
+        path, "scene_camera", lambda table: table["0"].update(depth_scale=table["0"]["depth_scale"] / 1000)
+    )
+
+
+@fault("bop", "depth.box_3d")
+def pose_in_metres(path):
+    def change(table):
+        pose = table["0"][largest(path)]
+        pose["cam_t_m2c"] = [value / 1000 for value in pose["cam_t_m2c"]]
+
+    change_bop(path, "scene_gt", change)
+
+
+@fault("bop", "models.outlines")
+def pose_transposed(path):
+    def change(table):
+        for pose in table["0"]:
+            pose["cam_R_m2c"] = np.reshape(pose["cam_R_m2c"], (3, 3)).T.ravel().tolist()
+
+    change_bop(path, "scene_gt", change)
+
+
+@fault("bop", "poses.rigid")
+def pose_mirrored(path):
+    def change(table):
+        pose = table["0"][largest(path)]
+        pose["cam_R_m2c"][:3] = [-value for value in pose["cam_R_m2c"][:3]]
+
+    change_bop(path, "scene_gt", change)
+
+
+@fault("bop", "ids.references")
+def object_without_a_model(path):
+    change_bop(path, "scene_gt", lambda table: table["0"][largest(path)].update(obj_id=4711))
+
+
+@fault("bop", "ids.references")
+def image_without_poses(path):
+    change_bop(path, "scene_gt", lambda table: table.pop("0"))
+
+
+@fault("bop", "files.there")
+def mask_that_is_gone(path):
+    (scene(path) / "mask_visib" / f"000000_{largest(path):06d}.png").unlink()
+
+
+@fault("bop", "depth.views", "models.depth")
+def depth_along_the_ray(path):
+    for name in ("000000", "000001"):
+        file = scene(path) / "depth" / f"{name}.png"
+        matrix = np.reshape(json.loads((scene(path) / "scene_camera.json").read_text())["0"]["cam_K"], (3, 3))
+        with Image.open(file) as image:
+            depth = np.array(image).astype(float)
+        rows, columns = np.indices(depth.shape)
+        x, y = (columns - matrix[0, 2]) / matrix[0, 0], (rows - matrix[1, 2]) / matrix[1, 1]
+        Image.fromarray(np.rint(depth * np.sqrt(1 + x * x + y * y)).astype(np.uint16)).save(file)
+
+
+# HDF5
+
+
+def change_hdf5(path, change):
+    with h5py.File(min(path.rglob("*.hdf5")), "r+") as file:
+        change(file)
+
+
+def put(file, name, array):
+    del file[name]
+    file[name] = array
+
+
+@fault("hdf5", "files.decode")
+def file_cut_off(path):
+    file = min(path.rglob("*.hdf5"))
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+@fault("hdf5", "files.readable")
+def file_without_colours(path):
+    change_hdf5(path, lambda file: file.pop("colors"))
+
+
+@fault("hdf5", "files.shape")
+def depth_of_another_size(path):
+    change_hdf5(path, lambda file: put(file, "depth", file["depth"][1:]))
+
+
+@fault("hdf5", "ids.references")
+def number_of_no_object(path):
+    def change(file):
+        numbers = file["instance_segmaps"][()]
+        numbers[10:20, 10:20] = 222
+        put(file, "instance_segmaps", numbers)
+
+    change_hdf5(path, change)
+
+
+@fault("hdf5", "depth.there", "depth.numbers")
+def depth_that_is_no_number(path):
+    def change(file):
+        depth = file["depth"][()]
+        depth[file["instance_segmaps"][()] > 0] = np.nan
+        put(file, "depth", depth)
+
+    change_hdf5(path, change)
+
+
+@fault("hdf5", "annotations.fields")
+def normals_as_they_are(path):
+    change_hdf5(path, lambda file: put(file, "normals", 2 * file["normals"][()] - 1))
+
+
+@fault("hdf5", "normals.unit")
+def normals_too_short(path):
+    change_hdf5(path, lambda file: put(file, "normals", 0.5 * file["normals"][()] + 0.25))
+
+
+@fault("hdf5", "items.gaps")
+def frame_that_is_gone(path):
+    folder = min(path.rglob("*.hdf5")).parent
+    (folder / "1.hdf5").unlink()
+
+
+@fault("hdf5", "duplicates.pictures")
+def frame_that_is_another(path):
+    folder = min(path.rglob("*.hdf5")).parent
+    shutil.copy(folder / "0.hdf5", folder / "1.hdf5")
+
+
+@pytest.mark.parametrize(("name", "planted"), [(name, each) for name in FAULTS for each in FAULTS[name]])
+def test_a_planted_fault_is_found(exported, tmp_path, name, planted):
+    shutil.copytree(exported / name, tmp_path / name)
+    plant, checks = FAULTS[name][planted]
+    plant(tmp_path / name)
+    report = verify(tmp_path / name)
+    assert set(report.faults) >= set(checks), report.messages()
+    assert not report.is_good
