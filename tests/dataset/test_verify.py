@@ -83,7 +83,7 @@ def test_a_planted_fault_is_found(store, tmp_path, name, seed):
     plant(Copy.of(store, tmp_path / "store", seed))
     report = verify(tmp_path / "store")
     assert found(report) >= set(checks), report.messages()
-    assert report.is_good == (set(checks) <= WARNINGS)
+    assert set(checks) <= WARNINGS or not report.is_good
     for check in checks:
         assert all(report.results[check].messages)
 

@@ -161,7 +161,6 @@ def _bent(
     """Tell of each object whether its surface may change, in its own axes, between the moments."""
     bent = dict.fromkeys(range(1, len(matrices) + 1), False)
     placements = scene.placements
-    parts = np.bincount(placements.instance, minlength=len(matrices))
     for index, number in enumerate(placements.instance.tolist()):
         primitive = scene.primitives[placements.primitive[index]]
         for when, other in scenes.items():
@@ -169,10 +168,15 @@ def _bent(
             is_posed = _is_posed(scene, number, matrices[number]) or _is_posed(other, number, told)
             theirs = other.primitives[other.placements.primitive[index]]
             is_bent = primitive.weights != theirs.weights or primitive.pose != b""
-            is_bent |= bool(is_posed and parts[number] > 1)
+            is_bent |= is_posed and not _is_own(scene, index, number)
             if is_bent or not _same_inside(scene, other, index, number):
                 bent[number + 1] = True
     return bent
+
+
+def _is_own(scene: Scene, index: int, number: int) -> bool:
+    """Whether a part of an object is of its own node, and not of one below."""
+    return np.allclose(scene.placements.matrix[index], scene.instances.matrix[number], rtol=1e-9, atol=1e-9)
 
 
 def _is_posed(scene: Scene, number: int, told: Floats) -> bool:

@@ -97,7 +97,7 @@ class _Reading:
             array = arrays.get(name)
             if array is None:
                 continue
-            if name in ("depth", "instance_segmaps") and array.ndim == 3 and array.shape[2] == 1:
+            if array.ndim == 3 and array.shape[2] == 1:
                 array = array[..., 0]
             is_other = array.shape[:2] != (height, width)
             detail = f"{name} is {array.shape}, and colors {colors.shape}"

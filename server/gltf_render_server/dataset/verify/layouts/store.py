@@ -118,7 +118,7 @@ class _View:
         self._report, self._folder, self._where = report, folder, where
         self._record, self._view = record, view
         self._arrays: dict[str, Any] = {}
-        self._colour = b""
+        self._digests: dict[str, bytes] = {}
         for name, file in view.files.items():
             self._read(name, file)
 
@@ -133,7 +133,7 @@ class _View:
             depth=arrays.get("depth"),
             instance=arrays.get("instance"),
             normal=arrays.get("normal"),
-            colour=self._colour,
+            colour=self._digests.get("color", b""),
             flow=self._of_moments("flow"),
             visible=self._of_moments("visible"),
             moments=self._moments(),
@@ -172,8 +172,7 @@ class _View:
         wrong = "" if file.dtype == "json" else _wrong_shape(name, array, file, self._record, self._view)
         if tell(self._report, "files.shape", where, bool(wrong), wrong):
             self._arrays[name] = array
-        if name == "color":
-            self._colour = bytes.fromhex(digest)
+            self._digests[name] = bytes.fromhex(digest)
 
     def _objects(self, bent: Mapping[int, bool]) -> list[SeenObject]:
         rows = self._rows()
