@@ -19,10 +19,11 @@ from ..settings import Device
 from .engines.choosing import make_engine
 from .formats import FORMATS, export, find_format
 from .making import FORMATS_FOLDER, make, read_plan, renderer_settings
-from .progress import counted, progress_on, report
+from .progress import counted, progress_on, report, stepped
 from .running import RETRIES, Shard
 from .specification import schema
 from .store import Store
+from .verify import print_report, verify
 
 __all__ = ["program"]
 
@@ -140,6 +141,28 @@ def _make(specification: Path, out: Path, **options: Any) -> None:
     if plan.specification.formats and not summary.exit_code:
         click.echo(f"Formats are in {out / FORMATS_FOLDER}.")
     sys.exit(summary.exit_code)
+
+
+@program.command("verify")
+@click.argument("dataset", type=_STORE)
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Look at the pictures of one item in N only.",
+)
+@_plainly
+def _verify(dataset: Path, every: int) -> None:
+    """Prove a dataset of this program, or one in the layout of BOP, COCO or BlenderProc (HDF5).
+
+    Masks, boxes, depth, flow, normals, poses and files are held against each other; a table tells what was
+    looked at, and the worst that was found. The exit status is 1 where anything is wrong.
+    """
+    with stepped("looking at items") as step:
+        found = verify(dataset, progress=step, every=every)
+    print_report(found)
+    sys.exit(0 if found.is_good else 1)
 
 
 @program.command("export")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TextIO
@@ -16,7 +16,7 @@ from rich.markup import escape
 from .running import Progress, Summary
 from .store import Store
 
-__all__ = ["counted", "progress_on", "report"]
+__all__ = ["counted", "progress_on", "report", "stepped"]
 
 _LINE_S = 10.0
 _MOST_TOLD = 10
@@ -50,6 +50,23 @@ def counted(store: Store, what: str) -> Iterator[Store]:
     with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(what)
         yield store.watched(lambda: shown.advance(task))
+
+
+@contextmanager
+def stepped(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of a known number of things are done, for the length of a ``with`` block, in a terminal.
+
+    What the block gets is called with how many are done, and how many there are.
+    """
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, count: shown.update(task, completed=done, total=count)
 
 
 def report(summary: Summary) -> str:
