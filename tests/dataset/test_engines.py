@@ -1,17 +1,22 @@
 """All engines make the same bytes: this process, one worker, two, and servers, which come and go."""
 
+import json
 from contextlib import ExitStack, closing
 
 import pytest
 from folders import contents
 from plans import EXACT, RingPlan
 from servers import free_port, running
+from stores import STILL_LIFE
 
 from gltf_render_server.client import RenderClient
+from gltf_render_server.dataset.engines.documents import Documents
 from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.engines.servers import ServersEngine
 from gltf_render_server.dataset.running import run
+from gltf_render_server.dataset.shot import Document
 from gltf_render_server.errors import DatasetError, SettingsError
+from gltf_render_server.frame import Look
 from gltf_render_server.settings import ServerSettings
 
 ALL = ("color", *EXACT, "flow_forward", "mask_amodal", "position")
@@ -102,3 +107,27 @@ def test_servers_of_several_versions_are_refused(two_servers, monkeypatch):
 def test_no_server_at_all_is_told():
     with pytest.raises(DatasetError, match="none is ready"):
         ServersEngine([f"http://127.0.0.1:{free_port()}"], ServerSettings(), start_s=0)
+
+
+def test_few_documents_are_kept_however_small_they_are():
+    """A dataset of many objects shows each once."""
+    documents = Documents(ServerSettings())
+    data = STILL_LIFE.read_bytes()
+    first = Document(data)
+    kept = documents.asset(first, None)
+    assert documents.asset(first, None) is kept
+    for number in range(20):
+        small = {"asset": {"version": "2.0", "generator": str(number)}}
+        documents.asset(Document(json.dumps(small).encode()), None)
+    assert documents.asset(first, None) is not kept
+
+
+def test_blender_makes_the_same_bytes_by_one_worker_and_by_two(tmp_path):
+    pytest.importorskip("bpy", reason="the bpy package is not for this Python")
+    look = Look(up_axis="y", samples=4)
+    plan = RingPlan(3, broken={1: "dangling"}, passes=("color", "depth", "instance"), width=40, look=look)
+    for workers in (1, 2):
+        with closing(LocalEngine(ServerSettings(workers=workers, device="cpu"))) as engine:
+            summary = run(plan, tmp_path / f"{workers}", engine)
+        assert (summary.made, summary.exit_code) == (2, 0)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")

@@ -316,3 +316,15 @@ def _die(leases):
     leases._ended.set()
     leases._thread.join()
     leases._file.close()
+
+
+def test_a_signal_before_the_first_item_is_an_interruption_too(plan, tmp_path, engine):
+    class Starting:
+        @property
+        def versions(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            return engine.versions
+
+    summary = run(plan, tmp_path / "store", Starting())
+    assert (summary.exit_code, summary.items, summary.finished) == (130, 8, 0)
+    assert contents(tmp_path) == {}

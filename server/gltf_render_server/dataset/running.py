@@ -156,12 +156,20 @@ def run(
     OSError
         The folder cannot be written.
     """
-    with Interruption() as interruption, Leases(path, lease_s) as leases:
-        store = Store.begin(path, plan.manifest(engine.versions), leases.name)
-        store.sweep(leases.is_gone)
-        if retry_quarantined:
-            store.release(shard.indices(len(plan)))
-        return _Run(plan, store, engine, leases, interruption, progress, shard, retries).finish()
+    summary = Summary(len(shard.indices(len(plan))))
+    with Interruption() as interruption:
+        try:
+            with Leases(path, lease_s) as leases:
+                store = Store.begin(path, plan.manifest(engine.versions), leases.name)
+                store.sweep(leases.is_gone)
+                if retry_quarantined:
+                    store.release(shard.indices(len(plan)))
+                _Run(plan, store, engine, leases, interruption, progress, shard, retries, summary).finish()
+        except KeyboardInterrupt:
+            summary.ended = "it was interrupted"
+            summary.is_interrupted = True
+        progress.update(summary)
+        return summary
 
 
 class _Run:
@@ -175,6 +183,7 @@ class _Run:
         progress: Progress,
         shard: Shard,
         retries: int,
+        summary: Summary,
     ) -> None:
         self._plan = plan
         self._store = store
@@ -190,21 +199,16 @@ class _Run:
         for index in (*store.indices(), *(each.index for each in store.quarantined())):
             if index in self._indices:
                 self._is_left[self._indices.index(index)] = False
-        before = len(self._indices) - int(self._is_left.sum())
-        self.summary = Summary(len(self._indices), before=before)
+        self.summary = summary
+        summary.before = len(self._indices) - int(self._is_left.sum())
         self._started_s = time.monotonic()
 
-    def finish(self) -> Summary:
-        """Try all items, and those again that failed or that others had; return what has become of them."""
-        try:
-            while self._is_left.any() and not self.summary.ended:
-                if not self._make_some():
-                    time.sleep(_LOOK_S)  # others have all that is left
-        except KeyboardInterrupt:
-            self.summary.ended = "it was interrupted"
-            self.summary.is_interrupted = True
-        self._show()
-        return self.summary
+    def finish(self) -> None:
+        """Try all items, and those again that failed or that others had."""
+        while self._is_left.any() and not self.summary.ended:
+            if not self._make_some():
+                time.sleep(_LOOK_S)  # others have all that is left
+            self._show()
 
     def _make_some(self) -> bool:
         """Make all items whose leases are free; tell whether there was any."""

@@ -111,7 +111,10 @@ class RayEngine:
         self._failed_starts = 0
         there = ray.cluster_resources()
         self._gpus = 1 if there.get("GPU", 0) >= 1 else 0
-        count = there["GPU"] if self._gpus else there.get("CPU", 0) / _CPUS
+        cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        cores = [count for count in cores if count]
+        self._cpus = max(1, min(_CPUS, *cores)) if not self._gpus else 0
+        count = there["GPU"] if self._gpus else there.get("CPU", 0) / self._cpus
         self._starting: dict[Any, _Actor] = {}
         self._actors: list[_Actor] = []
         for _ in range(actors or max(1, int(count))):
@@ -197,7 +200,7 @@ class RayEngine:
             yield from made
 
     def _start(self) -> None:
-        maker = ray.remote(num_cpus=0 if self._gpus else _CPUS, num_gpus=self._gpus)(_Maker)
+        maker = ray.remote(num_cpus=self._cpus, num_gpus=self._gpus)(_Maker)
         actor = _Actor(maker.remote(self._settings))
         self._actors.append(actor)
         self._starting[actor.handle.versions.remote()] = actor
