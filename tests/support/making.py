@@ -1,6 +1,7 @@
 """Makes the items of a plan in a process of its own, which tests kill."""
 
 import base64
+import os
 import pickle
 import sys
 from contextlib import closing
@@ -12,14 +13,15 @@ from gltf_render_server.dataset.running import run
 from gltf_render_server.settings import ServerSettings
 
 
-def command(path, plan, workers=1):
+def command(path, plan, workers=1, backend="vtk"):
     """How to start it."""
-    return [sys.executable, __file__, str(path), base64.b64encode(pickle.dumps(plan)).decode(), str(workers)]
+    plan = base64.b64encode(pickle.dumps(plan)).decode()
+    return [sys.executable, __file__, str(path), plan, str(workers), backend]
 
 
-def main(path, plan, workers):
+def main(path, plan, workers, backend):
     plan = pickle.loads(base64.b64decode(plan))
-    with closing(LocalEngine(ServerSettings(backend="vtk", workers=int(workers)))) as engine:
+    with closing(LocalEngine(ServerSettings(backend=backend, workers=int(workers), device="cpu"))) as engine:
         print("begins", flush=True)  # noqa: T201
         with progress_on() as progress:
             summary = run(plan, Path(path), engine, progress=progress)
@@ -28,4 +30,6 @@ def main(path, plan, workers):
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    status = main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # see the tests' conftest.py
