@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from ..errors import RenderServerError
 from ..settings import Device
 from .engines.choosing import make_engine
 from .formats import FORMATS, export, find_format
-from .making import FORMATS_FOLDER, make, read_plan, renderer_settings
+from .making import missing_formats, read_plan, renderer_settings, write_format
+from .planning import Plan
 from .progress import counted, progress_on, report, stepped
-from .running import RETRIES, Shard
+from .running import RETRIES, Shard, run
 from .specification import schema
 from .store import Store
 from .verify import print_report, verify
@@ -136,11 +138,21 @@ def _make(specification: Path, out: Path, **options: Any) -> None:
     settings = renderer_settings(plan, workers=options.pop("workers"), device=options.pop("device"))
     chosen = {name: options.pop(name) for name in ("ray", "server")}
     with closing(make_engine(settings, **chosen)) as engine, progress_on() as progress:
-        summary = make(plan, out, engine, progress=progress, **options)
+        summary = run(plan, out, engine, progress=progress, **options)
     click.echo(report(summary))
-    if plan.specification.formats and not summary.exit_code:
-        click.echo(f"Formats are in {out / FORMATS_FOLDER}.")
-    sys.exit(summary.exit_code)
+    if not summary.exit_code:
+        _write_formats(plan, out)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(summary.exit_code)  # Blender's own end hangs now and then, where this process renders
+
+
+def _write_formats(plan: Plan, out: Path) -> None:
+    store = Store(out)
+    store.note_asset_folder(plan.folder)
+    for name in missing_formats(store):
+        with counted(store, f"{name}: items read") as items:
+            click.echo(write_format(items, name))
 
 
 @program.command("verify")

@@ -14,7 +14,7 @@ from .running import Summary, run
 from .specification import read_specification
 from .store import Store
 
-__all__ = ["FORMATS_FOLDER", "make", "read_plan", "renderer_settings", "write_formats"]
+__all__ = ["FORMATS_FOLDER", "make", "missing_formats", "read_plan", "renderer_settings", "write_format"]
 
 FORMATS_FOLDER = "formats"
 """Where the specification's formats are, in the dataset's folder."""
@@ -82,31 +82,29 @@ def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
     OSError
     """
     summary = run(plan, out, engine, **options)
+    Store(out).note_asset_folder(plan.folder)
     if not summary.exit_code:
-        write_formats(Store(out), plan.specification.formats)
+        for name in missing_formats(Store(out)):
+            write_format(Store(out), name)
     return summary
 
 
-def write_formats(store: Store, names: list[str]) -> list[Path]:
-    """Write formats into the dataset's own folder, when all of its items are there or quarantined.
+def missing_formats(store: Store) -> list[str]:
+    """Return the formats of its specification that a dataset lacks; none before all of its items are done."""
+    if len(store) + len(store.quarantined()) < store.manifest.items:
+        return []  # another shard will
+    names = store.manifest.specification.get("formats", ())
+    return [name for name in names if not (store.path / FORMATS_FOLDER / name).exists()]
 
-    Returns
-    -------
-    list of Path
-        The folders of those that were written now.
+
+def write_format(store: Store, name: str) -> Path:
+    """Write a format into the dataset's own folder, and return where.
 
     Raises
     ------
     DatasetError
-        A format cannot be written.
+        It cannot be written.
     """
-    done = len(store) + len(store.quarantined())
-    if done < store.manifest.items:
-        return []  # another shard will
-    written = []
-    for name in names:
-        folder = store.path / FORMATS_FOLDER / name
-        if not folder.exists():
-            export(store, name, folder)
-            written.append(folder)
-    return written
+    folder = store.path / FORMATS_FOLDER / name
+    export(store, name, folder)
+    return folder

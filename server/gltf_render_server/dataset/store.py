@@ -7,6 +7,7 @@
       items/000/000012/           an item; items/<index // 1000>/<index>
         item.json                 what it shows: `ItemRecord`
         <view>/<pass>.<suffix>    the array of a pass, encoded as the table of passes says
+      .assets                     where this machine has the files that `ItemRecord.assets` names; a hint
       quarantine/000017.json      why an item cannot be made: `QuarantineRecord`
       .running/                   who works on it, and on what, while anybody does; see `leases`
 
@@ -38,6 +39,7 @@ from ..frame import Lens, When
 from ..passes import InstanceRow, Pass
 
 __all__ = [
+    "ASSETS_HINT",
     "MANIFEST",
     "RUNNING",
     "FileRecord",
@@ -51,12 +53,14 @@ __all__ = [
     "StoredItem",
     "StoredView",
     "ViewRecord",
+    "asset_folders",
     "digest_of",
     "link_or_copy",
     "write_whole",
 ]
 
 MANIFEST = "dataset.json"
+ASSETS_HINT = ".assets"
 RUNNING = ".running"
 _ITEMS, _QUARANTINE, _UNFINISHED = "items", "quarantine", ".unfinished-"
 _NOT_OF_IT = RUNNING, _UNFINISHED
@@ -393,6 +397,10 @@ class Store:
     def __len__(self) -> int:
         return len(self.indices())
 
+    def note_asset_folder(self, folder: Path) -> None:
+        """Note where assets are on this machine; that is a hint, and no part of the dataset."""
+        write_whole(self.path / ASSETS_HINT, str(folder).encode())
+
     def watched(self, note: Callable[[], None]) -> Store:
         """Return the same store, whose iteration calls a function after each item."""
         return _WatchedStore(self.path, note)
@@ -500,6 +508,13 @@ class _WatchedStore(Store):
 def digest_of(data: bytes) -> str:
     """Return the BLAKE3 of a file, in hexadecimal."""
     return blake3(data).hexdigest()
+
+
+def asset_folders(path: Path) -> list[Path]:
+    """Return the folders that a dataset's paths of assets may be relative to, the likeliest first."""
+    hint = path / ASSETS_HINT
+    told = [Path(hint.read_text())] if hint.is_file() else []
+    return list(dict.fromkeys([*told, Path.cwd(), path.absolute(), path.absolute().parent]))
 
 
 def write_whole(path: Path, data: bytes, writer: str = "") -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 from ...encode import encode_png
 from ...errors import DatasetError
 from ...passes import InstanceRow
-from ..store import Store, StoredItem, StoredView
+from ..store import Store, StoredItem, StoredView, asset_folders
 from .bop_models import MM_PER_M, Models, PlacedModel
 from .bop_shapes import Shapes
 
@@ -101,8 +101,7 @@ def models_of(store: Store, out: Path) -> Models:
 
     Relative paths of files are looked for in the current folder, and in that of the store.
     """
-    folders = (Path.cwd(), store.path.absolute().parent)
-    return Models(Shapes(tuple(dict.fromkeys(folders))), out / "models")
+    return Models(Shapes(asset_folders(store.path)), out / "models")
 
 
 def images_of(store: Store, models: Models) -> Iterator[BopImage]:

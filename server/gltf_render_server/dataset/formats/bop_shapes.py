@@ -8,7 +8,7 @@ tells, or else it is not what was rendered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -94,11 +94,11 @@ class Shapes:
 
     Parameters
     ----------
-    folders : tuple of Path
+    folders : sequence of Path
         Where relative paths are looked for, in this order.
     """
 
-    def __init__(self, folders: tuple[Path, ...]) -> None:
+    def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
         self._boxes: dict[bytes, Floats] = {}
         self._paths: dict[str, Path] = {}
@@ -232,7 +232,7 @@ def _names_before(name: str) -> list[str]:
     return ["/".join(parts[first:]) for first in range(len(parts))]
 
 
-def _listed(folders: tuple[Path, ...]) -> str:
+def _listed(folders: Sequence[Path]) -> str:
     return " or ".join(map(str, folders))
 
 

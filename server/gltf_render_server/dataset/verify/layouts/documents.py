@@ -13,7 +13,7 @@ from ....errors import RenderServerError
 from ....frame import ALPHA_THRESHOLD, When
 from ....gltf import Asset, read_asset
 from ....scene import Scene
-from ...store import ItemRecord
+from ...store import ItemRecord, asset_folders
 from ..models import Models, Part, placed
 from ..report import Report
 
@@ -96,8 +96,7 @@ class Documents:
         told = record.assets.get(record.document)
         if not told:
             return None
-        bases = (Path(), self._folder, self._folder.parent)
-        for path in (base / told for base in bases):
+        for path in (folder / told for folder in asset_folders(self._folder)):
             if path.is_file():
                 data = path.read_bytes()
                 if hashlib.sha256(data).hexdigest() == record.document:
