@@ -13,7 +13,7 @@ from gltf_render_server.client import DONT_CARE
 
 pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(language):
@@ -27,13 +27,22 @@ def test_links_and_pictures_are_there(page):
     assert not missing
 
 
+PROGRAMS = [
+    ["gltf_render_server"],
+    *(["gltf_render_server.dataset", command] for command in ("make", "preview", "verify", "inspect", "export")),
+]
+
+
 def test_every_option_that_is_named_is_there():
-    text = subprocess.run(
-        [sys.executable, "-m", "gltf_render_server", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    helps = [
+        subprocess.run(
+            [sys.executable, "-m", *program, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for program in PROGRAMS
+    ]
     named = set(re.findall(r"`(--[a-z-]+)", "".join(page.read_text() for page in PAGES)))
     theirs = {"--install-dependencies", "--python", "--preload", "--threads"}  # of scripts/, of gunicorn
-    assert named - theirs <= set(re.findall(r"--[a-z-]+", text))
+    assert named - theirs <= set(re.findall(r"--[a-z-]+", "".join(helps)))
 
 
 def test_commands_of_the_shell_are_there():
