@@ -22,6 +22,8 @@ from .formats import FORMATS, export, find_format
 from .making import missing_formats, read_plan, renderer_settings, write_format
 from .planning import Plan
 from .progress import counted, progress_on, report, stepped
+from .report.inspecting import inspect
+from .report.previewing import preview
 from .running import RETRIES, Shard, run
 from .specification import schema
 from .store import Store
@@ -175,6 +177,52 @@ def _verify(dataset: Path, every: int) -> None:
         found = verify(dataset, progress=step, every=every)
     print_report(found)
     sys.exit(0 if found.is_good else 1)
+
+
+@program.command("preview")
+@click.argument("specification", type=_FILE)
+@click.option("-o", "--out", type=_NEW, required=True, help="A picture: its name ends in .png or .jpg.")
+@click.option("--items", type=click.IntRange(1, 1000), default=12, show_default=True, help="Shown at most.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 1024),
+    default=0,
+    show_default=True,
+    help="Processes of this machine that render; 0 = this process renders.",
+)
+@click.option(
+    "--device", type=click.Choice(get_args(Device)), default="auto", help="What Cycles renders on here."
+)
+@_plainly
+def _preview(specification: Path, out: Path, items: int, **options: Any) -> None:
+    """Show what a dataset will look like: a sheet of small pictures, in seconds.
+
+    Items are spread evenly over the dataset, and each shows one camera. Colour has less quality than the
+    dataset will have. The exit status is 1 when some of the items cannot be made; the sheet says why.
+    """
+    plan = read_plan(specification)
+    with closing(make_engine(renderer_settings(plan, **options))) as engine:
+        missing = preview(plan, engine, out, items)
+    click.echo(f"{out}: {min(items, len(plan))} of the {len(plan)} items that the dataset has")
+    for line in missing:
+        click.echo(line, err=True)
+    sys.exit(1 if missing else 0)
+
+
+@program.command("inspect")
+@click.argument("dataset", type=_STORE)
+@click.option("-o", "--out", type=_NEW, metavar="FILE.html", help="By default DATASET/report/index.html.")
+@click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
+@_plainly
+def _inspect(dataset: Path, out: Path | None, is_opened: bool) -> None:
+    """Show a dataset in a browser: a page with its pictures, what is known of them, and what is wrong.
+
+    The page needs no network and no server. It refers to the pictures in the dataset's folder.
+    """
+    page = inspect(dataset, out)
+    click.echo(page)
+    if is_opened:
+        click.launch(str(page))
 
 
 @program.command("export")

@@ -1,0 +1,164 @@
+"""Draws what is known of objects over the picture of a view: masks, boxes, axes and keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ...false_colours import false_colours
+from ..store import StoredItem, StoredView
+from .objects import BOX_EDGES, Colour, ShownObject, colours_of_numbers, shown_objects, shown_pixels
+
+__all__ = ["LAYERS", "Layer", "draw_objects", "mask_picture", "picture_of", "tinted"]
+
+Layer = Literal["masks", "boxes", "names", "axes", "boxes_3d", "keypoints"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
+
+Bytes = NDArray[np.uint8]
+_TINT = 0.45
+_TINT_ALPHA, _OUTLINE_ALPHA = 115, 255
+_MOST_IN_PALETTE = 127  # objects whose tint and outline have entries of their own
+_AXES: tuple[Colour, ...] = ((230, 60, 60), (70, 190, 70), (70, 120, 250))
+_INK, _HALO = (255, 255, 255), (0, 0, 0)
+
+
+def picture_of(
+    item: StoredItem,
+    view: StoredView,
+    colours: Mapping[str, Colour],
+    name: str = "color",
+    layers: Collection[Layer] = LAYERS,
+) -> Bytes:
+    """Show a stored view to a person.
+
+    Parameters
+    ----------
+    item : StoredItem
+    view : StoredView
+        One of the item's.
+    colours : mapping of str to (red, green, blue)
+        Of the categories.
+    name : str
+        The pass that is shown: colour as it is, others as `false_colours` shows them.
+    layers : collection of str
+        What is drawn over it, as far as the view has what it needs.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+
+    Raises
+    ------
+    DatasetError
+        The view has no such pass, or a file is damaged.
+    """
+    picture = false_colours(view.array(name), name)
+    objects, files = item.record.objects, view.record.files
+    numbers = view.array("instance") if "instance" in files else None
+    if "instances" in files:
+        shown = shown_objects(objects, view.instances, view.lens)
+    else:
+        shown = [] if numbers is None else shown_pixels(objects, numbers)
+    if "masks" in layers and numbers is not None:
+        picture = tinted(picture, numbers, colours_of_numbers(shown, colours))
+    return draw_objects(picture, shown, colours, layers)
+
+
+def tinted(picture: Bytes, numbers: NDArray[np.integer], colours: Mapping[int, Colour]) -> Bytes:
+    """Lay the colours of objects over a picture, with an outline around each.
+
+    Parameters
+    ----------
+    picture : (height, width, 3) uint8
+    numbers : (height, width) unsigned integers
+        The pass `instance`, of the same size.
+    colours : mapping of int to (red, green, blue)
+        Objects without a colour are left as they are.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
+    mask = np.isin(numbers, list(colours))
+    ink = np.zeros_like(picture)
+    for number, colour in colours.items():
+        ink[numbers == number] = colour
+    share = np.where(_outline(numbers) & mask, 1.0, _TINT * mask)[..., None]
+    return np.rint(picture * (1 - share) + ink * share).astype(np.uint8)
+
+
+def mask_picture(numbers: NDArray[np.integer], colours: Mapping[int, Colour]) -> Image.Image:
+    """Return the tints and outlines of objects as a picture with a palette, clear where there is none.
+
+    The parameters are those of `tinted`. Of more than 127 objects, those of a hundred and twenty-eight
+    numbers further have the same colour.
+    """
+    palette, alpha = np.zeros((256, 3), np.uint8), np.zeros(256, np.uint8)
+    alpha[1::2], alpha[2::2] = _TINT_ALPHA, _OUTLINE_ALPHA
+    entries = np.zeros(int(numbers.max(initial=0)) + 1, np.uint8)
+    for place, (number, colour) in enumerate(colours.items()):
+        entry = 1 + 2 * (place % _MOST_IN_PALETTE)
+        palette[entry : entry + 2] = colour
+        if number < len(entries):
+            entries[number] = entry
+    pixels = entries[numbers]
+    pixels[_outline(numbers) & (pixels > 0)] += 1
+    image = Image.fromarray(pixels, "P")
+    image.putpalette(palette.tobytes())
+    image.info["transparency"] = alpha.tobytes()
+    return image
+
+
+def draw_objects(
+    picture: Bytes,
+    objects: Iterable[ShownObject],
+    colours: Mapping[str, Colour],
+    layers: Collection[Layer] = LAYERS,
+) -> Bytes:
+    """Draw all but masks over a picture; the parameters are those of `picture_of`."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(float(np.clip(image.width / 32, 9, 16)))
+    for each in sorted(objects, key=lambda shown: -shown.pixels):
+        colour = colours[each.category]
+        left, top, width, height = each.box
+        if "boxes_3d" in layers and each.corners:
+            for one, other in BOX_EDGES:
+                _line(draw, each.corners[one], each.corners[other], colour, 1)
+        if "boxes" in layers:
+            draw.rectangle((left, top, left + width - 1, top + height - 1), outline=colour, width=2)
+        if "axes" in layers and each.axes:
+            for end, axis in zip(each.axes[1:], _AXES, strict=True):
+                _line(draw, each.axes[0], end, axis, 2)
+        if "keypoints" in layers:
+            for x, y in each.points:
+                draw.ellipse((x - 2.5, y - 2.5, x + 2.5, y + 2.5), fill=colour, outline=_INK)
+        if "names" in layers:
+            place = left + 2, max(0.0, top - 1.3 * float(font.size))
+            draw.text(place, each.category, fill=_INK, font=font, stroke_width=1, stroke_fill=_HALO)
+    return np.asarray(image)
+
+
+def _line(
+    draw: ImageDraw.ImageDraw,
+    start: tuple[float, float] | None,
+    end: tuple[float, float] | None,
+    colour: Colour,
+    width: int,
+) -> None:
+    if start is not None and end is not None:
+        draw.line([*start, *end], fill=colour, width=width)
+
+
+def _outline(numbers: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Tell which pixels have a neighbour of another number."""
+    found = np.zeros(numbers.shape, bool)
+    for one, other in (((slice(1, None), ...), (slice(-1), ...)), ((..., slice(1, None)), (..., slice(-1)))):
+        differs = numbers[one] != numbers[other]
+        found[one] |= differs
+        found[other] |= differs
+    return found

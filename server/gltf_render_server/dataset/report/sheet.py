@@ -1,0 +1,119 @@
+"""Lays pictures out on a sheet, each above its caption, with a legend below all. Knows of no dataset."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["INK", "PAPER", "Tile", "note", "sheet"]
+
+PAPER = (250, 249, 246)
+INK = (40, 40, 40)
+_FAINT = (115, 115, 112)
+_NOTE_PAPER, _NOTE_INK = (240, 226, 222), (130, 40, 30)
+_GAP = 8
+_MARGIN = 7
+_LINE = 1.45  # of the size of the letters
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A picture, (height, width, 3) uint8, and what stands below it: the first line, and fainter ones."""
+
+    picture: Bytes
+    lines: Sequence[str] = ()
+
+
+def sheet(tiles: Sequence[Tile], columns: int, legend: Mapping[str, tuple[int, int, int]] = {}) -> Bytes:
+    """Lay pictures out row by row.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        At least one; smaller pictures stand in the room of the largest.
+    columns : int
+    legend : mapping of str to (red, green, blue)
+        What colours mean, told below all pictures.
+
+    Returns
+    -------
+    (sheet height, sheet width, 3) uint8
+        Both even, as a video's colours need it.
+    """
+    height, width = (max(tile.picture.shape[axis] for tile in tiles) for axis in (0, 1))
+    font = _font(width)
+    step = round(_LINE * float(font.size))
+    lines = max(len(tile.lines) for tile in tiles)
+    caption = _MARGIN + step * lines + (_MARGIN if lines else 0)
+    rows = -(-len(tiles) // columns)
+    total = columns * (width + _GAP) + _GAP
+    entries = _placed(legend, total - 2 * _GAP, font, step)
+    grid = _GAP + rows * (height + caption + _GAP)
+    bottom = entries[-1][1] + step + _GAP if entries else 0
+    image = Image.new("RGB", tuple(side + side % 2 for side in (total, grid + bottom)), PAPER)
+    draw = ImageDraw.Draw(image)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        left, top = _GAP + column * (width + _GAP), _GAP + row * (height + caption + _GAP)
+        inside = (width - tile.picture.shape[1]) // 2, (height - tile.picture.shape[0]) // 2
+        image.paste(Image.fromarray(tile.picture), (left + inside[0], top + inside[1]))
+        for place, line in enumerate(tile.lines):
+            at = left + 2, top + height + _MARGIN + place * step
+            draw.text(at, _shortened(line, width - 4, font), fill=_FAINT if place else INK, font=font)
+    for name, y, x in entries:
+        y += grid
+        draw.rectangle((_GAP + x, y + 2, _GAP + x + step - 6, y + step - 4), fill=legend[name])
+        draw.text((_GAP + x + step, y), name, fill=INK, font=font)
+    return np.asarray(image)
+
+
+def note(text: str, width: int, height: int) -> Bytes:
+    """Return words in place of a picture that there is not."""
+    image = Image.new("RGB", (width, height), _NOTE_PAPER)
+    font = _font(width)
+    step = _LINE * float(font.size)
+    letters = max(8, int((width - 4 * _GAP) / (0.56 * float(font.size))))
+    lines = textwrap.wrap(" ".join(text.split()), letters, break_on_hyphens=False)
+    most = max(1, int((height - 4 * _GAP) / step))
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1][: letters - 3]}..."]
+    draw = ImageDraw.Draw(image)
+    for place, line in enumerate(lines):
+        draw.text((2 * _GAP, 2 * _GAP + place * step), line, fill=_NOTE_INK, font=font)
+    return np.asarray(image)
+
+
+def _font(width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(float(np.clip(width / 20, 8, 18)))
+
+
+def _placed(
+    names: Iterable[str], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, step: int
+) -> list[tuple[str, int, int]]:
+    """Return where each entry of a legend is, y and x, in lines that are not too long."""
+    places, x, y = [], 0, 0
+    for name in names:
+        needed = step + round(font.getlength(name)) + 2 * _GAP
+        if x and x + needed > width:
+            x, y = 0, y + step
+        places.append((name, y, x))
+        x += needed
+    return places
+
+
+def _shortened(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return a text that is not too long, with its beginning and its end."""
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        shorter = f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
+        if font.getlength(shorter) <= width:
+            return shorter
+    return text[:1]
