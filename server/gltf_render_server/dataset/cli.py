@@ -219,7 +219,8 @@ def _inspect(dataset: Path, out: Path | None, is_opened: bool) -> None:
 
     The page needs no network and no server. It refers to the pictures in the dataset's folder.
     """
-    page = inspect(dataset, out)
+    with stepped("reading items") as progress:
+        page = inspect(dataset, out, progress=progress)
     click.echo(page)
     if is_opened:
         click.launch(str(page))

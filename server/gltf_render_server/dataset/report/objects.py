@@ -97,7 +97,7 @@ def shown_objects(
                 number=row.number,
                 name=row.name,
                 category=category,
-                box=tuple(row.box),
+                box=(row.box.left, row.box.top, row.box.width, row.box.height),
                 pixels=row.pixels,
                 corners=tuple(row.box_3d.corners),
                 axes=_axes(row, lens),

@@ -122,8 +122,8 @@ def draw_objects(
     """Draw all but masks over a picture; the parameters are those of `picture_of`."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(float(np.clip(image.width / 32, 9, 16)))
-    for each in sorted(objects, key=lambda shown: -shown.pixels):
+    shown = sorted(objects, key=lambda each: -each.pixels)
+    for each in shown:
         colour = colours[each.category]
         left, top, width, height = each.box
         if "boxes_3d" in layers and each.corners:
@@ -137,10 +137,23 @@ def draw_objects(
         if "keypoints" in layers:
             for x, y in each.points:
                 draw.ellipse((x - 2.5, y - 2.5, x + 2.5, y + 2.5), fill=colour, outline=_INK)
-        if "names" in layers:
-            place = left + 2, max(0.0, top - 1.3 * float(font.size))
-            draw.text(place, each.category, fill=_INK, font=font, stroke_width=1, stroke_fill=_HALO)
+    if "names" in layers:
+        _draw_names(draw, shown)
     return np.asarray(image)
+
+
+def _draw_names(draw: ImageDraw.ImageDraw, objects: Iterable[ShownObject]) -> None:
+    """Write what objects are called, the largest first; a name that would lie on another is left out."""
+    letters = float(np.clip(draw.im.size[0] / 32, 9, 16))
+    font = ImageFont.load_default(letters)
+    taken: list[tuple[float, float, float, float]] = []
+    for each in objects:
+        place = each.box[0] + 2, max(0.0, each.box[1] - 1.3 * letters)
+        box = draw.textbbox(place, each.category, font=font, stroke_width=1)
+        if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+            continue
+        taken.append(box)
+        draw.text(place, each.category, fill=_INK, font=font, stroke_width=1, stroke_fill=_HALO)
 
 
 def _line(

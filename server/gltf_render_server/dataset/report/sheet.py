@@ -19,8 +19,10 @@ _NOTE_PAPER, _NOTE_INK = (240, 226, 222), (130, 40, 30)
 _GAP = 8
 _MARGIN = 7
 _LINE = 1.45  # of the size of the letters
+_LETTER_ASPECT = 0.56
 
 Bytes = NDArray[np.uint8]
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +50,8 @@ def sheet(tiles: Sequence[Tile], columns: int, legend: Mapping[str, tuple[int, i
         Both even, as a video's colours need it.
     """
     height, width = (max(tile.picture.shape[axis] for tile in tiles) for axis in (0, 1))
-    font = _font(width)
-    step = round(_LINE * float(font.size))
+    letters = _letters_px(width)
+    font, step = ImageFont.load_default(letters), round(_LINE * letters)
     lines = max(len(tile.lines) for tile in tiles)
     caption = _MARGIN + step * lines + (_MARGIN if lines else 0)
     rows = -(-len(tiles) // columns)
@@ -77,26 +79,25 @@ def sheet(tiles: Sequence[Tile], columns: int, legend: Mapping[str, tuple[int, i
 def note(text: str, width: int, height: int) -> Bytes:
     """Return words in place of a picture that there is not."""
     image = Image.new("RGB", (width, height), _NOTE_PAPER)
-    font = _font(width)
-    step = _LINE * float(font.size)
-    letters = max(8, int((width - 4 * _GAP) / (0.56 * float(font.size))))
-    lines = textwrap.wrap(" ".join(text.split()), letters, break_on_hyphens=False)
+    letters = _letters_px(width)
+    font, step = ImageFont.load_default(letters), _LINE * letters
+    in_a_line = max(8, int((width - 4 * _GAP) / (_LETTER_ASPECT * letters)))
+    lines = textwrap.wrap(" ".join(text.split()), in_a_line, break_on_hyphens=False)
     most = max(1, int((height - 4 * _GAP) / step))
     if len(lines) > most:
-        lines = [*lines[: most - 1], f"{lines[most - 1][: letters - 3]}..."]
+        lines = [*lines[: most - 1], f"{lines[most - 1][: in_a_line - 3]}..."]
     draw = ImageDraw.Draw(image)
     for place, line in enumerate(lines):
         draw.text((2 * _GAP, 2 * _GAP + place * step), line, fill=_NOTE_INK, font=font)
     return np.asarray(image)
 
 
-def _font(width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(float(np.clip(width / 20, 8, 18)))
+def _letters_px(width: int) -> float:
+    """Return how large letters are below pictures of a width."""
+    return float(np.clip(width / 20, 8, 18))
 
 
-def _placed(
-    names: Iterable[str], width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, step: int
-) -> list[tuple[str, int, int]]:
+def _placed(names: Iterable[str], width: int, font: _Font, step: int) -> list[tuple[str, int, int]]:
     """Return where each entry of a legend is, y and x, in lines that are not too long."""
     places, x, y = [], 0, 0
     for name in names:
@@ -108,7 +109,7 @@ def _placed(
     return places
 
 
-def _shortened(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _shortened(text: str, width: float, font: _Font) -> str:
     """Return a text that is not too long, with its beginning and its end."""
     if font.getlength(text) <= width:
         return text

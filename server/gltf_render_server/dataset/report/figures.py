@@ -1,0 +1,85 @@
+"""Counts how often what occurs in a dataset, item by item, so that no list of values is kept."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .objects import ShownObject
+
+__all__ = ["Figures"]
+
+_A_DOUBLING = 2  # bins
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A histogram: its key, what it tells, in which unit, of what value, and its bins.
+
+    `is_log` bins are from ``2 ** (bin / 2)`` on; others are from ``bin * step`` on.
+    """
+
+    key: str
+    title: str
+    unit: str
+    value: Callable[[ShownObject], float | None]
+    step: float = 0.0
+
+    def bin(self, value: float) -> int:
+        if self.step:
+            return min(math.floor(value / self.step + 1e-9), round(1 / self.step) - 1)
+        return math.floor(_A_DOUBLING * math.log2(value) + 1e-9)
+
+    def low(self, number: int) -> float:
+        return number * self.step if self.step else 2 ** (number / _A_DOUBLING)
+
+
+_FIGURES = (
+    _Figure("pixels", "Pixels that show an object", "px", lambda each: each.pixels),
+    _Figure("side", "Longer side of the box", "px", lambda each: max(each.box[2:])),
+    _Figure("distance", "Distance along the optical axis", "m", lambda each: each.distance_m),
+    _Figure("visible", "Share that nothing hides", "", lambda each: each.visible, step=0.05),
+)
+
+
+class Figures:
+    """The histograms of a dataset, for each category."""
+
+    def __init__(self) -> None:
+        self.labels: Counter[str] = Counter()
+        self.truncated: Counter[str] = Counter()
+        self._counts: dict[str, dict[str, Counter[int]]] = {figure.key: {} for figure in _FIGURES}
+
+    def add(self, objects: Iterable[ShownObject]) -> None:
+        """Count the objects of a view."""
+        for each in objects:
+            self.labels[each.category] += 1
+            self.truncated[each.category] += each.truncated
+            for figure in _FIGURES:
+                value = figure.value(each)
+                if value is not None and (value > 0 or figure.step) and math.isfinite(value):
+                    counts = self._counts[figure.key].setdefault(each.category, Counter())
+                    counts[figure.bin(value)] += 1
+
+    def told(self) -> list[dict[str, Any]]:
+        """Return what the page draws: of each histogram the ends of its bins, and counts by category."""
+        return [
+            self._told(figure, self._counts[figure.key])
+            for figure in _FIGURES
+            if any(self._counts[figure.key].values())
+        ]
+
+    def _told(self, figure: _Figure, counts: dict[str, Counter[int]]) -> dict[str, Any]:
+        found = {number for each in counts.values() for number in each}
+        first, last = (0, round(1 / figure.step) - 1) if figure.step else (min(found), max(found))
+        return {
+            "title": figure.title,
+            "unit": figure.unit,
+            "ends": [float(f"{figure.low(number):.4g}") for number in range(first, last + 2)],
+            "counts": {
+                name: [each[number] for number in range(first, last + 1)] for name, each in counts.items()
+            },
+        }
