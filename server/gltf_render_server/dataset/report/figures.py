@@ -12,14 +12,15 @@ from .objects import ShownObject
 
 __all__ = ["Figures"]
 
-_A_DOUBLING = 2  # bins
+_A_DOUBLING = 8  # bins, at first
+_MOST_BINS = 40
 
 
 @dataclass(frozen=True)
 class _Figure:
     """A histogram: its key, what it tells, in which unit, of what value, and its bins.
 
-    `is_log` bins are from ``2 ** (bin / 2)`` on; others are from ``bin * step`` on.
+    With a step, bins are from ``bin * step`` to 1; else they are logarithmic, from ``2 ** (bin / 8)`` on.
     """
 
     key: str
@@ -75,11 +76,16 @@ class Figures:
     def _told(self, figure: _Figure, counts: dict[str, Counter[int]]) -> dict[str, Any]:
         found = {number for each in counts.values() for number in each}
         first, last = (0, round(1 / figure.step) - 1) if figure.step else (min(found), max(found))
+        wide = 1
+        while last // wide - first // wide >= _MOST_BINS:
+            wide *= 2
+        bins = range(first // wide, last // wide + 1)
         return {
             "title": figure.title,
             "unit": figure.unit,
-            "ends": [float(f"{figure.low(number):.4g}") for number in range(first, last + 2)],
+            "ends": [float(f"{figure.low(wide * number):.4g}") for number in (*bins, bins[-1] + 1)],
             "counts": {
-                name: [each[number] for number in range(first, last + 1)] for name, each in counts.items()
+                name: [sum(each[wide * number + part] for part in range(wide)) for number in bins]
+                for name, each in counts.items()
             },
         }

@@ -110,7 +110,7 @@ function addressOf(row, pass) {
 
 function fitted(row, width, height) {
   const scale = Math.min(width / row.width, height / row.height);
-  return [row.width * scale, row.height * scale];
+  return [width - row.width * scale < 2 ? width : row.width * scale, height - row.height * scale < 2 ? height : row.height * scale];
 }
 
 /** Fill an element with a picture and its layers; `address` is that of the picture. */
@@ -425,7 +425,7 @@ function chart() {
     }
     return histogram(figure, counts, title);
   });
-  $("charts").replaceChildren(labelBars(chosen), ...charts, viewBars(), cameraMap());
+  $("charts").replaceChildren(labelBars(chosen), ...charts, cameraMap(), viewBars());
   drawCameras();
 }
 
@@ -442,7 +442,7 @@ function histogram(figure, counts, title) {
   const ticks = [0, 1, 2, 3, 4].map((part) => Math.round((part * counts.length) / 4)).filter((at, place, all) => all.indexOf(at) === place);
   const words = ticks.map((at, place) => drawn("text", { x: low + at * step, y: height - 7, "text-anchor": place === 0 ? "start" : place === ticks.length - 1 ? "end" : "middle" }, short(figure.ends[at])));
   const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${figure.title}, ${title}: ${number(total)} labels from ${short(figure.ends[0])} to ${short(figure.ends.at(-1))}${unit}` },
-    ...bars, drawn("line", { class: "rule", x1: low, x2: width - low, y1: height - bottom, y2: height - bottom }), ...words, drawn("text", { x: low, y: 10 }, `${number(most)} at most`));
+    ...bars, drawn("line", { class: "rule", x1: low, x2: width - low, y1: height - bottom, y2: height - bottom }), ...words, drawn("text", { x: low, y: 10 }, `highest bar: ${number(most)}`));
   return make("figure", { className: "chart" }, make("figcaption", {}, figure.title, make("span", {}, figure.unit || "share")), picture);
 }
 
@@ -463,7 +463,7 @@ function labelBars(chosen) {
       chart();
     });
   });
-  return make("figure", { className: "chart" }, make("figcaption", {}, "Labels by category", make("span", {}, "click to choose")), make("div", { className: "bars" }, ...lines));
+  return make("figure", { className: "chart tall" }, make("figcaption", {}, "Labels by category", make("span", {}, "click to choose")), make("div", { className: "bars" }, ...lines));
 }
 
 function placeOf(category) {
@@ -480,7 +480,7 @@ function viewBars() {
 }
 
 function cameraMap() {
-  return make("figure", { className: "chart" }, make("figcaption", {}, "Cameras from above", make("span", {}, summary.up === "y" ? "x right, z down, m" : "x right, y up, m")),
+  return make("figure", { className: "chart tall" }, make("figcaption", {}, "Cameras from above", make("span", {}, summary.up === "y" ? "x right, z down, m" : "x right, y up, m")),
     make("canvas", { id: "cameras", role: "img", ariaLabel: `Where the cameras of ${number(rows.length)} pictures stand, and where they look`, style: "aspect-ratio:420/300" }));
 }
 
