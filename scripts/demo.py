@@ -19,8 +19,10 @@ from rich.console import Console
 from rich.markup import escape
 
 import still_life
-from contact_sheet import colorize_depth, colorize_labels, contact_sheet
+from contact_sheet import contact_sheet
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
+from gltf_render_server.false_colours import false_colours
+from gltf_render_server.labels import decode_labels
 from option_types import whole_number
 from own_server import own_server
 from reporting import ScriptError, run
@@ -120,8 +122,8 @@ def _keep(answers: Mapping[ImageType, RenderAnswer], folder: Path) -> None:
     for name, answer in answers.items():
         (folder / name).with_suffix(_SUFFIXES[answer.mimetype]).write_bytes(answer.body)
     depth, label = answers["depth"].pixels(), answers["label"].pixels()
-    Image.fromarray(colorize_depth(depth)).save(folder / "depth_colored.png")
-    Image.fromarray(colorize_labels(label)).save(folder / "label_colored.png")
+    Image.fromarray(false_colours(depth, "depth")).save(folder / "depth_colored.png")
+    Image.fromarray(false_colours(decode_labels(label), "label")).save(folder / "label_colored.png")
     color = Image.fromarray(answers["color"].pixels()).convert("RGB").resize(depth.shape[::-1])
     sheet = contact_sheet(
         color=np.asarray(color),

@@ -106,7 +106,7 @@ def _kept(
 ) -> Iterator[dict[EngineName, Frame]]:
     """Save frame after frame, and pass it on."""
     count = 1 if options.still else max(1, round(options.seconds * options.fps))
-    with Film(options.output / _main_file(options), options.fps, simulation.labels) as film:
+    with Film(options.output / _main_file(options), options.fps) as film:
         shown = _with_progress(simulation.frames(count, options.fps), count, console)
         for number, frames in enumerate(shown):
             save_pictures(frames[options.render_engine], options.output, number)

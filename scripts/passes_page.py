@@ -9,18 +9,19 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from rich.console import Console
 
 import still_life
 from contact_sheet import captioned
 from gltf_render_server.client import FrameAnswer, RenderClient
+from gltf_render_server.dataset.report.objects import ShownObject
+from gltf_render_server.dataset.report.overlay import draw_objects
 from gltf_render_server.false_colours import false_colours, legend, value_range
 from gltf_render_server.passes import PASSES
 from own_server import own_server
@@ -167,19 +168,22 @@ def _is_small() -> NDArray[np.bool_]:
 
 def _boxed(colour: Bytes, rows: list[dict[str, Any]]) -> Bytes:
     """Draw the boxes of objects over a picture."""
-    image = Image.fromarray(colour[..., :3] // 2)
-    draw = ImageDraw.Draw(image)
     numbers = np.array([[row["number"] for row in rows]], np.uint16)
-    for row, ink in zip(rows, false_colours(numbers, "instance")[0].tolist(), strict=True):
-        if row["name"] in _LARGE or row["pixels"] < _CLEARLY_SEEN_PX:
-            continue
-        corners = row["box_3d"]["corners"]
-        for one, other in combinations(range(8), 2):
-            if (one ^ other).bit_count() == 1 and corners[one] and corners[other]:
-                draw.line([*corners[one], *corners[other]], fill=tuple(ink))
-        left, top, width, height = row["box"]
-        draw.rectangle((left, top, left + width - 1, top + height - 1), outline=tuple(ink), width=2)
-    return np.asarray(image)
+    inks = false_colours(numbers, "instance")[0].tolist()
+    colours = {row["name"]: tuple(ink) for row, ink in zip(rows, inks, strict=True)}
+    shown = [
+        ShownObject(
+            number=row["number"],
+            name=row["name"],
+            category=row["name"],
+            box=tuple(row["box"]),
+            pixels=row["pixels"],
+            corners=tuple(row["box_3d"]["corners"]),
+        )
+        for row in rows
+        if row["name"] not in _LARGE and row["pixels"] >= _CLEARLY_SEEN_PX
+    ]
+    return draw_objects(colour[..., :3] // 2, shown, colours, ("boxes", "boxes_3d"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contact_sheet import captioned, colorize_depth, depth_span, paint_labels
+from contact_sheet import captioned
+from gltf_render_server.false_colours import false_colours, legend, value_range
 
 from .cameras import EngineName, Frame
 
@@ -31,15 +32,12 @@ class Film:
     ----------
     path : Path
     fps : float
-    labels : iterable of int
-        All that may be seen; each keeps its colour.
     """
 
-    def __init__(self, path: Path, fps: float, labels: Iterable[int]) -> None:
+    def __init__(self, path: Path, fps: float) -> None:
         self._path = path
         self._rate = Fraction(fps).limit_denominator(1000)
-        self._labels = list(labels)
-        self._span: tuple[float, float] | None = None
+        self._span: NDArray[np.float64] | None = None
         self._container: Any = None
         self._stream: Any = None
 
@@ -56,7 +54,8 @@ class Film:
 
     def sheet(self, frames: Mapping[EngineName, Frame]) -> NDArray[np.uint8]:
         """Return (sheet height, sheet width, 3) uint8; both even, as the video's colours need it."""
-        self._span = self._span or depth_span(next(iter(frames.values())).depth)
+        if self._span is None:
+            self._span = value_range("depth", next(iter(frames.values())).depth)
         return np.concatenate([self._row(*item) for item in frames.items()])
 
     def add(self, frames: Mapping[EngineName, Frame]) -> None:
@@ -73,12 +72,13 @@ class Film:
         self._stream.pix_fmt = "yuv420p"
 
     def _row(self, name: EngineName, frame: Frame) -> NDArray[np.uint8]:
-        near, far = self._span or depth_span(frame.depth)
         return captioned(
             {
                 f"{name}: colour": frame.color,
-                f"depth: {near:.2f} m to {far:.2f} m": colorize_depth(frame.depth, (near, far)),
-                "labels": paint_labels(frame.label, self._labels),
+                f"depth: {legend(frame.depth, 'depth', self._span)}": false_colours(
+                    frame.depth, "depth", self._span
+                ),
+                "labels": false_colours(frame.label, "label"),
             }
         )
 

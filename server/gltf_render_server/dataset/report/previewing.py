@@ -98,12 +98,14 @@ def preview(plan: Plan, engine: Engine, path: Path, items: int = 12) -> list[str
     Raises
     ------
     DatasetError
-        The plan has no item, or a file that it needs is not there.
+        The plan has no item, or the name of the picture has an ending that is not known.
     SettingsError
         No item can be made with this engine.
-    OSError, ValueError
-        The picture cannot be written, or its ending is not known.
+    OSError
+        The picture cannot be written.
     """
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise DatasetError(f"{path}: let the name of the picture end in .png or .jpg")
     if not len(plan):
         raise DatasetError("preview: the specification names no item")
     spread = np.linspace(0, len(plan) - 1, max(1, min(items, len(plan))))
