@@ -72,20 +72,22 @@ def inspect(
     out = path / "report" / "index.html" if out is None else out
     files = out.with_name(f"{out.stem}_files")
     _clear(files)
-    told, general = _by_item(findings)
-    report = _Report(store, files, told)
+    findings = list(findings)
+    report = _Report(store, files, findings)
     indices = store.indices()
     for done, found in enumerate(report.inspected(indices), start=1):
         report.add(found)
         progress(done, len(indices))
-    report.finish(_address(store.path, out.parent), general)
+    report.finish(_address(store.path, out.parent))
     out.write_text(_page(store.path.resolve().name, files.name), encoding="utf-8")
     return out
 
 
 class _Report:
-    def __init__(self, store: Store, files: Path, findings: dict[int, list[str]]) -> None:
-        self._store, self._files, self._findings = store, files, findings
+    def __init__(self, store: Store, files: Path, findings: list[str]) -> None:
+        self._store, self._files = store, files
+        self._findings = [(_item_of(finding), finding) for finding in findings]
+        self._told: set[int] = set()
         self._figures = Figures()
         self._categories = {name: place for place, name in enumerate(store.manifest.categories)}
         self._colours = category_colours(self._categories)
@@ -108,7 +110,9 @@ class _Report:
 
     def add(self, found: InspectedItem) -> None:
         """Keep what is told of an item, and write it as soon as it fills a file."""
-        self._items += bool(found.rows)
+        if found.rows:
+            self._items += 1
+            self._tell_findings(found.rows)
         for row, details, shown in zip(found.rows, found.details, found.shown, strict=True):
             self._views += 1
             self._figures.add(shown)
@@ -119,7 +123,7 @@ class _Report:
             if len(self._rows) == _VIEWS_A_FILE:
                 self._write_rows()
 
-    def finish(self, address: str, general: list[str]) -> None:
+    def finish(self, address: str) -> None:
         """Write what is left, and the summary."""
         self._write_details()
         self._write_rows()
@@ -143,7 +147,7 @@ class _Report:
             "truncated": dict(self._figures.truncated),
             "figures": self._figures.told(),
             "broken": [[each.index, each.name, each.kind, each.reason] for each in broken],
-            "findings": general,
+            "findings": [finding for item, finding in self._findings if item not in self._told],
             "viewFiles": self._files_of_views,
             "detailsAFile": _DETAILS_A_FILE,
         }
@@ -173,9 +177,15 @@ class _Report:
             return InspectedItem()
         folder = self._files / "pictures" / _folder_of(item.index)
         found = inspect_item(item, categories, colours, folder)
-        for row in found.rows[:1]:
-            row.problems.extend(self._findings.get(item.index, ()))
         return found
+
+    def _tell_findings(self, rows: list[ViewRow]) -> None:
+        """Let findings stand with the view that they name, or else with the item's first."""
+        index = rows[0].index
+        self._told.add(index)
+        for finding in (finding for item, finding in self._findings if item == index):
+            named = (row for row in rows if f", {row.view}" in finding)
+            next(named, rows[0]).problems.append(finding)
 
     def _write_rows(self) -> None:
         if self._rows:
@@ -210,17 +220,10 @@ def _clear(files: Path) -> None:
     (files / _SUMMARY).write_bytes(b"")  # what is cut short may be replaced, too
 
 
-def _by_item(findings: Iterable[str]) -> tuple[dict[int, list[str]], list[str]]:
-    """Return findings by the index of the item that they name, and those that name none."""
-    told: dict[int, list[str]] = {}
-    general = []
-    for finding in findings:
-        found = _ITEM.search(finding)
-        if found is None:
-            general.append(finding)
-        else:
-            told.setdefault(int(found[1] or found[2]), []).append(finding)
-    return told, general
+def _item_of(finding: str) -> int | None:
+    """Return the index of the item that a finding names."""
+    found = _ITEM.search(finding)
+    return int(found[1] or found[2]) if found else None
 
 
 def _address(target: Path, start: Path) -> str:

@@ -216,7 +216,7 @@ function choose() {
 }
 
 function filtersAsHash() {
-  const parts = [...$("filters").elements].filter((each) => each.id && each.type !== "reset").map((each) => [each.id, each.type === "checkbox" ? (each.checked ? "1" : "") : each.value]);
+  const parts = [...$("filters").elements].filter((each) => each.matches("input, select")).map((each) => [each.id, each.type === "checkbox" ? (each.checked ? "1" : "") : each.value]);
   const initial = { "visible-low": "0", "visible-high": "100", sort: "broken" };
   const told = new URLSearchParams(parts.filter(([id, value]) => value !== (initial[id] ?? ""))).toString();
   return `#pictures${told && `?${told}`}`;

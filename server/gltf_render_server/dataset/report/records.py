@@ -23,6 +23,7 @@ __all__ = ["InspectedItem", "ViewDetails", "ViewRow", "inspect_item"]
 _SMALL, _LARGE = 320, 640  # px; colour in the gallery, and other pictures
 _JPEG_QUALITY = 82
 _BLACK = 4  # of 255
+_EMPTY = "empty"  # the legend of an array that tells nothing
 _MOST_OBJECTS = 300
 _PAINTED = "depth", "normal"
 """The passes that are shown beside colour; others are referred to."""
@@ -218,12 +219,13 @@ class _View:
         array = self._array(name)
         if array is None:
             return None
-        if name == "depth" and not (np.isfinite(array) & (array > 0)).any():
-            self._problems.append("no depth is in range")
         step = -(-array.shape[1] // _LARGE)
         array = array[step // 2 :: step, step // 2 :: step]
         self._save(false_colours(array, name), name, _LARGE)
-        return legend(array, name)
+        told = legend(array, name)
+        if told == _EMPTY:
+            self._problems.append(f"the pass {name} is empty")
+        return told
 
     def _mask(self, colours: Mapping[str, Colour]) -> bool:
         if self._numbers is None or not self.shown:
