@@ -176,8 +176,7 @@ class _Report:
         if item is None:
             return InspectedItem()
         folder = self._files / "pictures" / _folder_of(item.index)
-        found = inspect_item(item, categories, colours, folder)
-        return found
+        return inspect_item(item, categories, colours, folder)
 
     def _tell_findings(self, rows: list[ViewRow]) -> None:
         """Let findings stand with the view that they name, or else with the item's first."""
