@@ -224,6 +224,16 @@ def test_the_command_writes_the_page(good, tmp_path):
     assert CliRunner().invoke(program, ["inspect", str(tmp_path)]).exit_code == 2
 
 
+def test_what_verify_finds_stands_with_its_picture(bad, tmp_path):
+    page = tmp_path / "page.html"
+    found = CliRunner().invoke(program, ["inspect", str(bad), "-o", str(page), "--verify"])
+    assert found.exit_code == 0, found.output
+    problems = {(row["index"], row["view"]): row["problems"] for row in views(page)}
+    assert any(each.startswith("FAULT") and "color" in each for each in problems[0, "camera_1"])
+    assert any(each.startswith("FAULT") and "depth" in each for each in problems[1, "camera_0"])
+    assert any("000002" in each for each in content(page, "summary.js")["findings"])
+
+
 @contextmanager
 def opened(page, part="", **context):
     """The page in a browser; no word on its console, nothing asked of a network."""
@@ -293,7 +303,7 @@ def test_broken_ones_come_first_and_filters_choose(bad):
         assert "2 pictures of 1 item" in tab.locator("#found").inner_text()
         tab.fill("#find", "no such name")
         assert tab.locator("#nothing").is_visible()
-        tab.click("#reset-too")
+        tab.click("#clear-too")
         assert tab.locator(".tile").count() == 6
         tab.evaluate("document.getElementById('visible-high').value = 5")
         tab.dispatch_event("#visible-high", "input")

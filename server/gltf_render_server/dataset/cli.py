@@ -212,15 +212,20 @@ def _preview(specification: Path, out: Path, items: int, **options: Any) -> None
 @program.command("inspect")
 @click.argument("dataset", type=_STORE)
 @click.option("-o", "--out", type=_NEW, metavar="FILE.html", help="By default DATASET/report/index.html.")
+@click.option("--verify", "is_verified", is_flag=True, help="Prove it first, and show what was found.")
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
 @_plainly
-def _inspect(dataset: Path, out: Path | None, is_opened: bool) -> None:
+def _inspect(dataset: Path, out: Path | None, is_verified: bool, is_opened: bool) -> None:
     """Show a dataset in a browser: a page with its pictures, what is known of them, and what is wrong.
 
     The page needs no network and no server. It refers to the pictures in the dataset's folder.
     """
+    findings: list[str] = []
+    if is_verified:
+        with stepped("looking at items") as progress:
+            findings = verify(dataset, progress=progress).messages()
     with stepped("reading items") as progress:
-        page = inspect(dataset, out, progress=progress)
+        page = inspect(dataset, out, findings=findings, progress=progress)
     click.echo(page)
     if is_opened:
         click.launch(str(page))

@@ -638,7 +638,7 @@ function listen() {
   document.addEventListener("keydown", key);
   $("filters").addEventListener("input", () => { choose(); tell(filtersAsHash()); });
   $("filters").addEventListener("submit", (event) => event.preventDefault());
-  $("reset").onclick = $("reset-too").onclick = (event) => { event.preventDefault(); reset(); };
+  $("clear").onclick = $("clear-too").onclick = (event) => { event.preventDefault(); reset(); };
   $("grid").addEventListener("click", (event) => { const tile = event.target.closest("button"); if (tile) open(Number(tile.dataset.at)); });
   $("previous").onclick = () => open(looked - 1);
   $("next").onclick = () => open(looked + 1);
