@@ -26,7 +26,10 @@ from .records import InspectedItem, ViewDetails, ViewRow, inspect_item
 
 __all__ = ["inspect"]
 
-_PAGE = "page.html", "page.css", "page.js"
+_PAGE = Path(__file__).parent / "page"
+_PROGRAM = "tools", "files", "picture", "filters", "gallery", "viewer", "overview", "main"
+"""The parts of the page's program, in the order in which they are put together."""
+
 _SUMMARY = "summary.js"
 _VIEWS_A_FILE = 4000
 _DETAILS_A_FILE = 64
@@ -235,6 +238,14 @@ def _address(target: Path, start: Path) -> str:
 
 def _page(title: str, files: str) -> str:
     """Return the page, with its style and its program inside."""
-    page, style, program = ((Path(__file__).parent / name).read_text(encoding="utf-8") for name in _PAGE)
-    parts = {"TITLE": html.escape(title), "FILES": html.escape(files), "STYLE": style, "PROGRAM": program}
+    page, style, *program = (
+        (_PAGE / name).read_text(encoding="utf-8")
+        for name in ("page.html", "page.css", *(f"{part}.js" for part in _PROGRAM))
+    )
+    parts = {
+        "TITLE": html.escape(title),
+        "FILES": html.escape(files),
+        "STYLE": style,
+        "PROGRAM": "\n".join(program),
+    }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
