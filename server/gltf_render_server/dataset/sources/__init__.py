@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..cameras import Camera
 from .context import Context
+from .drop import Drop, DropSource
 from .functions import Functions, FunctionSource
 from .objects import Objects, ObjectsSource
 from .recordings import Recordings, RecordingSource
@@ -15,6 +16,7 @@ from .subject import Read, Source, Stance, Subject
 __all__ = [
     "AnySource",
     "Context",
+    "DropSource",
     "FunctionSource",
     "Read",
     "RecordingSource",
@@ -24,7 +26,7 @@ __all__ = [
     "make_source",
 ]
 
-AnySource = ObjectsSource | SceneSource | AnimationSource | RecordingSource | FunctionSource
+AnySource = ObjectsSource | SceneSource | AnimationSource | RecordingSource | DropSource | FunctionSource
 """What ``[source]`` may be, by its `kind`."""
 
 
@@ -52,5 +54,7 @@ def make_source(source: AnySource, context: Context, cameras: Sequence[Camera]) 
             return AnimationTimes(source, context)
         case RecordingSource():
             return Recordings(source, context, has_cameras=bool(cameras))
+        case DropSource():
+            return Drop(source, context)
         case FunctionSource():
             return Functions(source, context)

@@ -1,0 +1,254 @@
+"""A simulation in which objects fall, one after another, until all of them are at rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SceneError
+
+__all__ = ["Body", "Place", "Surroundings", "Unsettled", "settle"]
+
+_STEP_S = 0.002
+_GRAVITY = 9.81
+_BETWEEN_S = 0.35  # from one object's start to the next one's
+_LEAST_S, _MOST_S = 0.5, 20.0
+_HELD_S = 0.5
+_SPEED, _TURN = 5e-3, 5e-2  # at rest: metres and radians a second
+_MOVED_M = 5e-4  # by which a point of what rests may have moved after `_HELD_S`
+_PARKED_M = 1e3
+_TRIES = 40
+_LIFT = 0.5  # of an object's radius, by which it starts higher if its place is not free
+_DEEPEST_M = 1e-3
+
+Matrix = NDArray[np.float64]
+Points = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+
+class Unsettled(Exception):
+    """The objects did not come to rest where they may; another attempt can."""
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """An object that falls.
+
+    Attributes
+    ----------
+    pieces : tuple of (n, 3) float64
+        Its convex pieces, metres, in axes whose origin is the middle of its box.
+    density : float
+        kg / m^3.
+    friction : float
+    radius : float
+        Of the sphere around it about the origin, metres.
+    """
+
+    pieces: tuple[Points, ...]
+    density: float
+    friction: float
+    radius: float
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What does not move.
+
+    Attributes
+    ----------
+    planes : tuple of ((3,), (3,))
+        A point of each, and the normal on the side that is free.
+    pieces : tuple of (n, 3) float64
+        Convex.
+    up : (3,) float64
+    friction : float
+    """
+
+    planes: tuple[tuple[Vector, Vector], ...]
+    pieces: tuple[Points, ...]
+    up: Vector
+    friction: float
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where an object starts: upwards from a point, and turned so.
+
+    Attributes
+    ----------
+    point : (3,) float64
+        Where the lower end of the sphere around it is.
+    quaternion : (4,) float64
+        w, x, y, z.
+    """
+
+    point: Vector
+    quaternion: Vector
+
+
+def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings) -> list[Matrix]:
+    """Let objects fall, and return where they rest, (4, 4), rigid.
+
+    Each starts at its place, or above it where that is not free. Afterwards nothing moves for half a second
+    by more than half a millimetre, and nothing is deeper than a millimetre in anything.
+
+    Raises
+    ------
+    Unsettled
+        Something still moves after 20 seconds.
+    SceneError
+        The simulation takes none of these shapes.
+    """
+    simulation = _Simulation(bodies, around)
+    for number, place in enumerate(places):
+        simulation.start(number, place)
+        simulation.run(_BETWEEN_S)
+    simulation.run(_LEAST_S)
+    while simulation.since_last_s < _MOST_S:
+        if simulation.is_slow():
+            before = simulation.poses()
+            simulation.run(_HELD_S)
+            if simulation.is_slow() and _moved(bodies, before, simulation.poses()) < _MOVED_M:
+                if simulation.deepest() > _DEEPEST_M:
+                    raise Unsettled("objects press into each other")
+                return simulation.poses()
+        else:
+            simulation.run(_STEP_S * 25)
+    raise Unsettled(f"objects still move after {_MOST_S:g} s")
+
+
+def _moved(bodies: Sequence[Body], before: Sequence[Matrix], after: Sequence[Matrix]) -> float:
+    """Return by how much the point moved that moved most, metres."""
+    return max(
+        float(np.linalg.norm((points @ (b - a)[:3, :3].T) + (b - a)[:3, 3], axis=1).max())
+        for body, a, b in zip(bodies, before, after, strict=True)
+        for points in body.pieces
+    )
+
+
+class _Simulation:
+    """MuJoCo's model and state, on one thread, so that the same calls give the same bits."""
+
+    def __init__(self, bodies: Sequence[Body], around: Surroundings) -> None:
+        self._bodies = bodies
+        self._up = around.up
+        self.since_last_s = 0.0
+        try:
+            self._model = _spec(bodies, around).compile()
+        except ValueError as error:
+            raise SceneError(f"the simulation cannot take the objects: {str(error)[:300]}") from None
+        self._data = mujoco.MjData(self._model)
+        first = self._model.ngeom - sum(len(body.pieces) for body in bodies)
+        self._owner = np.full(self._model.ngeom, -1)
+        self._owner[first:] = np.repeat(np.arange(len(bodies)), [len(body.pieces) for body in bodies])
+        for number, body in enumerate(bodies):
+            self._put(number, (_PARKED_M + 4 * body.radius * number) * self._up, np.array([1.0, 0, 0, 0]))
+            self._let(number, is_free=False)
+        mujoco.mj_forward(self._model, self._data)
+
+    def start(self, number: int, place: Place) -> None:
+        """Let an object go, at its place or above."""
+        body = self._bodies[number]
+        self._let(number, is_free=True)
+        for lift in range(_TRIES):
+            self._put(number, place.point + body.radius * (1.0 + _LIFT * lift) * self._up, place.quaternion)
+            mujoco.mj_forward(self._model, self._data)
+            if not self._touches(number):
+                self.since_last_s = 0.0
+                return
+        raise Unsettled("there is no free place to start from")
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        steps = round(seconds / _STEP_S)
+        mujoco.mj_step(self._model, self._data, steps)
+        self.since_last_s += steps * _STEP_S
+        if not np.isfinite(self._data.qpos).all():
+            raise Unsettled("the simulation broke down")
+
+    def is_slow(self) -> bool:
+        """Whether nothing moves at the moment, as far as can be seen."""
+        speeds = self._data.qvel.reshape(-1, 2, 3)
+        lengths = np.linalg.norm(speeds, axis=2).max(0)
+        return bool(lengths[0] < _SPEED and lengths[1] < _TURN)
+
+    def deepest(self) -> float:
+        """Return how deep something is in something else, metres."""
+        mujoco.mj_forward(self._model, self._data)
+        return float(-np.minimum(self._data.contact.dist, 0).min(initial=0))
+
+    def poses(self) -> list[Matrix]:
+        """Return where the objects are, (4, 4) each."""
+        poses = []
+        for state in self._data.qpos.reshape(-1, 7):
+            matrix, rotation = np.eye(4), np.zeros(9)
+            mujoco.mju_quat2Mat(rotation, state[3:] / np.linalg.norm(state[3:]))
+            matrix[:3, :3], matrix[:3, 3] = rotation.reshape(3, 3), state[:3]
+            poses.append(matrix)
+        return poses
+
+    def _touches(self, number: int) -> bool:
+        pairs = self._owner[np.asarray(self._data.contact.geom).reshape(-1, 2)]
+        return bool((pairs == number).any())
+
+    def _put(self, number: int, position: Vector, quaternion: Vector) -> None:
+        self._data.qpos[7 * number : 7 * number + 3] = position
+        self._data.qpos[7 * number + 3 : 7 * number + 7] = quaternion
+        self._data.qvel[6 * number : 6 * number + 6] = 0
+
+    def _let(self, number: int, *, is_free: bool) -> None:
+        """Let an object fall and touch others, or hold it, as if there were nothing."""
+        is_its_own = self._owner == number
+        self._model.geom_contype[is_its_own] = is_free
+        self._model.geom_conaffinity[is_its_own] = is_free
+        self._model.body_gravcomp[number + 1] = not is_free
+
+
+def _spec(bodies: Sequence[Body], around: Surroundings) -> mujoco.MjSpec:
+    spec = mujoco.MjSpec()
+    option = spec.option
+    option.timestep = _STEP_S
+    option.gravity = -_GRAVITY * around.up
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10
+    option.noslip_iterations = 5
+    for point, normal in around.planes:
+        quaternion = np.zeros(4)
+        mujoco.mju_quatZ2Vec(quaternion, np.ascontiguousarray(normal))
+        geom = spec.worldbody.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_PLANE, size=[1, 1, 1], pos=point, quat=quaternion
+        )
+        _touch(geom, around.friction)
+    for number, piece in enumerate(around.pieces):
+        _add_piece(spec, spec.worldbody, f"around {number}", piece, around.friction)
+    for number, body in enumerate(bodies):
+        # gravcomp is taken into account only where a body had some when the model was made
+        added = spec.worldbody.add_body(name=str(number), gravcomp=1)
+        added.add_freejoint()
+        for index, piece in enumerate(body.pieces):
+            geom = _add_piece(spec, added, f"{number} {index}", piece, body.friction)
+            geom.density = body.density
+    return spec
+
+
+def _add_piece(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, piece: Points, friction: float) -> mujoco.MjsGeom:
+    mesh = spec.add_mesh(name=name)
+    mesh.uservert = piece.ravel()
+    mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+    geom = body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name)
+    _touch(geom, friction)
+    return geom
+
+
+def _touch(geom: mujoco.MjsGeom, friction: float) -> None:
+    """Let a geom be hard, and let it not roll for ever."""
+    geom.condim = 6
+    geom.friction = [friction, 0.005, 0.002]
+    geom.solref = [2 * _STEP_S, 1.0]
+    geom.solimp = [0.95, 0.99, 0.001, 0.5, 2]
