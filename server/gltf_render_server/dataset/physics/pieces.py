@@ -73,7 +73,9 @@ def convex_pieces(corners: Corners) -> tuple[Points, ...]:
     if size <= 0 or _thinnest(unit) < _FLAT:
         raise SceneError("it is flat, and what falls must have a volume")
     with _lock:
-        found = _recent.get(_key(unit), lambda: _cut(unit), lambda pieces: sum(each.nbytes for each in pieces))
+        found = _recent.get(
+            _key(unit), lambda: _cut(unit), lambda pieces: sum(each.nbytes for each in pieces)
+        )
     return tuple(piece * size + middle for piece in found)
 
 

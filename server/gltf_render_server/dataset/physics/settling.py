@@ -237,7 +237,9 @@ def _spec(bodies: Sequence[Body], around: Surroundings) -> mujoco.MjSpec:
     return spec
 
 
-def _add_piece(spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, piece: Points, friction: float) -> mujoco.MjsGeom:
+def _add_piece(
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, piece: Points, friction: float
+) -> mujoco.MjsGeom:
     mesh = spec.add_mesh(name=name)
     mesh.uservert = piece.ravel()
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX

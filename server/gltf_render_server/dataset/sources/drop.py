@@ -93,9 +93,7 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
     ]
     scenes: Annotated[int, Meta(ge=1, le=10**8)] = 100
     count: Annotated[Choice, Meta(description="How many objects a scene has, rounded.")] = Range(5, 12)
-    size: (
-        Annotated[Choice, Meta(description="Longest side of the box around each, metres.")] | None
-    ) = None
+    size: Annotated[Choice, Meta(description="Longest side of the box around each, metres.")] | None = None
     scale: Annotated[
         Choice, Meta(description="Of each object, where no size is given; 1 = as its file says.")
     ] = 1.0
@@ -415,9 +413,15 @@ class _Around:
                     raise unsettled("an object is below the floor")
         sampled = [overlap.samples(corners) for corners in placed]
         for number, points in enumerate(sampled):
-            for other, corners in enumerate([*placed, *self.solids]):
-                if number != other and overlap.depth_inside(points, corners) > _MOST_DEPTH_M:
-                    raise unsettled("an object is in another")
+            # in the other's own axes, as the box along these is tighter
+            depths = [
+                overlap.depth_inside((points - pose[:3, 3]) @ pose[:3, :3], each.corners)
+                for other, (each, pose) in enumerate(zip(objects, poses, strict=True))
+                if other != number
+            ]
+            depths += [overlap.depth_inside(points, solid) for solid in self.solids]
+            if max(depths, default=0.0) > _MOST_DEPTH_M:
+                raise unsettled("an object is in another")
 
 
 def _slabs(corners: Corners) -> list[Corners]:
@@ -449,7 +453,9 @@ def _body(each: _Object, shown: str) -> Any:
     except SceneError as error:
         raise SceneError(f"the object {shown}: {error.message}", error.where) from None
     radius = float(np.linalg.norm(each.corners, axis=2).max())
-    return _physics("settling").Body(tuple(each.scale * piece for piece in pieces), each.density, each.friction, radius)
+    return _physics("settling").Body(
+        tuple(each.scale * piece for piece in pieces), each.density, each.friction, radius
+    )
 
 
 def _quaternion(rng: np.random.Generator) -> Vector:
