@@ -167,6 +167,17 @@ def test_all_items_of_a_scene_are_in_one_split(tmp_path):
     assert 8 <= sum(found == {"val"} for found in splits.values()) <= 28
 
 
+def test_poses_of_one_scene_are_split_by_chance_and_moments_by_time(scene):
+    ring = {**RING, "count": 40}
+    still = plan_of(scene, {"kind": "scene", "file": "scene.glb"}, [ring], split={"val": 0.25})
+    splits = [still.item(index, read).split for index in range(40)]
+    assert 4 <= splits.count("val") <= 16
+    source = {"kind": "animation", "file": "scene.glb", "fps": 10, "duration_s": 1}
+    moving = plan_of(scene, source, [RING], split={"val": 0.2, "test": 0.1})
+    splits = [moving.item(index, read).split for index in range(10)]
+    assert splits == ["train"] * 7 + ["test"] + ["val"] * 2
+
+
 def test_a_function_of_ones_own_says_what_is_shown(scene):
     (scene / "helper.py").write_text("PASSES = ('color', 'depth')\n")
     (scene / "shots.py").write_text(

@@ -22,7 +22,18 @@ from .lights import add_lights
 from .randomness import generator
 from .shot import Shot, ShotMoment
 from .site import Site
-from .sources import Context, FunctionSource, Read, Source, Stance, Subject, make_source
+from .sources import (
+    AnimationSource,
+    Context,
+    FunctionSource,
+    Read,
+    RecordingSource,
+    SceneSource,
+    Source,
+    Stance,
+    Subject,
+    make_source,
+)
 from .specification import Specification
 from .store import Manifest, PassRecord
 from .variation import scaled_poses, vary
@@ -105,7 +116,7 @@ class Plan:
             shot=shot,
             cameras=cameras,
             sequence=self._sequence(subject, index, drawn),
-            split=self._split(subject.sequence),
+            split=self._split(index, subject.sequence),
             categorise=specification.categories.categorise,
             assets=subject.assets,
             asset_of=subject.asset_of,
@@ -176,9 +187,19 @@ class Plan:
         differs = self.specification.draw_per == "item" and drawn.get("vary")
         return f"{subject.sequence}#{index}" if differs else subject.sequence
 
-    def _split(self, sequence: str) -> str:
-        """Return the split of a scene; all items of a scene are in one."""
-        share = generator(self.specification.seed, "split", sequence).random()
+    def _split(self, index: int, sequence: str) -> str:
+        """Return the split of an item.
+
+        All items of a scene are in one, unless there is only that scene: then its poses are split by chance,
+        and the moments of an animation or a recording by time, the last ones first.
+        """
+        seed, source = self.specification.seed, self.specification.source
+        if isinstance(source, AnimationSource | RecordingSource):
+            share = 1 - (index + 0.5) / len(self)
+        elif isinstance(source, SceneSource):
+            share = generator(seed, "split", index).random()
+        else:
+            share = generator(seed, "split", sequence).random()
         for name, part in self.specification.split.items():
             if share < part:
                 return name

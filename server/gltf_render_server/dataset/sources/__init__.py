@@ -14,12 +14,14 @@ from .scenes import AnimationSource, AnimationTimes, OneScene, SceneSource
 from .subject import Read, Source, Stance, Subject
 
 __all__ = [
+    "AnimationSource",
     "AnySource",
     "Context",
     "DropSource",
     "FunctionSource",
     "Read",
     "RecordingSource",
+    "SceneSource",
     "Source",
     "Stance",
     "Subject",

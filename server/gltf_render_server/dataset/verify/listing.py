@@ -46,10 +46,11 @@ class Listing:
                 self._tell("duplicates.poses", self._cameras, digest, view.where)
 
     def finish(self) -> None:
-        """Tell of what all scenes together say."""
+        """Tell of what all scenes together say; one scene alone can only be split between its own pictures."""
         for sequence, splits in self._splits.items():
-            detail = f"it is in {' and in '.join(sorted(splits))}" if len(splits) > 1 else ""
-            self._report.add("splits.sequences", sequence, Measured(1.0 * (len(splits) > 1), detail=detail))
+            leaks = len(splits) > 1 and len(self._splits) > 1
+            detail = f"it is in {' and in '.join(sorted(splits))}" if leaks else ""
+            self._report.add("splits.sequences", sequence, Measured(1.0 * leaks, detail=detail))
 
     def _tell(self, check: str, known: dict[bytes, str], key: bytes, where: str, name: str = "") -> None:
         first = known.setdefault(key, name or where)
