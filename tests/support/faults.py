@@ -682,5 +682,7 @@ def the_same_camera_twice(copy):
 
 @fault("splits.sequences")
 def sequence_in_two_splits(copy):
-    folder = copy.an_item()
-    copy.keep(folder, copy.record(folder) | {"split": "test"})
+    """One scene alone can only be split between its pictures; so there is another one, too."""
+    first, *_, last = copy.folders
+    copy.keep(first, copy.record(first) | {"split": "test"})
+    copy.keep(last, copy.record(last) | {"sequence": "another"})

@@ -46,7 +46,7 @@ class Listing:
                 self._tell("duplicates.poses", self._cameras, digest, view.where)
 
     def finish(self) -> None:
-        """Tell of what all scenes together say; one scene alone can only be split between its own pictures."""
+        """Tell of what all scenes together say; one alone can only be split between its own pictures."""
         for sequence, splits in self._splits.items():
             leaks = len(splits) > 1 and len(self._splits) > 1
             detail = f"it is in {' and in '.join(sorted(splits))}" if leaks else ""
