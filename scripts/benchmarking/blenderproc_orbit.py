@@ -1,0 +1,79 @@
+"""What BlenderProc is asked to do: pictures of one file from given poses, as HDF5 and COCO, by its own functions.
+
+It runs in a Python that has BlenderProc's sources and the bpy package, with the path of a `job` as its only
+argument, and needs nothing of this project. The last line that it prints is JSON: seconds by stage.
+"""
+
+import json
+import sys
+import time
+
+_STARTED_S = time.perf_counter()
+
+import blenderproc as bproc  # noqa: E402  how long that takes is measured
+import bpy  # noqa: E402
+import numpy as np  # noqa: E402
+
+_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # as Blender imports glTF
+
+
+def main(path: str) -> None:
+    """Do a job."""
+    with open(path) as file:
+        job = json.load(file)
+    bproc.init()
+    laps = [("start", time.perf_counter())]
+    _load(job)
+    _set_up(job)
+    laps.append(("load", time.perf_counter()))
+    data = bproc.renderer.render()
+    laps.append(("render", time.perf_counter()))
+    _write(job, data)
+    laps.append(("write", time.perf_counter()))
+    begins = [_STARTED_S, *(end for _, end in laps)]
+    print(json.dumps({name: end - begin for begin, (name, end) in zip(begins, laps)}))
+
+
+def _load(job):
+    """Load the file; each object is a category of its own."""
+    objects = bproc.loader.load_obj(job["file"])
+    meshes = [item for item in objects if item.blender_obj.type == "MESH"]
+    for number, item in enumerate(meshes, start=1):
+        item.set_cp("category_id", number)
+    if job["environment"]:
+        bproc.world.set_world_background_hdr_img(job["environment"], strength=job["strength"])
+    else:
+        bproc.renderer.set_world_background([0, 0, 0], strength=0)
+
+
+def _set_up(job):
+    """Say from where it is seen, and how it is rendered."""
+    bproc.camera.set_intrinsics_from_K_matrix(np.array(job["K"]), job["width"], job["height"])
+    for pose in job["poses"]:
+        bproc.camera.add_camera_pose(_TO_Z_UP @ np.array(pose))
+    bproc.renderer.set_max_amount_of_samples(job["samples"])
+    bproc.renderer.set_noise_threshold(0)
+    bproc.renderer.set_denoiser("INTEL")
+    if job["bounces"]:
+        bproc.renderer.set_light_bounces(**job["bounces"])
+        bpy.context.scene.cycles.caustics_reflective = job["caustics"]
+        bpy.context.scene.cycles.sample_clamp_indirect = job["clamp"]
+    bproc.renderer.enable_depth_output(activate_antialiasing=False)
+    bproc.renderer.enable_normals_output()
+    bproc.renderer.enable_segmentation_output(
+        map_by=["category_id", "instance", "name"], default_values={"category_id": 0}
+    )
+
+
+def _write(job, data):
+    bproc.writer.write_hdf5(job["out"] + "/hdf5", data)
+    bproc.writer.write_coco_annotations(
+        job["out"] + "/coco",
+        instance_segmaps=data["instance_segmaps"],
+        instance_attribute_maps=data["instance_attribute_maps"],
+        colors=data["colors"],
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
