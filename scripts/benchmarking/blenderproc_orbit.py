@@ -1,4 +1,4 @@
-"""What BlenderProc is asked to do: pictures of one file from given poses, as HDF5 and COCO, by its own functions.
+"""What BlenderProc is asked to do: pictures of one file from given poses, as HDF5 and COCO, by its functions.
 
 It runs in a Python that has BlenderProc's sources and the bpy package, with the path of a `job` as its only
 argument, and needs nothing of this project. The last line that it prints is JSON: seconds by stage.
@@ -7,6 +7,8 @@ argument, and needs nothing of this project. The last line that it prints is JSO
 import json
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 _STARTED_S = time.perf_counter()
 
@@ -14,13 +16,12 @@ import blenderproc as bproc  # noqa: E402  how long that takes is measured
 import bpy  # noqa: E402
 import numpy as np  # noqa: E402
 
-_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # as Blender imports glTF
+_TO_BLENDER = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # as Blender imports glTF
 
 
 def main(path: str) -> None:
     """Do a job."""
-    with open(path) as file:
-        job = json.load(file)
+    job = json.loads(Path(path).read_text())
     bproc.init()
     laps = [("start", time.perf_counter())]
     _load(job)
@@ -31,26 +32,28 @@ def main(path: str) -> None:
     _write(job, data)
     laps.append(("write", time.perf_counter()))
     begins = [_STARTED_S, *(end for _, end in laps)]
-    print(json.dumps({name: end - begin for begin, (name, end) in zip(begins, laps)}))
+    sys.stdout.flush()
+    print(json.dumps({name: end - begin for begin, (name, end) in zip(begins, laps, strict=False)}))
 
 
-def _load(job):
+def _load(job: dict[str, Any]) -> None:
     """Load the file; each object is a category of its own."""
     objects = bproc.loader.load_obj(job["file"])
     meshes = [item for item in objects if item.blender_obj.type == "MESH"]
     for number, item in enumerate(meshes, start=1):
         item.set_cp("category_id", number)
     if job["environment"]:
-        bproc.world.set_world_background_hdr_img(job["environment"], strength=job["strength"])
+        shipped = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
+        bproc.world.set_world_background_hdr_img(f"{shipped}/{job['environment']}.exr")
     else:
         bproc.renderer.set_world_background([0, 0, 0], strength=0)
 
 
-def _set_up(job):
+def _set_up(job: dict[str, Any]) -> None:
     """Say from where it is seen, and how it is rendered."""
     bproc.camera.set_intrinsics_from_K_matrix(np.array(job["K"]), job["width"], job["height"])
     for pose in job["poses"]:
-        bproc.camera.add_camera_pose(_TO_Z_UP @ np.array(pose))
+        bproc.camera.add_camera_pose(_TO_BLENDER @ np.array(pose))
     bproc.renderer.set_max_amount_of_samples(job["samples"])
     bproc.renderer.set_noise_threshold(0)
     bproc.renderer.set_denoiser("INTEL")
@@ -65,7 +68,7 @@ def _set_up(job):
     )
 
 
-def _write(job, data):
+def _write(job: dict[str, Any], data: dict[str, Any]) -> None:
     bproc.writer.write_hdf5(job["out"] + "/hdf5", data)
     bproc.writer.write_coco_annotations(
         job["out"] + "/coco",

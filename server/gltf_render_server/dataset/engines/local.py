@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,7 @@ from ...frame import Frame
 from ...gltf import Asset
 from ...limits import time_limit
 from ...passes import check_renders, prepare
-from ...renderer import Arrays
+from ...renderer import Arrays, RenderedFrame
 from ...settings import ServerSettings
 from ..item import Item, MadeItem, make_item
 from ..shot import Document, Shot
@@ -34,6 +34,8 @@ class LocalEngine:
     ----------
     settings : ServerSettings
         Of what renders; ``workers`` says how many processes do, 0 = this one.
+    on_rendered : callable, optional
+        Told of each frame that was rendered, with where its time went, on the thread that encodes it.
 
     Raises
     ------
@@ -41,7 +43,10 @@ class LocalEngine:
         The renderer of this process cannot start like that.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(
+        self, settings: ServerSettings, on_rendered: Callable[[RenderedFrame], None] | None = None
+    ) -> None:
+        self._on_rendered = on_rendered
         self._threads = settings.workers + _SPARE
         self._look_s = None if settings.workers else _LOOK_S
         settings = replace(settings, max_queue=self._threads)
@@ -78,7 +83,10 @@ class LocalEngine:
         check_renders(frame, self._dispatcher.renders, self._dispatcher.info.name)
         prepare(frame)
         with time_limit(inf):  # what is checked is bounded, and not what is rendered
-            return self._dispatcher.submit(frame).views
+            rendered = self._dispatcher.submit(frame)
+        if self._on_rendered:
+            self._on_rendered(rendered)
+        return rendered.views
 
     def _wait_for(self, running: set[Future[Outcome]]) -> set[Future[Outcome]]:
         """Wait for some of the calls; where this process renders, that is done meanwhile."""
