@@ -57,6 +57,10 @@ _STILL_LIFE = _FOLDER.parent / "examples" / "still_life" / "still_life.glb"
 _PARTS = ("orbit", "overhead", "objects")
 _PREFILTERS = {"FAST": "preview", "ACCURATE": "balanced"}
 _SUN = "sun"
+_POSES = (
+    '{ kind = "orbit", target = { kind = "object", name = "teapot" }, distance = 1.2, elevation_deg = 30, '
+    "start_deg = -60, turns = 0.33 }"
+)
 _VIEWS = 8
 _OBJECTS_PX = 512
 
@@ -145,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--parts", default=",".join(_PARTS), metavar="NAMES", help="[%(default)s]")
     add("--frames", type=whole_number(1), default=24, help="of the orbit [%(default)s]")
     add("--turns", type=whole_number(1), default=3, help="of each program [%(default)s]")
+    add("--poses", default=_POSES, metavar="TABLE", help="as a specification has them [%(default)s]")
     add("--size", type=size, default=(640, 480), metavar="WxH", help="of the orbit [640x480]")
     add("--samples", type=whole_number(1), default=16, help="of the orbit, a pixel [%(default)s]")
     add("--light", default=_SUN, help="a sun in the file, or an environment that Blender ships [sun]")
@@ -225,7 +230,7 @@ def _orbit_specification(options: argparse.Namespace, prefilter: str) -> str:
         f'up_axis = "{options.up_axis}"\n'
         f'[source]\nkind = "scene"\nfile = {json.dumps(str(options.scene.resolve()))}\n'
         f'[[cameras]]\nname = "ring"\nwidth = {width}\nheight = {height}\nfov_y_deg = 45\n'
-        f'count = {options.frames}\nposes = {{ kind = "orbit", elevation_deg = 30 }}\n'
+        f"count = {options.frames}\nposes = {options.poses}\n"
         f'[look]\nquality = "{_PREFILTERS[prefilter]}"\nsamples = {options.samples}\n{light}\n'
     )
 
