@@ -48,6 +48,16 @@ def test_workers_make_the_same_bytes(workers, made, tmp_path):
     assert contents(tmp_path / "store") == made
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_each_render_is_told_with_where_its_time_went(workers, tmp_path):
+    told = []
+    settings = ServerSettings(backend="vtk", workers=workers)
+    with closing(LocalEngine(settings, told.append)) as engine:
+        run(PLAN, tmp_path / "store", engine)
+    assert len(told) == 2
+    assert all(frame.stages_ms["render"] > 0 for frame in told)
+
+
 def test_servers_make_the_same_bytes(two_servers, made, tmp_path):
     urls = [server.url for server in two_servers]
     with closing(ServersEngine(urls, ServerSettings())) as engine:

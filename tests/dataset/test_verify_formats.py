@@ -10,7 +10,8 @@ from PIL import Image
 from stores import PASSES_OF_VTK, small_store
 
 from gltf_render_server.dataset.formats import export
-from gltf_render_server.dataset.verify import verify
+from gltf_render_server.dataset.verify import Report, verify
+from gltf_render_server.dataset.verify.layouts import find_layout
 
 FORMATS = {"coco": "COCO", "bop": "BOP", "hdf5": "HDF5 of BlenderProc"}
 FAULTS = {name: {} for name in FORMATS}
@@ -163,6 +164,20 @@ def annotations_cut_off(path):
 
 def scene(path):
     return next(each.parent for each in sorted(path.rglob("scene_gt.json")))
+
+
+def test_depth_that_does_not_fit_is_no_surface(exported, tmp_path):
+    """BlenderProc writes the largest number where a ray hits nothing."""
+    shutil.copytree(exported / "bop", tmp_path / "bop")
+    file = min(tmp_path.rglob("depth/*.png"))
+    with Image.open(file) as image:
+        depth = np.array(image)
+    depth[:2, 0] = 65535, 65534
+    Image.fromarray(depth).save(file)
+    layout = find_layout(tmp_path / "bop")
+    read = next(iter(layout.read(tmp_path / "bop", Report(tmp_path / "bop", layout.name))))
+    assert read.views[0].depth[0, 0] == np.inf
+    assert np.isfinite(read.views[0].depth[1, 0])
 
 
 def change_bop(path, name, change):

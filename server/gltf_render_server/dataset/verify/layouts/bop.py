@@ -28,6 +28,7 @@ _NEAR_M, _FAR_M = 1e-3, 1e3  # BOP has no clipping planes
 _TO_GL = np.diag([1.0, -1.0, -1.0, 1.0])  # x right, y down, z forward -> y up, z back
 _NONE = [-1, -1, -1, -1]
 _FLATTEST = 1e12
+_MOST = np.iinfo(np.uint16).max  # how deep it is that tools write where nothing is, or more than fits
 
 Json = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -125,7 +126,7 @@ class _Reading:
         height, width = shapes[0]
         depth = None
         if raw is not None:
-            depth = np.where(raw > 0, raw.astype(float) * scale * _M, np.inf)
+            depth = np.where((raw > 0) & (raw < _MOST), raw.astype(float) * scale * _M, np.inf)
         # cam_K counts from the first pixel's centre, and here pixels count from the edge
         lens = Lens(
             width, height, matrix[0, 0], matrix[1, 1], matrix[0, 2] + 0.5, matrix[1, 2] + 0.5, _NEAR_M, _FAR_M
