@@ -12,7 +12,7 @@ from typing import Any
 
 _STARTED_S = time.perf_counter()
 
-import blenderproc as bproc  # noqa: E402  how long that takes is measured
+import blenderproc as bproc  # noqa: E402  # pyright: ignore[reportMissingImports]  it is measured, too
 import bpy  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -43,7 +43,8 @@ def _load(job: dict[str, Any]) -> None:
     for number, item in enumerate(meshes, start=1):
         item.set_cp("category_id", number)
     if job["environment"]:
-        shipped = bpy.utils.system_resource("DATAFILES", path="studiolights/world")
+        utils: Any = bpy.utils
+        shipped = utils.system_resource("DATAFILES", path="studiolights/world")
         bproc.world.set_world_background_hdr_img(f"{shipped}/{job['environment']}.exr")
     else:
         bproc.renderer.set_world_background([0, 0, 0], strength=0)

@@ -14,9 +14,7 @@ from pathlib import Path
 _STARTED_S = time.perf_counter()
 
 from gltf_render_server.dataset.engines.local import LocalEngine  # noqa: E402  how long it takes is measured
-from gltf_render_server.dataset.making import read_plan, renderer_settings, write_formats  # noqa: E402
-from gltf_render_server.dataset.running import run  # noqa: E402
-from gltf_render_server.dataset.store import Store  # noqa: E402
+from gltf_render_server.dataset.making import make, read_plan, renderer_settings  # noqa: E402
 from gltf_render_server.renderer import RenderedFrame  # noqa: E402
 
 _NOT_RENDERING = ("queue", "transfer")
@@ -32,17 +30,18 @@ def main(specification: str, out: str, workers: str) -> int:
 
     plan = read_plan(Path(specification))
     settings = renderer_settings(plan, workers=int(workers))
-    ends = [_STARTED_S]
     with closing(LocalEngine(settings, note)) as engine:
         _ = engine.versions  # waits for Blender
-        ends.append(time.perf_counter())
-        summary = run(plan, Path(out), engine)
-        ends.append(time.perf_counter())
-        write_formats(Store(Path(out)), plan.specification.formats)
-        ends.append(time.perf_counter())
-    names = ("start", "items", "formats")
-    seconds = {name: end - begin for name, begin, end in zip(names, ends, ends[1:], strict=False)}
-    print(json.dumps(seconds | {"renders": sum(rendered_s)}))
+        ready_s = time.perf_counter()
+        summary = make(plan, Path(out), engine)
+        made_s = time.perf_counter() - ready_s
+    seconds = {
+        "start": ready_s - _STARTED_S,
+        "items": summary.elapsed_s,
+        "formats": made_s - summary.elapsed_s,
+        "renders": sum(rendered_s),
+    }
+    print(json.dumps(seconds))
     return summary.exit_code
 
 
