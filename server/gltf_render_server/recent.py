@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 __all__ = ["Recent", "RecentViews", "view_bytes"]
 
+_ROUNDS = 32
+"""For how many rounds a value is kept that nobody uses."""
 _MOST_VIEWS = 16  # a rig of cameras, each asked for depth and then for labels
 _MOST_VIEW_BYTES = 64 * 2**20
 _PIXEL_BYTES = 4 + 4 + 4  # depth as float32, the placement and the triangle as int32
@@ -33,7 +35,8 @@ class Recent(Generic[_Kept]):
         self._most_bytes = most_bytes
         self._most = most
         self._bytes = 0
-        self._kept: OrderedDict[Hashable, tuple[_Kept, int]] = OrderedDict()
+        self._round = 0
+        self._kept: OrderedDict[Hashable, tuple[_Kept, int, int]] = OrderedDict()  # value, bytes, last round
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
@@ -42,17 +45,18 @@ class Recent(Generic[_Kept]):
         """Return the value of a key, which counts as a use; None where there is none."""
         if key not in self._kept:
             return None
-        self._kept.move_to_end(key)
-        return self._kept[key][0]
+        value, size_bytes, _ = self._kept.pop(key)
+        self._kept[key] = (value, size_bytes, self._round)
+        return value
 
     def keep(self, key: Hashable, value: _Kept, size_bytes: int) -> _Kept:
         """Keep the value of a key, and return it."""
-        self._bytes -= self._kept.pop(key, (value, 0))[1]
-        self._kept[key] = (value, size_bytes)
+        if key in self._kept:
+            self._drop(key)
+        self._kept[key] = (value, size_bytes, self._round)
         self._bytes += size_bytes
         while len(self._kept) > 1 and self._is_too_much():
-            _, (_, dropped_bytes) = self._kept.popitem(last=False)
-            self._bytes -= dropped_bytes
+            self._drop(next(iter(self._kept)))
         return value
 
     def get(self, key: Hashable, make: Callable[[], _Kept], size: Callable[[_Kept], int]) -> _Kept:
@@ -62,15 +66,22 @@ class Recent(Generic[_Kept]):
         value = make()
         return self.keep(key, value, size(value))
 
-    def retain(self, is_wanted: Callable[[Hashable], bool]) -> None:
-        """Forget the values of all keys but those that are wanted."""
-        for key in [key for key in self._kept if not is_wanted(key)]:
-            self._bytes -= self._kept.pop(key)[1]
+    def begin_round(self) -> None:
+        """Note that another round begins, such as a frame, and forget what the last ones have not used.
+
+        So memory does not grow where one scene comes after another, however small they are.
+        """
+        self._round += 1
+        while self._kept and next(iter(self._kept.values()))[2] < self._round - _ROUNDS:
+            self._drop(next(iter(self._kept)))
 
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
         self._bytes = 0
+
+    def _drop(self, key: Hashable) -> None:
+        self._bytes -= self._kept.pop(key)[1]
 
     def _is_too_much(self) -> bool:
         return self._bytes > self._most_bytes or (self._most is not None and len(self._kept) > self._most)

@@ -32,11 +32,16 @@ def test_no_more_than_the_most_are_kept_and_what_was_found_stays():
     assert "d" in cache, "what was cleared takes no room"
 
 
-def test_what_is_not_wanted_is_forgotten_with_its_bytes():
+def test_what_no_round_has_used_in_a_while_is_forgotten_with_its_bytes():
     kept = Recent(100)
     for key in "abc":
         kept.keep(key, key, 30)
-    kept.retain("ac".__contains__)
+    for _ in range(40):
+        kept.begin_round()
+        assert kept.find("a") and kept.find("c")
     assert "b" not in kept
     kept.keep("d", "d", 40)
     assert all(key in kept for key in "acd")
+    for _ in range(40):
+        kept.begin_round()
+    assert not any(key in kept for key in "abcd")

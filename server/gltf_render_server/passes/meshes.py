@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from ..scene import Scene
 __all__ = ["Meshes"]
 
 _MOST_BYTES = 512 * 2**20
-_FRAMES = 32
-"""How many frames there are between two looks at what is asked for."""
 
 _Array = NDArray[np.float32]
 
@@ -29,21 +27,15 @@ class Meshes:
     def __init__(self) -> None:
         self._recent: Recent[_Array] = Recent(_MOST_BYTES)
         self._counts: Recent[int] = Recent(_MOST_BYTES)
-        self._asked: set[Hashable] = set()
-        self._frames = 0
 
     def begin_frame(self) -> None:
         """Note that another frame begins, and let go what none of the last ones has asked for."""
-        self._frames += 1
-        if self._frames % _FRAMES == 0:
-            self._recent.retain(self._asked.__contains__)
-            self._counts.retain(self._asked.__contains__)
-            self._asked.clear()
+        self._recent.begin_round()
+        self._counts.begin_round()
 
     def triangle_count(self, scene: Scene, primitive: int) -> int:
         """Return of how many triangles a primitive consists."""
         key = scene.shapes[primitive]
-        self._asked.add(key)
         return self._counts.get(key, lambda: len(self.corners(scene, primitive)), lambda _: 64)
 
     def corners(self, scene: Scene, primitive: int) -> _Array:
@@ -76,7 +68,6 @@ class Meshes:
         return found if len(found) else None
 
     def _get(self, key: tuple[str, bytes], read: Callable[[], _Array]) -> _Array:
-        self._asked.add(key)
         return self._recent.get(key, read, lambda array: array.nbytes)
 
 

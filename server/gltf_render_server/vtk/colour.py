@@ -134,6 +134,8 @@ class ColourRender:
         if shown == self._shown:
             return False
         self.forget()  # until it is all there
+        self._meshes.begin_round()
+        self._shadings.begin_round()
         by_material: dict[bytes, list[int]] = {}
         for index in dict.fromkeys(primitives.tolist()):
             by_material.setdefault(scene.surfaces[index].material, []).append(index)

@@ -82,6 +82,9 @@ class ExactRender:
 
         def render(view: View) -> Exact:
             is_new = self._load(frame, placements.primitive[placed])
+            if is_new:
+                self._shapes.begin_round()
+                self._holes.begin_round()
             stages.lap("import" if is_new else "update")
             if self._drawing is None:
                 return _nothing(view.lens)
