@@ -1,9 +1,11 @@
 """Small datasets, rendered by VTK so that they are there in a second, for the tests of what reads a store."""
 
 import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
+from folders import contents
 
 from gltf_render_server.dataset.item import Item, make_item
 from gltf_render_server.dataset.shot import Document, Shot, ShotMoment
@@ -39,9 +41,38 @@ def looking_at(eye, target, up):
     return matrix
 
 
-def small_store(
+_made: dict[object, dict[str, bytes]] = {}
+"""The files of the stores of this process, by their arguments."""
+
+
+def small_store(path, document=None, **options):
+    """A dataset of a scene (y up) from a ring of cameras; the last item is in the split "val".
+
+    Between items the camera goes on along the ring; between moments it moves a little. Of an item's index,
+    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments.
+    The nodes in `moving` move a little between moments.
+
+    The same arguments give the same files, so they are rendered once; each caller has files of its own.
+    """
+    document = document or Document(STILL_LIFE.read_bytes(), STILL_LIFE)
+    key = (document.sha256, document.path, *((name, _hashable(options[name])) for name in sorted(options)))
+    if key not in _made:
+        with tempfile.TemporaryDirectory() as folder:
+            _render(Path(folder) / "store", document, **options)
+            _made[key] = contents(Path(folder) / "store")
+    for name, data in _made[key].items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return Store(path)
+
+
+def _hashable(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _render(
     path,
-    document=None,
+    document,
     items=3,
     views=2,
     size=(160, 120),
@@ -52,13 +83,6 @@ def small_store(
     sequences=lambda index: "still_life.glb",
     moving=(),
 ):
-    """A dataset of a scene (y up) from a ring of cameras; the last item is in the split "val".
-
-    Between items the camera goes on along the ring; between moments it moves a little. Of an item's index,
-    `poses` tells the world matrices that nodes have, also of what lies between indices, for its moments.
-    The nodes in `moving` move a little between moments.
-    """
-    document = document or Document(STILL_LIFE.read_bytes(), STILL_LIFE)
     renderer = VtkRenderer(ServerSettings(backend="vtk", up_axis="y"))
     asset = read_asset(document.data, extensions=renderer.extensions)
     instances = asset.scene().instances
@@ -121,4 +145,3 @@ def small_store(
         made = make_item(item, asset, lambda shot, frame: renderer.render(frame).views)
         store.write(made.record, made.files)
     renderer.close()
-    return store

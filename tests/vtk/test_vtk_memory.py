@@ -39,5 +39,4 @@ def test_scenes_that_come_once_are_let_go(name):
     finally:
         tracemalloc.stop()
         renderer.close()
-    print("GREW", name, kept[1] - kept[0])
     assert kept[1] - kept[0] < 0.5e6

@@ -66,6 +66,7 @@ class ExactRender:
         self._renderer = make_renderer()
         self._renderer.SetPass(self._framebuffer)
         self._drawing: _Drawing | None = None
+        self._known: tuple[Digest, ...] = ()
 
     def views(self, frame: Frame, shown: NDArray[np.bool_], stages: Stages) -> Callable[[View], Exact]:
         """Return what loads some of a frame's placements, (n,) bool, and renders a view of them.
@@ -77,14 +78,12 @@ class ExactRender:
         RenderError
             OpenGL fails.
         """
+        self._begin(frame)
         placements = frame.scene.placements
         placed = np.flatnonzero(shown)
 
         def render(view: View) -> Exact:
             is_new = self._load(frame, placements.primitive[placed])
-            if is_new:
-                self._shapes.begin_round()
-                self._holes.begin_round()
             stages.lap("import" if is_new else "update")
             if self._drawing is None:
                 return _nothing(view.lens)
@@ -104,6 +103,7 @@ class ExactRender:
 
         Where vertices are in the picture is rounded as in the whole of it, so nothing but tiles is left out.
         """
+        self._begin(frame)
         placements = frame.scene.placements
 
         def render(view: View, shown: NDArray[np.bool_], window: Window) -> NDArray[np.int32]:
@@ -127,6 +127,13 @@ class ExactRender:
         self._renderer.RemoveAllViewProps()
         self._canvas.release(self._framebuffer)
         self._drawing = None
+
+    def _begin(self, frame: Frame) -> None:
+        """Let go of what no scene has shown in a while, when another one comes."""
+        if self._known != frame.shapes:
+            self._known = frame.shapes
+            self._shapes.begin_round()
+            self._holes.begin_round()
 
     def _load(self, frame: Frame, primitives: NDArray[np.intp]) -> bool:
         """Make the drawing of the placed primitives, unless it is the last one; return whether."""
