@@ -127,7 +127,7 @@ def depth_by_rays(points, corners):
         ).min()
         for p in points[is_inside]
     ]
-    return max(depths, default=0.0)
+    return max((each.min() for each in depths), default=0.0)
 
 
 def surface_points(corners, count=3000):
@@ -197,7 +197,7 @@ def test_objects_lie_still_on_the_floor_and_in_nothing(things, up_axis):
     scenes = SCENES if up_axis == "y" else 2
     plan = plan_of(things, up_axis=up_axis, objects="models/*.glb", scenes=scenes, count={"min": 4, "max": 8})
     figures = np.array([check(plan.item(index, read), up, 2.0) for index in range(len(plan))])
-    print("lowest, deepest, moved:", figures[:, 0].min(), figures[:, 1:].max(0))
+    print("lowest, deepest, moved:", figures[:, 0].min(), figures[:, 1:].max(0))  # noqa: T201
 
 
 @pytest.mark.skipif(SCENES < 100, reason="minutes: DROP_TEST_SCENES=100 asks for it")
@@ -205,7 +205,7 @@ def test_a_hundred_scenes_of_the_examples_models():
     floor = {"size": 2.0, "walls": False}
     plan = plan_of(MODELS.parent, objects="models/*.glb", scenes=SCENES, floor=floor)
     figures = np.array([check(plan.item(index, read), np.eye(3)[1], 1.0) for index in range(len(plan))])
-    print("lowest, deepest, moved:", figures[:, 0].min(), figures[:, 1:].max(0))
+    print("lowest, deepest, moved:", figures[:, 0].min(), figures[:, 1:].max(0))  # noqa: T201
 
 
 OTHER_PROCESS = """

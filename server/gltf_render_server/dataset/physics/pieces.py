@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from uuid import uuid4
 
 import coacd
@@ -31,7 +33,7 @@ _OPTIONS = {
     "resolution": 500,
     "seed": 0,
 }
-_MADE_BY = f"1 coacd {coacd.__version__ if hasattr(coacd, '__version__') else ''} {sorted(_OPTIONS.items())}"
+_MADE_BY = f"1 coacd {version('coacd')} {sorted(_OPTIONS.items())}"
 _MOST_TRIANGLES = 20_000  # of a mesh that is cut as it is; a larger one is simplified first
 _FLAT = 1e-4  # of the longest side
 _CONVEX = 1e-5  # likewise
@@ -155,7 +157,8 @@ def _is_convex(points: Points, triangles: NDArray[np.intp]) -> bool:
 def _decompose(points: Points, triangles: NDArray[np.intp]) -> tuple[Points, ...]:
     coacd.set_log_level("error")
     mode = "on" if len(triangles) > _MOST_TRIANGLES else "auto"
-    pieces = coacd.run_coacd(coacd.Mesh(points, triangles), preprocess_mode=mode, **_OPTIONS)
+    mesh: Any = coacd.Mesh(points, triangles)  # pyright: ignore[reportArgumentType]  # any integers
+    pieces = coacd.run_coacd(mesh, preprocess_mode=mode, **_OPTIONS)
     found = tuple(
         points
         for vertices, _ in pieces
@@ -180,7 +183,8 @@ def _save(path: Path, pieces: Sequence[Points]) -> None:
     beside = path.with_name(f".{uuid4().hex}.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(beside, **{f"{number:04d}": piece for number, piece in enumerate(pieces)})
+        arrays: dict[str, Any] = {f"{number:04d}": piece for number, piece in enumerate(pieces)}
+        np.savez_compressed(beside, **arrays)
         beside.replace(path)
     except OSError:
         beside.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """A simulation in which objects fall, one after another, until all of them are at rest."""
 
+# pyright: reportAttributeAccessIssue=false
+# what is compiled into MuJoCo is in no stub
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import SceneError
 
-__all__ = ["Body", "Place", "Surroundings", "Unsettled", "settle"]
+__all__ = ["Body", "Place", "Surroundings", "UnsettledError", "settle"]
 
 _STEP_S = 0.002
 _GRAVITY = 9.81
@@ -30,7 +32,7 @@ Points = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 
-class Unsettled(Exception):
+class UnsettledError(Exception):
     """The objects did not come to rest where they may; another attempt can."""
 
 
@@ -99,7 +101,7 @@ def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings
 
     Raises
     ------
-    Unsettled
+    UnsettledError
         Something still moves after 20 seconds.
     SceneError
         The simulation takes none of these shapes.
@@ -115,11 +117,11 @@ def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings
             simulation.run(_HELD_S)
             if simulation.is_slow() and _moved(bodies, before, simulation.poses()) < _MOVED_M:
                 if simulation.deepest() > _DEEPEST_M:
-                    raise Unsettled("objects press into each other")
+                    raise UnsettledError("objects press into each other")
                 return simulation.poses()
         else:
             simulation.run(_STEP_S * 25)
-    raise Unsettled(f"objects still move after {_MOST_S:g} s")
+    raise UnsettledError(f"objects still move after {_MOST_S:g} s")
 
 
 def _moved(bodies: Sequence[Body], before: Sequence[Matrix], after: Sequence[Matrix]) -> float:
@@ -161,7 +163,7 @@ class _Simulation:
             if not self._touches(number):
                 self.since_last_s = 0.0
                 return
-        raise Unsettled("there is no free place to start from")
+        raise UnsettledError("there is no free place to start from")
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -169,7 +171,7 @@ class _Simulation:
         mujoco.mj_step(self._model, self._data, steps)
         self.since_last_s += steps * _STEP_S
         if not np.isfinite(self._data.qpos).all():
-            raise Unsettled("the simulation broke down")
+            raise UnsettledError("the simulation broke down")
 
     def is_slow(self) -> bool:
         """Whether nothing moves at the moment, as far as can be seen."""

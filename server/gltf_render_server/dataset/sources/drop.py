@@ -229,7 +229,7 @@ class Drop:
             try:
                 poses = physics.settle(bodies, places, surroundings)
                 around.check(objects, poses)
-            except physics.Unsettled as error:
+            except physics.UnsettledError as error:
                 said = str(error)
                 continue
             break
@@ -396,10 +396,10 @@ class _Around:
 
         Raises
         ------
-        Unsettled
+        UnsettledError
             One left the floor or the room, or is in something else.
         """
-        overlap, unsettled = _physics("overlap"), _physics("settling").Unsettled
+        overlap, unsettled = _physics("overlap"), _physics("settling").UnsettledError
         placed = [
             each.corners @ pose[:3, :3].T + pose[:3, 3] for each, pose in zip(objects, poses, strict=True)
         ]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# ruff: noqa: ANN001, ANN201
 """Make the small models of the datasets' examples, examples/datasets/models; the same bytes each time."""
 
 from pathlib import Path
@@ -195,6 +196,7 @@ SHARP = {"bracket", "carton"}
 
 
 def main():
+    """Write all models."""
     MODELS.mkdir(parents=True, exist_ok=True)
     for name, (make, colour, metallic, roughness) in MAKES.items():
         mesh = creased(make(), np.radians(20 if name in SHARP else 35))
