@@ -172,7 +172,7 @@ def _decompose(points: Points, triangles: NDArray[np.intp]) -> tuple[Points, ...
 def _load(path: Path) -> tuple[Points, ...] | None:
     """Return pieces that were kept; None where there are none that can be read."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as data, np.load(data) as file:
             return tuple(file[f"{number:04d}"] for number in range(len(file.files)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
