@@ -29,9 +29,11 @@ try:
 
     import still_life
     from gltf_render_server.blender.compat import importer_extensions
+    from gltf_render_server.blender.lighting import find_environment
     from gltf_render_server.dataset.engines.documents import Documents
     from gltf_render_server.dataset.making import read_plan
     from gltf_render_server.dataset.shot import Shot
+    from gltf_render_server.errors import RenderServerError
     from gltf_render_server.settings import ServerSettings
     from option_types import size, whole_number
     from reporting import ScriptError, add_output_options, check_outputs, progress, run, table, tell
@@ -173,7 +175,10 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
             room = Path(folder, part)
             room.mkdir()
             found = measures[part](options, room)
-            runs[part] = list(bars.track(found, total=_count(part, options), description=part))
+            try:
+                runs[part] = list(bars.track(found, total=_count(part, options), description=part))
+            except RenderServerError as error:
+                raise ScriptError(str(error)) from None
     tell(_tables(runs), runs, options)
     return 0
 
@@ -252,7 +257,7 @@ def _job(options: argparse.Namespace, specification: Path, folder: Path) -> dict
     scene.write_bytes(shots[0].document.data)
     return {
         "file": str(scene),
-        "environment": None if options.light == _SUN else options.light,
+        "environment": None if options.light == _SUN else str(find_environment(options.light)),
         "width": lens.width,
         "height": lens.height,
         "K": [[lens.focal_x, 0, lens.center_x - 0.5], [0, lens.focal_y, lens.center_y - 0.5], [0, 0, 1]],

@@ -13,7 +13,6 @@ from typing import Any
 _STARTED_S = time.perf_counter()
 
 import blenderproc as bproc  # noqa: E402  # pyright: ignore[reportMissingImports]  it is measured, too
-import bpy  # noqa: E402
 import numpy as np  # noqa: E402
 
 _TO_BLENDER = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # as Blender imports glTF
@@ -24,8 +23,7 @@ def main(path: str) -> None:
     job = json.loads(Path(path).read_text())
     bproc.init()
     laps = [("start", time.perf_counter())]
-    _load(job)
-    _set_up(job)
+    _set_up(job, _load(job))
     laps.append(("load", time.perf_counter()))
     data = bproc.renderer.render()
     laps.append(("render", time.perf_counter()))
@@ -36,21 +34,20 @@ def main(path: str) -> None:
     print(json.dumps({name: end - begin for begin, (name, end) in zip(begins, laps, strict=False)}))
 
 
-def _load(job: dict[str, Any]) -> None:
-    """Load the file; each object is a category of its own."""
+def _load(job: dict[str, Any]) -> Any:
+    """Load the file, and return Blender's scene; each object is a category of its own."""
     objects = bproc.loader.load_obj(job["file"])
     meshes = [item for item in objects if item.blender_obj.type == "MESH"]
     for number, item in enumerate(meshes, start=1):
         item.set_cp("category_id", number)
     if job["environment"]:
-        utils: Any = bpy.utils
-        shipped = utils.system_resource("DATAFILES", path="studiolights/world")
-        bproc.world.set_world_background_hdr_img(f"{shipped}/{job['environment']}.exr")
+        bproc.world.set_world_background_hdr_img(job["environment"])
     else:
         bproc.renderer.set_world_background([0, 0, 0], strength=0)
+    return meshes[0].blender_obj.users_scene[0]
 
 
-def _set_up(job: dict[str, Any]) -> None:
+def _set_up(job: dict[str, Any], scene: Any) -> None:
     """Say from where it is seen, and how it is rendered."""
     bproc.camera.set_intrinsics_from_K_matrix(np.array(job["K"]), job["width"], job["height"])
     for pose in job["poses"]:
@@ -60,8 +57,8 @@ def _set_up(job: dict[str, Any]) -> None:
     bproc.renderer.set_denoiser("INTEL")
     if job["bounces"]:
         bproc.renderer.set_light_bounces(**job["bounces"])
-        bpy.context.scene.cycles.caustics_reflective = job["caustics"]
-        bpy.context.scene.cycles.sample_clamp_indirect = job["clamp"]
+        scene.cycles.caustics_reflective = job["caustics"]
+        scene.cycles.sample_clamp_indirect = job["clamp"]
     bproc.renderer.enable_depth_output(activate_antialiasing=False)
     bproc.renderer.enable_normals_output()
     bproc.renderer.enable_segmentation_output(
