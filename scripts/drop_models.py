@@ -212,7 +212,7 @@ def main():
         )
         scene = trimesh.Scene()
         scene.add_geometry(mesh, node_name=name, geom_name=name)
-        data = scene.export(file_type="glb", include_normals=True)
+        data = bytes(scene.export(file_type="glb", include_normals=True))  # pyright: ignore[reportArgumentType]
         (MODELS / f"{name}.glb").write_bytes(data)
         print(f"{name}: {len(mesh.faces)} triangles, {len(data)} bytes")
 
