@@ -205,8 +205,8 @@ def test_a_function_of_ones_own_says_what_is_shown(scene):
     ("source", "told"),
     [
         ({"kind": "scene", "file": "no.glb"}, "source.file: no.glb"),
-        ({"kind": "objects", "files": "no/*.glb"}, "source.files: no/"),
-        ({"kind": "objects", "files": "/etc/*"}, "source.files: /etc"),
+        ({"kind": "objects", "files": "no/*.glb"}, "source.files: 'no/"),
+        ({"kind": "objects", "files": "/etc/*"}, "source.files: '/etc"),
         ({"kind": "recording", "folder": "no"}, "no"),
         ({"kind": "python", "function": "no.py:frame", "items": 1}, "source.function: no.py"),
     ],

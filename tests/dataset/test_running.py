@@ -5,7 +5,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import StringIO
 
 import pytest
@@ -328,3 +328,41 @@ def test_a_signal_before_the_first_item_is_an_interruption_too(plan, tmp_path, e
     summary = run(plan, tmp_path / "store", Starting())
     assert (summary.exit_code, summary.items, summary.finished) == (130, 8, 0)
     assert contents(tmp_path) == {}
+
+
+@dataclass(frozen=True)
+class HopelessPlan(RingPlan):
+    """No item can be made, for a reason that names the item."""
+
+    def name(self, index):
+        return f"ring#{index}"
+
+    def item(self, index, read):
+        raise DatasetError(f"passes: {self.name(index)} cannot be like that")
+
+
+def test_a_run_ends_early_where_the_first_items_all_cannot_be_made_for_one_reason(tmp_path, engine):
+    path, plan = tmp_path / "store", HopelessPlan(30, passes=("depth",), width=16)
+    summary = run(plan, path, engine)
+    assert (summary.exit_code, summary.made, summary.finished) == (1, 0, 0)
+    assert "cannot be like that" in report(summary)
+    assert Store(path).quarantined() == [], "they are tried again when that is mended"
+    assert run(RingPlan(30, passes=("depth",), width=16), path, engine).made == 30
+
+
+def test_broken_files_among_others_or_for_several_reasons_end_no_run(tmp_path, engine):
+    broken = dict.fromkeys(range(1, 31), "no glTF")
+    plan = RingPlan(32, broken=broken, passes=("depth",), width=16)
+    summary = run(plan, tmp_path / "one", engine)
+    assert (summary.made, len(summary.quarantined), summary.exit_code) == (2, 30, 0)
+    broken |= {0: "glTF 1"}
+    summary = run(replace(plan, broken=broken), tmp_path / "two", engine)
+    assert (summary.made, len(summary.quarantined), summary.exit_code) == (1, 31, 0)
+
+
+def test_a_dataset_of_nothing_is_no_success(tmp_path, engine):
+    plan = RingPlan(2, broken={0: "empty", 1: "no glTF"}, passes=("depth",))
+    for _ in range(2):
+        summary = run(plan, tmp_path / "store", engine)
+        assert summary.exit_code == 1
+        assert "none of its items can be made" in report(summary)

@@ -1,12 +1,20 @@
 """What a specification may say, and how it is told what is wrong."""
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from gltf_render_server.dataset.specification import convert, read_specification, schema
+from gltf_render_server.dataset.specification import (
+    LOOK_OF_BLENDER,
+    RENDERS_OF_VTK,
+    convert,
+    read_specification,
+    schema,
+)
 from gltf_render_server.errors import DatasetError
+from gltf_render_server.vtk import VtkRenderer, colour
 
 GOOD = """
 seed = 7
@@ -70,6 +78,7 @@ def test_it_may_be_json(tmp_path):
         ('["studio", "city"]', '["studio", "sea"]', ("look", "'sea'", "forest")),
         ("max = 360", "max = 36000", ("look", "rotation_deg", "3600")),
         ("min = 0, max = 360", "min = 360, max = 0", ("look", "min, max")),
+        ("[look]", '[renderer]\nbackend = "vtk"\n[look]', ("look.environment", "vtk")),
         ("[[cameras]]", "[[camera]]", ("camera",)),
         ("[look]", "[looks]", ("looks",)),
     ],
@@ -94,3 +103,43 @@ def test_the_schema_names_every_key_and_kind():
     assert schema()["$schema"].startswith("https://json-schema.org/")
     for word in ("objects", "recording", "animation", "hemisphere", "environment", "views_per_item"):
         assert f'"{word}"' in text
+
+
+def test_what_no_item_can_be_is_told_before_anything_is_rendered():
+    def said(source, **more):
+        camera = {"name": "eye", "width": 64, "height": 48, "fov_y_deg": 50, "poses": {"kind": "orbit"}}
+        with pytest.raises(DatasetError) as caught:
+            convert({"source": source, "cameras": [camera], **more}, "room.toml")
+        return str(caught.value)
+
+    scene = {"kind": "scene", "file": "room.glb"}
+    objects = {"kind": "objects", "files": "*.glb"}
+    on_vtk = {"renderer": {"backend": "vtk"}}
+    assert "albedo" in said(scene, passes=["depth", "albedo"], **on_vtk)
+    assert "flow_forward tells of motion" in said(objects, passes=["flow_forward"])
+    assert "flow_forward tells of motion" in said({**scene, "views_per_item": 2}, passes=["flow_forward"])
+    for name in LOOK_OF_BLENDER:
+        value = {"environment": "city", "view_transform": "AgX", "quality": "preview"}.get(name, 1)
+        assert f"look.{name}" in said(scene, look={name: value}, **on_vtk)
+
+
+def test_what_vtk_cannot_do_is_known_without_it():
+    assert VtkRenderer.renders == RENDERS_OF_VTK
+    assert colour._OF_BLENDER == LOOK_OF_BLENDER
+
+
+def test_a_recording_has_z_up_unless_it_is_told():
+    recording = {"kind": "recording", "folder": "recorded"}
+    assert convert({"source": recording}, "test").up_axis == "z"
+    assert convert({"source": recording, "up_axis": "y"}, "test").up_axis == "y"
+    assert convert(msgspec.toml.decode(GOOD), "test").up_axis == "y"
+
+
+def test_the_schema_takes_what_is_good_and_refuses_what_is_not():
+    jsonschema = pytest.importorskip("jsonschema", reason="an editor's reader of schemas")
+    validator = jsonschema.Draft202012Validator(schema())
+    validator.check_schema(schema())
+    validator.validate(msgspec.toml.decode(GOOD))
+    for path in (Path(__file__).parents[2] / "examples" / "datasets").glob("*.toml"):
+        validator.validate(msgspec.toml.decode(path.read_bytes()))
+    assert not validator.is_valid(msgspec.toml.decode(GOOD.replace("fov_y_deg = 50", "fov = 50")))

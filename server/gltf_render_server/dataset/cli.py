@@ -35,6 +35,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW = click.Path(path_type=Path)
 _WRONG = 2  # the exit status of what cannot be begun
+_INTERRUPTED = 130
 
 
 _ABOUT = """\
@@ -67,6 +68,9 @@ def _plainly(command: Callable[..., None]) -> Callable[..., None]:
         except (RenderServerError, OSError) as error:
             click.echo(f"gltf-render-dataset: error: {error}", err=True)
             sys.exit(_WRONG)
+        except KeyboardInterrupt:
+            click.echo("gltf-render-dataset: interrupted", err=True)
+            sys.exit(_INTERRUPTED)
 
     return run
 
@@ -142,19 +146,28 @@ def _make(specification: Path, out: Path, **options: Any) -> None:
     with closing(make_engine(settings, **chosen)) as engine, progress_on() as progress:
         summary = run(plan, out, engine, progress=progress, **options)
     click.echo(report(summary))
-    if not summary.exit_code:
-        _write_formats(plan, out)
+    status = summary.exit_code or _write_formats(plan, out)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(summary.exit_code)  # Blender's own end hangs now and then, where this process renders
+    os._exit(status)  # Blender's own end hangs now and then, where this process renders
 
 
-def _write_formats(plan: Plan, out: Path) -> None:
+def _write_formats(plan: Plan, out: Path) -> int:
+    """Write those that are missing; one that cannot be written keeps no other from it."""
     store = Store(out)
     store.note_asset_folder(plan.folder)
+    failed = []
     for name in missing_formats(store):
-        with counted(store, f"{name}: items read") as items:
-            click.echo(write_format(items, name))
+        try:
+            with counted(store, f"{name}: items read") as items:
+                click.echo(write_format(items, name))
+        except (RenderServerError, OSError) as error:
+            failed.append(f"gltf-render-dataset: error: formats: {name}: {error}")
+    for line in failed:
+        click.echo(line, err=True)
+    if failed:
+        click.echo("All items are there. The same command tries again to write what is missing.", err=True)
+    return int(bool(failed))
 
 
 @program.command("verify")

@@ -6,6 +6,7 @@ whose resources are inside.
 
 from __future__ import annotations
 
+import os
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ class _Files:
     def _read(self, path: Path, where: str) -> bytes:
         try:
             with path.open("rb") as file:
-                data = file.read(self._left + 1)
+                size = os.fstat(file.fileno()).st_size
+                data = file.read(min(size, self._left) + 1)  # room for so many is made before they are read
         except OSError as error:
             raise SceneError(f"{path.name} cannot be read: {error.strerror}", where) from None
         self._left -= len(data)

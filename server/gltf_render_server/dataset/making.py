@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import DatasetError
+from ..errors import DatasetError, RenderServerError
 from ..settings import ServerSettings
 from .engines import Engine
 from .formats import export
@@ -84,8 +84,14 @@ def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
     summary = run(plan, out, engine, **options)
     Store(out).note_asset_folder(plan.folder)
     if not summary.exit_code:
+        failures = []
         for name in missing_formats(Store(out)):
-            write_format(Store(out), name)
+            try:
+                write_format(Store(out), name)
+            except (RenderServerError, OSError) as error:  # the other formats are written all the same
+                failures.append(f"formats: {name}: {error}")
+        if failures:
+            raise DatasetError("\n".join(failures))
     return summary
 
 
@@ -98,7 +104,7 @@ def missing_formats(store: Store) -> list[str]:
 
 
 def write_format(store: Store, name: str) -> Path:
-    """Write a format into the dataset's own folder, and return where.
+    """Write a format into the dataset's own folder, unless another run does at once, and return where.
 
     Raises
     ------
@@ -106,5 +112,9 @@ def write_format(store: Store, name: str) -> Path:
         It cannot be written.
     """
     folder = store.path / FORMATS_FOLDER / name
-    export(store, name, folder)
+    try:
+        export(store, name, folder)
+    except (DatasetError, OSError):
+        if not folder.exists():
+            raise
     return folder

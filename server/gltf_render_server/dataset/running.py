@@ -25,7 +25,7 @@ from .store import QuarantineRecord, Store
 __all__ = ["Progress", "Shard", "Summary", "run"]
 
 RETRIES = 2
-_MOST_FAILURES_IN_A_ROW = 25  # then it is no item's fault
+_MOST_IN_A_ROW = 25  # that fail, or cannot be made for one reason: then it is no item's fault
 _LOOK_S = 0.5  # between two looks at items that others have
 _STATUS_OF_SIGINT = 130
 
@@ -86,7 +86,7 @@ class Summary:
         """0 = all that can be made is there, 1 = something is missing, 130 = interrupted."""
         if self.is_interrupted:
             return _STATUS_OF_SIGINT
-        return int(self.finished < self.items)
+        return int(self.finished < self.items or bool(self.ended))
 
 
 class Progress(Protocol):
@@ -194,6 +194,7 @@ class _Run:
         self._most_tries = retries + 1
         self._tries: Counter[int] = Counter()
         self._failures_in_a_row = 0
+        self._reasons: set[str] | None = None if store.indices() else set()
         self._indices = shard.indices(len(plan))
         self._is_left = np.ones(len(self._indices), bool)
         for index in (*store.indices(), *(each.index for each in store.quarantined())):
@@ -209,6 +210,8 @@ class _Run:
             if not self._make_some():
                 time.sleep(_LOOK_S)  # others have all that is left
             self._show()
+        if not self.summary.ended and not len(self._store) and len(self._indices) == len(self._plan):
+            self.summary.ended = "none of its items can be made"
 
     def _make_some(self) -> bool:
         """Make all items whose leases are free; tell whether there was any."""
@@ -249,9 +252,26 @@ class _Run:
             self.summary.quarantined.append(outcome)
             self._progress.tell(f"{_told(outcome)} cannot be made: {outcome.reason}")
             self._settle(outcome.index)
+            self._note_reason(outcome)
         else:
+            self._reasons = None
             self.summary.made += 1
             self._settle(outcome.record.index)
+
+    def _note_reason(self, outcome: QuarantineRecord) -> None:
+        """End the run where the first items all cannot be made for one reason: they are not to blame."""
+        if self._reasons is None:
+            return
+        self._reasons.add(outcome.reason.replace(outcome.name, ""))
+        if len(self._reasons) > 1:
+            self._reasons = None
+        elif len(found := self.summary.quarantined) == _MOST_IN_A_ROW:
+            self._store.release([each.index for each in found])
+            found.clear()
+            self.summary.ended = (
+                f"the first {_MOST_IN_A_ROW} items cannot be made, all for the same reason, so the "
+                f"specification may be to blame; none of them is quarantined: {outcome.reason}"
+            )
 
     def _written(self, made: MadeItem) -> MadeItem | Failed:
         try:
@@ -271,8 +291,8 @@ class _Run:
             self.summary.failed[index] = failure
             self._settle(index)
         self._failures_in_a_row += 1
-        if self._failures_in_a_row == _MOST_FAILURES_IN_A_ROW:
-            self.summary.ended = f"{_MOST_FAILURES_IN_A_ROW} items failed one after another"
+        if self._failures_in_a_row == _MOST_IN_A_ROW:
+            self.summary.ended = f"{_MOST_IN_A_ROW} items failed one after another"
 
     def _settle(self, index: int) -> None:
         self._is_left[self._indices.index(index)] = False

@@ -11,16 +11,21 @@ from msgspec import Meta, Struct, field
 
 from ..errors import DatasetError, RenderServerError
 from ..frame import ALPHA_THRESHOLD, When
-from ..passes import find_pass
+from ..passes import Render, find_pass
 from ..settings import Engine, UpAxis
 from .cameras import Camera, check_cameras
 from .formats import find_format
 from .item import Extras, categorise_by_name
 from .looks import LookChoices
-from .sources import AnySource, FunctionSource, RecordingSource
+from .sources import AnySource, FunctionSource, ObjectsSource, RecordingSource
 from .variation import Vary
 
 __all__ = ["Categories", "RendererChoice", "Specification", "read_specification", "schema"]
+
+LOOK_OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
+"""What the back end vtk does not know of a look."""
+
+RENDERS_OF_VTK = frozenset({Render.COLOUR, Render.EXACT})
 
 _PASSES = ["color", "depth", "instance", "instances"]
 _TITLE = "Dataset of glTF Render Server"
@@ -93,9 +98,23 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         dict[str, Annotated[float, Meta(ge=0, le=1)]],
         Meta(description="Shares of the scenes that go into other splits than train, by their names."),
     ] = {}
-    up_axis: Annotated[UpAxis, Meta(description="Which axis of the files points up; y as glTF says.")] = "y"
+    given_up_axis: (
+        Annotated[
+            UpAxis,
+            Meta(
+                description="Which axis of the files points up; without, y as glTF says, and z for a "
+                "recording, as Drake writes."
+            ),
+        ]
+        | None
+    ) = field(default=None, name="up_axis")
     alpha_threshold: Annotated[float, Meta(ge=0, le=1)] | None = ALPHA_THRESHOLD
     renderer: RendererChoice = RendererChoice()
+
+    @property
+    def up_axis(self) -> UpAxis:
+        """Which axis of the files points up."""
+        return self.given_up_axis or ("z" if isinstance(self.source, RecordingSource) else "y")
 
     @property
     def all_passes(self) -> tuple[str, ...]:
@@ -126,6 +145,9 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if "train" in self.split:
             raise DatasetError("split: train gets what the others leave; leave it out")
         check_cameras(self.cameras)
+        self._check_motion()
+        if self.renderer.backend == "vtk":
+            self._check_vtk()
         decides_itself = isinstance(self.source, RecordingSource | FunctionSource)
         if not self.cameras and not decides_itself:
             raise DatasetError(
@@ -133,6 +155,28 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             )
         if self.cameras and isinstance(self.source, FunctionSource):
             raise DatasetError("cameras: the function decides from where it is seen; leave them out")
+
+    def _check_motion(self) -> None:
+        source = self.source
+        stands = isinstance(source, ObjectsSource) or getattr(source, "views_per_item", 1) > 1
+        moving = [name for name in self.all_passes if find_pass(name).moment]
+        if stands and moving:
+            raise DatasetError(
+                f"passes: {moving[0]} tells of motion, and there is none between the poses of one item; "
+                "leave it out, or take a scene with views_per_item = 1, or an animation"
+            )
+
+    def _check_vtk(self) -> None:
+        for name in self.all_passes:
+            if find_pass(name).render not in RENDERS_OF_VTK:
+                raise DatasetError(
+                    f"passes: the back end vtk cannot render {name}; leave it out, or take blender"
+                )
+        for name in LOOK_OF_BLENDER:
+            if getattr(self.look, name) is not None:
+                raise DatasetError(
+                    f"look.{name}: the back end vtk cannot do that; leave it out, or take blender"
+                )
 
 
 def read_specification(path: Path) -> Specification:

@@ -38,12 +38,12 @@ def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str
     SettingsError
         It cannot start like that.
     """
-    if ray and server:
+    if ray is not None and server is not None:
         raise DatasetError("--ray, --server: give one of them")
-    if server:
+    if server is not None:
         return ServersEngine([url.strip() for url in server.split(",") if url.strip()], settings)
-    if ray:
-        return _load_ray()(None if ray == _AUTO else ray, settings)
+    if ray is not None:
+        return _load_ray()(None if ray in ("", _AUTO) else ray, settings)
     return LocalEngine(settings)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Context",
     "DropSource",
     "FunctionSource",
+    "ObjectsSource",
     "Read",
     "RecordingSource",
     "SceneSource",

@@ -13,6 +13,7 @@ from ...errors import DatasetError
 from ...settings import UpAxis
 from ..embedding import read_document
 from ..shot import Document
+from ..site import find_files
 
 __all__ = ["Context", "digest_of_names"]
 
@@ -63,25 +64,8 @@ class Context:
         return path
 
     def files(self, patterns: str | list[str], where: str) -> list[Path]:
-        """Return the files that globs of the specification match, sorted by their paths, each once.
-
-        Raises
-        ------
-        DatasetError
-            There is none, or a pattern is none.
-        """
-        found: set[Path] = set()
-        for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            try:
-                matches = [path for path in self.folder.glob(pattern) if path.is_file()]
-            except (ValueError, NotImplementedError) as error:
-                raise DatasetError(
-                    f"{where}: {pattern}: {error}; give a pattern relative to {self.folder}"
-                ) from None
-            if not matches:
-                raise DatasetError(f"{where}: {pattern}: no file below {self.folder} matches")
-            found.update(matches)
-        return sorted(found, key=lambda path: self.shown(path).split("/"))
+        """Return the files that patterns of the specification match; see `site.find_files`."""
+        return find_files(self.folder, patterns, where)
 
     def shown(self, path: Path) -> str:
         """Return a path as the specification's folder sees it, with forward slashes."""

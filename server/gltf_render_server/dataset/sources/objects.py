@@ -63,7 +63,7 @@ class Objects:
 
     def digest(self) -> str:
         """See `subject.Source`."""
-        return digest_of_names(map(self._context.shown, self._paths))
+        return digest_of_names(f"{self._context.shown(path)} {path.stat().st_size}" for path in self._paths)
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""

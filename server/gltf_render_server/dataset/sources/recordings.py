@@ -1,8 +1,14 @@
-"""What a server recorded of a simulation, rendered again: simulated once, rendered many times."""
+"""What a server recorded of a simulation, rendered again: simulated once, rendered many times.
+
+A client may ask for several passes of one moment one after another, as Drake's does, with a document for
+each; that for labels has labels for materials. So only requests for colour are taken, or where there are
+none, those for the same passes as the first.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -17,7 +23,10 @@ __all__ = ["RecordingSource", "Recordings"]
 
 
 class RecordingSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="recording"):
-    """What a server kept with --record, rendered again with other looks, passes and cameras."""
+    """What a server kept with --record, rendered again with other looks, passes and cameras.
+
+    An item is a request for colour, or where there are none, for the same passes as the first request.
+    """
 
     folder: Annotated[str, Meta(description="That of --record, relative to the specification.")]
     every: Annotated[int, Meta(ge=1, description="Take one frame of so many.")] = 1
@@ -32,9 +41,9 @@ class Recordings:
         self._context = context
         self._has_cameras = has_cameras
         self._frames = RecordedFrames(context.folder / source.folder)
-        self._numbers = list(range(len(self._frames)))[:: source.every][: source.frames]
+        self._numbers = self._shown()[:: source.every][: source.frames]
         if not self._numbers:
-            raise DatasetError(f"source.folder: {source.folder} holds no frames")
+            raise DatasetError(f"source.folder: {source.folder} holds no request that became a frame")
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -52,8 +61,12 @@ class Recordings:
         del read
         recorded = self._frames[self._numbers[index]]
         request = recorded.request
-        if request.document is None or not request.views:
-            raise DatasetError(f"the request never became a frame: {recorded.answer.message}")
+        if request.look.up_axis not in (None, self._context.up_axis):
+            raise DatasetError(
+                f"up_axis: it was recorded with {request.look.up_axis} up, and the specification says "
+                f'{self._context.up_axis}; write up_axis = "{request.look.up_axis}"'
+            )
+        assert request.document is not None  # noqa: S101  it became a frame
         document = Document(request.document.data)
         shot, numbers = _shot(recorded, document), range(index, index + 1)
         return Subject(
@@ -70,6 +83,22 @@ class Recordings:
             shot=None if self._has_cameras else shot,
             cameras=tuple(view.name for view in request.views),
         )
+
+    def _shown(self) -> list[int]:
+        """Return the numbers of the frames that show a moment each."""
+        asked = {
+            number: frame.request.passes
+            for number, frame in enumerate(self._frames)
+            if frame.request.document is not None and frame.request.views and not _is_refused(frame)
+        }
+        coloured = [number for number, passes in asked.items() if "color" in passes]
+        return coloured or [
+            number for number, passes in asked.items() if passes == next(iter(asked.values()))
+        ]
+
+
+def _is_refused(frame: RecordedFrame) -> bool:
+    return HTTPStatus.BAD_REQUEST <= frame.answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _shot(recorded: RecordedFrame, document: Document) -> Shot:

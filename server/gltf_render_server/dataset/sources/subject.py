@@ -93,7 +93,11 @@ class Source(Protocol):
         ...
 
     def digest(self) -> str:
-        """Digest what is named, in order: a dataset is not gone on with where it differs."""
+        """Digest what is named, in order: a dataset is not gone on with where it differs.
+
+        It takes names and sizes of many files, and the bytes of one: times differ from machine to machine,
+        and to read all files before the first item is made would take long.
+        """
         ...
 
     def subject(self, index: int, read: Read) -> Subject:
