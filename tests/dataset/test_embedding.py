@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import pickle
+import tracemalloc
 from urllib.parse import quote
 
 import numpy as np
@@ -238,3 +239,14 @@ def test_numbers_too_large_for_integers_stay_floats(tmp_path):
     accessor = json.loads(open_container(made.data).json)["accessors"][0]
     assert accessor["min"] == [-3.4028234663852886e38] * 3
     read_asset(made.data, extensions=frozenset())
+
+
+def test_no_more_room_is_made_than_a_file_has(tmp_path):
+    (tmp_path / "scene.glb").write_bytes(STILL_LIFE.read_bytes())
+    tracemalloc.start()
+    try:
+        read_document(tmp_path / "scene.glb")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * STILL_LIFE.stat().st_size + 2**24

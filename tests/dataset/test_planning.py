@@ -7,6 +7,7 @@ from functools import cache
 import msgspec
 import numpy as np
 import pytest
+from drake_like import DrakeScene, box, look_at
 from object_files import write_objects
 from stores import STILL_LIFE
 
@@ -14,9 +15,14 @@ from gltf_render_server.dataset.making import read_plan
 from gltf_render_server.dataset.planning import Plan
 from gltf_render_server.dataset.specification import convert
 from gltf_render_server.errors import DatasetError, RenderServerError, RequestError
+from gltf_render_server.frame import Lens, Look, View
 from gltf_render_server.gltf import read_asset
+from gltf_render_server.recording import Answer, Request, make_recorders
+from gltf_render_server.recording import Document as RecordedDocument
 
 EXTENSIONS = frozenset({"KHR_materials_transmission", "KHR_materials_ior"})
+POSE = look_at((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+BOX = DrakeScene([box((0.1, 0.1, 0.1), np.eye(4), 7)], POSE)
 CAMERA = {"width": 64, "height": 48, "fov_y_deg": 50}
 
 
@@ -224,3 +230,57 @@ def test_a_plan_reads_its_file(scene):
     manifest = plan.manifest({"blender": "5.2"})
     assert manifest.items == 6
     assert manifest.versions["blender"] == "5.2"
+
+
+def recorded(folder, requests, status=200):
+    """Record requests for a document each, as Drake's client sends them: one for each pass."""
+    [recorder] = make_recorders(str(folder / "recorded"))
+    lens = Lens(64, 48, 60.0, 60.0, 32.0, 24.0, 0.1, 10.0)
+    view = View(lens, POSE, "view_0")
+    for number, (passes, up_axis) in enumerate(requests):
+        request = Request(
+            protocol="drake",
+            client="",
+            form={},
+            document=RecordedDocument(BOX.to_bytes(passes[0] if passes else "color")),
+            views=(view,) if passes else (),
+            passes=passes,
+            look=Look(up_axis=up_axis),
+            time_s=1000.0 + number,
+        )
+        recorder.answered(request, Answer(status if passes else 400, 0.1))
+    recorder.close(60)
+    return {"kind": "recording", "folder": "recorded"}
+
+
+def test_a_moment_that_was_asked_for_pass_by_pass_is_one_item(tmp_path):
+    one = [(("depth",), None), (("label",), None), (("color",), None), ((), None)]
+    plan = plan_of(tmp_path, recorded(tmp_path, one * 3), [], passes=["color", "depth", "label"])
+    assert [plan.name(index) for index in range(len(plan))] == [f"recorded#{2 + 4 * n}" for n in range(3)]
+    shot = plan.item(1, read).shot
+    assert shot.document.data == BOX.to_bytes("color")
+    assert (shot.passes, shot.look.up_axis) == (("color", "depth", "label"), "z")
+
+
+def test_a_recording_without_colour_gives_what_was_asked_for_first(tmp_path):
+    plan = plan_of(tmp_path, recorded(tmp_path, [(("depth",), None), (("label",), None)] * 2), [])
+    assert [plan.name(index) for index in range(len(plan))] == ["recorded#0", "recorded#2"]
+
+
+def test_a_recording_with_another_axis_up_is_told(tmp_path):
+    source = recorded(tmp_path, [(("color",), "y")])
+    with pytest.raises(DatasetError, match='up_axis = "y"'):
+        plan_of(tmp_path, source, []).item(0, read)
+    assert plan_of(tmp_path, source, [], up_axis="y").item(0, read).shot.look.up_axis == "y"
+
+
+def test_requests_that_were_refused_are_left_out(tmp_path):
+    with pytest.raises(DatasetError, match="became a frame"):
+        plan_of(tmp_path, recorded(tmp_path, [(("color",), None)], status=400), [])
+
+
+def test_files_that_grow_are_another_source(tmp_path):
+    (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes())
+    before = plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING]).manifest({}).source
+    (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes() + bytes(4))
+    assert plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING]).manifest({}).source != before

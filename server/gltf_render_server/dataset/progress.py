@@ -47,7 +47,7 @@ def counted(store: Store, what: str) -> Iterator[Store]:
         bars.SpinnerColumn(),
         bars.TextColumn("{task.completed}"),
     )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    with _passing(*columns) as shown:
         task = shown.add_task(what)
         yield store.watched(lambda: shown.advance(task))
 
@@ -64,9 +64,15 @@ def stepped(what: str) -> Iterator[Callable[[int, int], None]]:
         bars.MofNCompleteColumn(),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    with _passing(*columns) as shown:
         task = shown.add_task(what, total=None)
         yield lambda done, count: shown.update(task, completed=done, total=count)
+
+
+def _passing(*columns: bars.ProgressColumn) -> bars.Progress:
+    """Return a bar that is gone at the end, and never there where nobody sees it."""
+    console = Console(stderr=True)
+    return bars.Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def report(summary: Summary) -> str:
