@@ -284,3 +284,11 @@ def test_files_that_grow_are_another_source(tmp_path):
     before = plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING]).manifest({}).source
     (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes() + bytes(4))
     assert plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING]).manifest({}).source != before
+
+
+@pytest.mark.parametrize("text", ["import nothing_of_that_name", "1 / 0", "frame ="])
+def test_a_function_whose_file_is_broken_is_told_before_anything_is_rendered(tmp_path, text):
+    (tmp_path / "shots.py").write_text(text)
+    source = {"kind": "python", "function": "shots.py:frame", "items": 2}
+    with pytest.raises(DatasetError, match=r"source\.function: .*shots\.py: \w+Error: "):
+        plan_of(tmp_path, source, [])

@@ -76,3 +76,13 @@ def test_who_lacks_ray_is_told_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "gltf_render_server.dataset.engines.ray_cluster", raising=False)
     with pytest.raises(DatasetError, match=r"gltf-render-server\[ray\]"):
         make_engine(ServerSettings(), ray="auto")
+
+
+@pytest.mark.parametrize("address", ["", "auto", "10.0.0.1:6379"])
+def test_ray_is_taken_with_and_without_an_address(monkeypatch, address):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "gltf_render_server.dataset.engines.ray_cluster", raising=False)
+    with pytest.raises(DatasetError, match="--ray: "):
+        make_engine(ServerSettings(), ray=address)
+    with pytest.raises(DatasetError, match="give one of them"):
+        make_engine(ServerSettings(), ray=address, server="http://127.0.0.1:1")

@@ -582,7 +582,10 @@ def _difference(old: Manifest, new: Manifest) -> str:
     if "specification" in names:
         keys = {*old.specification, *new.specification}
         differ = sorted(key for key in keys if old.specification.get(key) != new.specification.get(key))
-        return f"it was begun with another specification ({', '.join(differ)})"
+        more = "; export writes other formats of it" if differ == ["formats"] else ""
+        return f"it was begun with another specification ({', '.join(differ)}){more}"
+    if names == ["source"]:
+        return "it was begun when the files that its source names were others, or of other sizes"
     return f"it was begun with other {', '.join(names)}"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ... import __version__
-from ...errors import DatasetError, RequestError, SettingsError
+from ...errors import DatasetError, RenderServerError, RequestError, SettingsError
 from ...renderer import RendererInfo
 from ..item import Item, MadeItem, Read
 from ..store import Manifest, QuarantineRecord
@@ -170,7 +170,9 @@ def outcome_of(plan: Plan, index: int, read: Read, make: Callable[[Item], MadeIt
 
 def failed(plan: Plan, index: int, error: Exception) -> Failed:
     """Tell of an error that another try may not meet."""
-    return Failed(index, plan.name(index), type(error).__name__, str(error)[:_LONGEST_REASON])
+    kind = type(error).__name__
+    reason = str(error) if isinstance(error, RenderServerError) else f"{kind}: {error}"
+    return Failed(index, plan.name(index), kind, reason[:_LONGEST_REASON])
 
 
 def bounded(

@@ -55,6 +55,7 @@ class Functions:
         self._context = context
         file, _, self._name = source.function.rpartition(":")
         self._path = context.file(file, "source.function")
+        _ = self._function  # so that what is wrong with it is told at once
 
     def __len__(self) -> int:
         return self._source.items
@@ -103,6 +104,9 @@ class Functions:
         sys.path.insert(0, beside)
         try:
             specification.loader.exec_module(module)
+        except Exception as error:
+            said = f"source.function: {self._path}: {type(error).__name__}: {error}"
+            raise DatasetError(said) from error
         finally:
             sys.path.remove(beside)
         function = getattr(module, self._name, None)
