@@ -14,6 +14,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ...errors import DatasetError
+from ...passes import Render, find_pass
 from ...recording import RecordedFrame, RecordedFrames
 from ..shot import Document, Shot, ShotMoment
 from .context import Context, digest_of_names
@@ -91,10 +92,14 @@ class Recordings:
             for number, frame in enumerate(self._frames)
             if frame.request.document is not None and frame.request.views and not _is_refused(frame)
         }
-        coloured = [number for number, passes in asked.items() if "color" in passes]
+        coloured = [number for number, passes in asked.items() if _has_colour(passes)]
         return coloured or [
             number for number, passes in asked.items() if passes == next(iter(asked.values()))
         ]
+
+
+def _has_colour(passes: tuple[str, ...]) -> bool:
+    return any(find_pass(name).render is Render.COLOUR for name in passes)
 
 
 def _is_refused(frame: RecordedFrame) -> bool:
