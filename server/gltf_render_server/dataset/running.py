@@ -195,6 +195,7 @@ class _Run:
         self._tries: Counter[int] = Counter()
         self._failures_in_a_row = 0
         self._reasons: set[str] | None = None if store.indices() else set()
+        self._first: set[int] = set()  # those that were begun first, whichever is done first
         self._indices = shard.indices(len(plan))
         self._is_left = np.ones(len(self._indices), bool)
         for index in (*store.indices(), *(each.index for each in store.quarantined())):
@@ -238,6 +239,8 @@ class _Run:
                 self.summary.by_others += 1
                 self._settle(index)
             else:
+                if len(self._first) < _MOST_IN_A_ROW:
+                    self._first.add(index)
                 yield index
 
     def _note(self, outcome: Outcome) -> None:
@@ -265,7 +268,9 @@ class _Run:
         self._reasons.add(outcome.reason.replace(outcome.name, ""))
         if len(self._reasons) > 1:
             self._reasons = None
-        elif len(found := self.summary.quarantined) == _MOST_IN_A_ROW:
+            return
+        found = self.summary.quarantined
+        if len(self._first) == _MOST_IN_A_ROW and self._first <= {each.index for each in found}:
             self._store.release([each.index for each in found])
             found.clear()
             self.summary.ended = (
