@@ -1,6 +1,7 @@
 import numpy as np
 from stores import small_store
 
+from gltf_render_server.dataset.making import write_format
 from gltf_render_server.dataset.store import Store, digest_of
 
 
@@ -19,3 +20,14 @@ def test_a_store_tells_what_was_rendered(tmp_path):
             for record in view.record.files.values():
                 assert digest_of((item.folder / record.file).read_bytes()) == record.blake3
     assert [item.record.split for item in store] == ["train", "train", "val"]
+
+
+def test_what_a_killed_export_has_left_goes_when_formats_are_written(tmp_path):
+    store = small_store(tmp_path / "store", items=1, views=1)
+    left = tmp_path / "store" / "formats" / ".unfinished-0123"
+    left.mkdir(parents=True)
+    (left / "half.json").write_text("{")
+    folder = write_format(store, "coco")
+    assert (folder / "annotations").is_dir()
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".lock", "coco"]
+    assert write_format(store, "coco") == folder, "it is there"

@@ -21,7 +21,8 @@ import os
 import platform
 import re
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,7 @@ try:
 except ImportError:  # Windows: there the times tell alone
     fcntl = None
 
-__all__ = ["LEASE_S", "Leases"]
+__all__ = ["LEASE_S", "Leases", "alone"]
 
 LEASE_S = 60.0
 """For how long a runner may not be heard of before others take its items."""
@@ -182,6 +183,17 @@ class Leases:
 
     def _is_old(self, file: BinaryIO) -> bool:
         return self._touch() - os.fstat(file.fileno()).st_mtime > self._lease_s
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep others out that ask for the same file's lock, for the length of a ``with`` block.
+
+    The file is made, and stays. Where the file system has no locks, nobody is kept out.
+    """
+    with path.open("ab") as file:
+        _lock(file)
+        yield
 
 
 def _this_machine() -> str:

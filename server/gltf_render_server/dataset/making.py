@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from ..errors import DatasetError, RenderServerError
 from ..settings import ServerSettings
 from .engines import Engine
 from .formats import export
+from .leases import alone
 from .planning import Plan
 from .running import Summary, run
 from .specification import read_specification
-from .store import Store
+from .store import UNFINISHED, Store
 
 __all__ = ["FORMATS_FOLDER", "make", "missing_formats", "read_plan", "renderer_settings", "write_format"]
 
@@ -104,17 +106,18 @@ def missing_formats(store: Store) -> list[str]:
 
 
 def write_format(store: Store, name: str) -> Path:
-    """Write a format into the dataset's own folder, unless another run does at once, and return where.
+    """Write a format into the dataset's own folder, unless another run has, and return where.
 
     Raises
     ------
     DatasetError
         It cannot be written.
     """
-    folder = store.path / FORMATS_FOLDER / name
-    try:
-        export(store, name, folder)
-    except (DatasetError, OSError):
-        if not folder.exists():
-            raise
-    return folder
+    formats = store.path / FORMATS_FOLDER
+    formats.mkdir(exist_ok=True)
+    with alone(formats / ".lock"):
+        for left in formats.glob(f"{UNFINISHED}*"):  # by a run that was killed
+            shutil.rmtree(left)
+        if not (formats / name).exists():
+            export(store, name, formats / name)
+    return formats / name

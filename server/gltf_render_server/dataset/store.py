@@ -42,6 +42,7 @@ __all__ = [
     "ASSETS_HINT",
     "MANIFEST",
     "RUNNING",
+    "UNFINISHED",
     "FileRecord",
     "ItemRecord",
     "Manifest",
@@ -62,8 +63,8 @@ __all__ = [
 MANIFEST = "dataset.json"
 ASSETS_HINT = ".assets"
 RUNNING = ".running"
-_ITEMS, _QUARANTINE, _UNFINISHED = "items", "quarantine", ".unfinished-"
-_NOT_OF_IT = RUNNING, _UNFINISHED
+_ITEMS, _QUARANTINE, UNFINISHED = "items", "quarantine", ".unfinished-"
+_NOT_OF_IT = RUNNING, UNFINISHED
 _PLACES = "", f"{_ITEMS}/*/", f"{_QUARANTINE}/"
 """Where something unfinished may be."""
 
@@ -485,8 +486,8 @@ class Store:
         is_gone : callable
             Tells whether a writer will write no more. The default is for who knows that nobody else writes.
         """
-        for path in [found for folder in _PLACES for found in self.path.glob(f"{folder}{_UNFINISHED}*")]:
-            writer = path.name.removeprefix(_UNFINISHED).partition(".")[0]
+        for path in [found for folder in _PLACES for found in self.path.glob(f"{folder}{UNFINISHED}*")]:
+            writer = path.name.removeprefix(UNFINISHED).partition(".")[0]
             if is_gone(writer):
                 _remove(path)
 
@@ -537,7 +538,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def _unfinished(writer: str) -> str:
     """Return a new name for what is not whole yet."""
-    return f"{_UNFINISHED}{writer}.{uuid4().hex}"
+    return f"{UNFINISHED}{writer}.{uuid4().hex}"
 
 
 def _make_folders(beside: Path, name: str) -> None:

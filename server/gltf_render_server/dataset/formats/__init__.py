@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ...errors import DatasetError
-from ..store import Store
+from ..store import UNFINISHED, Store
 from .format import Format
 
 __all__ = ["FORMATS", "Format", "export", "find_format"]
@@ -70,7 +70,7 @@ def export(store: Store, name: str, out: Path) -> None:
         raise DatasetError(f"{store.path}: {name} needs the passes {', '.join(missing)}; render it with them")
     if out.exists():
         raise DatasetError(f"{out}: is there already; give a new folder")
-    beside = out.with_name(f".unfinished-{uuid4().hex}")
+    beside = out.with_name(f"{UNFINISHED}{uuid4().hex}")
     beside.mkdir(parents=True)
     try:
         found.export(store, beside)

@@ -159,6 +159,9 @@ def print_report(report: Report) -> None:
     except ModuleNotFoundError:
         _print_plainly(report)
         return
+    if not sys.stdout.isatty():  # a table would be cut to 80 columns
+        _print_plainly(report)
+        return
     console, table = Console(), Table(*_HEAD)
     styles = {"good": "green", "warning": "yellow", "FAULT": "bold red"}
     for row in report.rows():
