@@ -2,7 +2,8 @@
 
 With factory settings no extension and no wheel is there, so the environment variable
 GLTF_RENDER_SERVER_PATHS holds the places where the parent finds its modules; GLTF_RENDER_SERVER_PICTURES
-may name a folder for the last pictures.
+may name a folder for the last pictures. GLTF_RENDER_SERVER_DATASET may name the job of a dataset, which is
+then made of the open file in the place of a server.
 """
 
 from __future__ import annotations
@@ -13,29 +14,31 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["PATHS", "PICTURES", "main"]
+__all__ = ["DATASET", "PATHS", "PICTURES", "main"]
 
 PATHS = "GLTF_RENDER_SERVER_PATHS"
 PICTURES = "GLTF_RENDER_SERVER_PICTURES"
+DATASET = "GLTF_RENDER_SERVER_DATASET"
 
 _PACKAGE = "gltf_render_server_extension"
 
 
 def main() -> None:
-    """Make this extension importable, then run the server."""
+    """Make this extension importable, then run the server, or make a dataset."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what Blender prints is no event
     sys.path.extend(path for path in json.loads(os.environ.pop(PATHS)) if path not in sys.path)
-    pictures = os.environ.pop(PICTURES, "")
+    pictures, job = os.environ.pop(PICTURES, ""), os.environ.pop(DATASET, "")
     _load_extension(Path(__file__).resolve().parent)
     events, wheels = (importlib.import_module(f"{_PACKAGE}.{name}") for name in ("events", "wheels"))
     try:
-        child = importlib.import_module(f"{_PACKAGE}.child")
+        child = importlib.import_module(f"{_PACKAGE}.{'dataset_child' if job else 'child'}")
     except ImportError as error:
         answers.write(events.to_line(events.Failed(wheels.advice(error))))
         answers.flush()
         os._exit(2)
-    child.run(answers, Path(pictures) if pictures else None)
+    file = job or pictures
+    child.run(answers, Path(file) if file else None)
 
 
 def _load_extension(folder: Path) -> None:

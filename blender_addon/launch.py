@@ -20,7 +20,7 @@ from .options import child_environment
 from .preferences import ServerPreferences
 from .session import main_window
 
-__all__ = ["StartError", "blend_file", "check_address", "launch", "pictures_folder", "save_scene"]
+__all__ = ["StartError", "blend_file", "check_address", "launch", "pictures_folder", "save_copy", "save_scene"]
 
 
 class StartError(Exception):
@@ -104,12 +104,23 @@ def save_scene() -> None:
     new = file.with_stem("new")
     try:
         file.parent.mkdir(exist_ok=True)
-        with bpy.context.temp_override(window=main_window()), _without_thumbnail():
-            bpy.ops.wm.save_as_mainfile(filepath=os.fspath(new), copy=True, check_existing=False)
+        save_copy(new)
         new.replace(file)
         handed_over.note()
     except (OSError, RuntimeError) as error:
         raise StartError(f"The scene could not be handed to the server: {error}") from error
+
+
+def save_copy(file: Path) -> None:
+    """Save a copy of the open file; the user's own stays what it is.
+
+    Raises
+    ------
+    RuntimeError
+        It cannot be written.
+    """
+    with bpy.context.temp_override(window=main_window()), _without_thumbnail():
+        bpy.ops.wm.save_as_mainfile(filepath=os.fspath(file), copy=True, check_existing=False)
 
 
 @contextmanager

@@ -9,10 +9,13 @@ import bpy
 
 from .changes import handed_over
 from .control import controller
+from .dataset_choices import choices_of, what_is_left_out
+from .dataset_job import current
 from .events import Answered
 from .preferences import draw_below_address, preferences
 from .session import lists
 from .state import Phase, ServerState
+from .wheels import advice
 
 __all__ = ["PANELS", "KeptList", "ServerMenu", "draw_menu_entry", "draw_status"]
 
@@ -193,6 +196,37 @@ class _Check:
             _draw_finding(layout.box(), index, finding)
 
 
+class _Dataset:
+    bl_label = "Make a Dataset of This Scene"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the choices for a dataset, and what can be done with them."""
+        layout, own = self.layout, context.scene.gltf_render_server.dataset
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column()
+        column.prop(own, "cameras")
+        for name in ("around", "count", "fov_deg") if own.is_around else ():
+            column.prop(own, name)
+        row = column.row(align=True)
+        row.prop(own, "width", text="Size")
+        row.prop(own, "height", text="")
+        column.prop(own, "moments")
+        column.prop(own, "quality")
+        column.prop(own, "light")
+        _draw_text(column, what_is_left_out(context.scene), icon="LIGHT")
+        _draw_boxes(layout, own, "passes")
+        _draw_boxes(layout, own, "formats")
+        layout.prop(own, "folder")
+        if current:
+            layout.operator("gltf_render_server.cancel_dataset", icon="CANCEL")
+        column = layout.column(align=True)
+        column.operator("gltf_render_server.preview_dataset", icon="RENDER_STILL")
+        column.operator("gltf_render_server.write_dataset", icon="FILE_TICK")
+        column.operator("gltf_render_server.copy_dataset_command", icon="COPYDOWN")
+
+
 def _panels() -> list[type]:
     """Return each panel twice: in the sidebar and in the render properties."""
     places = {
@@ -206,7 +240,7 @@ def _panels() -> list[type]:
     found = []
     for prefix, place in places.items():
         parent = f"{prefix}_gltf_render_server"
-        for part in (_Server, _Options, _Requests, _Kept, _Check):
+        for part in (_Server, _Options, _Requests, _Kept, _Check, _Dataset):
             name = parent if part is _Server else f"{parent}{part.__name__.lower()}"
             below = {"bl_parent_id": parent} if part is not _Server else {}
             closed = {"bl_options": {"DEFAULT_CLOSED"}} if not below and prefix == "RENDER_PT" else {}
@@ -281,6 +315,20 @@ def _draw_passes(column: Any, session: Any) -> None:
     row.operator("gltf_render_server.show_pass", icon="IMAGE_RGB")
     if session.has_kept_selection and len(session.kept[session.kept_index].views) > 1:
         column.prop_search(session, "shown_view", session.kept[session.kept_index], "views", text="View")
+
+
+def _draw_boxes(layout: Any, own: Any, kind: str) -> None:
+    """Draw a box to tick for each pass or format."""
+    try:
+        names = choices_of(kind)
+    except ImportError as error:
+        _draw_text(layout.box(), advice(error), icon="ERROR")
+        return
+    layout.label(text=f"{kind.title()}:")
+    grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+    grid.use_property_split = False
+    for index, name in enumerate(names):
+        grid.prop(own, kind, index=index, text=name)
 
 
 def _draw_finding(box: Any, index: int, finding: Any) -> None:

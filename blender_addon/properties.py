@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .dataset_choices import DatasetProperties
 from .gltf_render_server.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
 from .gltf_render_server.options import options_of
 from .gltf_render_server.settings import ServerSettings
@@ -72,6 +73,7 @@ class ServerProperties(bpy.types.PropertyGroup):
         ],
     )
     up_axis: _choice("up_axis", "Up")
+    dataset: bpy.props.PointerProperty(type=DatasetProperties)
 
 
 @cache

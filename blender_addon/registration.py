@@ -9,6 +9,9 @@ import bpy
 from . import (
     changes,
     checking,
+    dataset_choices,
+    dataset_job,
+    dataset_operators,
     debugging,
     handlers,
     image_view,
@@ -25,6 +28,7 @@ __all__ = ["register", "unregister"]
 
 _CLASSES = [
     preferences.ServerPreferences,
+    dataset_choices.DatasetProperties,
     properties.ServerProperties,
     properties.KeptView,
     properties.KeptEntry,
@@ -49,6 +53,10 @@ _CLASSES = [
     checking.CheckScene,
     checking.SelectFinding,
     checking.MendFinding,
+    dataset_operators.WriteDataset,
+    dataset_operators.PreviewDataset,
+    dataset_operators.CancelDataset,
+    dataset_operators.CopyDatasetCommand,
     panels.KeptList,
     panels.ServerMenu,
     *panels.PANELS,
@@ -71,6 +79,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Switch the add-on off, and leave nothing of it behind."""
+    dataset_job.abandon()
     meanwhile.stop_waiting()
     controller.shutdown()
     handlers.start_with_blender.stop()

@@ -12,6 +12,7 @@ __all__ = [
     "SURFACES",
     "drivers",
     "engine_of",
+    "gltf_knows_light",
     "has_visible_strips",
     "has_volume",
     "holds_out",
@@ -116,6 +117,11 @@ def missing_files(image: Any) -> list[str]:
     return [
         path for path in _paths(image) if not Path(bpy.path.abspath(path, library=image.library)).exists()
     ]
+
+
+def gltf_knows_light(item: Any) -> bool:
+    """Whether glTF knows this kind of light."""
+    return item.data.type != "AREA"
 
 
 def is_missing_library(library: Any) -> bool:

@@ -134,7 +134,9 @@ def _holds_data(name: str) -> bool:
     All of Blender's own may, and none of them goes on by itself; some of add-ons run for ever.
     """
     of_python = bpy.types.Operator.bl_rna_get_subclass_py(name)
-    return of_python is None or of_python.__module__.startswith("bl_")
+    if of_python is None:
+        return True
+    return of_python.__module__.startswith("bl_") and not of_python.__module__.startswith("bl_ext.")
 
 
 def _choosing_files() -> set[str]:

@@ -1,0 +1,268 @@
+"""What a Blender of its own makes of a copy of the user's file: the scene as GLB, its specification, a sheet.
+
+Nothing here touches the user's session: the file that is open was saved for this, and is changed at will.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from .dataset_choices import FILE_LIGHT
+from .dataset_specification import LIGHT, PREVIEW, RESULT, SCENE, SPECIFICATION, make_specification, to_toml
+from .events import Failed, to_line
+from .gltf_render_server.dataset.engines.local import LocalEngine
+from .gltf_render_server.dataset.item import Item, MadeItem, Read
+from .gltf_render_server.dataset.making import renderer_settings
+from .gltf_render_server.dataset.planning import Plan
+from .gltf_render_server.dataset.specification import convert
+from .gltf_render_server.decode import decode
+from .gltf_render_server.errors import RenderServerError
+from .rendered import gltf_knows_light, layer_collections, objects, used_layers
+
+__all__ = ["run"]
+
+_ORIENTATION = "_Orientation"  # the exporter's node for a camera that has children
+_PREVIEW_ITEMS = 6
+_PREVIEW_COLUMNS = 3
+_WIDEST = 240
+_SAMPLES = 16
+_GAP = 6
+_PAPER = 40
+
+
+def run(answers: BinaryIO, job_file: Path | None) -> None:
+    """Make what a job says beside its file, and end this process; it ends, too, when the parent is gone.
+
+    Parameters
+    ----------
+    answers : binary file
+        Gets the event `Failed` where nothing can be made.
+    job_file : Path
+        See `dataset_choices.job_of`; ``preview`` in it says whether a sheet is wanted.
+    """
+    assert job_file is not None
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        result = _made(json.loads(job_file.read_text()), job_file.parent)
+        (job_file.parent / RESULT).write_text(json.dumps(result))
+    except (RenderServerError, OSError, RuntimeError) as error:
+        answers.write(to_line(Failed(str(error))))
+        answers.flush()
+        os._exit(2)
+    os._exit(0)  # Blender's own end hangs now and then
+
+
+def _end_with_parent() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(3)
+
+
+def _made(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    scene = bpy.context.scene
+    if scene is None:
+        raise RuntimeError("the copy of the file has no scene")
+    animation = _animation(scene) if job["animation"] else None
+    lights = [item for item in objects(scene) if item.type == "LIGHT"]
+    _show_what_renders(scene, job)
+    _export(scene, folder / SCENE, job)
+    cameras = _cameras_of(folder / SCENE, job["cameras"])
+    if job["light"] == FILE_LIGHT:
+        _keep_light_alone(lights)
+        bpy.ops.wm.save_as_mainfile(filepath=os.fspath(folder / LIGHT), copy=True, compress=True)
+    made = make_specification(job, cameras, animation)
+    # what a format needs may not be there in Blender, and it is the command that asks for it
+    plan = Plan(convert({**made, "formats": []}, SPECIFICATION), folder)
+    (folder / SPECIFICATION).write_text(to_toml(made, job["remark"]), encoding="utf-8")
+    result: dict[str, Any] = {"items": len(plan), "remarks": []}
+    if job["preview"]:
+        result["remarks"] = _preview(plan, folder / PREVIEW)
+    return result
+
+
+def _animation(scene: Any) -> dict[str, float]:
+    """Return how the exported animation is to be sampled; it begins at 0, with the first frame."""
+    frames = len(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
+    fps = scene.render.fps / scene.render.fps_base / scene.frame_step
+    return {"fps": fps, "start_s": 0.0, "duration_s": frames / fps}
+
+
+def _show_what_renders(scene: Any, job: Mapping[str, Any]) -> None:
+    """Show what renders and the chosen cameras, and nothing else, as the exporter looks at what is shown."""
+    layer = used_layers(scene)[0]
+    if (window := bpy.context.window) is not None:
+        window.view_layer = layer
+    for collection in layer_collections(layer):
+        collection.hide_viewport = collection.collection.hide_viewport = False
+    wanted = set(objects(scene))
+    for name in job["cameras"]:
+        camera = bpy.data.objects[name]
+        wanted.add(camera)
+        if name not in layer.objects:
+            scene.collection.objects.link(camera)
+    has_own_light = job["light"] == FILE_LIGHT
+    for item in scene.objects:
+        is_shown = item in wanted and (item.type != "CAMERA" or item.name in job["cameras"])
+        if item.type == "LIGHT":
+            is_shown = is_shown and not has_own_light and gltf_knows_light(item)
+        item.hide_render = not is_shown
+        if is_shown and item.name in layer.objects:
+            item.hide_viewport = False
+            item.hide_set(False, view_layer=layer)
+    render = scene.render  # a camera's vertical field of view depends on the picture's shape
+    render.resolution_x, render.resolution_y, render.resolution_percentage = job["width"], job["height"], 100
+    if layer.objects.active is not None and layer.objects.active.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def _export(scene: Any, path: Path, job: Mapping[str, Any]) -> None:
+    """Write the scene as a GLB by Blender's own exporter."""
+    is_animated = job["animation"]
+    wanted = {
+        "filepath": os.fspath(path),
+        "export_format": "GLB",
+        "check_existing": False,
+        "use_active_scene": True,
+        "use_renderable": True,
+        "export_yup": True,
+        "export_apply": True,
+        "export_extras": True,
+        "export_cameras": bool(job["cameras"]),
+        "export_lights": job["light"] != FILE_LIGHT,
+        "export_animations": is_animated,
+        "export_animation_mode": "SCENE",
+        "export_anim_scene_split_object": False,
+        "export_anim_slide_to_zero": True,
+        "export_negative_frame": "SLIDE",
+        "export_force_sampling": True,
+        "export_current_frame": not is_animated,
+        "export_rest_position_armature": False,
+    }
+    try:
+        done = bpy.ops.export_scene.gltf(**wanted)
+    except (AttributeError, TypeError) as error:
+        raise RuntimeError(
+            f"Blender's glTF exporter cannot be used ({error}): is the add-on glTF 2.0 format there?"
+        ) from error
+    if "FINISHED" not in done or not path.exists():
+        raise RuntimeError("Blender's glTF exporter did not write the scene; the console tells why")
+
+
+def _cameras_of(path: Path, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the name of the node that holds each camera that was asked for."""
+    with path.open("rb") as file:
+        _, _, _, length, _ = struct.unpack("<5I", file.read(20))
+        nodes = json.loads(file.read(length)).get("nodes", [])
+    held = [node.get("name", "") for node in nodes if "camera" in node]
+    found = {name: name if name in held else name + _ORIENTATION for name in wanted}
+    if missing := [name for name, node in found.items() if held.count(node) != 1]:
+        raise RuntimeError(f"the camera {missing[0]} could not be exported: choose other cameras, or Orbit")
+    return found
+
+
+def _keep_light_alone(lights: Sequence[Any]) -> None:
+    """Leave the lights where they are, the world and how the scene is rendered; all else is in the GLB."""
+    places = {light: light.matrix_world.copy() for light in lights}
+    for light, place in places.items():
+        light.hide_render = False
+        light.parent = None
+        light.constraints.clear()
+        light.animation_data_clear()
+        light.matrix_world = place
+    for item in list(bpy.data.objects):
+        if item not in places:
+            bpy.data.objects.remove(item)
+    bpy.ops.outliner.orphans_purge(do_local_ids=True, do_linked_ids=True, do_recursive=True)
+    bpy.ops.file.pack_all()
+
+
+@dataclass(frozen=True)
+class _PreviewPlan:
+    """A plan of a few items of another, each with one small picture."""
+
+    plan: Plan
+    indices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def name(self, index: int) -> str:
+        """See `engines.Plan`."""
+        return self.plan.name(self.indices[index])
+
+    def item(self, index: int, read: Read) -> Item:
+        """See `engines.Plan`; items of several views show them in turn."""
+        item = self.plan.item(self.indices[index], read)
+        place = index % len(item.cameras)
+        view = item.shot.views[place]
+        lens, width = view.lens, min(_WIDEST, view.lens.width)
+        height = max(1, round(lens.height * width / lens.width))
+        across, down = width / lens.width, height / lens.height
+        smaller = replace(
+            lens,
+            width=width,
+            height=height,
+            focal_x=lens.focal_x * across,
+            focal_y=lens.focal_y * down,
+            center_x=lens.center_x * across,
+            center_y=lens.center_y * down,
+        )
+        look = replace(item.shot.look, quality="preview", samples=_SAMPLES)
+        shot = replace(
+            item.shot, views=(replace(view, lens=smaller),), passes=("color",), look=look, moments={}
+        )
+        return replace(item, index=index, shot=shot, cameras=(item.cameras[place],))
+
+    def manifest(self, versions: Mapping[str, str]) -> Any:
+        """See `engines.Plan`."""
+        return self.plan.manifest(versions)
+
+
+def _preview(plan: Plan, path: Path) -> list[str]:
+    """Write a sheet of a few items, spread evenly, as an array; return why some cannot be shown."""
+    last = len(plan) - 1
+    count = min(_PREVIEW_ITEMS, len(plan))
+    indices = tuple(round(last * place / max(1, count - 1)) for place in range(count))
+    if len(plan) == 1:
+        indices = (0,) * min(_PREVIEW_ITEMS, len(plan.specification.cameras))
+    with closing(LocalEngine(renderer_settings(plan, workers=0))) as engine:
+        outcomes = list(engine.run(_PreviewPlan(plan, indices), range(len(indices))))
+    made = sorted((each for each in outcomes if isinstance(each, MadeItem)), key=lambda each: each.record.index)
+    remarks = [each.reason for each in outcomes if not isinstance(each, MadeItem)]
+    if not made:
+        raise RuntimeError(f"no item can be made: {remarks[0]}")
+    np.save(path, _sheet([_colour(each) for each in made]))
+    return remarks
+
+
+def _colour(made: MadeItem) -> NDArray[np.uint8]:
+    [view] = made.record.views
+    file = view.files["color"]
+    return decode(made.files[file.file], file.dtype, file.count)[..., :3]
+
+
+def _sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Lay pictures out row by row, (height, width, 3)."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
+    columns = min(_PREVIEW_COLUMNS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    shape = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3)
+    sheet = np.full(shape, _PAPER, np.uint8)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        top, left = _GAP + row * (height + _GAP), _GAP + column * (width + _GAP)
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet

@@ -1,0 +1,158 @@
+"""The child Blender that makes a dataset's files of a copy of this one; the window stays free meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import child_main
+from .control import controller
+from .dataset_choices import DatasetError
+from .dataset_specification import LIGHT, RESULT, SCENE, SPECIFICATION
+from .events import Failed, from_line
+from .launch import save_copy
+from .meanwhile import meanwhile
+from .options import child_environment
+from .session import redraw_panels
+
+__all__ = ["DatasetJob", "abandon", "current", "files_in", "place"]
+
+_LOG_CHARACTERS = 300
+
+Done = Callable[[Path, dict[str, Any]], None]
+
+
+class DatasetJob:
+    """A child Blender that is under way, in a folder that goes with it.
+
+    Parameters
+    ----------
+    job : mapping
+        See `dataset_choices.job_of`.
+    done : callable
+        Gets the folder with what was made, and what the child tells; called on the main thread.
+    beside : Path or None
+        The folder that the files will be moved to: they are made on the same disk.
+
+    Raises
+    ------
+    DatasetError
+        It cannot be started.
+    """
+
+    def __init__(self, job: Mapping[str, Any], done: Done, beside: Path | None = None) -> None:
+        if not bpy.app.binary_path:
+            raise DatasetError("This Blender has no program that could be started")
+        self._done = done
+        self._is_cancelled = False
+        try:
+            if beside is not None:
+                beside.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=beside or bpy.app.tempdir))
+            try:
+                self._process = self._start(job)
+            except BaseException:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                raise
+        except (OSError, RuntimeError) as error:
+            raise DatasetError(f"The dataset could not be begun: {error}") from error
+        meanwhile(self._wait, self._meet)
+
+    def cancel(self) -> None:
+        """End it; nothing of it stays."""
+        self._is_cancelled = True
+        with suppress(OSError):
+            self._process.kill()
+
+    def abandon(self) -> None:
+        """Cancel it, and remove its folder at once."""
+        self.cancel()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, job: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+        copy, file = self._folder / "copy.blend", self._folder / "job.json"
+        save_copy(copy)
+        file.write_text(json.dumps(job))
+        command = [bpy.app.binary_path, "-b", "--factory-startup", "--offline-mode", str(copy)]
+        environment = child_environment({})
+        environment[child_main.PATHS] = json.dumps(sys.path)
+        environment[child_main.DATASET] = os.fspath(file)
+        environment["BLENDER_USER_RESOURCES"] = os.fspath(self._folder / "resources")
+        with (self._folder / "log.txt").open("wb") as log:
+            return subprocess.Popen(
+                [*command, "-P", child_main.__file__],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def _wait(self) -> str:
+        """Return why nothing was made, or an empty text. On a thread."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        events = [from_line(line) for line in stdout]
+        self._process.wait()
+        stdin.close()
+        told = [event.message for event in events if isinstance(event, Failed)]
+        if told or (self._folder / RESULT).exists():
+            return "".join(told[:1])
+        with suppress(OSError):
+            log = (self._folder / "log.txt").read_text(errors="replace").strip()
+            return f"its Blender ended without a word: {log[-_LOG_CHARACTERS:]}"
+        return "its folder is gone"
+
+    def _meet(self, failure: str) -> None:
+        current.clear()
+        try:
+            if self._is_cancelled:
+                controller.tell("", note="Dataset: cancelled; nothing was written")
+            elif failure:
+                controller.tell(f"Dataset: {failure}")
+            else:
+                self._done(self._folder, json.loads((self._folder / RESULT).read_text()))
+        except OSError as error:
+            controller.tell(f"Dataset: {error}")
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            redraw_panels()
+
+
+current: list[DatasetJob] = []
+"""The one that is under way, if any."""
+
+
+def abandon() -> None:
+    """End what is under way, and leave nothing of it: nobody will meet it any more."""
+    while current:
+        current.pop().abandon()
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the names of the files in a folder that a specification would replace."""
+    return [name for name in (SPECIFICATION, SCENE, LIGHT) if (folder / name).exists()]
+
+
+def place(made: Path, folder: Path) -> None:
+    """Move what was made to where it was wanted; the specification last, as it names the others.
+
+    Raises
+    ------
+    OSError
+    """
+    for name in (LIGHT, SCENE, SPECIFICATION):
+        if (made / name).exists():
+            (made / name).replace(folder / name)
+

@@ -1,0 +1,188 @@
+"""Buttons that write the specification of a dataset of the scene, show what it will be, and cancel that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .control import controller
+from .dataset_choices import DatasetError, folder_of, job_of
+from .dataset_job import DatasetJob, current, files_in, place
+from .dataset_specification import PREVIEW, SPECIFICATION, command
+from .session import main_window, redraw_panels
+from .wheels import advice
+
+__all__ = ["CancelDataset", "CopyDatasetCommand", "PreviewDataset", "WriteDataset"]
+
+_Result = set[Any]
+_PICTURE = "Dataset Preview"
+
+
+class _Job:
+    """An operator that has a child Blender work; Esc cancels it, and all else goes on as ever."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether none is at work."""
+        return not current
+
+    def begin(self, operator: Any, context: Any, done: Any, beside: Path | None, *, preview: bool) -> _Result:
+        """Have the child begin; tell what keeps it from that."""
+        try:
+            scene = main_window().scene
+            job = job_of(scene, context.selected_objects, context.evaluated_depsgraph_get())
+            job |= {"preview": preview, "remark": _remark(beside)}
+            self._job = DatasetJob(job, done, beside)
+        except ImportError as error:
+            operator.report({"ERROR"}, advice(error))
+            return {"CANCELLED"}
+        except DatasetError as error:
+            operator.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        current.append(self._job)
+        what = "rendering a preview" if preview else "exporting the scene"
+        controller.tell("", note=f"Dataset: {what}; Esc cancels")
+        redraw_panels()
+        if bpy.app.background:
+            return {"FINISHED"}
+        context.window_manager.modal_handler_add(operator)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
+        """Wait for Esc as long as the child works."""
+        if self._job not in current:
+            return {"FINISHED"}
+        if event.type == "ESC" and event.value == "PRESS":
+            self._job.cancel()
+            return {"CANCELLED"}
+        return {"PASS_THROUGH"}
+
+
+class WriteDataset(_Job, bpy.types.Operator):
+    """Export the scene as scene.glb, write dataset.toml beside it, and copy the command that makes the dataset"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.write_dataset"
+    bl_label = "Write Specification"
+
+    replace: bpy.props.BoolProperty(
+        name="Replace", description="Replace files that are there", options={"HIDDEN", "SKIP_SAVE"}
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
+        """Ask first where files would be replaced."""
+        try:
+            there = files_in(folder_of(_choices()))
+        except DatasetError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if not there:
+            return self.execute(context)
+        self.replace = True
+        return context.window_manager.invoke_confirm(
+            self, event, title="Replace?", message=f"{', '.join(there)} will be replaced", confirm_text="Replace"
+        )
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Begin; what is written is told when it is there."""
+        try:
+            folder = folder_of(_choices())
+        except DatasetError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if not self.replace and (there := files_in(folder)):
+            self.report({"ERROR"}, f"{there[0]} is in {folder} already: replace it, or choose another folder")
+            return {"CANCELLED"}
+        may_replace = self.replace
+
+        def done(made: Path, told: dict[str, Any]) -> None:
+            if not may_replace and (there := files_in(folder)):  # somebody was faster
+                controller.tell(f"Dataset: {there[0]} has come into {folder} meanwhile: choose another folder")
+                return
+            place(made, folder)
+            bpy.context.window_manager.clipboard = command(folder)
+            items = told["items"]
+            controller.tell(
+                "",
+                note=f"Dataset: wrote {folder / SPECIFICATION} of {items} item{'' if items == 1 else 's'}; the "
+                "command that makes it is on the clipboard",
+            )
+
+        return self.begin(self, context, done, folder, preview=False)
+
+
+class PreviewDataset(_Job, bpy.types.Operator):
+    """Render a few items small, in a Blender of their own, and show them; nothing is written"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.preview_dataset"
+    bl_label = "Preview"
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Begin; the sheet is shown when it is rendered."""
+        return self.begin(self, context, _show, None, preview=True)
+
+
+class CancelDataset(bpy.types.Operator):
+    """Stop what is under way for the dataset; nothing is written"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.cancel_dataset"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether anything is under way."""
+        return bool(current)
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Cancel it."""
+        for job in current:
+            job.cancel()
+        return {"FINISHED"}
+
+
+class CopyDatasetCommand(bpy.types.Operator):
+    """Copy the command that makes the dataset, for a terminal"""  # noqa: D400
+
+    bl_idname = "gltf_render_server.copy_dataset_command"
+    bl_label = "Copy Command"
+
+    def execute(self, context: bpy.types.Context) -> _Result:
+        """Put the command on the clipboard."""
+        try:
+            folder = folder_of(_choices())
+        except DatasetError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if SPECIFICATION not in files_in(folder):
+            self.report({"ERROR"}, f"There is no {SPECIFICATION} in {folder} yet: press Write Specification first")
+            return {"CANCELLED"}
+        context.window_manager.clipboard = command(folder)
+        self.report({"INFO"}, "Copied the command that makes the dataset")
+        return {"FINISHED"}
+
+
+def _choices() -> Any:
+    return main_window().scene.gltf_render_server.dataset
+
+
+def _remark(folder: Path | None) -> str:
+    name = Path(bpy.data.filepath).name or "a file that was not saved"
+    made_by = f"A dataset of the scene of {name}, written by the add-on glTF Render Server."
+    return f"{made_by}\nMake it: {command(folder)}" if folder is not None else made_by
+
+
+def _show(made: Path, told: dict[str, Any]) -> None:
+    """Show the sheet, and say what could not be shown."""
+    import numpy as np
+
+    from .image_view import show_image
+
+    sheet = np.load(made / PREVIEW).astype(np.float32) / np.float32(255)
+    opaque = np.ones((*sheet.shape[:2], 1), np.float32)
+    items = told["items"]
+    text = f"Dataset preview, {items} item{'' if items == 1 else 's'} in all"
+    if told["remarks"]:
+        text += f"; {len(told['remarks'])} cannot be shown: {told['remarks'][0]}"
+    show_image(_PICTURE, np.concatenate([sheet, opaque], axis=2), text)
+    controller.tell("", note=text)

@@ -1,0 +1,111 @@
+"""The panel "Make a Dataset of This Scene", in a real Blender; what it writes is made by the command."""
+
+import shlex
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+
+from gltf_render_server.dataset.specification import read_specification
+from gltf_render_server.dataset.store import Store
+
+pytestmark = pytest.mark.program
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("dataset")
+
+
+@pytest.fixture(scope="module")
+def report(program_home, forms, out):
+    return program_home.drive(
+        "dataset", out, limit_s=600, simulates_events=True, DRIVE_FORMS=str(forms)
+    )
+
+
+def make(specification, out, *, light=None):
+    """Make a dataset by VTK, which takes a second; all that a specification says but its light counts."""
+    text = specification.read_text()
+    for line in ('blend_file = "light.blend"', "[renderer]"):
+        text = text.replace(line, "")
+    fast = specification.with_name("fast.toml")
+    fast.write_text(f'{text}\n[renderer]\nbackend = "vtk"\n')
+    command = [sys.executable, "-m", "gltf_render_server.dataset", "make", str(fast), "-o", str(out)]
+    done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Store(out)
+
+
+def test_it_is_written_and_told(report, out):
+    for name, items in (("orbit", 2), ("cameras", 1), ("animation", 11)):
+        assert f"{items} item" in report["told"][name], report["told"][name]
+        assert shlex.split(report["clipboard"][name])[:3] == [
+            "gltf-render-dataset", "make", str(out / name / "dataset.toml"),
+        ]  # fmt: skip
+        read_specification(out / name / "dataset.toml")
+    assert report["files"]["orbit"] == ["dataset.toml", "scene.glb"]
+    assert report["files"]["cameras"] == ["dataset.toml", "light.blend", "scene.glb"]
+
+
+def test_nothing_of_the_users_changes(report):
+    assert report["changed"] == dict.fromkeys(("orbit", "cameras", "animation", "preview"), {})
+
+
+def test_the_command_makes_it(report, out, tmp_path):
+    store = make(out / "orbit" / "dataset.toml", tmp_path / "orbit")
+    records = [item.record for item in store]
+    assert len(records) == 2
+    categories = {each.name: each.category for each in records[0].objects}
+    assert categories == {"table": "furniture", "ball": "ball"}, "what renders hide is left out, the eye does not count"
+    assert sorted(path.name for path in (tmp_path / "orbit" / "formats").iterdir()) == ["coco", "nerfstudio"]
+    target = read_specification(out / "orbit" / "dataset.toml").cameras[0].poses.target
+    np.testing.assert_allclose(target, (0, 0, 0), atol=1e-5)
+
+
+def test_the_scenes_cameras_are_taken(report, out, tmp_path):
+    [item] = make(out / "cameras" / "dataset.toml", tmp_path / "cameras")
+    assert [view.camera for view in item.record.views] == ["Camera", "Camera_001"]
+    matrix = np.reshape(item.record.views[0].camera_to_world, (4, 4))
+    np.testing.assert_allclose(matrix[:3, 3], (7.3589, 4.9583, 6.9258), atol=1e-3)  # of a new file, y up
+
+
+def test_an_animation_begins_with_the_first_frame(report, out, tmp_path):
+    items = list(make(out / "animation" / "dataset.toml", tmp_path / "animation"))
+    ball = [
+        np.reshape(each.matrix, (4, 4))[0, 3] for item in items for each in item.record.objects if each.name == "ball"
+    ]
+    assert len(ball) == 11
+    np.testing.assert_allclose([ball[0], ball[5], ball[10]], [-1, 0, 1], atol=0.02)
+    source = tomllib.loads((out / "animation" / "dataset.toml").read_text())["source"]
+    assert source["fps"] == 24
+
+
+def test_a_file_is_not_replaced_unasked(report):
+    assert "already" in report["refused"]["there"]
+    assert report["replaced"]
+
+
+def test_what_is_missing_is_told(report):
+    words = {
+        "unsaved": "Save this file first",
+        "no_pass": "No pass is ticked",
+        "no_selection": "No object is selected",
+        "no_camera": "no active camera",
+    }
+    for name, text in words.items():
+        assert text in report["refused"][name]
+
+
+def test_a_preview_is_shown(report):
+    assert report["preview"] == "Dataset preview, 6 items in all"
+    assert report["sheet"] == [3 * 102 + 6, 2 * 70 + 6]
+    assert report["sheet_std"] > 0.05, "not blank"
+    assert not report["requests_wait"], "of clients, in This Window: the child works elsewhere"
+
+
+def test_escape_cancels(report):
+    assert "cancelled" in report["cancelled"]
+    assert report["left"] == []
