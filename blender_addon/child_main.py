@@ -37,7 +37,7 @@ def main() -> None:
         answers.write(events.to_line(events.Failed(wheels.advice(error))))
         answers.flush()
         os._exit(2)
-    file = job or pictures
+    file = job or pictures  # a dataset always has a job
     child.run(answers, Path(file) if file else None)
 
 

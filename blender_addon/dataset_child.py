@@ -43,7 +43,7 @@ _GAP = 6
 _PAPER = 40
 
 
-def run(answers: BinaryIO, job_file: Path | None) -> None:
+def run(answers: BinaryIO, job_file: Path) -> None:
     """Make what a job says beside its file, and end this process; it ends, too, when the parent is gone.
 
     Parameters
@@ -53,7 +53,6 @@ def run(answers: BinaryIO, job_file: Path | None) -> None:
     job_file : Path
         See `dataset_choices.job_of`; ``preview`` in it says whether a sheet is wanted.
     """
-    assert job_file is not None
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         result = _made(json.loads(job_file.read_text()), job_file.parent)
@@ -240,7 +239,9 @@ def _preview(plan: Plan, path: Path) -> list[str]:
         indices = (0,) * min(_PREVIEW_ITEMS, len(plan.specification.cameras))
     with closing(LocalEngine(renderer_settings(plan, workers=0))) as engine:
         outcomes = list(engine.run(_PreviewPlan(plan, indices), range(len(indices))))
-    made = sorted((each for each in outcomes if isinstance(each, MadeItem)), key=lambda each: each.record.index)
+    made = sorted(
+        (each for each in outcomes if isinstance(each, MadeItem)), key=lambda each: each.record.index
+    )
     remarks = [each.reason for each in outcomes if not isinstance(each, MadeItem)]
     if not made:
         raise RuntimeError(f"no item can be made: {remarks[0]}")

@@ -13,7 +13,15 @@ from .gltf_render_server.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, 
 from .gltf_render_server.settings import Quality
 from .rendered import SURFACES, gltf_knows_light, objects
 
-__all__ = ["FILE_LIGHT", "DatasetError", "DatasetProperties", "choices_of", "folder_of", "job_of", "what_is_left_out"]
+__all__ = [
+    "FILE_LIGHT",
+    "DatasetError",
+    "DatasetProperties",
+    "choices_of",
+    "folder_of",
+    "job_of",
+    "what_is_left_out",
+]
 
 FILE_LIGHT = "FILE"
 """The choice to light a dataset as the file does."""
@@ -28,12 +36,14 @@ class DatasetError(Exception):
 
 @cache
 def choices_of(kind: str) -> tuple[str, ...]:
-    """Return the names of all passes or formats; their tables need wheels, which are loaded when they are shown."""
+    """Return the names of all passes or formats; their tables need wheels, which are loaded with this."""
     if kind == "passes":
-        from .gltf_render_server.passes import PASSES as table
-    else:
-        from .gltf_render_server.dataset.formats import FORMATS as table
-    return tuple(table)
+        from .gltf_render_server.passes import PASSES
+
+        return tuple(PASSES)
+    from .gltf_render_server.dataset.formats import FORMATS
+
+    return tuple(FORMATS)
 
 
 def _boxes(kind: str, description: str) -> Any:
@@ -45,7 +55,8 @@ def _boxes(kind: str, description: str) -> Any:
         return ticks + [False] * (_MOST_BOXES - len(ticks))
 
     def put(own: Any, ticks: Any) -> None:
-        setattr(own, f"{kind}_names", " ".join(name for name, tick in zip(choices_of(kind), ticks) if tick))
+        named = zip(choices_of(kind), ticks, strict=False)
+        setattr(own, f"{kind}_names", " ".join(name for name, is_ticked in named if is_ticked))
 
     return bpy.props.BoolVectorProperty(
         name=kind.title(), description=description, size=_MOST_BOXES, get=get, set=put
@@ -54,7 +65,10 @@ def _boxes(kind: str, description: str) -> Any:
 
 def _environments() -> list[tuple[str, str, str]]:
     return [
-        *((name, name.title(), "An HDRI that Blender brings, and the scene's lights") for name in ENVIRONMENTS),
+        *(
+            (name, name.title(), "An HDRI that Blender brings, and the scene's lights")
+            for name in ENVIRONMENTS
+        ),
         (NO_ENVIRONMENT, "None", "Only the scene's lights"),
         (FILE_LIGHT, "This File's", "World, lights and render settings of this file, as they are now"),
     ]
@@ -65,7 +79,7 @@ class DatasetProperties(bpy.types.PropertyGroup):
 
     folder: bpy.props.StringProperty(
         name="Folder",
-        description="Where the specification and the exported scene are written; // is the folder of this file",
+        description="Where the specification and the scene are written; // is the folder of this file",
         subtype="DIR_PATH",
         default="//dataset/",
         options={"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set(),
@@ -182,9 +196,15 @@ def what_is_left_out(scene: Any) -> str:
     light = scene.gltf_render_server.dataset.light
     if light == FILE_LIGHT:
         return "World and lights are those of this file, as they stand at this frame"
-    world = "the world gives no light" if light == NO_ENVIRONMENT else f"the world is replaced by {light.title()}"
+    world = (
+        "the world gives no light" if light == NO_ENVIRONMENT else f"the world is replaced by {light.title()}"
+    )
     lost = [item for item in objects(scene) if item.type == "LIGHT" and not gltf_knows_light(item)]
-    areas = f"; {len(lost)} area light{'s are' if len(lost) > 1 else ' is'} left out, as glTF has none" if lost else ""
+    areas = (
+        f"; {len(lost)} area light{'s are' if len(lost) > 1 else ' is'} left out, as glTF has none"
+        if lost
+        else ""
+    )
     return f"The scene's lights are taken, and {world}{areas}"
 
 
@@ -198,7 +218,9 @@ def _cameras(own: DatasetProperties, scene: Any) -> list[str]:
     if not found:
         raise DatasetError("The scene has no camera: add one, or choose Orbit")
     if other := [item.name for item in found if item.data.type == "PANO"]:
-        raise DatasetError(f"The camera {other[0]} is panoramic, which glTF does not know: choose other cameras")
+        raise DatasetError(
+            f"The camera {other[0]} is panoramic, which glTF does not know: choose other cameras"
+        )
     return [item.name for item in found]
 
 

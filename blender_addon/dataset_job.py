@@ -28,6 +28,7 @@ from .session import redraw_panels
 __all__ = ["DatasetJob", "abandon", "current", "files_in", "place"]
 
 _LOG_CHARACTERS = 300
+_PRINTED, _LOG = "printed", "log.txt"
 
 Done = Callable[[Path, dict[str, Any]], None]
 
@@ -89,28 +90,29 @@ class DatasetJob:
         environment[child_main.PATHS] = json.dumps(sys.path)
         environment[child_main.DATASET] = os.fspath(file)
         environment["BLENDER_USER_RESOURCES"] = os.fspath(self._folder / "resources")
-        with (self._folder / "log.txt").open("wb") as log:
-            return subprocess.Popen(
+        with (self._folder / _PRINTED).open("wb") as printed, (self._folder / _LOG).open("wb") as log:
+            return subprocess.Popen(  # noqa: S603  Blender itself, with a script of this add-on
                 [*command, "-P", child_main.__file__],
                 env=environment,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=printed,
                 stderr=log,
             )
 
     def _wait(self) -> str:
         """Return why nothing was made, or an empty text. On a thread."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        events = [from_line(line) for line in stdout]
         self._process.wait()
-        stdin.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            events = map(from_line, (self._folder / _PRINTED).read_bytes().splitlines())
+        except OSError as error:
+            return str(error)
         told = [event.message for event in events if isinstance(event, Failed)]
         if told or (self._folder / RESULT).exists():
             return "".join(told[:1])
         with suppress(OSError):
-            log = (self._folder / "log.txt").read_text(errors="replace").strip()
+            log = (self._folder / _LOG).read_text(errors="replace").strip()
             return f"its Blender ended without a word: {log[-_LOG_CHARACTERS:]}"
         return "its folder is gone"
 
@@ -155,4 +157,3 @@ def place(made: Path, folder: Path) -> None:
     for name in (LIGHT, SCENE, SPECIFICATION):
         if (made / name).exists():
             (made / name).replace(folder / name)
-

@@ -61,7 +61,7 @@ class _Job:
 
 
 class WriteDataset(_Job, bpy.types.Operator):
-    """Export the scene as scene.glb, write dataset.toml beside it, and copy the command that makes the dataset"""  # noqa: D400
+    """Export the scene, write dataset.toml beside it, and copy the command that makes the dataset"""  # noqa: D400
 
     bl_idname = "gltf_render_server.write_dataset"
     bl_label = "Write Specification"
@@ -81,7 +81,11 @@ class WriteDataset(_Job, bpy.types.Operator):
             return self.execute(context)
         self.replace = True
         return context.window_manager.invoke_confirm(
-            self, event, title="Replace?", message=f"{', '.join(there)} will be replaced", confirm_text="Replace"
+            self,
+            event,
+            title="Replace?",
+            message=f"{', '.join(there)} will be replaced",
+            confirm_text="Replace",
         )
 
     def execute(self, context: bpy.types.Context) -> _Result:
@@ -98,16 +102,14 @@ class WriteDataset(_Job, bpy.types.Operator):
 
         def done(made: Path, told: dict[str, Any]) -> None:
             if not may_replace and (there := files_in(folder)):  # somebody was faster
-                controller.tell(f"Dataset: {there[0]} has come into {folder} meanwhile: choose another folder")
+                controller.tell(
+                    f"Dataset: {there[0]} has come into {folder} meanwhile: choose another folder"
+                )
                 return
             place(made, folder)
             bpy.context.window_manager.clipboard = command(folder)
-            items = told["items"]
-            controller.tell(
-                "",
-                note=f"Dataset: wrote {folder / SPECIFICATION} of {items} item{'' if items == 1 else 's'}; the "
-                "command that makes it is on the clipboard",
-            )
+            text = f"Dataset: wrote {folder / SPECIFICATION} of {_counted(told)}"
+            controller.tell("", note=f"{text}; the command that makes it is on the clipboard")
 
         return self.begin(self, context, done, folder, preview=False)
 
@@ -155,7 +157,9 @@ class CopyDatasetCommand(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if SPECIFICATION not in files_in(folder):
-            self.report({"ERROR"}, f"There is no {SPECIFICATION} in {folder} yet: press Write Specification first")
+            self.report(
+                {"ERROR"}, f"There is no {SPECIFICATION} in {folder} yet: press Write Specification first"
+            )
             return {"CANCELLED"}
         context.window_manager.clipboard = command(folder)
         self.report({"INFO"}, "Copied the command that makes the dataset")
@@ -172,6 +176,10 @@ def _remark(folder: Path | None) -> str:
     return f"{made_by}\nMake it: {command(folder)}" if folder is not None else made_by
 
 
+def _counted(told: dict[str, Any]) -> str:
+    return f"{told['items']} item{'' if told['items'] == 1 else 's'}"
+
+
 def _show(made: Path, told: dict[str, Any]) -> None:
     """Show the sheet, and say what could not be shown."""
     import numpy as np
@@ -180,8 +188,7 @@ def _show(made: Path, told: dict[str, Any]) -> None:
 
     sheet = np.load(made / PREVIEW).astype(np.float32) / np.float32(255)
     opaque = np.ones((*sheet.shape[:2], 1), np.float32)
-    items = told["items"]
-    text = f"Dataset preview, {items} item{'' if items == 1 else 's'} in all"
+    text = f"Dataset preview, {_counted(told)} in all"
     if told["remarks"]:
         text += f"; {len(told['remarks'])} cannot be shown: {told['remarks'][0]}"
     show_image(_PICTURE, np.concatenate([sheet, opaque], axis=2), text)

@@ -113,7 +113,9 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    )
 
 
 def _entries(table: Mapping[str, Any]) -> list[str]:

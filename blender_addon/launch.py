@@ -20,7 +20,15 @@ from .options import child_environment
 from .preferences import ServerPreferences
 from .session import main_window
 
-__all__ = ["StartError", "blend_file", "check_address", "launch", "pictures_folder", "save_copy", "save_scene"]
+__all__ = [
+    "StartError",
+    "blend_file",
+    "check_address",
+    "launch",
+    "pictures_folder",
+    "save_copy",
+    "save_scene",
+]
 
 
 class StartError(Exception):

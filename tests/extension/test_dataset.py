@@ -21,12 +21,10 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(program_home, forms, out):
-    return program_home.drive(
-        "dataset", out, limit_s=600, simulates_events=True, DRIVE_FORMS=str(forms)
-    )
+    return program_home.drive("dataset", out, limit_s=600, simulates_events=True, DRIVE_FORMS=str(forms))
 
 
-def make(specification, out, *, light=None):
+def make(specification, out):
     """Make a dataset by VTK, which takes a second; all that a specification says but its light counts."""
     text = specification.read_text()
     for line in ('blend_file = "light.blend"', "[renderer]"):
@@ -34,7 +32,9 @@ def make(specification, out, *, light=None):
     fast = specification.with_name("fast.toml")
     fast.write_text(f'{text}\n[renderer]\nbackend = "vtk"\n')
     command = [sys.executable, "-m", "gltf_render_server.dataset", "make", str(fast), "-o", str(out)]
-    done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, timeout=170, check=False)
+    done = subprocess.run(
+        [*command, "--workers", "1"], capture_output=True, text=True, timeout=170, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return Store(out)
 
@@ -51,7 +51,7 @@ def test_it_is_written_and_told(report, out):
 
 
 def test_nothing_of_the_users_changes(report):
-    assert report["changed"] == dict.fromkeys(("orbit", "cameras", "animation", "preview"), {})
+    assert report["changed"] == {name: {} for name in ("orbit", "cameras", "animation", "preview")}
 
 
 def test_the_command_makes_it(report, out, tmp_path):
@@ -59,7 +59,9 @@ def test_the_command_makes_it(report, out, tmp_path):
     records = [item.record for item in store]
     assert len(records) == 2
     categories = {each.name: each.category for each in records[0].objects}
-    assert categories == {"table": "furniture", "ball": "ball"}, "what renders hide is left out, the eye does not count"
+    assert categories == {"table": "furniture", "ball": "ball"}, (
+        "what renders hide is left out, the eye does not count"
+    )
     assert sorted(path.name for path in (tmp_path / "orbit" / "formats").iterdir()) == ["coco", "nerfstudio"]
     target = read_specification(out / "orbit" / "dataset.toml").cameras[0].poses.target
     np.testing.assert_allclose(target, (0, 0, 0), atol=1e-5)
@@ -75,7 +77,10 @@ def test_the_scenes_cameras_are_taken(report, out, tmp_path):
 def test_an_animation_begins_with_the_first_frame(report, out, tmp_path):
     items = list(make(out / "animation" / "dataset.toml", tmp_path / "animation"))
     ball = [
-        np.reshape(each.matrix, (4, 4))[0, 3] for item in items for each in item.record.objects if each.name == "ball"
+        np.reshape(each.matrix, (4, 4))[0, 3]
+        for item in items
+        for each in item.record.objects
+        if each.name == "ball"
     ]
     assert len(ball) == 11
     np.testing.assert_allclose([ball[0], ball[5], ball[10]], [-1, 0, 1], atol=0.02)

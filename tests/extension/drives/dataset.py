@@ -146,7 +146,9 @@ def write_orbit():
 
 
 def write_cameras():
-    yield from written("cameras", cameras="ALL", light="FILE", formats_names="", passes_names="color instances")
+    yield from written(
+        "cameras", cameras="ALL", light="FILE", formats_names="", passes_names="color instances"
+    )
 
 
 def write_animation():
@@ -167,7 +169,7 @@ def preview():
     report["changed"]["preview"] = {
         key: values for key, values in changed(before).items() if key not in ("names", "dirty")
     }
-    image = bpy.data.images["Dataset Preview"] if "Dataset Preview" in bpy.data.images else None
+    image = bpy.data.images.get("Dataset Preview")
     report["sheet"] = list(image.size) if image else []
     report["sheet_std"] = float(pixels(image).std()) if image else 0.0
     screenshot("preview")
