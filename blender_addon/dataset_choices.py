@@ -179,7 +179,9 @@ def job_of(scene: Any, selected: list[Any], depsgraph: Any) -> dict[str, Any]:
     if not own.ticked("passes"):
         raise DatasetError("No pass is ticked: tick color at least")
     return {
-        "around": _around(own, selected, depsgraph) if own.is_around else None,
+        "around": _around(own, [item for item in selected if item in shown], depsgraph)
+        if own.is_around
+        else None,
         "cameras": [] if own.is_around else _cameras(own, scene),
         "width": own.width,
         "height": own.height,
@@ -214,7 +216,7 @@ def _cameras(own: DatasetProperties, scene: Any) -> list[str]:
             raise DatasetError("The scene has no active camera: set one, or choose Orbit")
         found = [scene.camera]
     else:
-        found = [item for item in scene.objects if item.type == "CAMERA"]
+        found = sorted((item for item in scene.objects if item.type == "CAMERA"), key=lambda item: item.name)
     if not found:
         raise DatasetError("The scene has no camera: add one, or choose Orbit")
     if other := [item.name for item in found if item.data.type == "PANO"]:
@@ -234,7 +236,7 @@ def _around(own: DatasetProperties, selected: list[Any], depsgraph: Any) -> dict
             for corner in item.bound_box
         ]
         if not corners:
-            raise DatasetError("No object is selected that can be looked at: select one, or choose Scene")
+            raise DatasetError("No object is selected that renders: select one, or choose Scene")
         low, high = ([pick(corner[axis] for corner in corners) for axis in range(3)] for pick in (min, max))
         if not math.dist(low, high):
             raise DatasetError("What is selected has no size: select something else, or choose Scene")

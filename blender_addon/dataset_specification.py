@@ -95,7 +95,7 @@ def _around(around: Mapping[str, Any], size: Mapping[str, int]) -> dict[str, Any
         half = math.radians(around["fov_deg"]) / 2
         half = min(half, math.atan(math.tan(half) * size["width"] / size["height"]))
         distance = math.dist(low, high) / 2 / math.sin(math.atan(0.8 * math.tan(half)))
-        poses |= {"target": [x, z, -y], "distance": distance}  # glTF has y up
+        poses |= {"target": [x, z, 0.0 - y], "distance": distance}  # glTF has y up
     return {"count": around["count"], "fov_y_deg": around["fov_deg"], "poses": poses}
 
 

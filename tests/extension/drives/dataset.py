@@ -18,7 +18,9 @@ from driving import (
     report,
     screenshot,
     show_sidebar,
+    sidebar,
     until,
+    view,
     window,
 )
 
@@ -202,7 +204,8 @@ def refuse():
     report["refused"]["no_pass"] = refusal()
     own.passes_names = "color depth instance instances"
     own.cameras, own.around = "ORBIT", "SELECTION"
-    bpy.data.objects["table"].select_set(False)
+    for item in window().view_layer.objects:
+        item.select_set(item.name == "unseen")
     report["refused"]["no_selection"] = refusal("preview_dataset")
     own.cameras = "ACTIVE"
     camera, window().scene.camera = window().scene.camera, None
@@ -225,9 +228,17 @@ def in_pictures():
     choices().formats_names = "coco nerfstudio"
     choices().light = "forest"
     choices().folder = "//dataset/"
+    for other in list(bpy.context.window_manager.windows)[1:]:
+        with bpy.context.temp_override(window=other):
+            bpy.ops.wm.window_close()
+    bpy.context.preferences.view.ui_scale = 0.8
+    yield from show_sidebar()
+    with bpy.context.temp_override(window=window(), area=view()):
+        bpy.ops.screen.screen_full_area()
     yield from show_sidebar()
     yield 1.0
     screenshot("panel")
+    report["sidebar"] = [sidebar().x, sidebar().y, sidebar().width, sidebar().height]
     for panel in others:
         bpy.utils.register_class(panel)
 
