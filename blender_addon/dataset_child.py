@@ -12,23 +12,21 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import bpy
-import numpy as np
-from numpy.typing import NDArray
+from msgspec import structs
 
 from .dataset_choices import FILE_LIGHT
 from .dataset_specification import LIGHT, PREVIEW, RESULT, SCENE, SPECIFICATION, make_specification, to_toml
 from .events import Failed, to_line
+from .gltf_render_server.dataset.cameras import DocumentPoses
 from .gltf_render_server.dataset.engines.local import LocalEngine
-from .gltf_render_server.dataset.item import Item, MadeItem, Read
 from .gltf_render_server.dataset.making import renderer_settings
 from .gltf_render_server.dataset.planning import Plan
+from .gltf_render_server.dataset.report.previewing import preview
 from .gltf_render_server.dataset.specification import convert
-from .gltf_render_server.decode import decode
 from .gltf_render_server.errors import RenderServerError
 from .rendered import gltf_knows_light, layer_collections, objects, used_layers
 
@@ -36,11 +34,6 @@ __all__ = ["run"]
 
 _ORIENTATION = "_Orientation"  # the exporter's node for a camera that has children
 _PREVIEW_ITEMS = 6
-_PREVIEW_COLUMNS = 3
-_WIDEST = 240
-_SAMPLES = 16
-_GAP = 6
-_PAPER = 40
 
 
 def run(answers: BinaryIO, job_file: Path) -> None:
@@ -88,7 +81,7 @@ def _made(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     (folder / SPECIFICATION).write_text(to_toml(made, job["remark"]), encoding="utf-8")
     result: dict[str, Any] = {"items": len(plan), "remarks": []}
     if job["preview"]:
-        result["remarks"] = _preview(plan, folder / PREVIEW)
+        result["remarks"] = _preview(_of_each_camera(plan), folder / PREVIEW)
     return result
 
 
@@ -188,82 +181,17 @@ def _keep_light_alone(lights: Sequence[Any]) -> None:
     bpy.ops.file.pack_all()
 
 
-@dataclass(frozen=True)
-class _PreviewPlan:
-    """A plan of a few items of another, each with one small picture."""
-
-    plan: Plan
-    indices: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def name(self, index: int) -> str:
-        """See `engines.Plan`."""
-        return self.plan.name(self.indices[index])
-
-    def item(self, index: int, read: Read) -> Item:
-        """See `engines.Plan`; items of several views show them in turn."""
-        item = self.plan.item(self.indices[index], read)
-        place = index % len(item.cameras)
-        view = item.shot.views[place]
-        lens, width = view.lens, min(_WIDEST, view.lens.width)
-        height = max(1, round(lens.height * width / lens.width))
-        across, down = width / lens.width, height / lens.height
-        smaller = replace(
-            lens,
-            width=width,
-            height=height,
-            focal_x=lens.focal_x * across,
-            focal_y=lens.focal_y * down,
-            center_x=lens.center_x * across,
-            center_y=lens.center_y * down,
-        )
-        look = replace(item.shot.look, quality="preview", samples=_SAMPLES)
-        shot = replace(
-            item.shot, views=(replace(view, lens=smaller),), passes=("color",), look=look, moments={}
-        )
-        return replace(item, index=index, shot=shot, cameras=(item.cameras[place],))
-
-    def manifest(self, versions: Mapping[str, str]) -> Any:
-        """See `engines.Plan`."""
-        return self.plan.manifest(versions)
+def _of_each_camera(plan: Plan) -> Plan:
+    """Return a plan whose items show one camera each, where one item would show all cameras of the scene."""
+    specification = plan.specification
+    if len(plan) > 1 or len(specification.cameras) == 1:
+        return plan
+    first = specification.cameras[0]
+    camera = structs.replace(first, poses=DocumentPoses(), count=len(specification.cameras))
+    return Plan(structs.replace(specification, cameras=[camera]), plan.folder)
 
 
 def _preview(plan: Plan, path: Path) -> list[str]:
-    """Write a sheet of a few items, spread evenly, as an array; return why some cannot be shown."""
-    last = len(plan) - 1
-    count = min(_PREVIEW_ITEMS, len(plan))
-    indices = tuple(round(last * place / max(1, count - 1)) for place in range(count))
-    if len(plan) == 1:
-        indices = (0,) * min(_PREVIEW_ITEMS, len(plan.specification.cameras))
+    """Write a sheet of a few items; return why some cannot be shown."""
     with closing(LocalEngine(renderer_settings(plan, workers=0))) as engine:
-        outcomes = list(engine.run(_PreviewPlan(plan, indices), range(len(indices))))
-    made = sorted(
-        (each for each in outcomes if isinstance(each, MadeItem)), key=lambda each: each.record.index
-    )
-    remarks = [each.reason for each in outcomes if not isinstance(each, MadeItem)]
-    if not made:
-        raise RuntimeError(f"no item can be made: {remarks[0]}")
-    np.save(path, _sheet([_colour(each) for each in made]))
-    return remarks
-
-
-def _colour(made: MadeItem) -> NDArray[np.uint8]:
-    [view] = made.record.views
-    file = view.files["color"]
-    return decode(made.files[file.file], file.dtype, file.count)[..., :3]
-
-
-def _sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Lay pictures out row by row, (height, width, 3)."""
-    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
-    columns = min(_PREVIEW_COLUMNS, len(pictures))
-    rows = -(-len(pictures) // columns)
-    shape = (rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, 3)
-    sheet = np.full(shape, _PAPER, np.uint8)
-    for number, picture in enumerate(pictures):
-        row, column = divmod(number, columns)
-        top, left = _GAP + row * (height + _GAP), _GAP + column * (width + _GAP)
-        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return sheet
+        return preview(plan, engine, path, _PREVIEW_ITEMS)

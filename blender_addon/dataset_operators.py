@@ -183,13 +183,14 @@ def _counted(told: dict[str, Any]) -> str:
 def _show(made: Path, told: dict[str, Any]) -> None:
     """Show the sheet, and say what could not be shown."""
     import numpy as np
+    from PIL import Image
 
     from .image_view import show_image
 
-    sheet = np.load(made / PREVIEW).astype(np.float32) / np.float32(255)
-    opaque = np.ones((*sheet.shape[:2], 1), np.float32)
+    with Image.open(made / PREVIEW) as image:
+        sheet = np.asarray(image.convert("RGBA"), np.float32) / np.float32(255)
     text = f"Dataset preview, {_counted(told)} in all"
     if told["remarks"]:
         text += f"; {len(told['remarks'])} cannot be shown: {told['remarks'][0]}"
-    show_image(_PICTURE, np.concatenate([sheet, opaque], axis=2), text)
+    show_image(_PICTURE, sheet, text)
     controller.tell("", note=text)

@@ -16,7 +16,7 @@ __all__ = ["LIGHT", "PREVIEW", "RESULT", "SCENE", "SPECIFICATION", "command", "m
 
 SCENE, SPECIFICATION, LIGHT = "scene.glb", "dataset.toml", "light.blend"
 """The names of the files of a dataset."""
-RESULT, PREVIEW = "result.json", "preview.npy"
+RESULT, PREVIEW = "result.json", "preview.png"
 """What a child Blender tells, and the sheet of pictures that it renders."""
 
 _LONGEST_NAME = 50

@@ -160,6 +160,7 @@ def write_animation():
 def preview():
     own = choices()
     own.cameras, own.moments, own.around, own.count, own.light = "HEMISPHERE", "STILL", "SCENE", 6, "forest"
+    own.width, own.height = 320, 240
     before = state()
     controller().tell("")
     press("preview_dataset")
@@ -173,6 +174,9 @@ def preview():
     }
     image = bpy.data.images.get("Dataset Preview")
     report["sheet"] = list(image.size) if image else []
+    if image:
+        image.filepath_raw, image.file_format = str(OUT / "sheet.png"), "PNG"
+        image.save()
     report["sheet_std"] = float(pixels(image).std()) if image else 0.0
     screenshot("preview")
 
@@ -227,6 +231,7 @@ def in_pictures():
     bpy.utils.register_class(dataset)
     choices().formats_names = "coco nerfstudio"
     choices().light = "forest"
+    choices().width, choices().height, choices().count = 640, 480, 50
     choices().folder = "//dataset/"
     for other in list(bpy.context.window_manager.windows)[1:]:
         with bpy.context.temp_override(window=other):
