@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import bpy
 
+from .dataset_specification import MOST_CAMERAS
 from .gltf_render_server.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
 from .gltf_render_server.settings import Quality
 from .rendered import SURFACES, gltf_knows_light, objects
@@ -219,10 +220,10 @@ def _cameras(own: DatasetProperties, scene: Any) -> list[str]:
         found = sorted((item for item in scene.objects if item.type == "CAMERA"), key=lambda item: item.name)
     if not found:
         raise DatasetError("The scene has no camera: add one, or choose Orbit")
-    if other := [item.name for item in found if item.data.type == "PANO"]:
-        raise DatasetError(
-            f"The camera {other[0]} is panoramic, which glTF does not know: choose other cameras"
-        )
+    if other := [item.name for item in found if item.data.type != "PERSP"]:
+        raise DatasetError(f"The camera {other[0]} has no perspective: choose other cameras, or Orbit")
+    if len(found) > MOST_CAMERAS:
+        raise DatasetError(f"The scene has {len(found)} cameras, and a dataset at most {MOST_CAMERAS}")
     return [item.name for item in found]
 
 

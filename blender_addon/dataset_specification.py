@@ -12,15 +12,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LIGHT", "PREVIEW", "RESULT", "SCENE", "SPECIFICATION", "command", "make_specification", "to_toml"]
+__all__ = [
+    "LIGHT",
+    "MOST_CAMERAS",
+    "PREVIEW",
+    "RESULT",
+    "SCENE",
+    "SPECIFICATION",
+    "command",
+    "make_specification",
+    "to_toml",
+]
 
 SCENE, SPECIFICATION, LIGHT = "scene.glb", "dataset.toml", "light.blend"
 """The names of the files of a dataset."""
 RESULT, PREVIEW = "result.json", "preview.png"
 """What a child Blender tells, and the sheet of pictures that it renders."""
 
+MOST_CAMERAS = 64
+"""So many can a specification have."""
+
 _LONGEST_NAME = 50
-_MOST_CAMERAS = 64
 _LOWEST_DEG = 5.0  # of a hemisphere: from the ground itself, nothing is seen of it
 
 
@@ -55,12 +67,12 @@ def make_specification(
         look["environment"] = job["light"]
     if job["around"] is not None:
         return {**made, "cameras": [{"name": "camera", **size, **_around(job["around"], size)}]}
-    names = _unique(list(cameras)[:_MOST_CAMERAS])
+    names = _unique(list(cameras))
     return {
         **made,
         "cameras": [
             {"name": name, **size, "poses": {"kind": "document", "camera": node}}
-            for name, node in zip(names, cameras.values(), strict=False)
+            for name, node in zip(names, cameras.values(), strict=True)
         ],
     }
 
