@@ -19,9 +19,9 @@ _STEP_S = 0.002
 _GRAVITY = 9.81
 _BETWEEN_S = 0.35  # from one object's start to the next one's
 _LEAST_S, _MOST_S = 0.5, 20.0
-_HELD_S = 0.5
+_HELD_S = 1.0
 _SPEED, _TURN = 5e-3, 5e-2  # at rest: metres and radians a second
-_MOVED_M = 5e-4  # by which a point of what rests may have moved after `_HELD_S`
+_MOVED_M = 2e-4  # by which a point of what rests may have moved after `_HELD_S`
 _PARKED_M = 1e3
 _TRIES = 40
 _LIFT = 0.5  # of an object's radius, by which it starts higher if its place is not free
@@ -96,8 +96,8 @@ class Place:
 def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings) -> list[Matrix]:
     """Let objects fall, and return where they rest, (4, 4), rigid.
 
-    Each starts at its place, or above it where that is not free. Afterwards nothing moves for half a second
-    by more than half a millimetre, and nothing is deeper than a millimetre in anything.
+    Each starts at its place, or above it where that is not free. Afterwards nothing moves for a second by
+    more than 0.2 mm, and nothing is deeper than a millimetre in anything.
 
     Raises
     ------
