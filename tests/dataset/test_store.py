@@ -29,5 +29,5 @@ def test_what_a_killed_export_has_left_goes_when_formats_are_written(tmp_path):
     (left / "half.json").write_text("{")
     folder = write_format(store, "coco")
     assert (folder / "annotations").is_dir()
-    assert sorted(path.name for path in folder.parent.iterdir()) == [".lock", "coco"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["coco"]
     assert write_format(store, "coco") == folder, "it is there"

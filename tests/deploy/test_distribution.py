@@ -50,7 +50,8 @@ def clone(folder):
 
 def package_files():
     files = (ROOT / "server").rglob("*")
-    return {str(file.relative_to(ROOT / "server")) for file in files if file.suffix in {".py", ".typed"}}
+    kinds = {".css", ".html", ".js", ".py", ".typed"}
+    return {str(file.relative_to(ROOT / "server")) for file in files if file.suffix in kinds}
 
 
 def test_both_hold_the_whole_package_once(built):

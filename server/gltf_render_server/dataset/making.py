@@ -14,7 +14,7 @@ from .leases import alone
 from .planning import Plan
 from .running import Summary, run
 from .specification import read_specification
-from .store import UNFINISHED, Store
+from .store import LOCK, UNFINISHED, Store
 
 __all__ = ["FORMATS_FOLDER", "make", "missing_formats", "read_plan", "renderer_settings", "write_format"]
 
@@ -115,7 +115,7 @@ def write_format(store: Store, name: str) -> Path:
     """
     formats = store.path / FORMATS_FOLDER
     formats.mkdir(exist_ok=True)
-    with alone(formats / ".lock"):
+    with alone(store.path / LOCK):
         for left in formats.glob(f"{UNFINISHED}*"):  # by a run that was killed
             shutil.rmtree(left)
         if not (formats / name).exists():

@@ -8,6 +8,7 @@
         item.json                 what it shows: `ItemRecord`
         <view>/<pass>.<suffix>    the array of a pass, encoded as the table of passes says
       .assets                     where this machine has the files that `ItemRecord.assets` names; a hint
+      .lock                       held while formats are written
       quarantine/000017.json      why an item cannot be made: `QuarantineRecord`
       .running/                   who works on it, and on what, while anybody does; see `leases`
 
@@ -40,6 +41,7 @@ from ..passes import InstanceRow, Pass
 
 __all__ = [
     "ASSETS_HINT",
+    "LOCK",
     "MANIFEST",
     "RUNNING",
     "UNFINISHED",
@@ -61,7 +63,7 @@ __all__ = [
 ]
 
 MANIFEST = "dataset.json"
-ASSETS_HINT = ".assets"
+ASSETS_HINT, LOCK = ".assets", ".lock"
 RUNNING = ".running"
 _ITEMS, _QUARANTINE, UNFINISHED = "items", "quarantine", ".unfinished-"
 _NOT_OF_IT = RUNNING, UNFINISHED
