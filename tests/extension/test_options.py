@@ -14,13 +14,21 @@ bpy = pytest.importorskip("bpy", reason="the bpy package is not for this Python"
 OPTIONS = options_of(ServerSettings)
 
 
-@pytest.fixture(params=["properties.ServerProperties", "preferences.ServerPreferences"])
+@pytest.fixture(
+    params=[
+        "dataset_choices.DatasetProperties properties.ServerProperties",
+        "preferences.ServerPreferences",
+    ]
+)
 def registered(request):
-    module, name = request.param.split(".")
-    cls = getattr(importlib.import_module(f"blender_addon.{module}"), name)
-    bpy.utils.register_class(cls)
-    yield cls.bl_rna.properties
-    bpy.utils.unregister_class(cls)
+    """The properties of the last of some classes; it holds those before it."""
+    names = [name.split(".") for name in request.param.split()]
+    classes = [getattr(importlib.import_module(f"blender_addon.{module}"), name) for module, name in names]
+    for cls in classes:
+        bpy.utils.register_class(cls)
+    yield classes[-1].bl_rna.properties
+    for cls in reversed(classes):
+        bpy.utils.unregister_class(cls)
 
 
 def test_what_is_offered(registered):
