@@ -361,4 +361,7 @@ def _median_stage(group: list[Run], name: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # Blender's own end hangs now and then
