@@ -19,7 +19,7 @@ from ..errors import RenderServerError
 from ..settings import Device
 from .engines.choosing import make_engine
 from .formats import FORMATS, export, find_format
-from .making import missing_formats, read_plan, renderer_settings, write_format
+from .making import read_plan, renderer_settings, write_formats
 from .planning import Plan
 from .progress import counted, progress_on, report, stepped
 from .report.inspecting import inspect
@@ -153,21 +153,15 @@ def _make(specification: Path, out: Path, **options: Any) -> None:
 
 
 def _write_formats(plan: Plan, out: Path) -> int:
-    """Write those that are missing; one that cannot be written keeps no other from it."""
+    """Write those that are missing, and return the exit status."""
     store = Store(out)
     store.note_asset_folder(plan.folder)
-    failed = []
-    for name in missing_formats(store):
-        try:
-            with counted(store, f"{name}: items read") as items:
-                click.echo(write_format(items, name))
-        except (RenderServerError, OSError) as error:
-            failed.append(f"gltf-render-dataset: error: formats: {name}: {error}")
-    for line in failed:
-        click.echo(line, err=True)
-    if failed:
+    failures = write_formats(store, lambda items, name: counted(items, f"{name}: items read"), click.echo)
+    for failure in failures:
+        click.echo(f"gltf-render-dataset: error: {failure}", err=True)
+    if failures:
         click.echo("All items are there. The same command tries again to write what is missing.", err=True)
-    return int(bool(failed))
+    return int(bool(failures))
 
 
 @program.command("verify")

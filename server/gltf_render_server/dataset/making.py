@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,15 @@ from .running import Summary, run
 from .specification import read_specification
 from .store import LOCK, UNFINISHED, Store
 
-__all__ = ["FORMATS_FOLDER", "make", "missing_formats", "read_plan", "renderer_settings", "write_format"]
+__all__ = [
+    "FORMATS_FOLDER",
+    "make",
+    "missing_formats",
+    "read_plan",
+    "renderer_settings",
+    "write_format",
+    "write_formats",
+]
 
 FORMATS_FOLDER = "formats"
 """Where the specification's formats are, in the dataset's folder."""
@@ -84,17 +94,43 @@ def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
     OSError
     """
     summary = run(plan, out, engine, **options)
-    Store(out).note_asset_folder(plan.folder)
-    if not summary.exit_code:
-        failures = []
-        for name in missing_formats(Store(out)):
-            try:
-                write_format(Store(out), name)
-            except (RenderServerError, OSError) as error:  # the other formats are written all the same
-                failures.append(f"formats: {name}: {error}")
-        if failures:
-            raise DatasetError("\n".join(failures))
+    store = Store(out)
+    store.note_asset_folder(plan.folder)
+    failures = [] if summary.exit_code else write_formats(store)
+    if failures:
+        raise DatasetError("\n".join(failures))
     return summary
+
+
+def write_formats(
+    store: Store,
+    watched: Callable[[Store, str], AbstractContextManager[Store]] = lambda store, _: nullcontext(store),
+    tell: Callable[[Path], None] = lambda _: None,
+) -> list[str]:
+    """Write the formats that a dataset lacks; one that cannot be written keeps no other from it.
+
+    Parameters
+    ----------
+    store : Store
+    watched : callable
+        Returns what shows, for the length of a ``with`` block, how far the format of a name is, and gives the
+        store that it is made from.
+    tell : callable
+        Is told the folder of each that was written.
+
+    Returns
+    -------
+    list of str
+        Why some cannot be written.
+    """
+    failures = []
+    for name in missing_formats(store):
+        try:
+            with watched(store, name) as items:
+                tell(write_format(items, name))
+        except (RenderServerError, OSError) as error:
+            failures.append(f"formats: {name}: {error}")
+    return failures
 
 
 def missing_formats(store: Store) -> list[str]:
