@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..frame import Look
 from ..settings import Quality, UpAxis
-from .choices import Choice, draw, ends
+from .choices import Choice, check_within, draw
 from .lights import PointLights, Sun
 
 __all__ = ["LookChoices"]
@@ -48,9 +48,7 @@ class LookChoices(Struct, frozen=True, forbid_unknown_fields=True):
             if name not in _KNOWN:
                 raise ValueError(f"environment: there is no {name[:40]!r}; there are {', '.join(_KNOWN)}")
         for name, (low, high) in _BOUNDS.items():
-            choice = getattr(self, name)
-            if choice is not None and not low <= ends(choice)[0] <= ends(choice)[1] <= high:
-                raise ValueError(f"{name}: must be from {low} to {high}")
+            check_within(name, getattr(self, name), low, high)
 
     def draw(self, rng: np.random.Generator, up_axis: UpAxis) -> Look:
         """Draw a look; lights are drawn elsewhere, see `lights`."""

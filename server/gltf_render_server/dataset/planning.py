@@ -16,7 +16,7 @@ from ..frame import View, When
 from ..gltf import Asset
 from ..passes import find_pass
 from ..scene import Scene
-from .cameras import Camera, DocumentPoses, ListPoses, pose_count, views
+from .cameras import Camera, DocumentPoses, ListPoses, first_of_rig, pose_count, views
 from .item import Item
 from .lights import add_lights
 from .randomness import generator
@@ -229,12 +229,12 @@ class _Seen:
         seed, up_axis = self._specification.seed, self._specification.up_axis
         words = ("cameras", self._subject.sequence)
         own = None if self._subject.count else stance.numbers
-        found = [
-            *views(
-                self._of_document, self._asset.scene(stance.poses, stance.time_s), up_axis, own, seed, *words
-            ),
-            *views(self._others, self._first, up_axis, stance.numbers, seed, *words),
-        ]
+        found: list[tuple[str, View]] = []
+        if self._of_document:
+            scene = self._asset.scene(stance.poses, stance.time_s)
+            found += views(self._of_document, scene, up_axis, own, seed, *words)
+        if self._others:
+            found += views(self._others, self._first, up_axis, stance.numbers, seed, *words)
         return tuple(name for name, _ in found), tuple(view for _, view in found)
 
     def moment(self, stance: Stance) -> ShotMoment:
@@ -270,10 +270,7 @@ def _moment_of(subject: Subject, when: When) -> Stance:
 
 def _is_of_document(camera: Camera, cameras: Sequence[Camera]) -> bool:
     """Whether a camera's poses, or those of the camera that it is fastened to, are a document's camera."""
-    named = {each.name: each for each in cameras}
-    while camera.offset is not None:
-        camera = named[camera.offset.of]
-    return isinstance(camera.poses, DocumentPoses)
+    return isinstance(first_of_rig(camera, cameras)[1], DocumentPoses)
 
 
 def _moving(camera: Camera, count: int) -> Camera:

@@ -18,7 +18,7 @@ from .cameras import Bounds, bounds
 from .cameras.matrices import direction
 from .shot import Document
 
-__all__ = ["Site", "find_files"]
+__all__ = ["Site", "find_files", "shown_path"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -89,7 +89,12 @@ class Site:
 
     def shown(self, path: Path) -> str:
         """Return a path as the specification's folder sees it, with forward slashes."""
-        return Path(os.path.relpath(path, self.folder)).as_posix()
+        return shown_path(self.folder, path)
+
+
+def shown_path(folder: Path, path: Path) -> str:
+    """Return a path as a folder sees it, with forward slashes."""
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def find_files(folder: Path, patterns: str | list[str], where: str) -> list[Path]:

@@ -7,7 +7,7 @@ else is the same for each: lenses, rigs, jitter, and the checks after which a po
 from .bounds import Bounds, bounds, object_bounds
 from .kinds import DocumentPoses, ListPoses
 from .making import pose_count, views
-from .tables import Camera, Checks, Jitter, Offset, check_cameras
+from .tables import Camera, Checks, Jitter, Offset, check_cameras, first_of_rig
 
 __all__ = [
     "Bounds",
@@ -19,6 +19,7 @@ __all__ = [
     "Offset",
     "bounds",
     "check_cameras",
+    "first_of_rig",
     "object_bounds",
     "pose_count",
     "views",

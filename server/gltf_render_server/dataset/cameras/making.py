@@ -21,7 +21,7 @@ from .kinds import DocumentPoses
 from .matrices import moved
 from .rejection import find_fault
 from .setting import Made, Setting
-from .tables import Camera, Checks, Offset, Poses
+from .tables import Camera, Checks, Offset, Poses, first_of_rig
 
 __all__ = ["pose_count", "views"]
 
@@ -97,10 +97,8 @@ def pose_count(camera: Camera, cameras: Sequence[Camera], scene: Scene | None = 
         It and all others.
     scene : Scene, optional
     """
-    named = {each.name: each for each in cameras}
-    while isinstance(placed := camera.placed_by, Offset):
-        camera = named[placed.of]
-    return camera.count or placed.count(scene)
+    first, poses = first_of_rig(camera, cameras)
+    return first.count or poses.count(scene)
 
 
 @dataclass(frozen=True, eq=False)

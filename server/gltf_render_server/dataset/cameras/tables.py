@@ -196,6 +196,21 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
         return any(getattr(self, name) is not None for name in names)
 
 
+def first_of_rig(camera: Camera, cameras: Sequence[Camera]) -> tuple[Camera, Poses]:
+    """Return the camera that a camera is fastened to, over others or not at all, and its poses.
+
+    Parameters
+    ----------
+    camera : Camera
+    cameras : sequence of Camera
+        It and all others; see `check_cameras`.
+    """
+    named = {each.name: each for each in cameras}
+    while isinstance(placed := camera.placed_by, Offset):
+        camera = named[placed.of]
+    return camera, placed
+
+
 def check_cameras(cameras: Sequence[Camera], where: str = "$.cameras") -> None:
     """Check what one table does not tell.
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from blake3 import blake3
+from msgspec import Meta
 
 from ...errors import DatasetError
 from ...settings import UpAxis
 from ..embedding import read_document
 from ..shot import Document
-from ..site import find_files
+from ..site import find_files, shown_path
 
-__all__ = ["Context", "digest_of_names"]
+__all__ = ["Context", "ViewsPerItem", "digest_of_names"]
+
+ViewsPerItem = Annotated[
+    int, Meta(ge=1, le=64, description="How many poses of each camera are an item together.")
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,17 @@ class Context:
             raise DatasetError("cameras: say the count of each, as not all files have as many cameras")
         return max((count for count in self.counts if count is not None), default=1)
 
+    def parts(self, views_per_item: int) -> list[range]:
+        """Return the numbers of the poses of each item of one subject.
+
+        Raises
+        ------
+        DatasetError
+            Only a scene tells how many poses there are.
+        """
+        poses = range(self.poses)
+        return [poses[first : first + views_per_item] for first in range(0, len(poses), views_per_item)]
+
     def file(self, name: str, where: str) -> Path:
         """Return a file that the specification names.
 
@@ -69,7 +85,7 @@ class Context:
 
     def shown(self, path: Path) -> str:
         """Return a path as the specification's folder sees it, with forward slashes."""
-        return Path(os.path.relpath(path, self.folder)).as_posix()
+        return shown_path(self.folder, path)
 
     def assets(self, document: Document) -> dict[str, str]:
         """Return the path of a document's file by its digest."""

@@ -25,7 +25,7 @@ from ..composition import Composition, Paint
 from ..item import CATEGORY
 from ..randomness import generator
 from ..shot import Document
-from .context import Context, digest_of_names
+from .context import Context, ViewsPerItem, digest_of_names
 from .subject import Read, Stance, Subject
 
 __all__ = ["Drop", "DropSource"]
@@ -107,9 +107,7 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
         Literal["file", "folder"],
         Meta(description="What an object is called by: its file, or the folder that holds it."),
     ] = "file"
-    views_per_item: Annotated[
-        int, Meta(ge=1, le=64, description="How many poses of each camera are an item together.")
-    ] = 64
+    views_per_item: ViewsPerItem = 64
 
     def __post_init__(self) -> None:
         check_within("count", self.count, 1, _MOST_OBJECTS)
@@ -164,8 +162,7 @@ class Drop:
         self._floor = source.floor or Floor()
         textures = None if self._room else self._floor.textures
         self._textures = context.files(textures, "source.floor.textures") if textures else []
-        self._poses = range(context.poses)
-        self._parts = -(-len(self._poses) // source.views_per_item)
+        self._parts = context.parts(source.views_per_item)
         right, front = np.eye(3)[0], np.eye(3)[2]
         self._axes = np.stack([right, front, np.eye(3)[1]])
         if context.up_axis == "z":
@@ -174,11 +171,11 @@ class Drop:
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return self._source.scenes * self._parts
+        return self._source.scenes * len(self._parts)
 
     def name(self, index: int) -> str:
         """See `subject.Source`."""
-        return f"{index // self._parts:06d}"
+        return f"{index // len(self._parts):06d}"
 
     def digest(self) -> str:
         """See `subject.Source`."""
@@ -187,13 +184,12 @@ class Drop:
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""
-        scene, part = divmod(index, self._parts)
+        scene, part = divmod(index, len(self._parts))
         with self._lock:
             settled = self._settled.get(
                 scene, lambda: self._settle(scene, read), lambda made: len(made.document.data)
             )
-        first = part * self._source.views_per_item
-        stance = Stance(self._poses[first : first + self._source.views_per_item])
+        stance = Stance(self._parts[part])
         return Subject(
             name=self.name(index),
             sequence=self.name(index),

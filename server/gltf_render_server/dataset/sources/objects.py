@@ -8,11 +8,13 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from ...errors import SceneError
+from ...gltf.placing import ONE_OBJECT
 from ...scene import Scene
 from ..cameras import bounds
 from ..composition import Composition
+from ..item import CATEGORY
 from ..shot import Document
-from .context import Context, digest_of_names
+from .context import Context, ViewsPerItem, digest_of_names
 from .subject import Read, Stance, Subject
 
 __all__ = ["Objects", "ObjectsSource"]
@@ -39,9 +41,7 @@ class ObjectsSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             "it, which are objects of their own then."
         ),
     ] = "file"
-    views_per_item: Annotated[
-        int, Meta(ge=1, le=64, description="How many poses of each camera are an item together.")
-    ] = 64
+    views_per_item: ViewsPerItem = 64
 
 
 class Objects:
@@ -51,15 +51,14 @@ class Objects:
         self._source = source
         self._context = context
         self._paths = context.files(source.files, "source.files")
-        self._poses = range(context.poses)
-        self._parts = -(-len(self._poses) // source.views_per_item)
+        self._parts = context.parts(source.views_per_item)
 
     def __len__(self) -> int:
-        return len(self._paths) * self._parts
+        return len(self._paths) * len(self._parts)
 
     def name(self, index: int) -> str:
         """See `subject.Source`."""
-        return self._context.shown(self._paths[index // self._parts])
+        return self._context.shown(self._paths[index // len(self._parts)])
 
     def digest(self) -> str:
         """See `subject.Source`."""
@@ -67,9 +66,9 @@ class Objects:
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""
-        path = self._paths[index // self._parts]
-        whole, part = self._context.document(path), index % self._parts
-        first = part * self._source.views_per_item
+        number, part = divmod(index, len(self._parts))
+        path, stance = self._paths[number], Stance(self._parts[part])
+        whole = self._context.document(path)
         is_whole = self._source.category != "nodes"
         name = path.parent.name if self._source.category == "folder" else path.stem
         document = self._prepared(whole, read(whole).scene(), name, is_whole=is_whole)
@@ -77,7 +76,7 @@ class Objects:
             name=self.name(index),
             sequence=self.name(index),
             document=document,
-            stance=(stance := Stance(self._poses[first : first + self._source.views_per_item])),
+            stance=stance,
             first=stance,
             assets=self._context.assets(whole),
             asset_of={name: whole.sha256} if is_whole else {},
@@ -97,5 +96,5 @@ class Objects:
             matrix[:3, :3] *= scale
             matrix[:3, 3] = -scale * (box.low + box.high) / 2
         composition = Composition()
-        composition.add(document, name, matrix, {"instance": True, "category": name} if is_whole else None)
+        composition.add(document, name, matrix, {ONE_OBJECT: True, CATEGORY: name} if is_whole else None)
         return composition.document()

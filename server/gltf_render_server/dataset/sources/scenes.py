@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from ...frame import When
-from .context import Context
+from ..shot import Document
+from .context import Context, ViewsPerItem
 from .subject import Read, Stance, Subject
 
 __all__ = ["AnimationSource", "AnimationTimes", "OneScene", "SceneSource"]
@@ -19,9 +21,7 @@ class SceneSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     """One file, seen from many poses."""
 
     file: Annotated[str, Meta(description="A GLB or glTF file, relative to the specification.")]
-    views_per_item: Annotated[
-        int, Meta(ge=1, le=64, description="How many poses of each camera are an item together.")
-    ] = 1
+    views_per_item: ViewsPerItem = 1
 
 
 class AnimationSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="animation"):
@@ -33,17 +33,34 @@ class AnimationSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field
     duration_s: Annotated[float, Meta(gt=0, le=_LONGEST_S)] = 1.0
 
 
+class _OneFile:
+    """The file of all items, which is read once."""
+
+    def __init__(self, name: str, context: Context) -> None:
+        self._path = context.file(name, "source.file")
+        self._context = context
+
+    @cached_property
+    def document(self) -> Document:
+        """What it holds."""
+        return self._context.document(self._path)
+
+    @property
+    def assets(self) -> dict[str, str]:
+        """Its path by its digest."""
+        return self._context.assets(self.document)
+
+
 class OneScene:
     """See `subject.Source`."""
 
     def __init__(self, source: SceneSource, context: Context) -> None:
         self._source = source
-        self._context = context
-        self._path = context.file(source.file, "source.file")
-        self._poses = range(context.poses)
+        self._file = _OneFile(source.file, context)
+        self._parts = context.parts(source.views_per_item)
 
     def __len__(self) -> int:
-        return -(-len(self._poses) // self._source.views_per_item)
+        return len(self._parts)
 
     def name(self, index: int) -> str:
         """See `subject.Source`."""
@@ -51,33 +68,25 @@ class OneScene:
 
     def digest(self) -> str:
         """See `subject.Source`."""
-        return self._context.document(self._path).sha256
+        return self._file.document.sha256
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""
         del read
-        size = self._source.views_per_item
-        first = index * size
-        stance = self._stance(first, size)
-        last = len(self._poses) - 1
+        stance = Stance(self._parts[index])
         moments: dict[When, Stance] = {}
-        if size == 1:
-            before, after = max(0, first - 1), min(last, first + 1)
-            moments = {"before": self._stance(before, 1), "after": self._stance(after, 1)}
-        document = self._context.document(self._path)
+        if self._source.views_per_item == 1:
+            before, after = max(0, index - 1), min(len(self) - 1, index + 1)
+            moments = {"before": Stance(self._parts[before]), "after": Stance(self._parts[after])}
         return Subject(
             name=self.name(index),
             sequence=self._source.file,
-            document=document,
+            document=self._file.document,
             stance=stance,
             first=stance,
             moments=moments,
-            assets=self._context.assets(document),
+            assets=self._file.assets,
         )
-
-    def _stance(self, first: int, size: int) -> Stance:
-        """Return so many poses from a first one on, as far as there are any."""
-        return Stance(self._poses[first : first + size])
 
 
 class AnimationTimes:
@@ -85,8 +94,7 @@ class AnimationTimes:
 
     def __init__(self, source: AnimationSource, context: Context) -> None:
         self._source = source
-        self._context = context
-        self._path = context.file(source.file, "source.file")
+        self._file = _OneFile(source.file, context)
         self._count = max(1, round(source.duration_s * source.fps))
 
     def __len__(self) -> int:
@@ -98,21 +106,20 @@ class AnimationTimes:
 
     def digest(self) -> str:
         """See `subject.Source`."""
-        return self._context.document(self._path).sha256
+        return self._file.document.sha256
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""
         del read
-        document = self._context.document(self._path)
         return Subject(
             name=self.name(index),
             sequence=self._source.file,
-            document=document,
+            document=self._file.document,
             stance=self._stance(index),
             first=self._stance(0),
             count=self._count,
             moments={"before": self._stance(index - 1), "after": self._stance(index + 1)},
-            assets=self._context.assets(document),
+            assets=self._file.assets,
         )
 
     def _stance(self, index: int) -> Stance:
