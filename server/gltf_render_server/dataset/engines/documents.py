@@ -1,8 +1,9 @@
-"""The documents of the items that are being made: each is read and checked once for all that show it."""
+"""Items of documents, each of which is read and checked once for all items that show it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from ...gltf import Asset, read_asset
@@ -11,7 +12,9 @@ from ...gltf.decoding import decode
 from ...http.scenes import SceneStore, keep_asset
 from ...limits import time_limit
 from ...settings import ServerSettings
+from ..item import Item, MadeItem, Render, make_item
 from ..shot import Document
+from .engine import Outcome, Plan, outcome_of
 
 __all__ = ["Documents"]
 
@@ -57,6 +60,35 @@ class Documents:
                 document.sha256, lambda: keep_asset(document.sha256, len(document.data), read()), _hold
             )
         return kept.asset
+
+    def outcome(
+        self, plan: Plan, index: int, extensions: Callable[[], frozenset[str] | None], render: Render
+    ) -> Outcome:
+        """Make an item of a plan, and tell what becomes of it.
+
+        Parameters
+        ----------
+        plan : Plan
+        index : int
+        extensions : callable
+            Returns those that `asset` is given.
+        render : callable
+            Makes the arrays of each view.
+
+        Raises
+        ------
+        SettingsError
+        """
+
+        def read(document: Document) -> Asset:
+            return self.asset(document, extensions())
+
+        def make(item: Item) -> MadeItem:
+            asset = read(item.shot.document)
+            with self.checking():
+                return make_item(item, asset, render)
+
+        return outcome_of(plan, index, read, make)
 
     def checking(self) -> AbstractContextManager[None]:
         """Bound how long this thread may check what an item shows, for the length of a ``with`` block."""

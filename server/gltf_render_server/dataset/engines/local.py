@@ -11,15 +11,13 @@ from math import inf
 from ...backends import make_renderer
 from ...dispatch.dispatcher import Dispatcher
 from ...frame import Frame
-from ...gltf import Asset
 from ...limits import time_limit
 from ...passes import check_renders, prepare
 from ...renderer import Arrays, RenderedFrame
 from ...settings import ServerSettings
-from ..item import Item, MadeItem, make_item
-from ..shot import Document, Shot
+from ..shot import Shot
 from .documents import Documents
-from .engine import Outcome, Outcomes, Plan, bounded, outcome_of, versions_of
+from .engine import Outcome, Outcomes, Plan, bounded, versions_of
 
 __all__ = ["LocalEngine"]
 
@@ -63,21 +61,18 @@ class LocalEngine:
 
     def run(self, plan: Plan, indices: Iterable[int]) -> Outcomes:
         """See `Engine.run`."""
-        make = partial(outcome_of, plan, read=self._read, make=self._make)
+        make = partial(
+            self._documents.outcome,
+            plan,
+            extensions=lambda: self._dispatcher.extensions,
+            render=self._render,
+        )
         return bounded(self._pool, make, indices, self._threads, self._wait_for)
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._dispatcher.shut_down()
         self._pool.shutdown(cancel_futures=True)
-
-    def _make(self, item: Item) -> MadeItem:
-        asset = self._read(item.shot.document)
-        with self._documents.checking():
-            return make_item(item, asset, self._render)
-
-    def _read(self, document: Document) -> Asset:
-        return self._documents.asset(document, self._dispatcher.extensions)
 
     def _render(self, _shot: Shot, frame: Frame) -> Sequence[Arrays]:
         check_renders(frame, self._dispatcher.renders, self._dispatcher.info.name)

@@ -26,13 +26,11 @@ from ...errors import (
     UnavailableError,
 )
 from ...frame import Frame
-from ...gltf import Asset
 from ...renderer import Arrays
 from ...settings import ServerSettings
-from ..item import Item, MadeItem, make_item
-from ..shot import Document, Shot, ShotMoment
+from ..shot import Shot, ShotMoment
 from .documents import Documents
-from .engine import Outcomes, Plan, bounded, outcome_of
+from .engine import Outcomes, Plan, bounded
 
 __all__ = ["ServersEngine"]
 
@@ -88,21 +86,13 @@ class ServersEngine:
 
     def run(self, plan: Plan, indices: Iterable[int]) -> Outcomes:
         """See `Engine.run`."""
-        make = partial(outcome_of, plan, read=self._read, make=self._make)
+        make = partial(self._documents.outcome, plan, extensions=lambda: None, render=self._render)
         return bounded(self._pool, make, indices, self._most)
 
     def close(self) -> None:
         """See `Engine.close`; waits for the answers that are under way."""
         self._servers.close()
         self._pool.shutdown(cancel_futures=True)
-
-    def _make(self, item: Item) -> MadeItem:
-        asset = self._read(item.shot.document)
-        with self._documents.checking():
-            return make_item(item, asset, self._render)
-
-    def _read(self, document: Document) -> Asset:
-        return self._documents.asset(document, None)
 
     def _render(self, shot: Shot, frame: Frame) -> Sequence[Arrays]:
         answer = self._servers.ask(shot)
