@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 from .errors import SettingsError
+from .extras import brought_by
 from .renderer import Renderer
 from .settings import ServerSettings
 
@@ -77,7 +78,7 @@ def _advice(name: str, error: ImportError) -> str:
     if missing == "bpy":
         return f"{error}; {_where_bpy_is()}"
     if name == "vtk" and missing == "vtkmodules":
-        return f'{error}; pip install "gltf-render-server[vtk]" brings it'
+        return f"{error}; {brought_by('vtk')}"
     if name == "blender" and not missing:
         return (
             f"Blender lacks a library of the system: {error}\non Debian or Ubuntu: "

@@ -30,7 +30,7 @@ LAYERS = (
     {"settings"},
     {"command_line"},
     {"options"},
-    {"environments", "labels", "limits", "metering", "process", "recent", "stages"},
+    {"environments", "extras", "labels", "limits", "metering", "process", "recent", "stages"},
     {"errors"},
     {""},
 )

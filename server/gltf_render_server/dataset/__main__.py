@@ -12,8 +12,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "bpy":
             raise
-        advice = 'pip install "gltf-render-server[dataset]" brings it'
-        sys.exit(f"gltf-render-dataset: error: the package {error.name} is missing; {advice}")
+        from ..extras import brought_by
+
+        sys.exit(f"gltf-render-dataset: error: the package {error.name} is missing; {brought_by('dataset')}")
     program()
 
 

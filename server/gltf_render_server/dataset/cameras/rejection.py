@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError
+from ...extras import brought_by
 from ...frame import Lens
 from ...scene import Scene
 from .bounds import bounds
@@ -80,8 +81,7 @@ def load_obstacles(scene: Scene) -> Obstacles:
         from .obstacles import obstacles
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"cameras: poses are checked with the package {error.name}; "
-            'pip install "gltf-render-server[dataset]" brings it'
+            f"cameras: poses are checked with the package {error.name}; {brought_by('dataset')}"
         ) from error
     return obstacles(scene)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
+from ...extras import brought_by
 from ...settings import ServerSettings
 from .engine import Engine
 from .local import LocalEngine
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["make_engine"]
 
 _AUTO = "auto"
-_EXTRA = 'pip install "gltf-render-server[ray]" brings it'
 
 
 def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str | None = None) -> Engine:
@@ -53,5 +53,5 @@ def _load_ray() -> type[RayEngine]:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise DatasetError(f"--ray: {error}; {_EXTRA}") from error
+        raise DatasetError(f"--ray: {error}; {brought_by('ray')}") from error
     return RayEngine

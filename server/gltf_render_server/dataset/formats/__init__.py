@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ...errors import DatasetError
+from ...extras import brought_by
 from ..store import UNFINISHED, Store
 from .format import Format
 
@@ -35,8 +36,6 @@ FORMATS = {
 }
 """Names -> modules."""
 
-_EXTRA = 'pip install "gltf-render-server[dataset]" brings it'
-
 
 def find_format(name: str) -> Format:
     """Return a format by its name.
@@ -52,7 +51,9 @@ def find_format(name: str) -> Format:
     try:
         return import_module(f".{module}", __package__).FORMAT
     except ModuleNotFoundError as error:
-        raise DatasetError(f"formats: {name} needs the package {error.name}; {_EXTRA}") from error
+        raise DatasetError(
+            f"formats: {name} needs the package {error.name}; {brought_by('dataset')}"
+        ) from error
 
 
 def export(store: Store, name: str, out: Path) -> None:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from ...errors import DatasetError, SceneError
+from ...extras import brought_by
 from ...gltf.placing import ONE_OBJECT
 from ...recent import Recent
 from ..cameras import bounds
@@ -36,7 +37,6 @@ _MOST_DEPTH_M = 2e-3
 _MOST_BELOW_M = 1e-3
 _MOST_ROOM_TRIANGLES = 5000  # of open surfaces, each of which becomes a slab
 _SLAB_M = 0.02
-_EXTRA = 'pip install "gltf-render-server[physics]" brings it'
 _REMEMBERED = 2
 
 Corners = NDArray[np.float64]
@@ -468,4 +468,4 @@ def _physics(module: str) -> Any:
     try:
         return import_module(f"..physics.{module}", __package__)
     except ModuleNotFoundError as error:
-        raise DatasetError(f"source: drop needs the package {error.name}; {_EXTRA}") from error
+        raise DatasetError(f"source: drop needs the package {error.name}; {brought_by('physics')}") from error

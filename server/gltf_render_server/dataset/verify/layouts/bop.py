@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....extras import brought_by
 from ....frame import Lens
 from ..models import Models, Part, placed
 from ..report import Report
@@ -282,8 +283,7 @@ class _ModelFiles:
             mesh = trimesh.load_mesh(self._file(kind), process=False)
             return np.asarray(mesh.vertices, float)[np.asarray(mesh.faces)] * _M
         except ModuleNotFoundError as error:
-            extra = 'pip install "gltf-render-server[dataset]" brings it'
-            self._report.note(f"models: reading them needs the package {error.name}; {extra}")
+            self._report.note(f"models: reading them needs the package {error.name}; {brought_by('dataset')}")
         except Exception as error:  # noqa: BLE001  whatever a reader of foreign files raises
             tell(self._report, "files.decode", f"models/{self._file(kind).name}", True, str(error))
         return None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import DatasetError
+from ....extras import brought_by
 from ..check import Measured
 from ..report import Report
 from ..seen import SeenObject, SeenScene, SeenView
@@ -51,8 +52,9 @@ class _Reading:
         try:
             from pycocotools import mask
         except ModuleNotFoundError as error:
-            extra = 'pip install "gltf-render-server[dataset]" brings it'
-            raise DatasetError(f"{path}: COCO needs the package {error.name}; {extra}") from error
+            raise DatasetError(
+                f"{path}: COCO needs the package {error.name}; {brought_by('dataset')}"
+            ) from error
         self._coder = mask
         self._path, self._report = path, report
         self._files = _files(path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import RenderServerError
+from ....extras import brought_by
 from ....frame import ALPHA_THRESHOLD, When
 from ....gltf import Asset, read_asset
 from ....scene import Scene
@@ -149,8 +150,9 @@ class Documents:
         try:
             return Models(parts)
         except ModuleNotFoundError as error:
-            extra = 'pip install "gltf-render-server[dataset]" brings it'
-            self._report.note(f"models: checking against models needs the package {error.name}; {extra}")
+            self._report.note(
+                f"models: checking against models needs the package {error.name}; {brought_by('dataset')}"
+            )
             return None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import DatasetError
+from ....extras import brought_by
 from ..report import Report
 from ..seen import SeenObject, SeenScene, SeenView
 from .files import tell
@@ -40,8 +41,9 @@ class _Reading:
         try:
             import h5py
         except ModuleNotFoundError as error:
-            extra = 'pip install "gltf-render-server[dataset]" brings it'
-            raise DatasetError(f"{path}: HDF5 needs the package {error.name}; {extra}") from error
+            raise DatasetError(
+                f"{path}: HDF5 needs the package {error.name}; {brought_by('dataset')}"
+            ) from error
         self._h5py = h5py
         self._path, self._report = path, report
         self._files = _files(path)
