@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from ...errors import DatasetError
@@ -23,7 +24,7 @@ from ..store import ObjectRecord, Store, StoredItem, StoredView
 from .edges import LARGEST_BEND_DEG, LARGEST_JUMP, edges
 from .format import Format
 from .sequences import Sequence, sequences, views_of
-from .video import Video, even_size
+from .video import H264_OPTIONS, Codec, Colours, Video, even_size
 
 __all__ = ["FORMAT"]
 
@@ -35,6 +36,15 @@ _RATE = Fraction(10)
 _LARGEST_DENOMINATOR = 1001  # of 30000/1001, as television has it
 _PERCENTILES = (1.0, 99.0)
 _VIDEOS = ("rgb", "depth", "segmentation", "edges")
+
+_BT709 = 1  # FFmpeg's number of it
+_H264 = Codec(
+    encoder="libx264",
+    pixels="yuv420p",
+    takes="rgb24",
+    options={**H264_OPTIONS, "g": "12"},  # so that a reader finds any frame soon
+    colours=Colours(Colorspace.ITU709, dict.fromkeys(("colorspace", "color_primaries", "color_trc"), _BT709)),
+)
 
 _DEPTH = {
     "grey": "255 (1 / depth - 1 / farthest) / (1 / nearest - 1 / farthest), cut to 0 to 255; 0 = nothing",
@@ -99,7 +109,9 @@ def _write(store: Store, sequence: Sequence, track: _Track, folder: Path, ends: 
     frames: list[dict[str, Any]] = []
     objects: dict[int, ObjectRecord] = {}
     with ExitStack() as stack:
-        videos = {name: stack.enter_context(Video(folder / f"{name}.mp4", size, rate)) for name in _VIDEOS}
+        videos = {
+            name: stack.enter_context(Video(folder / f"{name}.mp4", _H264, size, rate)) for name in _VIDEOS
+        }
         for item, view in _views(store, track):
             for name, picture in _pictures(view, ends).items():
                 videos[name].add(picture)

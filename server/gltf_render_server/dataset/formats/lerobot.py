@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from ..store import Store, StoredItem, StoredView
 from .format import Format
 from .lerobot_plan import Camera, Episode, Plan, make_plan, named_objects
 from .lerobot_statistics import Histogram, Statistics, merged, statistics_of, told
-from .lerobot_video import COLOUR, DEPTH, Codec, DepthScale, Video
+from .lerobot_video import COLOUR, DEPTH, DepthScale, LeRobotCodec
+from .video import Video, even, even_size
 
 __all__ = ["FORMAT"]
 
@@ -65,13 +67,12 @@ def _export(store: Store, out: Path) -> None:
 class _Colour:
     """Colour of a camera."""
 
-    codec: Codec = COLOUR
+    codec: LeRobotCodec = COLOUR
     values: NDArray[np.float64] = np.arange(256) / 255
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
-        width, height = camera.size
-        self.size = (width + width % 2, height + height % 2)
+        self.size = even_size(*camera.size)
 
     def read(self, view: StoredView) -> NDArray[Any]:
         """Return what is encoded, (height, width, 3) uint8."""
@@ -143,22 +144,15 @@ def _write_videos(store: Store, plan: Plan, out: Path, key: str, pictures: _Colo
     statistics = []
     for file, episodes in groupby(plan.episodes, lambda episode: episode.file):
         path = _made(out / _VIDEO.format(video_key=key, **_place(file)))
-        with Video(path, pictures.codec, pictures.size, plan.fps) as video:
+        with Video(path, pictures.codec, pictures.size, Fraction(plan.fps)) as video:
             for episode in episodes:
                 histogram = Histogram(pictures.values, pictures.codec.channels)
                 for index in episode.items:
-                    picture = _even(pictures.read(store[index].views[pictures.camera.number]))
+                    picture = even(pictures.read(store[index].views[pictures.camera.number]))
                     video.add(picture)
                     histogram.add(picture)
                 statistics.append(histogram.statistics())
     return statistics
-
-
-def _even(picture: NDArray[Any]) -> NDArray[Any]:
-    """Give a picture an even width and height, as videos have: the last column or row is there twice."""
-    height, width = picture.shape[:2]
-    more = ((0, height % 2), (0, width % 2), (0, 0))
-    return np.pad(picture, more[: picture.ndim], "edge")
 
 
 def _write_tables(

@@ -1,24 +1,20 @@
-"""The videos of a LeRobot dataset: colour as H.264, depth as HEVC without loss; the same bytes always."""
+"""The videos of a LeRobot dataset: colour as H.264, depth as HEVC without loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
-from av.video.stream import VideoStream
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
-__all__ = ["COLOUR", "DEPTH", "Codec", "DepthScale", "Video"]
+from .video import H264_OPTIONS, Codec, Colours
 
-_BT601 = 6  # SMPTE 170M: what LeRobot decodes as, also where a file names another
-_LIMITED = 1
-_EXACT_BILINEAR = 0x2 | 0x40000 | 0x80000  # libswscale's BILINEAR, ACCURATE_RND and BITEXACT
+__all__ = ["COLOUR", "DEPTH", "DepthScale", "LeRobotCodec"]
+
+_BT601 = 6  # FFmpeg's number of SMPTE 170M
 _FRAMES_A_KEYFRAME = "2"  # as LeRobot has it, so that a reader finds any frame at once
 _CODES = 4096
 _LARGEST_CODE = _CODES - 1
@@ -27,41 +23,35 @@ _ROOM_BEYOND = 1.01
 
 
 @dataclass(frozen=True)
-class Codec:
-    """How pictures become a video.
+class LeRobotCodec(Codec):
+    """How pictures become a video, with what LeRobot is told of it.
 
     Attributes
     ----------
-    encoder, name : str
-        As FFmpeg calls the encoder, and what it writes.
-    pixels, takes : str
-        FFmpeg's names of the formats of pixels that are encoded, and given.
+    name : str
+        As FFmpeg calls what the encoder writes.
     channels : int
-    options : mapping of str to str
-        Of the encoder. Neither time nor processor shows in the bytes.
     told : mapping of str to Any
         What `meta/info.json` tells of them, in LeRobot's words.
     """
 
-    encoder: str
     name: str
-    pixels: str
-    takes: str
     channels: int
-    options: Mapping[str, str]
     told: Mapping[str, Any]
 
 
-COLOUR = Codec(
+COLOUR = LeRobotCodec(
     encoder="libx264",
     name="h264",
     pixels="yuv420p",
     takes="rgb24",
     channels=3,
-    options={"crf": "12", "preset": "medium", "g": _FRAMES_A_KEYFRAME, "bf": "0", "threads": "1"},
+    options={**H264_OPTIONS, "g": _FRAMES_A_KEYFRAME},
+    # what LeRobot decodes as, also where a file names another
+    colours=Colours(Colorspace.SMPTE170M, {"colorspace": _BT601}),
     told={"video.crf": 12, "video.preset": "medium", "video.extra_options": {}},
 )
-DEPTH = Codec(
+DEPTH = LeRobotCodec(
     encoder="libx265",
     name="hevc",
     pixels="gray12le",
@@ -72,61 +62,9 @@ DEPTH = Codec(
         # info: the encoder would write into the video what the processor can do
         "x265-params": "lossless=1:bframes=0:pools=none:frame-threads=1:info=0:log-level=none",
     },
+    colours=None,
     told={"video.extra_options": {"x265-params": "lossless=1"}},
 )
-
-
-class Video:
-    """An MP4 of frames at a steady rate.
-
-    Parameters
-    ----------
-    path : Path
-        Its folder is there.
-    codec : Codec
-    size : (width, height)
-        Of the pictures, px; both even.
-    fps : int
-    """
-
-    def __init__(self, path: Path, codec: Codec, size: tuple[int, int], fps: int) -> None:
-        self._codec = codec
-        self._container = av.open(
-            str(path), "w", format="mp4", options={"movflags": "faststart", "fflags": "+bitexact"}
-        )
-        options = dict(codec.options)
-        stream = cast(VideoStream, self._container.add_stream(codec.encoder, rate=fps, options=options))
-        stream.width, stream.height = size
-        stream.pix_fmt = codec.pixels
-        stream.time_base = self._tick = Fraction(1, fps)
-        if codec.channels > 1:
-            stream.codec_context.colorspace = _BT601
-            stream.codec_context.color_range = _LIMITED
-        self._stream = stream
-        self._frames = 0
-
-    def __enter__(self) -> Video:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._container.mux(self._stream.encode())
-        finally:
-            self._container.close()
-
-    def add(self, picture: NDArray[Any]) -> None:
-        """Add a frame: (height, width, 3) uint8 sRGB, or (height, width) uint16 codes of depth."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=self._codec.takes)
-        if self._codec.channels > 1:
-            frame = frame.reformat(
-                format=self._codec.pixels,
-                dst_colorspace=Colorspace.SMPTE170M,
-                dst_color_range=ColorRange.MPEG,
-                interpolation=_EXACT_BILINEAR,
-            )
-        frame.pts, frame.time_base = self._frames, self._tick
-        self._frames += 1
-        self._container.mux(self._stream.encode(frame))
 
 
 @dataclass(frozen=True)
