@@ -16,11 +16,12 @@ from PIL import Image
 from stores import small_store
 
 from gltf_render_server.dataset.cli import program
+from gltf_render_server.dataset.records import QuarantineRecord
 from gltf_render_server.dataset.report.figures import Figures
 from gltf_render_server.dataset.report.inspecting import inspect
 from gltf_render_server.dataset.report.objects import ShownObject
 from gltf_render_server.dataset.report.records import ViewRow
-from gltf_render_server.dataset.store import QuarantineRecord, Store
+from gltf_render_server.dataset.store import Store
 from gltf_render_server.encode import encode
 from gltf_render_server.errors import DatasetError
 from gltf_render_server.passes import find_pass
@@ -354,7 +355,7 @@ def test_the_keyboard_is_enough(good):
         assert tab.url.endswith("#item/3/camera_1")
         tab.keyboard.press("Escape")
         tab.wait_for_function("!document.getElementById('viewer').open")
-        assert tab.evaluate("document.activeElement.dataset.at") == "7"
+        tab.wait_for_function("document.activeElement.dataset.at === '7'")
         theme = "getComputedStyle(document.body).backgroundColor"
         light = tab.evaluate(theme)
         tab.keyboard.press("t")

@@ -16,8 +16,9 @@ from gltf_render_server.dataset.engines.engine import Failed
 from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.leases import Leases
 from gltf_render_server.dataset.progress import progress_on, report
+from gltf_render_server.dataset.records import QuarantineRecord
 from gltf_render_server.dataset.running import Shard, Summary, run
-from gltf_render_server.dataset.store import QuarantineRecord, Store
+from gltf_render_server.dataset.store import Store
 from gltf_render_server.errors import DatasetError, SettingsError
 from gltf_render_server.settings import ServerSettings
 

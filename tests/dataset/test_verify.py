@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from stores import PASSES_OF_VTK, STILL_LIFE, small_store
 
 from gltf_render_server.dataset.item import Item, make_item
+from gltf_render_server.dataset.records import Manifest, PassRecord
 from gltf_render_server.dataset.shot import Document, Shot, ShotMoment
-from gltf_render_server.dataset.store import Manifest, PassRecord, Store
+from gltf_render_server.dataset.store import Store
 from gltf_render_server.dataset.verify import CHECKS, print_report, verify
 from gltf_render_server.errors import DatasetError
 from gltf_render_server.gltf import read_asset

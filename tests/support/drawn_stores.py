@@ -6,16 +6,15 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from gltf_render_server.dataset.store import (
+from gltf_render_server.dataset.records import (
     FileRecord,
     ItemRecord,
     Manifest,
     ObjectRecord,
     PassRecord,
-    Store,
     ViewRecord,
-    digest_of,
 )
+from gltf_render_server.dataset.store import Store, digest_of
 from gltf_render_server.frame import Lens
 from gltf_render_server.passes import PASSES, InstanceRow
 from gltf_render_server.passes.instances import Box3dRow, PointRow

@@ -8,8 +8,8 @@ from pathlib import Path
 from stores import STILL_LIFE, looking_at
 
 from gltf_render_server.dataset.item import Item
+from gltf_render_server.dataset.records import Manifest, PassRecord
 from gltf_render_server.dataset.shot import Document, Shot, ShotMoment
-from gltf_render_server.dataset.store import Manifest, PassRecord
 from gltf_render_server.errors import DatasetError
 from gltf_render_server.frame import Lens, Look, View
 from gltf_render_server.passes import PASSES

@@ -8,8 +8,9 @@ import numpy as np
 from folders import contents
 
 from gltf_render_server.dataset.item import Item, make_item
+from gltf_render_server.dataset.records import Manifest, PassRecord
 from gltf_render_server.dataset.shot import Document, Shot, ShotMoment
-from gltf_render_server.dataset.store import Manifest, PassRecord, Store
+from gltf_render_server.dataset.store import Store
 from gltf_render_server.frame import Lens, View
 from gltf_render_server.gltf import read_asset
 from gltf_render_server.passes import PASSES

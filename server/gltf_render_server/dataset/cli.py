@@ -34,6 +34,13 @@ __all__ = ["program"]
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STORE = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW = click.Path(path_type=Path)
+_device = click.option(
+    "--device",
+    type=click.Choice(get_args(Device)),
+    default="auto",
+    show_default=True,
+    help="What Cycles renders on here.",
+)
 _WRONG = 2  # the exit status of what cannot be begun
 _INTERRUPTED = 130
 
@@ -106,13 +113,7 @@ def program() -> None:
     show_default=True,
     help="Processes of this machine that render and share its cores; 0 = this process renders.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(get_args(Device)),
-    default="auto",
-    show_default=True,
-    help="What Cycles renders on here.",
-)
+@_device
 @click.option(
     "--ray",
     metavar="[ADDRESS]",
@@ -197,9 +198,7 @@ def _verify(dataset: Path, every: int) -> None:
     show_default=True,
     help="Processes of this machine that render; 0 = this process renders.",
 )
-@click.option(
-    "--device", type=click.Choice(get_args(Device)), default="auto", help="What Cycles renders on here."
-)
+@_device
 @_plainly
 def _preview(specification: Path, out: Path, items: int, **options: Any) -> None:
     """Show what a dataset will look like: a sheet of small pictures, in seconds.

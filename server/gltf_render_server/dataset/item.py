@@ -14,8 +14,9 @@ from ..frame import Frame, When
 from ..gltf import Asset
 from ..passes import find_pass
 from ..renderer import Arrays
+from .records import FileRecord, ItemRecord, MomentRecord, ObjectRecord, ViewRecord
 from .shot import Document, Shot
-from .store import FileRecord, ItemRecord, MomentRecord, ObjectRecord, ViewRecord, digest_of
+from .store import digest_of
 
 __all__ = ["CATEGORY", "Item", "MadeItem", "Read", "Render", "categorise_by_name", "make_item"]
 
@@ -53,17 +54,17 @@ class Item:
     Attributes
     ----------
     index, name, sequence, split
-        See `store.ItemRecord`.
+        See `records.ItemRecord`.
     shot : Shot
     cameras : tuple of str
         For each of the shot's views, the name of its camera in the specification.
     categorise : callable
     assets : mapping of str to str
-        See `store.ItemRecord`.
+        See `records.ItemRecord`.
     asset_of : mapping of str to str
         SHA-256 of the file that an object is all of, by its node's name.
     drawn : mapping
-        See `store.ItemRecord`.
+        See `records.ItemRecord`.
     """
 
     index: int

@@ -20,6 +20,7 @@ from .cameras import Camera, DocumentPoses, ListPoses, first_of_rig, pose_count,
 from .item import Item
 from .lights import add_lights
 from .randomness import generator
+from .records import Manifest, PassRecord
 from .shot import Shot, ShotMoment
 from .site import Site
 from .sources import (
@@ -35,7 +36,6 @@ from .sources import (
     make_source,
 )
 from .specification import Specification
-from .store import Manifest, PassRecord
 from .variation import scaled_poses, vary
 
 __all__ = ["Plan"]

@@ -20,7 +20,8 @@ from .engines import Engine, Failed, Outcome, Plan
 from .interruption import Interruption
 from .item import MadeItem
 from .leases import LEASE_S, Leases
-from .store import QuarantineRecord, Store
+from .records import QuarantineRecord
+from .store import Store
 
 __all__ = ["Progress", "Shard", "Summary", "run"]
 

@@ -15,7 +15,7 @@ from ... import __version__
 from ...errors import DatasetError, RenderServerError, RequestError, SettingsError
 from ...renderer import RendererInfo
 from ..item import Item, MadeItem, Read
-from ..store import Manifest, QuarantineRecord
+from ..records import Manifest, QuarantineRecord
 
 __all__ = [
     "Engine",

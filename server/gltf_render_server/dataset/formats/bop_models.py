@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...passes import InstanceRow
-from ..store import ObjectRecord, StoredItem
+from ..records import ObjectRecord
+from ..store import StoredItem
 from .bop_shapes import Mesh, Origin, Shapes, cofactors
 from .diameter import diameter_of
 

@@ -26,7 +26,8 @@ from ...limits import Limits
 from ...passes import InstanceRow
 from ...scene import Primitive, Scene
 from ..embedding import read_document
-from ..store import ObjectRecord, StoredItem
+from ..records import ObjectRecord
+from ..store import StoredItem
 
 __all__ = ["Mesh", "Origin", "Shapes", "cofactors"]
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...false_colours import false_colours
-from ..store import ObjectRecord, Store, StoredItem, StoredView
+from ..records import ObjectRecord
+from ..store import Store, StoredItem, StoredView
 from .edges import LARGEST_BEND_DEG, LARGEST_JUMP, edges
 from .format import Format
 from .sequences import Sequence, sequences, views_of

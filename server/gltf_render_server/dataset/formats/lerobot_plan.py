@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import DatasetError
-from ..store import ItemRecord, ObjectRecord, Store
+from ..records import ItemRecord, ObjectRecord
+from ..store import Store
 
 __all__ = ["Camera", "Episode", "Plan", "make_plan", "named_objects"]
 

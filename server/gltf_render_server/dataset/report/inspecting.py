@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 
 from ...errors import DatasetError
-from ..store import ItemRecord, QuarantineRecord, Store, StoredItem
+from ..records import ItemRecord, QuarantineRecord
+from ..store import Store, StoredItem
 from .figures import Figures
 from .objects import Colour, category_colours
 from .records import InspectedItem, ViewDetails, ViewRow, inspect_item

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...false_colours import false_colours
 from ...frame import Lens
 from ...passes import InstanceRow
-from ..store import ObjectRecord
+from ..records import ObjectRecord
 
 __all__ = [
     "BOX_EDGES",

@@ -20,7 +20,7 @@ from ..engines import Engine, Failed, Outcome
 from ..engines import Plan as AnyPlan
 from ..item import Item, MadeItem, Read
 from ..planning import Plan
-from ..store import FileRecord, ItemRecord, Manifest, QuarantineRecord
+from ..records import FileRecord, ItemRecord, Manifest, QuarantineRecord
 from .objects import Colour, category_colours, colours_of_numbers, shown_pixels
 from .overlay import Layer, draw_objects, tinted
 from .sheet import Tile, note, sheet

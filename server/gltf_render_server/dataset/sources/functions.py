@@ -38,12 +38,11 @@ class FunctionSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 class _FrameShot(Shot):
     """A shot whose frame was made already; it cannot be sent to a server."""
 
-    made: Frame | None = field(default=None, kw_only=True)
+    made: Frame = field(kw_only=True)
 
     def frame(self, asset: Asset) -> Frame:
         """Return it."""
         del asset
-        assert self.made is not None  # noqa: S101  said so to the type checker
         return self.made
 
 

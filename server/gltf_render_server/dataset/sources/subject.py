@@ -44,7 +44,7 @@ class Subject:
     Attributes
     ----------
     name : str
-        Of the item; see `store.ItemRecord`.
+        Of the item; see `records.ItemRecord`.
     sequence : str
         What all items of one scene share; the cameras' poses are drawn for it.
     document : Document

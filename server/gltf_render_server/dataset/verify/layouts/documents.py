@@ -14,7 +14,8 @@ from ....extras import brought_by
 from ....frame import ALPHA_THRESHOLD, When
 from ....gltf import Asset, read_asset
 from ....scene import Scene
-from ...store import ItemRecord, asset_folders
+from ...records import ItemRecord
+from ...store import asset_folders
 from ..models import Models, Part, placed
 from ..report import Report
 

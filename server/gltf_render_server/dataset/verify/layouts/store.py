@@ -13,16 +13,8 @@ from numpy.typing import NDArray
 from ....decode import decode
 from ....frame import When
 from ....passes import PASSES, InstanceRow, PointRow
-from ...store import (
-    MANIFEST,
-    FileRecord,
-    ItemRecord,
-    Manifest,
-    QuarantineRecord,
-    Store,
-    ViewRecord,
-    digest_of,
-)
+from ...records import FileRecord, ItemRecord, Manifest, QuarantineRecord, ViewRecord
+from ...store import MANIFEST, Store, digest_of
 from ..models import Models
 from ..report import Report
 from ..seen import SeenMoment, SeenObject, SeenPoint, SeenScene, SeenView
