@@ -16,7 +16,7 @@ from . import __version__
 from .errors import SettingsError
 from .options import Option, options_of
 
-__all__ = ["read_options"]
+__all__ = ["option_type", "read_options"]
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class _Option(click.Option):
             help=option.help + _told_default(option),
             is_flag=option.kind is bool,
             metavar=option.metavar or (None if option.choices else option.name.upper()),
-            type=_type(option),
+            type=option_type(option),
         )
         self.group = option.group
         self._is_secret = option.is_secret
@@ -140,8 +140,9 @@ def _told(number: float) -> str:
     return str(int(number)) if number == int(number) else f"{number:g}"
 
 
-def _type(option: Option) -> click.ParamType | Callable[[str], Any]:
-    if option.choices:
+def option_type(option: Option) -> click.ParamType | Callable[[str], Any]:
+    """Return what click takes for an option's value."""
+    if option.choices and option.kind is str:
         return click.Choice(option.choices, case_sensitive=False)
     types = {bool: click.BOOL, str: _text, tuple: _words, Path: _file}
     return types.get(option.kind) or _number(option)
@@ -167,12 +168,15 @@ def _file(text: str) -> Path:
 
 
 def _number(option: Option) -> Callable[[str], Any]:
-    """Take a number within the option's bounds; click's own would take a number that is none (nan)."""
+    """Take a number within the option's bounds, or one of its words; click's own would take nan, too."""
     name = "whole number" if option.kind is int else "number"
     low, high = option.bounds
-    advice = f"must be a {name} between {_told(low)} and {_told(high)}"
+    words = "".join(f", or {word}" for word in option.choices)
+    advice = f"must be a {name} between {_told(low)} and {_told(high)}{words}"
 
     def number(text: str) -> Any:
+        if text.lower() in option.choices:
+            return text.lower()
         try:
             value = option.kind(text)
         except ValueError:

@@ -77,7 +77,7 @@ class Server:
         app, self.dispatcher = make_app(settings, self._recorders, make() if make else None, observer)
         try:
             self.dispatcher.wait_until_ready()
-            self._http = HttpServer(app, settings)
+            self._http = HttpServer(app, settings, len(self.dispatcher.workers()))
         except BaseException:
             self.dispatcher.shut_down()
             raise

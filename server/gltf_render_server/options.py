@@ -24,7 +24,7 @@ class Option:
     kind : type
         bool, int, float, str or Path (of a file that is there); tuple: words with commas between them.
     choices : tuple of str
-        All words that it may be; empty = any.
+        All words that it may be; empty = any. Where the kind is a number: words that it may be, too.
     default : object
     group : str
         The heading in ``--help``.
@@ -79,8 +79,9 @@ def options_of(cls: type) -> dict[str, Option]:
 
 def _taken(annotation: Any) -> tuple[type, tuple[str, ...]]:
     """Return the type and the choices that an annotation such as ``Literal["a", "b"] | None`` names."""
-    if get_origin(annotation) in (Union, UnionType):
-        [annotation] = [part for part in get_args(annotation) if part is not NoneType]
-    if get_origin(annotation) is Literal:
-        return str, get_args(annotation)
-    return get_origin(annotation) or annotation, ()
+    is_union = get_origin(annotation) in (Union, UnionType)
+    parts = [part for part in get_args(annotation) if part is not NoneType] if is_union else [annotation]
+    choices = tuple(word for part in parts if get_origin(part) is Literal for word in get_args(part))
+    kinds = [get_origin(part) or part for part in parts if get_origin(part) is not Literal]
+    [kind] = kinds or [str]
+    return kind, choices

@@ -96,14 +96,22 @@ class ServerSettings:
         "machine's own name and IP addresses; * = any; not checked where there is a token",
         "NAMES",
     )
-    workers: int = option(
+    workers: int | Literal["auto"] = option(
         "workers",
         1,
-        "processes that render beside this one, each replaced when it crashes; 0 = this process renders "
-        "itself",
-        "N",
+        "processes that render beside this one, each replaced when it crashes; auto = as many as its cores, "
+        "GPUs and memory are good for; 0 = this process renders itself",
+        "N|auto",
         bounds=(0, 1024),
         unset="1, or 0 inside Blender",
+    )
+    threads: int | None = option(
+        "workers",
+        None,
+        "how many threads each worker renders with",
+        "N",
+        bounds=(1, 1024),
+        unset="the machine's cores, shared out among the workers",
     )
     gpus: tuple[str, ...] = option(
         "workers",

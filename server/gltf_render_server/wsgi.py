@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import flask
 
 from .compose import make_app
+from .errors import SettingsError
 from .process.logs import configure_logging
 from .recording import make_recorders
 from .settings import ServerSettings
@@ -35,9 +36,18 @@ class Application:
     ----------
     settings : ServerSettings
         Without workers, it gets one.
+
+    Raises
+    ------
+    SettingsError
+        The workers are to share out the machine, as each process of the WSGI server would do anew.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
+        if settings.workers == "auto":
+            raise SettingsError(
+                "workers: auto is for gltf-render-server; here, say how many processes the WSGI server has"
+            )
         self._settings = replace(settings, workers=max(1, settings.workers))
         self._app: flask.Flask | None = None
         self._pid = 0

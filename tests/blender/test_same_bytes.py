@@ -150,3 +150,19 @@ def mirrored(mesh):
     uv = np.array([item.vector for item in mesh.uv_layers[0].uv], np.float32)
     uv[:, 0] = np.abs(uv[:, 0] - 0.5)
     return uv.reshape(-1)
+
+
+@pytest.mark.parametrize("kind", ["color", "depth"])
+def test_the_number_of_threads_does_not_show(studio, kind):
+    data, camera = crowded_still_life(), camera_of(160, 120)
+    one, three = (
+        ask(studio.renderer(ServerSettings(quality="preview", threads=number)), data, kind, camera)
+        for number in (1, 3)
+    )
+    np.testing.assert_array_equal(one, three)
+
+
+def test_all_scenes_render_with_as_many_threads_as_are_asked_for(studio):
+    studio.renderer(ServerSettings(threads=3))
+    for scene in (bpy.context.scene, bpy.data.scenes["Exact"]):
+        assert (scene.render.threads_mode, scene.render.threads) == ("FIXED", 3)

@@ -49,7 +49,7 @@ def serve(renderer):
     def start(**options):
         settings = ServerSettings(port=0, **options)
         context = answering(settings, renderer)
-        server = HttpServer(context.__enter__(), settings)
+        server = HttpServer(context.__enter__(), settings, workers=1)
         server.start()
         stack.append((context, server))
         return RenderClient(server.url, timeout_s=30)

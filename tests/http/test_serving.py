@@ -15,7 +15,7 @@ def test_closing_leaves_no_port_and_no_thread():
     app = flask.Flask("test")
     app.config["MAX_CONTENT_LENGTH"] = 1000
     app.add_url_rule("/", view_func=lambda: "here")
-    server = HttpServer(app, ServerSettings(port=0))
+    server = HttpServer(app, ServerSettings(port=0), workers=1)
     server.start()
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as idle, requests.Session() as session:

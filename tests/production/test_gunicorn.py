@@ -178,9 +178,13 @@ def test_a_large_body_is_refused_before_it_is_read(chunked, token, status):
         assert worker.memory_info().rss < before_bytes + 60e6
 
 
-def test_wrong_settings_stop_it(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [("SAMPLES", "many", "GLTF_RENDER_SERVER_SAMPLES=many"), ("WORKERS", "auto", "workers: auto is for")],
+)
+def test_wrong_settings_stop_it(name, value, reason):
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "gltf_render_server.wsgi:app"]
-    env = {**os.environ, "GLTF_RENDER_SERVER_SAMPLES": "many"}
+    env = {**os.environ, f"GLTF_RENDER_SERVER_{name}": value}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
-    assert "GLTF_RENDER_SERVER_SAMPLES=many" in done.stderr
+    assert reason in done.stderr

@@ -35,7 +35,7 @@ class DrillRenderer:
     renders = frozenset[Render]()
     info = RendererInfo("Drill", "1", "none", "CPU")
 
-    def __init__(self, _settings):
+    def __init__(self, settings):
         self._notes = Path(os.environ[NOTES])
         self._thread = threading.get_ident()
         if (self._notes / "hang-start").exists():
@@ -44,6 +44,7 @@ class DrillRenderer:
             raise SettingsError("the drill wants other settings")
         if (self._notes / "fail-start").exists():
             raise RenderError("the drill says no")
+        self._note("threads", settings.threads)
 
     def render(self, request):
         width = request.views[0].lens.width
@@ -60,9 +61,9 @@ class DrillRenderer:
         picture = np.full((request.views[0].lens.height, width, 3), width % 256, np.uint8)
         return RenderedFrame(({"color": picture},), {"render": 1.0})
 
-    def _note(self, name, width):
+    def _note(self, name, number):
         with (self._notes / name).open("a") as file:
-            file.write(f"{width}\n")
+            file.write(f"{number}\n")
 
     def close(self):
         is_owner = threading.get_ident() == self._thread

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from queue import SimpleQueue
 
 import drill
 import numpy as np
+import psutil
 import pytest
 from servers import wait_for
 
 from gltf_render_server.dispatch import transfer
 from gltf_render_server.dispatch.dispatcher import Dispatcher
+from gltf_render_server.dispatch.machine import Machine
 from gltf_render_server.errors import (
     NoWorkerError,
     QueueFullError,
@@ -291,6 +294,21 @@ def test_gpus_that_are_not_there_are_told_to_who_asks(notes, monkeypatch):
     try:
         with pytest.raises(SettingsError, match="--gpus 7"):
             dispatcher.wait_until_ready()
+    finally:
+        dispatcher.shut_down()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system keeps a process on processors")
+def test_each_worker_stays_on_its_node_and_renders_with_its_cores(notes, monkeypatch):
+    first, second = (number % os.cpu_count() for number in range(2))
+    there = Machine(((first,), (second,)), 8.0, 10**12)
+    monkeypatch.setattr("gltf_render_server.dispatch.sharing.this_machine", lambda: there)
+    dispatcher = Dispatcher(ServerSettings(backend="drill", workers=2))
+    try:
+        wait_for(lambda: [worker.state for worker in dispatcher.workers()] == ["idle"] * 2)
+        pids = [worker.pid for worker in dispatcher.workers()]
+        assert [psutil.Process(pid).cpu_affinity() for pid in pids] == [[first], [second]]
+        assert (notes / "threads").read_text() == "4\n4\n"
     finally:
         dispatcher.shut_down()
 

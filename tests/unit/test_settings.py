@@ -174,8 +174,14 @@ def test_every_option_is_read_from_either_place(name, tmp_path):
     from_option = read(dashed) if option.kind is bool else read(dashed, given)
     assert from_option == read(**{ENVIRONMENT_PREFIX + name.upper(): given})
     value = getattr(from_option, name)
-    assert type(value) is option.kind or isinstance(value, option.kind)
+    assert isinstance(value, option.kind) or value in option.choices
     assert value != option.default or option.kind is bool
+
+
+def test_a_number_may_be_a_word_as_well():
+    assert (read("--workers", "0").workers, read("--workers", "AUTO").workers) == (0, "auto")
+    with pytest.raises(SettingsError, match=r"between 0 and 1024, or auto"):
+        ServerSettings.from_environment({"GLTF_RENDER_SERVER_WORKERS": "many"})
 
 
 def test_a_token_is_never_shown(capsys):

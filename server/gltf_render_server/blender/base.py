@@ -217,11 +217,15 @@ def _number(scene: bpy.types.Scene) -> OtherObjects:
 
 
 def companion_scene(colour: bpy.types.Scene, name: str) -> bpy.types.Scene:
-    """Make an empty scene that shows objects as they are in the colour scene: at its time, as simplified."""
+    """Make an empty scene that shows objects as they are in the colour scene: at its time, as simplified.
+
+    It renders with as many threads.
+    """
     scene = bpy.data.scenes.new(name)
     scene.frame_set(colour.frame_current, subframe=colour.frame_subframe)
     scene.render.use_simplify = colour.render.use_simplify
     scene.render.simplify_subdivision_render = colour.render.simplify_subdivision_render
+    scene.render.threads_mode, scene.render.threads = colour.render.threads_mode, colour.render.threads
     return scene
 
 

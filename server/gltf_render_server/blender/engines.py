@@ -234,6 +234,9 @@ def _apply_explicit(scene: bpy.types.Scene, settings: ServerSettings) -> None:
         if settings.denoise and not _set_denoiser(scene.cycles):
             raise SettingsError("--denoise: this Blender was built without a denoiser")
         scene.cycles.use_denoising = settings.denoise
+    if settings.threads is not None:
+        scene.render.threads_mode = "FIXED"
+        scene.render.threads = settings.threads
     if settings.exposure is not None:
         scene.view_settings.exposure = settings.exposure
     if settings.view_transform is not None:

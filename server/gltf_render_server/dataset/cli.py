@@ -15,8 +15,10 @@ from typing import Any, get_args
 import click
 
 from .. import __version__
+from ..command_line import option_type
 from ..errors import RenderServerError
-from ..settings import Device
+from ..options import options_of
+from ..settings import Device, ServerSettings
 from .engines.choosing import make_engine
 from .formats import FORMATS, export, find_format
 from .making import read_plan, renderer_settings, write_formats
@@ -41,6 +43,7 @@ _device = click.option(
     show_default=True,
     help="What Cycles renders on here.",
 )
+_WORKERS = option_type(options_of(ServerSettings)["workers"])
 _WRONG = 2  # the exit status of what cannot be begun
 _INTERRUPTED = 130
 
@@ -108,10 +111,12 @@ def program() -> None:
 )
 @click.option(
     "--workers",
-    type=click.IntRange(0, 1024),
+    type=_WORKERS,
+    metavar="N|auto",
     default=1,
     show_default=True,
-    help="Processes of this machine that render and share its cores; 0 = this process renders.",
+    help="Processes of this machine that render and share its cores; auto = as many as its cores, GPUs and "
+    "memory are good for; 0 = this process renders.",
 )
 @_device
 @click.option(
@@ -193,10 +198,11 @@ def _verify(dataset: Path, every: int) -> None:
 @click.option("--items", type=click.IntRange(1, 1000), default=12, show_default=True, help="Shown at most.")
 @click.option(
     "--workers",
-    type=click.IntRange(0, 1024),
+    type=_WORKERS,
+    metavar="N|auto",
     default=0,
     show_default=True,
-    help="Processes of this machine that render; 0 = this process renders.",
+    help="As of make; 0 = this process renders.",
 )
 @_device
 @_plainly

@@ -15,6 +15,7 @@ from ..settings import ServerSettings
 from .affinity import needs_of
 from .job import Job
 from .queue import JobQueue
+from .sharing import Share, shares_of
 from .slots import LocalSlot, ProcessSlot
 from .status import WorkerStatus
 from .transfer import Packed
@@ -33,9 +34,14 @@ class Dispatcher:
     settings : ServerSettings
     renderer : Renderer, optional
         What `run` or `run_next` render with, in this process. Without one, ``settings.workers`` processes
-        render; what fails to start of them is tried again.
+        render, among which this machine is shared out; what fails to start of them is tried again.
     on_submit : callable, optional
         Told of each request, on the thread that submits it.
+
+    Raises
+    ------
+    SettingsError
+        How many workers there are depends on a GPU that is not there.
     """
 
     def __init__(
@@ -52,9 +58,10 @@ class Dispatcher:
         self._local: LocalSlot | None = None
         self._scratch: ScratchFolder | None = None
         self._slots: Sequence[LocalSlot | ProcessSlot] = ()
-        self._queue = JobQueue(settings.max_queue, 1 if renderer else settings.workers)
+        shares = () if renderer else shares_of(settings)
+        self._queue = JobQueue(settings.max_queue, len(shares) or 1)
         if renderer is None:
-            self._start_processes(settings)
+            self._start_processes(settings, shares)
         else:
             self._handshake = Handshake.of(renderer)
             self._local = LocalSlot(renderer, self._queue)
@@ -181,11 +188,13 @@ class Dispatcher:
         if self._scratch is not None:
             self._scratch.remove()
 
-    def _start_processes(self, settings: ServerSettings) -> None:
+    def _start_processes(self, settings: ServerSettings, shares: Sequence[Share]) -> None:
         self._scratch = scratch = ScratchFolder()
         self._slots = slots = [
-            ProcessSlot(number, settings, scratch.path, self._queue, self._note_start, self._note_failure)
-            for number in range(settings.workers)
+            ProcessSlot(
+                number, share, settings, scratch.path, self._queue, self._note_start, self._note_failure
+            )
+            for number, share in enumerate(shares)
         ]
         for slot in slots:
             slot.start()

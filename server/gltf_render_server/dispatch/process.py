@@ -18,6 +18,7 @@ from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
 from .arrays import ArrayFile, Stored
+from .sharing import Share
 from .transfer import AssetMissingError, Packed, RecentAssets
 from .worker import Begun, Handshake, Message
 
@@ -39,6 +40,8 @@ class WorkerProcess:
     Parameters
     ----------
     settings : ServerSettings
+    share : Share
+        What it gets of the machine.
     environment : mapping of str to str
         What is different in the worker's environment.
     folder : Path
@@ -50,7 +53,9 @@ class WorkerProcess:
         The system has no room for another process now.
     """
 
-    def __init__(self, settings: ServerSettings, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, settings: ServerSettings, share: Share, environment: Mapping[str, str], folder: Path
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._handshake: Handshake | None = None
@@ -71,7 +76,7 @@ class WorkerProcess:
             self._connection, others = context.Pipe()
             undo.callback(self._connection.close)
             with others:
-                arguments = (others, settings, {**environment, "TMPDIR": str(folder)}, arrays)
+                arguments = (others, settings, share, {**environment, "TMPDIR": str(folder)}, arrays)
                 self._process = context.Process(target=worker.run, args=arguments, daemon=True)
                 self._process.start()
             undo.pop_all()

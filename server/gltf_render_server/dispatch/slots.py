@@ -20,6 +20,7 @@ from .gpus import gpu_ids, pinned
 from .job import Job
 from .process import WorkerProcess
 from .queue import JobQueue
+from .sharing import Share
 from .status import WorkerState, WorkerStatus
 from .transfer import Packed
 from .worker import Handshake
@@ -113,6 +114,8 @@ class ProcessSlot:
     ----------
     number : int
         From 0.
+    share : Share
+        What its processes get of the machine.
     settings : ServerSettings
     folder : Path
         Where its processes have theirs.
@@ -124,6 +127,7 @@ class ProcessSlot:
     def __init__(
         self,
         number: int,
+        share: Share,
         settings: ServerSettings,
         folder: Path,
         queue: JobQueue,
@@ -131,6 +135,7 @@ class ProcessSlot:
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._number = number
+        self._share = share
         self._settings = settings
         self._folders = (folder / f"worker-{number}-{count}" for count in itertools.count())
         self._queue = queue
@@ -263,7 +268,7 @@ class ProcessSlot:
         with self._lock:
             if self._next is None and not self._ended.is_set():
                 environment = pinned(gpu_ids(self._settings.gpus), self._number)
-                self._next = WorkerProcess(self._settings, environment, next(self._folders))
+                self._next = WorkerProcess(self._settings, self._share, environment, next(self._folders))
 
     def _promote(self, started: WorkerProcess) -> None:
         """Wait until a process has started, and let it take the slot."""

@@ -10,7 +10,8 @@ import signal
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ..process.logs import configure_logging
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 from .arrays import ArrayFile, Stored
+from .sharing import Share
 from .transfer import RecentAssets, unpacked
 
 __all__ = ["Begun", "Handshake", "Message", "run"]
@@ -52,7 +54,11 @@ Message = Handshake | Begun | RenderedFrame | Stored | BaseException
 
 
 def run(
-    connection: Connection, settings: ServerSettings, environment: Mapping[str, str], arrays: Path
+    connection: Connection,
+    settings: ServerSettings,
+    share: Share,
+    environment: Mapping[str, str],
+    arrays: Path,
 ) -> None:
     """Render what comes over `connection` until it is closed; then end the process.
 
@@ -61,6 +67,8 @@ def run(
     connection : Connection
         Brings packed requests, and takes a `Message` at a time.
     settings : ServerSettings
+    share : Share
+        What the process gets of the machine; it stays on its processors from before the back end is loaded.
     environment : mapping of str to str
         Set before the back end is loaded, as what pins a GPU must be.
     arrays : Path
@@ -68,9 +76,13 @@ def run(
     """
     _end_with_the_server()
     os.environ.update(environment)
+    if share.cpus:
+        with suppress(OSError):  # they were taken from the server meanwhile
+            os.sched_setaffinity(0, share.cpus)
     tempfile.tempdir = None  # read TMPDIR again
     configure_logging(settings.logging_level)
     try:
+        settings = replace(settings, threads=settings.threads or share.threads)
         _serve(connection, settings, ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the server has ended the connection

@@ -27,6 +27,8 @@ class HttpServer:
     ----------
     app : flask.Flask
     settings : ServerSettings
+    workers : int
+        How many renders there are at once.
 
     Raises
     ------
@@ -34,11 +36,11 @@ class HttpServer:
         The address cannot be listened on.
     """
 
-    def __init__(self, app: flask.Flask, settings: ServerSettings) -> None:
+    def __init__(self, app: flask.Flask, settings: ServerSettings, workers: int) -> None:
         self._socket = _listen(settings.host, settings.port)
         self._host = settings.host
-        renders = settings.max_queue + max(1, settings.workers) + _SPARE_THREADS
-        self._server: Any = ConnectionServer(app, self._socket, renders, most_connections(settings.workers))
+        renders = settings.max_queue + workers + _SPARE_THREADS
+        self._server: Any = ConnectionServer(app, self._socket, renders, most_connections(workers))
         self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
 
     @property

@@ -21,7 +21,8 @@ from .engine import Outcome, Outcomes, Plan, bounded, versions_of
 
 __all__ = ["LocalEngine"]
 
-_SPARE = 2  # items that are planned or encoded while every worker renders
+_SPARE = 2  # items at least that are planned or encoded while every worker renders; else one for each
+_MOST_WAITING = 10_000  # so that none is refused: how many are asked for at once is bounded here
 _LOOK_S = 0.01  # between two looks for a frame, where this very thread renders
 
 
@@ -45,11 +46,12 @@ class LocalEngine:
         self, settings: ServerSettings, on_rendered: Callable[[RenderedFrame], None] | None = None
     ) -> None:
         self._on_rendered = on_rendered
-        self._threads = settings.workers + _SPARE
         self._look_s = None if settings.workers else _LOOK_S
-        settings = replace(settings, max_queue=self._threads)
+        settings = replace(settings, max_queue=_MOST_WAITING)
         renderer = None if settings.workers else make_renderer(settings)
         self._dispatcher = Dispatcher(settings, renderer)
+        workers = 0 if renderer else len(self._dispatcher.workers())
+        self._threads = workers + max(_SPARE, workers)
         self._documents = Documents(settings)
         self._pool = ThreadPoolExecutor(self._threads, "dataset")
 

@@ -1,0 +1,112 @@
+"""How many workers there are where nobody says, and which cores each gets: the one place that decides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ..settings import ServerSettings
+from .gpus import gpu_ids
+from .machine import Machine, this_machine
+
+__all__ = ["Needs", "Share", "share_out", "shares_of"]
+
+_RESERVE_BYTES = 1_000_000_000  # for the process that answers, with the scenes that it keeps
+_CORES_OF_A_WORKER = 1
+_WORKER_BYTES = 1_000_000_000
+_WORKERS_ON_A_GPU = 2  # one prepares and reads back while the other renders
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a worker gets.
+
+    Attributes
+    ----------
+    cpus : frozenset of int
+        The processors that it stays on; none = whichever the system gives it.
+    threads : int
+        How many it renders with.
+    """
+
+    cpus: frozenset[int]
+    threads: int
+
+
+def shares_of(settings: ServerSettings) -> tuple[Share, ...]:
+    """Return what each worker of the settings gets of this machine.
+
+    Raises
+    ------
+    SettingsError
+        They name a GPU that this machine does not have.
+    """
+    return share_out(this_machine(), settings.workers, Needs.of(settings))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a worker takes.
+
+    Attributes
+    ----------
+    memory_bytes : int
+    gpus : int
+        How many GPUs the workers take in turn; 0 = they render on the processor.
+    """
+
+    memory_bytes: int
+    gpus: int = 0
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Needs:
+        """Return what a worker with these settings takes; see `shares_of`."""
+        limit_mb = settings.worker_max_rss
+        memory_bytes = _WORKER_BYTES if limit_mb is None else round(limit_mb * 1e6)
+        is_on_gpu = settings.backend == "blender" and settings.device != "cpu"
+        return cls(memory_bytes, len(gpu_ids(settings.gpus)) if is_on_gpu else 0)
+
+
+def share_out(machine: Machine, workers: int | Literal["auto"], needs: Needs) -> tuple[Share, ...]:
+    """Share out a machine.
+
+    ``auto`` is a worker for each `_CORES_OF_A_WORKER` cores, or two for each GPU, but no more than there is
+    memory for, and always one. Where there are as many workers as NUMA nodes, each stays on one node, and
+    nodes get workers by their size. The cores of a node are dealt out among its workers, and each has one.
+
+    Parameters
+    ----------
+    machine : Machine
+    workers : int or "auto"
+    needs : Needs
+    """
+    count = _count(machine, needs) if workers == "auto" else workers
+    nodes = machine.nodes if 1 < len(machine.nodes) <= count else (sum(machine.nodes, ()),)
+    granted = machine.cores / sum(map(len, nodes))
+    shares: dict[int, Share] = {}
+    for node, taken_by in zip(nodes, _dealt(nodes, count), strict=True):
+        cpus = frozenset(node) if len(nodes) > 1 else frozenset[int]()
+        dealt = _parts(max(1, math.floor(len(node) * granted)), len(taken_by))
+        shares |= {worker: Share(cpus, max(1, part)) for worker, part in zip(taken_by, dealt, strict=True)}
+    return tuple(shares[worker] for worker in range(count))
+
+
+def _count(machine: Machine, needs: Needs) -> int:
+    by_work = needs.gpus * _WORKERS_ON_A_GPU or math.ceil(machine.cores / _CORES_OF_A_WORKER)
+    by_memory = (machine.memory_bytes - _RESERVE_BYTES) // needs.memory_bytes
+    return max(1, min(by_work, by_memory))
+
+
+def _dealt(nodes: tuple[tuple[int, ...], ...], count: int) -> list[list[int]]:
+    """Return the workers of each node: one for each, and the next go where they find the most processors."""
+    workers = [[worker] for worker in range(len(nodes))]
+    for worker in range(len(nodes), count):
+        roomiest = max(range(len(nodes)), key=lambda node: len(nodes[node]) / (len(workers[node]) + 1))
+        workers[roomiest].append(worker)
+    return workers
+
+
+def _parts(whole: int, count: int) -> list[int]:
+    """Cut a whole number into parts that differ by one at most."""
+    return [whole * (number + 1) // count - whole * number // count for number in range(count)]
