@@ -23,7 +23,7 @@ try:
     from benchmarking.record import record_of
     from benchmarking.scenes import ImageType
     from benchmarking.tables import tables
-    from option_types import whole_number
+    from option_types import image_types, whole_number
     from reporting import add_output_options, check_outputs, progress, run, tell
 except ModuleNotFoundError as error:
     sys.exit(
@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--types",
         "--order",
-        type=_image_types,
+        type=image_types,
         default=tuple(ImageType),
         metavar="A,B,...",
         help="kinds of image, in the order of asking; a server may use one's work for the next "
@@ -211,14 +211,6 @@ def _url(text: str) -> str:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _image_types(text: str) -> tuple[ImageType, ...]:
-    known = {kind.value: kind for kind in ImageType}
-    names = list(dict.fromkeys(_list(text)))
-    if not names or not known.keys() >= set(names):
-        raise argparse.ArgumentTypeError(f"must be some of {', '.join(known)}; got {text!r}")
-    return tuple(known[name] for name in names)
 
 
 if __name__ == "__main__":

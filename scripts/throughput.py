@@ -8,21 +8,18 @@ colour, depth and labels in turn. With a peer, the two servers have turns of som
 from __future__ import annotations
 
 import argparse
-import itertools
 import statistics
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 try:
     from rich.console import Console, RenderableType
 
+    from benchmarking.crowd import Turn, simulations, take_turn
     from benchmarking.exchange import Server
-    from benchmarking.scenes import ImageType, small_scene
-    from benchmarking.sequences import Moving, SceneRequest
-    from gltf_render_server.client import RenderClient
+    from benchmarking.scenes import ImageType
+    from option_types import image_types
     from reporting import add_output_options, check_outputs, progress, run, table, tell
 except ModuleNotFoundError as error:
     sys.exit(
@@ -34,20 +31,6 @@ example, two servers on one machine, of which one is measured at a time:
   gltf-render-server --port 8000 --samples 4 --no-denoise &
   gltf-render-server --port 8001 --samples 4 --no-denoise --workers 2 &
   scripts/throughput.py --url http://127.0.0.1:8001 --peer-url http://127.0.0.1:8000"""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one server did in one turn."""
-
-    server: str
-    answers: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Answers a second."""
-        return self.answers / self.seconds
 
 
 def main() -> int:
@@ -83,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=5.0, metavar="S", help="of a turn [default: %(default)s]")
     add("--width", type=int, default=160, metavar="PX", help="of the images [default: %(default)s]")
     add("--height", type=int, default=120, metavar="PX", help="of the images [default: %(default)s]")
+    add(
+        "--types",
+        type=image_types,
+        default=tuple(ImageType),
+        metavar="A,B,...",
+        help="kinds of image, in the order of asking [default: color,depth,label]",
+    )
     add("--timeout", type=float, default=600.0, metavar="S", help="for an answer [default: %(default)s]")
     add_output_options(parser, plot=False)
     return parser
@@ -90,42 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _turns(servers: Sequence[Server], options: argparse.Namespace, console: Console) -> Iterator[Turn]:
     """Give the servers turns; the first of each is to warm up, and does not count."""
-    clients = [
-        _requests(Moving(small_scene(seed), seed, options.width, options.height))
-        for seed in range(options.clients)
-    ]
+    clients = simulations(options.clients, (options.width, options.height), options.types)
     with ThreadPoolExecutor(options.clients) as pool, progress(console) as bars:
         for number in bars.track(range(options.turns + 1), description="Measuring"):
             for server in servers:
-                turn = _turn(server, clients, options.seconds, pool)
+                turn = take_turn(server.name, server.client, clients, options.seconds, pool)
                 if number > 0:
                     yield turn
-
-
-def _requests(sequence: Moving) -> Iterator[SceneRequest]:
-    """Yield a simulation's requests, without end."""
-    for frame in itertools.count():
-        for image_type in ImageType:
-            yield sequence.request(frame, image_type)
-
-
-def _turn(
-    server: Server, clients: Sequence[Iterator[SceneRequest]], seconds: float, pool: ThreadPoolExecutor
-) -> Turn:
-    started_s = time.monotonic()
-    deadline_s = started_s + seconds
-    answers = sum(pool.map(lambda client: _ask_until(deadline_s, server.client, client), clients))
-    return Turn(server.name, answers, time.monotonic() - started_s)
-
-
-def _ask_until(deadline_s: float, client: RenderClient, requests: Iterator[SceneRequest]) -> int:
-    """Ask until the time is up; return how many were answered."""
-    count = 0
-    while time.monotonic() < deadline_s:
-        request = next(requests)
-        client.post(request.scene, request.fields)
-        count += 1
-    return count
 
 
 def _tables(turns: Sequence[Turn]) -> Iterator[RenderableType]:
