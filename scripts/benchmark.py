@@ -2,12 +2,14 @@
 """Measures a render server, or compares it with a peer that speaks the same protocol.
 
 It plays frames as a simulation would: objects and the camera move from one to the next, and each image is
-asked for over a new connection. With a peer, the two are asked in turn.
+asked for over a new connection. With a peer, the two are asked in turn. With --blenderproc, the server and
+BlenderProc take turns at one scene from a ring of poses, in the same light and with as many samples.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +21,7 @@ try:
     from benchmarking.exchange import Server
     from benchmarking.measures import Measure, Plan, Run, Settings, carry_out, plans
     from benchmarking.memory import MemoryWatch
+    from benchmarking.peer import Peer, add_peer_options, peer_of
     from benchmarking.plot import save_plot
     from benchmarking.record import record_of
     from benchmarking.scenes import ImageType
@@ -42,7 +45,11 @@ examples:
   scripts/benchmark.py --url http://127.0.0.1:8000
   scripts/benchmark.py --peer-url http://127.0.0.1:9000 --scenes recorded/kitchen --json result.json
   scripts/benchmark.py --measure objects --values 10,100,1000 --types depth,label --plot objects.png
+  scripts/benchmark.py --blenderproc BlenderProc/venv/bin/python --sources BlenderProc/path --frames 6
 """
+
+_ORBIT_SIZE = (640, 480)
+_ORBIT_FRAMES = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,8 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace, console: Console) -> int:
-    settings = _settings(options)
     check_outputs(options)
+    peer = peer_of(options)
+    if peer is not None:
+        return _beside(peer, options, console)
+    settings = _settings(options)
     points = plans(settings)
     servers = _servers(options)
     about = {server.name: server.greet() for server in servers}
@@ -72,6 +82,22 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
         options,
         lambda path: save_plot(path, settings.measure, runs, servers),
     )
+    return 0
+
+
+def _beside(peer: Peer, options: argparse.Namespace, console: Console) -> int:
+    """Compare with BlenderProc; what that needs of Blender and of datasets is loaded for nothing else."""
+    from benchmarking.beside import beside, beside_tables
+    from benchmarking.orbit import Orbit
+
+    [server] = _servers(options)[:1]
+    server.greet()
+    size = (options.width or _ORBIT_SIZE[0], options.height or _ORBIT_SIZE[1])
+    orbit = Orbit(options.frames or _ORBIT_FRAMES, size, options.samples)
+    with progress(console) as bars:
+        task = bars.add_task("turns", total=options.turns)
+        turns = beside(server.client, peer, orbit, options.turns, partial(bars.advance, task))
+    tell(beside_tables(turns, orbit), {"orbit": orbit, "turns": turns}, options)
     return 0
 
 
@@ -170,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         "--frames",
         type=whole_number(1),
         metavar="N",
-        help="frames at each point [default: 20; growth 5; memory 1000]",
+        help="frames at each point [default: 20; growth 5; memory 1000; of a turn beside BlenderProc 6]",
     )
     add(
         "--warm-up",
@@ -190,6 +216,21 @@ def _parser() -> argparse.ArgumentParser:
         type=whole_number(1),
         metavar="PX",
         help="of the images [default: 480, memory 120, or as recorded]",
+    )
+    add_peer_options(parser)
+    add(
+        "--samples",
+        type=whole_number(1),
+        default=16,
+        metavar="N",
+        help="a pixel, beside BlenderProc [default: %(default)s]",
+    )
+    add(
+        "--turns",
+        type=whole_number(1),
+        default=3,
+        metavar="N",
+        help="of each, beside BlenderProc [default: %(default)s]",
     )
     add("--seed", type=int, default=0, help="another seed, another motion [default: %(default)s]")
     add(
@@ -214,4 +255,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # Blender's own end hangs now and then, where it was loaded

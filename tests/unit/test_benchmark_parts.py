@@ -9,6 +9,7 @@ import pytest
 from frames import pose_of
 
 from benchmarking import scenes
+from benchmarking.costs import Costs
 from benchmarking.exchange import Sample
 from benchmarking.measures import Measure, Run, Settings, plans
 from benchmarking.memory import Reading
@@ -220,3 +221,24 @@ def test_growth_of_memory_is_that_of_the_second_half():
     assert memory.per_1000_mb == pytest.approx(2.0)
     assert (memory.first_mb, memory.peak_mb) == (100.0, memory.last_mb)
     assert growth(readings, "peer") is None
+
+
+def test_what_cores_give_follows_from_what_a_picture_costs():
+    costs = Costs.measured(0.11, 0.06, 2, server_s=0.01)
+    assert (costs.serial_s, costs.parallel_s) == pytest.approx((0.01, 0.1))
+    assert Costs.measured(0.11, 0.035, 4, 0.01).parallel_s == pytest.approx(0.1)
+    assert costs.alone_s(4) == pytest.approx(0.045)
+    assert costs.rate(1, 1) == pytest.approx(1 / 0.12)
+    assert costs.rate(10, 1) == pytest.approx(1 / 0.02), "what only one thread does"
+    assert (costs.bound(10, 1), costs.bound(10, 10), costs.bound(64, 64)) == ("workers", "cores", "server")
+    assert costs.rate(10, 10) == pytest.approx(10 / 0.12)
+    assert costs.rate(64, 64) == pytest.approx(100)
+    here = Costs.measured(0.11, 0.06, 2, server_s=0.01, client_s=0.12)
+    assert here.rate(2, 2) == pytest.approx(costs.rate(1, 1)), "the clients take a half"
+
+
+@pytest.mark.parametrize(("one_s", "many_s", "parallel_s"), [(0.1, 0.12, 0.0), (0.1, 0.04, 0.1)])
+def test_noise_makes_no_part_negative(one_s, many_s, parallel_s):
+    costs = Costs.measured(one_s, many_s, 2, 0.01)
+    assert costs.parallel_s == pytest.approx(parallel_s)
+    assert costs.serial_s == pytest.approx(one_s - parallel_s)
