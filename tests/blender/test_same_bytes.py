@@ -154,7 +154,7 @@ def mirrored(mesh):
 
 @pytest.mark.parametrize("kind", ["color", "depth"])
 def test_the_number_of_threads_does_not_show(studio, kind):
-    data, camera = crowded_still_life(), camera_of(160, 120)
+    data, camera = crowded_still_life(rows=80), camera_of(96, 72)
     one, three = (
         ask(studio.renderer(ServerSettings(quality="preview", threads=number)), data, kind, camera)
         for number in (1, 3)
