@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ __all__ = [
     "Primitive",
     "Scene",
     "SceneCamera",
+    "Stock",
     "Surface",
+    "Table",
     "Triangles",
     "Wrap",
     "nearest_rigid",
@@ -33,6 +35,7 @@ _ROUNDING = 1e-14  # what a product of a few rotations is away from one
 _SMALLEST_SINGULAR_VALUE = 1e-9
 
 Matrix = NDArray[np.float64]
+_Item = TypeVar("_Item")
 
 Digest = bytes
 """BLAKE3, 32 bytes: nobody can make two contents that have the same."""
@@ -161,6 +164,49 @@ class Primitive:
     is_smoothed: bool = False
     weights: tuple[float, ...] = ()
     pose: bytes = b""
+
+
+class Table(tuple[_Item, ...]):
+    """What is known of each of some primitives.
+
+    Attributes
+    ----------
+    key : bytes
+        Equal keys, equal tables; empty = it is known of no other.
+    """
+
+    key: Digest = b""
+
+    @classmethod
+    def named(cls, items: Iterable[_Item], key: Digest) -> Table[_Item]:
+        """Make a table with a key."""
+        table = cls(items)
+        table.key = key
+        return table
+
+
+@dataclass(frozen=True, eq=False)
+class Stock:
+    """The surfaces that scenes show, once each; as long as nothing but poses changes, they share it.
+
+    Attributes
+    ----------
+    primitives : Table of Primitive
+    """
+
+    primitives: Table[Primitive]
+    _tables: dict[str, Table[Any]] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"primitives": self.primitives, "_tables": dict(self._tables)}  # at once; see `Scene`
+
+    def table(self, name: str, tell: Callable[[Primitive], _Item]) -> Table[_Item]:
+        """Return what is told of each primitive under a name; it is asked for once."""
+        found = self._tables.get(name)
+        if found is None:
+            key = self.primitives.key
+            found = self._tables[name] = Table.named(map(tell, self.primitives), key and key + name.encode())
+        return found
 
 
 @dataclass(frozen=True)
@@ -359,7 +405,7 @@ class Scene:
     Attributes
     ----------
     asset : Asset
-    primitives : tuple of Primitive
+    stock : Stock
         All surfaces that are shown, once each.
     placements : Placements
         Where they are.
@@ -374,7 +420,7 @@ class Scene:
     """
 
     asset: Asset
-    primitives: tuple[Primitive, ...]
+    stock: Stock
     placements: Placements
     instances: Instances
     cameras: tuple[SceneCamera, ...]
@@ -385,20 +431,25 @@ class Scene:
     def __getstate__(self) -> dict[str, object]:
         return dict(self.__dict__)  # at once: another thread may be adding to it
 
-    @cached_property
+    @property
+    def primitives(self) -> tuple[Primitive, ...]:
+        """All surfaces that are shown, once each."""
+        return self.stock.primitives
+
+    @property
     def shapes(self) -> tuple[Digest, ...]:
         """For each of `primitives`, what depth and labels see of it."""
-        return tuple(map(self.asset.shape, self.primitives))
+        return self.stock.table("shapes", self.asset.shape)
 
-    @cached_property
+    @property
     def meshes(self) -> tuple[Digest, ...]:
         """For each of `primitives`, its triangles with all that materials may look up on them."""
-        return tuple(map(self.asset.mesh, self.primitives))
+        return self.stock.table("meshes", self.asset.mesh)
 
-    @cached_property
+    @property
     def surfaces(self) -> tuple[Surface, ...]:
         """For each of `primitives`, what a colour picture sees of it."""
-        return tuple(map(self.asset.surface, self.primitives))
+        return self.stock.table("surfaces", self.asset.surface)
 
     @cached_property
     def light_scale(self) -> float:
@@ -410,7 +461,7 @@ class Scene:
         """For each of `lights`, what it sheds."""
         return tuple(self.asset.light_source(light.light, self.light_scale) for light in self.lights)
 
-    @cached_property
+    @property
     def labels(self) -> tuple[Colour | None, ...]:
         """For each of `primitives`, the colour of its label; None = it is not to be rendered."""
-        return tuple(map(self.asset.label, self.primitives))
+        return self.stock.table("labels", self.asset.label)

@@ -321,7 +321,7 @@ def test_an_asset_travels_to_a_worker_once_and_again_where_it_is_lost(notes, ask
         sizes.append(len(data))
         return data
 
-    monkeypatch.setattr(transfer, "asset_key", lambda value: key if isinstance(value, Scene) else None)
+    monkeypatch.setattr(transfer, "part_key", lambda value: key if isinstance(value, Scene) else None)
     monkeypatch.setattr(transfer.Packed, "message", noted)
     with with_a_worker() as dispatcher:
         for width in (4, 5, 6):

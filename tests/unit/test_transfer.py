@@ -15,7 +15,7 @@ from gltf_render_server.dispatch.arrays import ArrayFile, Stored
 from gltf_render_server.dispatch.transfer import AssetMissingError, Packed, RecentAssets, unpacked
 from gltf_render_server.passes import PointRow
 from gltf_render_server.renderer import RenderedFrame
-from gltf_render_server.scene import Scene
+from gltf_render_server.scene import Scene, Stock, Table
 
 
 @dataclass
@@ -26,8 +26,8 @@ class Asset:
 
 @pytest.fixture(autouse=True)
 def assets(monkeypatch):
-    """Take objects with a key for assets, and keep 1000 bytes of them."""
-    monkeypatch.setattr(transfer, "asset_key", lambda value: getattr(value, "key", None))
+    """Take objects with a key for parts, and keep 1000 bytes of them."""
+    monkeypatch.setattr(transfer, "part_key", lambda value: getattr(value, "key", None))
     monkeypatch.setattr(transfer, "_MOST_ASSET_BYTES", 1000)
 
 
@@ -150,7 +150,7 @@ def test_a_full_file_system_sends_all_of_it_over_the_pipe(both_ends, tmp_path):
 
 def test_a_scene_may_be_looked_at_while_another_thread_sends_it():
     """What is looked up for the first time is kept in the scene's own dictionary."""
-    scene: Any = Scene(asset("a"), (), (), (), (), (), ())
+    scene: Any = Scene(asset("a"), Stock(Table()), (), (), (), (), ())
     names = [f"p{number}" for number in range(400)]
 
     def look_up():

@@ -1,7 +1,8 @@
-"""A frame on its way to a worker: an asset, which is large and stays the same, travels only once.
+"""A frame on its way to a worker: its asset, which is large and stays the same, travels only once.
 
-The worker keeps the last assets, and the server keeps the same account of them for each process, so it knows
-what a process has. Where they disagree, the worker says so and the server sends all of it.
+So do the tables of what is known of each of the asset's surfaces. The worker keeps the last of these parts,
+and the server keeps the same account of them for each process, so it knows what a process has. Where they
+disagree, the worker says so and the server sends all of it.
 """
 
 from __future__ import annotations
@@ -15,34 +16,35 @@ from ..errors import RenderError
 from ..frame import Frame
 from ..gltf import Asset
 from ..recent import Recent
+from ..scene import Table
 
 __all__ = ["AssetMissingError", "Packed", "RecentAssets", "unpacked"]
 
 _MOST_ASSET_BYTES = 256 * 2**20
-_MOST_ASSETS = 64
+_MOST_ASSETS = 256  # or tables; an asset has up to five
 
-_Parts = list[tuple[bytes, bytes | None]]
-"""The assets of a frame, in order: key and pickled asset; None = the process has it."""
+_Parts = list[tuple[bytes, bytes | None, bool]]
+"""The parts of a frame, in order: key, pickled part (None = the process has it), and whether it is kept."""
 
 
 class AssetMissingError(RenderError):
-    """The process does not have an asset that it was not sent."""
+    """The process does not have a part that it was not sent."""
 
 
 class RecentAssets(Recent[Any]):
-    """The last assets of a process; what the server keeps of them are their sizes."""
+    """The last assets and tables of a process; what the server keeps of them are their sizes."""
 
     def __init__(self) -> None:
         super().__init__(_MOST_ASSET_BYTES, _MOST_ASSETS)
 
 
-def asset_key(value: object) -> bytes | None:
-    """Return what tells an asset from all others; None = it is no asset, and travels with each frame."""
-    return (value.key or None) if isinstance(value, Asset) else None
+def part_key(value: object) -> bytes | None:
+    """Return what tells a part from all others; empty = it travels with each frame, None = it is no part."""
+    return value.key if isinstance(value, Asset | Table) else None
 
 
 class Packed:
-    """A frame, pickled but for its assets.
+    """A frame, pickled but for its parts.
 
     Parameters
     ----------
@@ -54,59 +56,66 @@ class Packed:
         packer = _Packer(file)
         packer.dump(frame)
         self._small = file.getvalue()
-        self._assets = packer.assets
+        self._kept = packer.kept
+        self._once: _Parts = [
+            (key, pickle.dumps(part, pickle.HIGHEST_PROTOCOL), False) for key, part in packer.once.values()
+        ]
 
     def message(self, sent: RecentAssets) -> bytes:
-        """Return what a process needs that was sent these assets, and note what it is sent now."""
-        parts: _Parts = [(key, self._unless_sent(key, sent)) for key in self._assets]
-        return pickle.dumps((self._small, parts), pickle.HIGHEST_PROTOCOL)
+        """Return what a process needs that was sent these parts, and note what it is sent now."""
+        parts: _Parts = [(key, self._unless_sent(key, sent), True) for key in self._kept]
+        return pickle.dumps((self._small, parts + self._once), pickle.HIGHEST_PROTOCOL)
 
     def _unless_sent(self, key: bytes, sent: RecentAssets) -> bytes | None:
         if sent.find(key) is not None:
             return None
-        data = pickle.dumps(self._assets[key], pickle.HIGHEST_PROTOCOL)
+        data = pickle.dumps(self._kept[key], pickle.HIGHEST_PROTOCOL)
         sent.keep(key, len(data), len(data))
         return data
 
 
 def unpacked(message: bytes, kept: RecentAssets) -> Frame:
-    """Return the frame of a message, with assets that came with it or are kept.
+    """Return the frame of a message, with parts that came with it or are kept.
 
     Raises
     ------
     AssetMissingError
-        The process has lost an asset; it forgets all of them, as the server does then.
+        The process has lost a part; it forgets all of them, as the server does then.
     """
     small, parts = pickle.loads(message)  # noqa: S301  the server's own
-    assets = {key: _asset(key, data, kept) for key, data in parts}
-    return _Unpacker(io.BytesIO(small), assets).load()
+    found = {key: _part(key, data, kept, is_kept=is_kept) for key, data, is_kept in parts}
+    return _Unpacker(io.BytesIO(small), found).load()
 
 
-def _asset(key: bytes, data: bytes | None, kept: RecentAssets) -> object:
+def _part(key: bytes, data: bytes | None, kept: RecentAssets, *, is_kept: bool) -> object:
     if data is not None:
-        return kept.keep(key, pickle.loads(data), len(data))  # noqa: S301  the server's own
-    if (asset := kept.find(key)) is None:
+        part = pickle.loads(data)  # noqa: S301  the server's own
+        return kept.keep(key, part, len(data)) if is_kept else part
+    if (part := kept.find(key)) is None:
         kept.clear()
-        raise AssetMissingError("a worker lacks an asset of the scene")
-    return asset
+        raise AssetMissingError("a worker lacks a part of the scene")
+    return part
 
 
 class _Packer(pickle.Pickler):
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self.assets: dict[bytes, object] = {}
+        self.kept: dict[bytes, object] = {}
+        self.once: dict[int, tuple[bytes, object]] = {}
 
     def persistent_id(self, obj: object) -> bytes | None:
-        key = asset_key(obj)
-        if key is not None:
-            self.assets[key] = obj
+        key = part_key(obj)
+        if key:
+            self.kept[key] = obj
+        elif key is not None:
+            key, _ = self.once.setdefault(id(obj), (b"%d" % len(self.once), obj))
         return key
 
 
 class _Unpacker(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, assets: Mapping[bytes, object]) -> None:
+    def __init__(self, file: io.BytesIO, parts: Mapping[bytes, object]) -> None:
         super().__init__(file)
-        self._assets = assets
+        self._parts = parts
 
     def persistent_load(self, pid: bytes) -> object:
-        return self._assets[pid]
+        return self._parts[pid]

@@ -104,25 +104,25 @@ class Animation:
     times: tuple[Floats, ...] = ()
     nbytes: int = 0
 
-    def moved(self, document: schema.Document, time_s: float) -> schema.Document:
-        """Return a document whose nodes are as they are at a time.
+    @property
+    def morphs(self) -> bool:
+        """Whether it moves the weights of morph targets."""
+        return any(track.path == "weights" for track in self.tracks)
+
+    def moved(self, nodes: Sequence[schema.Node], time_s: float) -> dict[int, schema.Node]:
+        """Return the nodes that it moves, by their numbers, as they are at a time.
 
         Parameters
         ----------
-        document : Document
-            At rest; not changed.
+        nodes : sequence of Node
+            The document's, at rest; not changed.
         time_s : float
             Before the first key of a track its first value holds, after the last its last.
         """
-        if not self.tracks:
-            return document
         changed: dict[int, dict[str, Any]] = defaultdict(dict)
         for track, value in self._sample(time_s):
             changed[track.node][track.path] = value
-        nodes = list(document.nodes)
-        for index, values in changed.items():
-            nodes[index] = msgspec.structs.replace(nodes[index], **values)
-        return msgspec.structs.replace(document, nodes=nodes)
+        return {index: msgspec.structs.replace(nodes[index], **values) for index, values in changed.items()}
 
     def _sample(self, time_s: float) -> Iterator[tuple[_Track, list[float]]]:
         spans = [_span(times, time_s) for times in self.times]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeGuard
 
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from ..errors import RequestError, SceneError
 from ..limits import Limits
-from ..scene import Colour, Digest, Primitive, Scene, Surface, Triangles
+from ..scene import Colour, Digest, Primitive, Scene, Stock, Surface, Table, Triangles
 from . import schema
 from .animation import Animation, find_animation, morphing_nodes, read_animation
 from .cameras import place_cameras
 from .checks import check_geometry, check_indices
 from .compression import read_buffers
 from .container import open_container
-from .content import Content
+from .content import Content, with_nodes
 from .cutouts import Cutout, find_cutout
 from .decoding import convert, decode
 from .digests import Digester
@@ -29,13 +29,13 @@ from .drawn import Drawn
 from .exposure import Boxes, light_scale
 from .extensions import DRACO, EXT_MESHOPT, IGNORED, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY
 from .geometry import read_normals, read_texcoords, read_triangles
-from .graph import Graph, check_reach
+from .graph import Graph, Hierarchy, Transforms, check_reach
 from .images import check_images, shown_images
 from .keypoints import find_keypoints
 from .labels import label_colour
 from .lights import place_lights
 from .material_extensions import check_materials
-from .placing import place
+from .placing import Arrangement
 from .repair import repair_json
 from .resources import Data, check_views, views_of_accessors
 from .surfaces import find_drawn
@@ -48,7 +48,7 @@ _NAMES = {"bufferViews": "buffer_views"}
 _OWN_WORK = frozenset({DRACO, EXT_MESHOPT, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY})
 """Extensions that are dealt with here, whatever the importer knows."""
 
-_STAYS_HERE = frozenset({"animation", "drawn", "_boxes", "_digester", "_nodes_by_name"})
+_STAYS_HERE = frozenset({"animation", "drawn", "hierarchy", "rest", "_at_rest", "_known"})
 """What only making scenes needs, and what is known of the parts already."""
 
 _TOLD_EXTRAS = ("label", "category")
@@ -65,23 +65,29 @@ class Asset(Content):
     ----------
     drawn : Drawn
         What of it is drawn.
+    hierarchy : Hierarchy
+        What stands above what.
+    rest : Transforms
+        Where its nodes stand before anything moves them.
     animation : Animation
         What moves its nodes.
     warnings : tuple of str
         What was dropped or is not drawn, for the log.
     key : bytes
-        Names it where it is kept from one frame to the next; empty = it is used once.
+        Names it where it is kept from one frame to the next, wherever its nodes stand; empty = it is used
+        once.
     """
 
     drawn: Drawn
+    hierarchy: Hierarchy
+    rest: Transforms
     animation: Animation
     warnings: tuple[str, ...]
     key: Digest = b""
 
     def node_name(self, node: int) -> str:
         """See `scene.Asset.node_name`."""
-        name = self.source.nodes[node].name
-        return name if isinstance(name, str) else ""
+        return _name(self.source.nodes[node])
 
     def node_extras(self, node: int) -> dict[str, str | int | float | bool]:
         """See `scene.Asset.node_extras`."""
@@ -91,29 +97,64 @@ class Asset(Content):
         return {name: value for name, value in found.items() if _is_plain(value)}
 
     @cached_property
-    def _digester(self) -> Digester:
-        return Digester(self)
+    def _known(self) -> _Known:
+        return _Known(Content(self.json, self.source, self.buffers))
 
     @cached_property
-    def _boxes(self) -> Boxes:
-        return {}
+    def _at_rest(self) -> Graph:
+        return Graph.posed(self.hierarchy, self.rest, self.source.nodes)
+
+    def keyed(self, key: Digest) -> Asset:
+        """Return the same document with a key."""
+        return self._sharing(replace(self, key=key))
+
+    def moved(self, nodes: Mapping[int, schema.Node]) -> Asset:
+        """Return the same document where some nodes, by their numbers, stand elsewhere.
+
+        What is known of all else is shared.
+
+        Parameters
+        ----------
+        nodes : mapping of int to Node
+            They differ in nothing but their transforms.
+
+        Raises
+        ------
+        SceneError
+            A transform is none.
+        """
+        source = with_nodes(self.source, nodes)
+        rest = self.rest.moved(nodes, self.hierarchy)
+        moved = self._sharing(replace(self, source=source, rest=rest))
+        _ = moved._at_rest  # which checks it
+        return moved
+
+    def _sharing(self, other: Asset) -> Asset:
+        vars(other)["_known"] = self._known
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a back end reads in another process, where no more scenes are made of it."""
+        """Return what a back end reads in another process, where no more scenes are made of it.
+
+        Where nodes stand is not of it, so it is the same wherever that is.
+        """
         state = dict(self.__dict__)  # at once: another thread may be adding to it
-        return {name: value for name, value in state.items() if name not in _STAYS_HERE}
+        state = {name: value for name, value in state.items() if name not in _STAYS_HERE}
+        nodes = [schema.Node(name=node.name, extras=node.extras) for node in self.source.nodes]
+        state["source"] = msgspec.structs.replace(self.source, nodes=nodes)
+        return state
 
     def shape(self, primitive: Primitive) -> Digest:
         """See `scene.Asset.shape`."""
-        return self._digester.shape(primitive)
+        return self._known.digester.shape(primitive)
 
     def mesh(self, primitive: Primitive) -> Digest:
         """See `scene.Asset.mesh`."""
-        return self._digester.mesh(primitive)
+        return self._known.digester.mesh(primitive)
 
     def surface(self, primitive: Primitive) -> Surface:
         """See `scene.Asset.surface`."""
-        return self._digester.surface(primitive)
+        return self._known.digester.surface(primitive)
 
     def triangles(self, primitive: Primitive) -> Triangles:
         """See `scene.Asset.triangles`."""
@@ -129,11 +170,11 @@ class Asset(Content):
 
     def cutout(self, primitive: Primitive, alpha_threshold: float) -> Cutout | None:
         """See `scene.Asset.cutout`."""
-        return find_cutout(self, self._digester, primitive, alpha_threshold)
+        return find_cutout(self, self._known.digester, primitive, alpha_threshold)
 
     def light_source(self, light: int, scale: float) -> Digest:
         """See `scene.Asset.light_source`."""
-        return self._digester.light(light, scale)
+        return self._known.digester.light(light, scale)
 
     def label(self, primitive: Primitive) -> Colour | None:
         """See `scene.Asset.label`."""
@@ -141,7 +182,7 @@ class Asset(Content):
 
     def light_scale(self, scene: Scene) -> float:
         """See `scene.Asset.light_scale`."""
-        return light_scale(scene, self._boxes)
+        return light_scale(scene, self._known.boxes)
 
     def scene(self, poses: Mapping[str, Matrix] | None = None, time_s: float = 0.0) -> Scene:
         """Return what the document shows.
@@ -161,15 +202,20 @@ class Asset(Content):
         SceneError
             What is drawn is not possible in these poses.
         """
-        warnings: list[str] = []
-        source = self.animation.moved(self.source, time_s)
-        graph = Graph.from_document(source, self._poses(poses or {}))
-        content = Content(self.json, source, self.buffers)
-        primitives, placements, instances = place(content, self.drawn, graph, warnings)
+        changed = self.animation.moved(self.source.nodes, time_s)
+        source = with_nodes(self.source, changed)
+        if poses or changed:
+            transforms = self.rest.moved(changed, self.hierarchy)
+            graph = Graph.posed(self.hierarchy, transforms, source.nodes, self._poses(poses or {}))
+        else:
+            graph = self._at_rest
+        arrangement, stock = self._arranged(source, graph)
+        placements, instances = arrangement.placed(graph)
+        warnings = [*arrangement.warnings]
         keypoints = find_keypoints(source, graph, instances, warnings)
         return Scene(
             asset=self,
-            primitives=primitives,
+            stock=stock,
             placements=placements,
             instances=instances,
             cameras=place_cameras(source, graph),
@@ -178,12 +224,24 @@ class Asset(Content):
             keypoints=keypoints,
         )
 
+    def _arranged(self, source: schema.Document, graph: Graph) -> tuple[Arrangement, Stock]:
+        """Return what is drawn at a moment; as long as nothing is bent, it is the same at all."""
+        known = self._known.arranged.get(self.key)
+        if known is None:
+            arrangement = Arrangement.of(Content(self.json, source, self.buffers), self.drawn, graph)
+            is_bent = arrangement.is_posed or self.animation.morphs
+            key = b"" if is_bent or not self.key else self.key + b"primitives"
+            known = arrangement, Stock(Table.named(arrangement.primitives, key))
+            if not is_bent:
+                self._known.arranged[self.key] = known
+        return known
+
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
         """Return poses by the nodes' numbers."""
         places = [f"poses[{name[:40]!r}]" for name in poses]
         found: dict[int, Matrix] = {}
         for (name, matrix), where in zip(poses.items(), places, strict=True):
-            nodes = self._nodes_by_name.get(name, [])
+            nodes = self._known.nodes_by_name.get(name, [])
             if not name or len(nodes) != 1:
                 raise RequestError(f"{where}: {len(nodes) or 'no'} nodes of the scene have this name")
             found[nodes[0]] = matrix
@@ -191,15 +249,35 @@ class Asset(Content):
         is_affine = (np.abs(matrices[:, 3] - (0, 0, 0, 1)) < _ROUNDING).all(1)
         for index in np.flatnonzero(~is_affine).tolist():
             raise RequestError(f"{places[index]}: the last row must be 0 0 0 1")
-        check_reach(matrices, places)
+        check_reach(matrices, lambda index: places[index])
         return found
 
+
+class _Known:
+    """What is found out of a document once, wherever its nodes stand.
+
+    Attributes
+    ----------
+    digester : Digester
+    boxes : dict
+        See `light_scale`.
+    arranged : dict of bytes to (Arrangement, Stock)
+        What is drawn, by the asset's key.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.digester = Digester(content)
+        self.boxes: Boxes = {}
+        self.arranged: dict[Digest, tuple[Arrangement, Stock]] = {}
+        self._nodes = content.source.nodes
+
     @cached_property
-    def _nodes_by_name(self) -> dict[str, list[int]]:
-        nodes: dict[str, list[int]] = {}
-        for index in range(len(self.source.nodes)):
-            nodes.setdefault(self.node_name(index), []).append(index)
-        return nodes
+    def nodes_by_name(self) -> dict[str, list[int]]:
+        """The numbers of the nodes that have each name."""
+        numbers: dict[str, list[int]] = {}
+        for index, node in enumerate(self._nodes):
+            numbers.setdefault(_name(node), []).append(index)
+        return numbers
 
 
 def parse_scene(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Scene:
@@ -236,7 +314,9 @@ def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEF
     _check_version(document.asset)
     _check_required(document, extensions | _OWN_WORK | IGNORED)
     check_indices(document)
-    graph = Graph.from_document(document)
+    hierarchy = Hierarchy.of(document)
+    rest = Transforms.of(document.nodes, hierarchy.walk)
+    graph = Graph.posed(hierarchy, rest, document.nodes)
     animation = find_animation(document)
     drawn = find_drawn(document, graph, morphing_nodes(document, animation), limits)
     materials = drawn.materials(document)
@@ -254,7 +334,9 @@ def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEF
     warnings += drawn.warnings
     warnings += check_images(json, document, buffers, materials, limits)
     warnings += left_out
-    return Asset(json, document, tuple(buffers), drawn, moves, tuple(warnings))
+    asset = Asset(json, document, tuple(buffers), drawn, hierarchy, rest, moves, tuple(warnings))
+    vars(asset)["_at_rest"] = graph
+    return asset
 
 
 def _buffers(
@@ -272,6 +354,10 @@ def _buffers(
     return buffers
 
 
+def _name(node: schema.Node) -> str:
+    return node.name if isinstance(node.name, str) else ""
+
+
 def _is_plain(value: object) -> TypeGuard[str | int | float | bool]:
     """Whether JSON can tell a value in a few characters."""
     if isinstance(value, str):
@@ -280,10 +366,11 @@ def _is_plain(value: object) -> TypeGuard[str | int | float | bool]:
 
 
 def _write_back(json: dict[str, Any], document: schema.Document) -> None:
-    """Write into the JSON what was unpacked, without the text of the buffers.
+    """Write into the JSON what was unpacked, without the text of the buffers, and without the nodes.
 
-    That is half of a scene, and would travel with it to another process.
+    The first is half of a scene, and would travel with it to another process; the second move.
     """
+    json.pop("nodes", None)
     for buffer in document.buffers:
         buffer.uri = None
     if len(document.buffers) == len(json.get("buffers") or ()):

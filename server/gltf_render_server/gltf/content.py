@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ..scene import Scene
 from . import schema
 from .resources import Data
 
-__all__ = ["Content", "content_of"]
+__all__ = ["Content", "content_of", "with_nodes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,9 +22,9 @@ class Content:
     Attributes
     ----------
     json : dict
-        The document after repairs; not to be changed.
+        The document after repairs, without its nodes; not to be changed.
     source : schema.Document
-        The same, typed.
+        The same with its nodes, typed.
     buffers : tuple of bytes-like
         The document's buffers, decoded; their text is dropped from `json` and `source`.
     """
@@ -29,6 +32,16 @@ class Content:
     json: dict[str, Any]
     source: schema.Document
     buffers: tuple[Data, ...]
+
+
+def with_nodes(source: schema.Document, changed: Mapping[int, schema.Node]) -> schema.Document:
+    """Return a document in which some nodes, by their numbers, are others."""
+    if not changed:
+        return source
+    nodes = list(source.nodes)
+    for index, node in changed.items():
+        nodes[index] = node
+    return msgspec.structs.replace(source, nodes=nodes)
 
 
 def content_of(scene: Scene) -> Content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 from .extensions import INSTANCING
-from .graph import check_reach, trs_matrices
+from .graph import Graph, check_reach, trs_matrices
 from .resources import Data, read_values
 
-__all__ = ["instance_accessors", "instance_count", "instance_matrices"]
+__all__ = ["Copies", "CopiesBuilder", "instance_accessors", "instance_count"]
 
 _WIDTHS = {"TRANSLATION": 3, "ROTATION": 4, "SCALE": 3}
 
@@ -58,33 +59,96 @@ def _attributes(document: schema.Document, node: int) -> dict[str, int] | None:
     return attributes
 
 
-def instance_matrices(
-    document: schema.Document, buffers: Sequence[Data], node: int, world: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the world matrices of a node's mesh, (n, 4, 4); world is the node's own.
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The copies of nodes' meshes, wherever the nodes stand; most nodes have one, at their own place.
 
-    Raises
-    ------
-    SceneError
-        An attribute is of the wrong type, not finite, or too far away.
+    Attributes
+    ----------
+    node : (n,) int
+        Whose copy each is.
+    instanced : (m,) int
+        Those of them that the extension places.
+    local : (m, 4, 4) float64
+        Where these are below their nodes.
     """
+
+    node: NDArray[np.intp]
+    instanced: NDArray[np.intp]
+    local: NDArray[np.float64]
+
+    def matrices(self, graph: Graph) -> NDArray[np.float64]:
+        """Return where they stand in the world, (n, 4, 4).
+
+        Raises
+        ------
+        SceneError
+            One is too far away.
+        """
+        matrices = graph.world[self.node]
+        placed = matrices[self.instanced] @ self.local
+        check_reach(placed, lambda index: _where(int(self.node[self.instanced[index]])))
+        matrices[self.instanced] = placed
+        return matrices
+
+
+class CopiesBuilder:
+    """Counts the copies of a document's meshes, node by node.
+
+    Parameters
+    ----------
+    document : Document
+    buffers : sequence of bytes-like
+    """
+
+    def __init__(self, document: schema.Document, buffers: Sequence[Data]) -> None:
+        self._document = document
+        self._buffers = buffers
+        self._nodes: list[int] = []
+        self._instanced: list[int] = []
+        self._local: list[NDArray[np.float64]] = []
+
+    def add(self, node: int) -> Sequence[int]:
+        """Add those of a node, and return their numbers.
+
+        Raises
+        ------
+        SceneError
+            An attribute is of the wrong type, or not finite.
+        """
+        local = _local_matrices(self._document, self._buffers, node)
+        first = len(self._nodes)
+        self._nodes += [node] * (1 if local is None else len(local))
+        numbers = range(first, len(self._nodes))
+        if local is not None:
+            self._instanced += numbers
+            self._local.append(local)
+        return numbers
+
+    def copies(self) -> Copies:
+        """Return those that were added."""
+        local = np.concatenate([np.empty((0, 4, 4)), *self._local])
+        return Copies(np.array(self._nodes, np.intp), np.array(self._instanced, np.intp), local)
+
+
+def _local_matrices(
+    document: schema.Document, buffers: Sequence[Data], node: int
+) -> NDArray[np.float64] | None:
+    """Return where a node's instances are below it, (n, 4, 4); None = it has none but itself."""
     accessors = instance_accessors(document, node)
     if accessors is None:
-        return world[None]
+        return None
     count, where = instance_count(document, node), _where(node)
     columns = {
         name: _attribute(document, buffers, accessor, _WIDTHS[name], f"{where}.attributes.{name}")
         for name, accessor in accessors.items()
     }
     rotation = columns.get("ROTATION", np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)))
-    local = trs_matrices(
+    return trs_matrices(
         columns.get("TRANSLATION", np.zeros((count, 3))),
         rotation / np.linalg.norm(rotation, axis=1, keepdims=True).clip(1e-9),
         columns.get("SCALE", np.ones((count, 3))),
     )
-    matrices = world @ local
-    check_reach(matrices, [where] * count)
-    return matrices
 
 
 def _attribute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,12 @@ from . import schema
 from .content import Content
 from .drawn import Drawn
 from .geometry import read_attribute
-from .graph import FARTHEST_M, Graph, thickened
-from .instancing import instance_matrices
+from .graph import FARTHEST_M, Graph, Hierarchy, thickened
+from .instancing import Copies, CopiesBuilder
 from .materials import is_of_drake
 from .skins import Pose, check_weights, is_skinned, largest_joints, read_pose
 
-__all__ = ["ONE_OBJECT", "place"]
+__all__ = ["ONE_OBJECT", "Arrangement"]
 
 _LARGEST_WEIGHT = 100  # of a morph target
 ONE_OBJECT = "instance"
@@ -27,68 +28,149 @@ ONE_OBJECT = "instance"
 
 _MOST_JOINTS = 200_000  # of all skins that are drawn; each takes about 300 bytes
 
+_WHOLE = -1
+
 Matrix = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
-def place(
-    content: Content, drawn: Drawn, graph: Graph, warnings: list[str]
-) -> tuple[tuple[Primitive, ...], Placements, Instances]:
-    """Find the primitives of a document, where they stand, and what objects they are parts of.
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """What a document draws, and as parts of which objects, wherever its nodes stand.
 
-    Parameters
+    Attributes
     ----------
-    content : Content
-    drawn : Drawn
-        What of it is drawn.
-    graph : Graph
-    warnings : list of str
-        What is not drawn as it is meant is added.
-
-    Raises
-    ------
-    SceneError
-        A skin, a weight or an instance is not possible, or there are too many joints or weights.
+    primitives : tuple of Primitive
+        What is drawn, once each.
+    primitive, copy, instance : (n,) int
+        For each placement its primitive, the copy of a node's mesh that it is a part of, and its object.
+    copies : Copies
+    objects : Objects
+    posed : (m,) int
+        The placements that skins put where they are, and not their nodes.
+    origins : (m, 4, 4) float64
+        Where these stand in the world.
+    warnings : tuple of str
+        What is not drawn as it is meant.
+    is_posed : bool
+        Whether a skin has a say; then it is for one pose only.
     """
-    return _Placing(content, drawn, graph, warnings).place()
+
+    primitives: tuple[Primitive, ...]
+    primitive: Indices
+    copy: Indices
+    instance: Indices
+    copies: Copies
+    objects: Objects
+    posed: Indices
+    origins: Matrix
+    warnings: tuple[str, ...]
+    is_posed: bool
+
+    @classmethod
+    def of(cls, content: Content, drawn: Drawn, graph: Graph) -> Arrangement:
+        """Find what is drawn, and what objects its parts belong to.
+
+        Parameters
+        ----------
+        content : Content
+        drawn : Drawn
+            What of it is drawn.
+        graph : Graph
+            Where the joints of skins stand.
+
+        Raises
+        ------
+        SceneError
+            A skin, a weight or an instance is not possible, or there are too many joints or weights.
+        """
+        return _Arranging(content, drawn, graph).arrangement()
+
+    def placed(self, graph: Graph) -> tuple[Placements, Instances]:
+        """Return where all of it stands.
+
+        Raises
+        ------
+        SceneError
+            An instance is too far away.
+        """
+        copies = self.copies.matrices(graph)
+        matrices = copies[self.copy]
+        matrices[self.posed] = self.origins
+        placements = Placements(self.primitive, thickened(matrices), self.instance)
+        return placements, Instances(self.objects.node, self.objects.matrices(graph, copies))
 
 
-class _Placing:
-    def __init__(self, content: Content, drawn: Drawn, graph: Graph, warnings: list[str]) -> None:
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The objects of a scene, wherever they stand.
+
+    Attributes
+    ----------
+    node : (k,) int
+        The node of each.
+    copy : (k,) int
+        The copy of its mesh that each is; -1 = it is all that is below the node.
+    """
+
+    node: Indices
+    copy: Indices
+
+    def matrices(self, graph: Graph, copies: Matrix) -> Matrix:
+        """Return where they stand, (k, 4, 4), from where the copies do."""
+        matrices = graph.world[self.node]
+        is_copy = self.copy >= 0
+        matrices[is_copy] = copies[self.copy[is_copy]]
+        return matrices
+
+
+class _Arranging:
+    def __init__(self, content: Content, drawn: Drawn, graph: Graph) -> None:
         self._content = content
         self._document = content.source
         self._buffers = content.buffers
         self._drawn = drawn
         self._graph = graph
-        self._warnings = warnings
+        self._warnings: list[str] = []
         self._numbers: dict[Primitive, int] = {}
         self._poses: dict[int, Pose] = {}
         self._joints = self._weights = 0
         self._made: dict[tuple[int, int | None, tuple[float, ...]], list[Primitive]] = {}
+        self._origins: dict[int, Matrix] = {}
 
-    def place(self) -> tuple[tuple[Primitive, ...], Placements, Instances]:
-        placed: list[int] = []
-        matrices: list[Matrix] = []
-        whose: list[NDArray[np.intp]] = []
-        objects = _Objects(self._document, self._graph)
+    def arrangement(self) -> Arrangement:
+        primitives: list[int] = []
+        copy: list[int] = []
+        instance: list[int] = []
+        copies = CopiesBuilder(self._document, self._buffers)
+        objects = _ObjectsBuilder(self._document, self._graph.hierarchy)
         for index in self._drawn.nodes:
             ask_time()
             surfaces = self._surfaces(index)
             if not surfaces:
                 continue
-            copies = instance_matrices(self._document, self._buffers, index, self._graph.world[index])
-            numbers = objects.numbers(index, copies)
+            own = copies.add(index)
+            numbers = objects.numbers(index, own)
             for primitive in surfaces:
-                ask_time()
-                places = self._places(primitive, index, copies)
-                placed += [self._numbers.setdefault(primitive, len(self._numbers))] * len(places)
-                matrices.append(places)
-                whose.append(numbers[: len(places)])
-        placements = Placements(
-            np.array(placed, np.intp),
-            thickened(_joined(matrices)),
-            np.concatenate([np.empty(0, np.intp), *whose]),
+                count = len(own)
+                if self._is_placed_by_skin(primitive, index):
+                    self._origins[len(primitives)] = self._poses[self._document.nodes[index].skin or 0].origin
+                    count = 1
+                primitives += [self._numbers.setdefault(primitive, len(self._numbers))] * count
+                copy += own[:count]
+                instance += numbers[:count]
+        return Arrangement(
+            primitives=tuple(self._numbers),
+            primitive=np.array(primitives, np.intp),
+            copy=np.array(copy, np.intp),
+            instance=np.array(instance, np.intp),
+            copies=copies.copies(),
+            objects=objects.objects(),
+            posed=np.array([*self._origins], np.intp),
+            origins=np.array([*self._origins.values()]).reshape(-1, 4, 4),
+            warnings=tuple(self._warnings),
+            is_posed=bool(self._poses),
         )
-        return tuple(self._numbers), placements, objects.instances()
 
     def _surfaces(self, index: int) -> list[Primitive]:
         """Return what a node draws; nodes that pose and morph a mesh alike share it."""
@@ -108,15 +190,13 @@ class _Placing:
                 raise SceneError(f"are posed by more than {_MOST_JOINTS} joints", "$.skins")
         return self._poses[skin]
 
-    def _places(self, primitive: Primitive, node: int, copies: Matrix) -> Matrix:
-        """Return where a primitive of a node stands, (n, 4, 4); a skin overrules the node."""
-        pose = self._pose(self._document.nodes[node].skin)
-        if pose is None:
-            return copies
-        if primitive.pose:
-            return pose.origin[None]
-        self._warnings.append(f"nodes[{node}]: its mesh has no joints; drawn without its skin")
-        return copies
+    def _is_placed_by_skin(self, primitive: Primitive, node: int) -> bool:
+        """Whether a skin overrules the node of a primitive."""
+        if self._document.nodes[node].skin is None:
+            return False
+        if not primitive.pose:
+            self._warnings.append(f"nodes[{node}]: its mesh has no joints; drawn without its skin")
+        return bool(primitive.pose)
 
     def _primitives(self, index: int, pose: Pose | None) -> Iterator[Primitive]:
         document = self._document
@@ -171,56 +251,53 @@ class _Placing:
             raise SceneError(f"its pose moves a position beyond {FARTHEST_M:g}", where)
 
 
-class _Objects:
+class _ObjectsBuilder:
     """Numbers the objects: each copy of a node's mesh is one, or all below a node whose author says so.
 
     A node whose ``extras`` have ``"instance": true`` is one object with all that is below it, whatever that
     says of itself.
     """
 
-    def __init__(self, document: schema.Document, graph: Graph) -> None:
-        self._graph = graph
-        self._wholes = {index for index in graph.order if _is_whole(document.nodes[index])}
+    def __init__(self, document: schema.Document, hierarchy: Hierarchy) -> None:
+        self._hierarchy = hierarchy
+        self._wholes = {index for index in hierarchy.order if _is_whole(document.nodes[index])}
         self._of_wholes: dict[int, int] = {}
         self._nodes: list[int] = []
-        self._matrices: list[Matrix] = []
+        self._copies: list[int] = []
 
-    def numbers(self, node: int, copies: Matrix) -> NDArray[np.intp]:
-        """Return the object of each copy of a node's mesh, (n,)."""
+    def numbers(self, node: int, copies: Sequence[int]) -> Sequence[int]:
+        """Return the object of each copy of a node's mesh."""
         whole = self._whole(node)
         if whole is None:
             return self._add(node, copies)
         if whole not in self._of_wholes:
-            [self._of_wholes[whole]] = self._add(whole, self._graph.world[whole][None])
-        return np.full(len(copies), self._of_wholes[whole])
+            [self._of_wholes[whole]] = self._add(whole, [_WHOLE])
+        return [self._of_wholes[whole]] * len(copies)
 
-    def instances(self) -> Instances:
+    def objects(self) -> Objects:
         """Return what was numbered."""
-        return Instances(np.array(self._nodes, np.intp), _joined(self._matrices))
+        return Objects(np.array(self._nodes, np.intp), np.array(self._copies, np.intp))
 
-    def _add(self, node: int, matrices: Matrix) -> NDArray[np.intp]:
+    def _add(self, node: int, copies: Sequence[int]) -> Sequence[int]:
         first = len(self._nodes)
-        self._nodes += [node] * len(matrices)
-        self._matrices.append(matrices)
-        return np.arange(first, len(self._nodes))
+        self._nodes += [node] * len(copies)
+        self._copies += copies
+        return range(first, len(self._nodes))
 
     def _whole(self, node: int) -> int | None:
         """Return the uppermost node that is one object with all below it, this one included."""
         if not self._wholes:
             return None
-        found, above = None, node
+        found: int | None = None
+        above: int | None = node
         while above is not None:
             found = above if above in self._wholes else found
-            above = self._graph.above(above)
+            above = self._hierarchy.parents.get(above)
         return found
 
 
 def _is_whole(node: schema.Node) -> bool:
     return isinstance(node.extras, dict) and node.extras.get(ONE_OBJECT) is True
-
-
-def _joined(matrices: Sequence[Matrix]) -> Matrix:
-    return np.concatenate(matrices) if matrices else np.empty((0, 4, 4))
 
 
 def _weights(

@@ -123,7 +123,7 @@ def read_pose(document: schema.Document, buffers: Sequence[Data], graph: Graph, 
     origin = np.eye(4)
     origin[:3, 3] = world[0, :3, 3]
     joints = world @ _inverse_bind_matrices(document, buffers, source, where)
-    check_reach(joints, [f"{where}.joints"] * len(joints))
+    check_reach(joints, lambda _: f"{where}.joints")
     joints[:, :3, 3] -= origin[:3, 3]
     return Pose(origin, joints)
 
@@ -241,7 +241,7 @@ def _inverse_bind_matrices(
     columns = read_values(document, buffers, index)[:wanted].astype(float).reshape(-1, 4, 4)
     matrices = columns.transpose(0, 2, 1).copy()
     matrices[:, 3] = (0.0, 0.0, 0.0, 1.0)  # but for rounding
-    check_reach(matrices, [where] * wanted)
+    check_reach(matrices, lambda _: where)
     return matrices
 
 

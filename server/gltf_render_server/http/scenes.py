@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from weakref import WeakValueDictionary
@@ -71,7 +71,7 @@ class KeptScene:
     file_bytes : int
         Length of the file.
     asset : Asset
-        Its key is the digest.
+        It has a key.
     scene : Scene
         What it shows as it is.
     size : int
@@ -108,7 +108,7 @@ class KeptScene:
 
 def keep_asset(sha256: str, file_bytes: int, asset: Asset, document: Document | None = None) -> KeptScene:
     """Name a checked document by the digest of its file, and weigh it."""
-    asset = replace(asset, key=bytes.fromhex(sha256))
+    asset = asset if asset.key else asset.keyed(bytes.fromhex(sha256))
     scene = asset.scene()
     return KeptScene(sha256, file_bytes, asset, scene, _size(scene, asset, file_bytes), document)
 
@@ -218,12 +218,14 @@ def _size(scene: Scene, asset: Asset, file_bytes: int) -> int:
     A GLB's buffer is a part of its file, and keeps all of that, beside what was decoded. Other files go, but
     for their buffers and images.
     """
-    text = msgspec.json.encode({name: part for name, part in asset.json.items() if name != "images"})
+    parts = {name: part for name, part in asset.json.items() if name != "images"}
+    text = msgspec.json.encode([parts, asset.source.nodes])
     images = msgspec.json.encode(asset.json.get("images") or [])
     arrays = [scene.placements.primitive, scene.placements.matrix, scene.placements.instance]
     arrays += [scene.instances.node, scene.instances.matrix]
     data = max(file_bytes, sum(map(len, asset.buffers))) + len(images) + asset.animation.nbytes
     data += sum(array.nbytes for array in arrays) + _pose_bytes(scene)
+    data += asset.hierarchy.nbytes + asset.rest.nbytes
     return _LEAST_BYTES + data + _BYTES_OF_AN_OBJECT * len(text)
 
 
