@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RequestError, SceneError, TooLargeError
-from .scene import Cutout, Digest, Scene
+from .scene import Cutout, Digest, Primitive, Scene
 
 __all__ = ["ALPHA_THRESHOLD", "Frame", "Lens", "Look", "Moment", "View", "When"]
 
@@ -256,13 +256,15 @@ class Frame:
     @cached_property
     def shapes(self) -> tuple[Digest, ...]:
         """For each of ``scene.primitives``, what the exact passes see of it, its holes included."""
-        if self.alpha_threshold is None:
-            return self.scene.shapes
-        cutouts = map(self.cutout, range(len(self.scene.primitives)))
-        return tuple(
-            shape if cutout is None else cutout.shape
-            for shape, cutout in zip(self.scene.shapes, cutouts, strict=True)
-        )
+        scene, threshold = self.scene, self.alpha_threshold
+        if threshold is None:
+            return scene.shapes
+
+        def tell(primitive: Primitive) -> Digest:
+            cutout = scene.asset.cutout(primitive, threshold)
+            return scene.asset.shape(primitive) if cutout is None else cutout.shape
+
+        return scene.stock.table("cutouts", tell, threshold)
 
 
 def _correspond(scene: Scene, other: Scene) -> bool:

@@ -75,6 +75,10 @@ class Recent(Generic[_Kept]):
         while self._kept and next(iter(self._kept.values()))[2] < self._round - _ROUNDS:
             self._drop(next(iter(self._kept)))
 
+    def values(self) -> list[_Kept]:
+        """Return all values, the one that was used last at the end."""
+        return [value for value, _, _ in self._kept.values()]
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()

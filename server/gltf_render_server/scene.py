@@ -195,18 +195,41 @@ class Stock:
     """
 
     primitives: Table[Primitive]
-    _tables: dict[str, Table[Any]] = field(default_factory=dict)
+    _tables: dict[str, tuple[object, Table[Any]]] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
         return {"primitives": self.primitives, "_tables": dict(self._tables)}  # at once; see `Scene`
 
-    def table(self, name: str, tell: Callable[[Primitive], _Item]) -> Table[_Item]:
-        """Return what is told of each primitive under a name; it is asked for once."""
-        found = self._tables.get(name)
-        if found is None:
-            key = self.primitives.key
-            found = self._tables[name] = Table.named(map(tell, self.primitives), key and key + name.encode())
+    def keyed(self, key: Digest) -> Stock:
+        """Return the same under a key."""
+        tables = {
+            name: (setting, Table.named(table, _table_key(key, name, setting)))
+            for name, (setting, table) in dict(self._tables).items()
+        }
+        return Stock(Table.named(self.primitives, key), tables)
+
+    def table(
+        self, name: str, tell: Callable[[Primitive], _Item], setting: float | None = None
+    ) -> Table[_Item]:
+        """Return what is told of each primitive under a name; it is asked for once.
+
+        Parameters
+        ----------
+        name : str
+        tell : callable
+        setting : float, optional
+            What it depends on; only what is told with the last one is kept.
+        """
+        kept, found = self._tables.get(name, (None, None))
+        if found is None or kept != setting:
+            key = _table_key(self.primitives.key, name, setting)
+            found = Table.named(map(tell, self.primitives), key)
+            self._tables[name] = setting, found
         return found
+
+
+def _table_key(key: Digest, name: str, setting: float | None) -> Digest:
+    return key and key + f"{name} {setting!r}".encode()
 
 
 @dataclass(frozen=True)

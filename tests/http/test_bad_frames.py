@@ -12,7 +12,7 @@ from api import send as send_form
 from test_bad_requests import SCENE_CASES, assert_refused
 
 from gltf_render_server.errors import RequestError
-from gltf_render_server.gltf import read_asset
+from gltf_render_server.gltf import RecentDocuments
 from gltf_render_server.http.api import read_frame_request
 
 OTHER = "0" * 64
@@ -276,13 +276,13 @@ def test_scenes_of_the_limit_only(client, scene):
 
 def test_nothing_is_read_of_what_is_not_kept(client, scene, monkeypatch):
     """A scene that is kept is not checked again."""
-    data, checks = scene.to_bytes(), []
+    data, checks, read = scene.to_bytes(), [], RecentDocuments.read
 
     def counting(*arguments, **options):
         checks.append(1)
-        return read_asset(*arguments, **options)
+        return read(*arguments, **options)
 
-    monkeypatch.setattr("gltf_render_server.http.answering.read_asset", counting)
+    monkeypatch.setattr(RecentDocuments, "read", counting)
     upload(client, data)
     upload(client, data)
     ask(client, data)

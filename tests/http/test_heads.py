@@ -15,6 +15,7 @@ from forms import FIELDS, multipart
 from servers import wait_for
 
 from gltf_render_server.compose import Server
+from gltf_render_server.gltf import RecentDocuments
 from gltf_render_server.http import answering, connections, incoming
 from gltf_render_server.settings import ServerSettings
 
@@ -283,7 +284,7 @@ def test_all_that_takes_long_shares_the_threads(server, renderer, scene):
 def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkeypatch):
     """Threads that all check cannot be more than a few, and none of them is health's."""
     at_once, most, gate = [], [], threading.Event()
-    parse = answering.read_asset
+    parse = RecentDocuments.read
 
     def slow(*arguments, **options):
         at_once.append(1)
@@ -292,7 +293,7 @@ def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkey
         at_once.pop()
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(answering, "read_asset", slow)
+    monkeypatch.setattr(RecentDocuments, "read", slow)
     statuses = []
     threads = [
         threading.Thread(target=lambda: statuses.append(ask(server, scene).status_code)) for _ in range(30)
@@ -316,14 +317,14 @@ def test_hostile_checks_leave_threads_for_health(server, renderer, scene, monkey
 
 def test_a_check_whose_client_went_away_is_not_begun(server, scene, monkeypatch):
     begun, gate = [], threading.Event()
-    parse = answering.read_asset
+    parse = RecentDocuments.read
 
     def slow(*arguments, **options):
         begun.append(1)
         gate.wait(20)
         return parse(*arguments, **options)
 
-    monkeypatch.setattr(answering, "read_asset", slow)
+    monkeypatch.setattr(RecentDocuments, "read", slow)
     monkeypatch.setattr(answering, "_LOOK_S", 0.05)
     staying = [threading.Thread(target=ask, args=(server, scene)) for _ in range(answering._CHECKS_AT_ONCE)]
     for thread in staying:

@@ -304,7 +304,7 @@ def test_other_moments(client, renderer, scene):
     [frame] = renderer.requests
     assert frame.before.scene.placements.matrix[0, 0, 3] == 0.1, "what is left out is as in the frame"
     assert frame.after.scene.placements.matrix[0, 0, 3] == 0.3
-    assert "shapes" in frame.after.scene.__dict__, "digested by the thread that asks"
+    assert "shapes" in frame.after.scene.stock._tables, "digested by the thread that asks"
     told = unpacked(ask(client, data))[1]
     assert (told["before"], told["after"]) == (None, None)
 

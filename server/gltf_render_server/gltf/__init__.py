@@ -8,6 +8,7 @@ from .cameras import find_camera
 from .content import Content, content_of
 from .geometry import read_attribute, read_corners, read_normals, read_texcoords, read_triangles
 from .lights import Light, read_light
+from .recent_documents import RecentDocuments
 from .resources import read_image, texture_image
 from .writer import Detail, import_document
 
@@ -16,6 +17,7 @@ __all__ = [
     "Content",
     "Detail",
     "Light",
+    "RecentDocuments",
     "content_of",
     "find_camera",
     "import_document",

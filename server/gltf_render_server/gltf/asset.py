@@ -226,15 +226,16 @@ class Asset(Content):
 
     def _arranged(self, source: schema.Document, graph: Graph) -> tuple[Arrangement, Stock]:
         """Return what is drawn at a moment; as long as nothing is bent, it is the same at all."""
-        known = self._known.arranged.get(self.key)
-        if known is None:
+        if self._known.arranged is None:
             arrangement = Arrangement.of(Content(self.json, source, self.buffers), self.drawn, graph)
-            is_bent = arrangement.is_posed or self.animation.morphs
-            key = b"" if is_bent or not self.key else self.key + b"primitives"
-            known = arrangement, Stock(Table.named(arrangement.primitives, key))
-            if not is_bent:
-                self._known.arranged[self.key] = known
-        return known
+            stock = Stock(Table(arrangement.primitives))
+            if arrangement.is_posed or self.animation.morphs:
+                return arrangement, stock
+            self._known.arranged = arrangement, {b"": stock}
+        arrangement, stocks = self._known.arranged
+        if self.key not in stocks:
+            stocks[self.key] = stocks[b""].keyed(self.key + b"surfaces")
+        return arrangement, stocks[self.key]
 
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
         """Return poses by the nodes' numbers."""
@@ -261,14 +262,14 @@ class _Known:
     digester : Digester
     boxes : dict
         See `light_scale`.
-    arranged : dict of bytes to (Arrangement, Stock)
-        What is drawn, by the asset's key.
+    arranged : (Arrangement, dict of bytes to Stock) or None
+        What is drawn, as long as nothing is bent, the surfaces by the asset's key; None = not known.
     """
 
     def __init__(self, content: Content) -> None:
         self.digester = Digester(content)
         self.boxes: Boxes = {}
-        self.arranged: dict[Digest, tuple[Arrangement, Stock]] = {}
+        self.arranged: tuple[Arrangement, dict[Digest, Stock]] | None = None
         self._nodes = content.source.nodes
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from ..errors import SceneError
 from . import schema
 
-__all__ = ["convert", "decode", "decode_whole", "schema_error"]
+__all__ = [
+    "convert",
+    "count_values",
+    "decode",
+    "decode_nodes",
+    "decode_whole",
+    "find_nodes",
+    "has_few_values",
+    "schema_error",
+    "split_nodes",
+]
 
 _MARK = b"\xef\xbb\xbf"  # that the text is UTF-8
 _DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
@@ -66,6 +76,39 @@ def decode_whole(data: bytes) -> Json:
     return json
 
 
+def find_nodes(data: bytes) -> slice | None:
+    """Tell where the array of nodes is in the text of a document that `decode` takes; None = nowhere."""
+    text = data.removeprefix(_MARK)
+    nodes = _MEMBERS.decode(text).get("nodes")
+    if nodes is None:
+        return None
+    whole, part = (np.frombuffer(each, np.uint8).__array_interface__["data"][0] for each in (text, nodes))
+    begin = part - whole + len(data) - len(text)
+    return slice(begin, begin + len(memoryview(nodes)))
+
+
+def split_nodes(text: bytes | memoryview) -> list[msgspec.Raw]:
+    """Split an array of nodes, without decoding them.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        It is none.
+    """
+    return _ITEMS.decode(text)
+
+
+def decode_nodes(texts: Iterable[msgspec.Raw]) -> list[Json]:
+    """Decode some nodes as `decode` does, but for checks of their size and depth.
+
+    Raises
+    ------
+    msgspec.MsgspecError, UnicodeDecodeError
+        One is no JSON object.
+    """
+    return [msgspec.to_builtins(_NODE.decode(text)) for text in texts]
+
+
 def convert(json: Json) -> schema.Document:
     """Convert a decoded document to types; whole numbers that are written as 8.0 become 8 in it, too.
 
@@ -89,8 +132,18 @@ def convert(json: Json) -> schema.Document:
 def _check_size(data: bytes) -> None:
     """Bound what decoding will make of it, by what separates and opens values; strings may add a little."""
     count = sum(_separators(part) for part in _without_uris(data))
-    if count > _MOST_VALUES:
+    if not has_few_values(count):
         raise SceneError(f"has more than {_MOST_VALUES} values; send simpler nodes, or no extras")
+
+
+def count_values(text: bytes | memoryview) -> int:
+    """Return a bound of how many values a text has."""
+    return _separators(np.frombuffer(text, np.uint8))
+
+
+def has_few_values(count: int) -> bool:
+    """Whether so many values are decoded."""
+    return count <= _MOST_VALUES
 
 
 def _without_uris(data: bytes) -> Iterator[NDArray[np.uint8]]:
@@ -197,3 +250,6 @@ def _loose_struct(kind: type[msgspec.Struct]) -> Any:
 for _kind in (schema.Document, schema.Light):
     msgspec.json.Decoder(_kind)
 _DECODER = msgspec.json.Decoder(_loose_struct(schema.Document))
+_NODE = msgspec.json.Decoder(_loose_struct(schema.Node))
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -16,7 +16,7 @@ from .extensions import BASISU, DRACO, LIGHTS, WEBP
 from .materials import texture_references
 from .resources import Data, is_draco_view
 
-__all__ = ["repair_draco", "repair_json"]
+__all__ = ["drop_composed_rotations", "repair_draco", "repair_json"]
 
 _OWN_TEXTURES = frozenset({"emissiveTexture", "normalTexture", "occlusionTexture"})
 _OWN_PBR_TEXTURES = frozenset({"baseColorTexture", "metallicRoughnessTexture"})
@@ -53,7 +53,7 @@ def repair_json(document: Json) -> list[str]:
         del document[name]  # Drake writes null for an array that is empty
     if isinstance(extensions := document.get("extensions"), dict):
         document["extensions"] = {name: extensions[name] for name in _ROOT_EXTENSIONS & extensions.keys()}
-    _drop_composed_rotations(document)
+    drop_composed_rotations(document)
     warnings: list[str] = []
     _use_plain_textures(document, warnings)
     _drop_dangling_textures(document, warnings)
@@ -147,7 +147,7 @@ def _mesh_owners(document: schema.Document) -> dict[int, int]:
     return owner
 
 
-def _drop_composed_rotations(document: Json) -> None:
+def drop_composed_rotations(document: Json) -> None:
     """Drop the rotation of a node that has a matrix as well.
 
     Drake's client before 1.52 composes a merged root's pose into one matrix, and leaves the rotation there.

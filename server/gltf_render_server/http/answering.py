@@ -18,7 +18,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..encode import EncodedImage
 from ..errors import RequestError
 from ..frame import Frame
-from ..gltf import Asset, read_asset
+from ..gltf import Asset, RecentDocuments
 from ..limits import time_limit
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
@@ -31,6 +31,7 @@ __all__ = ["Answering", "Asked", "Exchange", "log_warnings"]
 _logger = logging.getLogger(__name__)
 
 _CHECKS_AT_ONCE = 4  # they share one interpreter: more at once are no faster, and keep /healthz waiting
+_MOST_DOCUMENT_BYTES = 256 * 10**6  # of the last documents, which are recognised when they come again
 _LOOK_S = 0.5  # between two looks at whether a client still waits
 _MOST_WARNINGS = 5
 _WARNING_CHARACTERS = 300
@@ -52,8 +53,15 @@ class Exchange:
     account : Account
     """
 
-    def __init__(self, dispatcher: Dispatcher, settings: ServerSettings, checks: threading.Semaphore) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        settings: ServerSettings,
+        checks: threading.Semaphore,
+        documents: RecentDocuments,
+    ) -> None:
         self.account = Account()
+        self._documents = documents
         self._dispatcher = dispatcher
         self._settings = settings
         self._checks = checks
@@ -83,7 +91,8 @@ class Exchange:
 
     def read_asset(self, data: bytes) -> Asset:
         """Check a document as the back end and the options want it."""
-        return read_asset(data, extensions=self._dispatcher.extensions, limits=self._settings.limits)
+        extensions, limits = self._dispatcher.extensions, self._settings.limits
+        return self._documents.read(data, extensions=extensions, limits=limits)
 
     def _check_presence(self) -> None:
         if self.is_abandoned():
@@ -105,6 +114,7 @@ class Answering:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
+        self._documents = RecentDocuments(min(_MOST_DOCUMENT_BYTES, round(settings.scene_cache_mb * 1e6)))
 
     def frame(self, read: Callable[[Exchange], Asked]) -> flask.Response:
         """Answer with a frame.
@@ -128,7 +138,7 @@ class Answering:
     @contextmanager
     def exchange(self) -> Iterator[Exchange]:
         """Log one line for a request and count it, whatever becomes of it."""
-        exchange = Exchange(self._dispatcher, self._settings, self._checks)
+        exchange = Exchange(self._dispatcher, self._settings, self._checks, self._documents)
         try:
             yield exchange
         except Exception as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import IO, Any
+import secrets
+from contextlib import suppress
+from typing import IO, Any, NamedTuple
 
 import flask
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
@@ -34,17 +37,74 @@ FORM = "multipart/form-data"
 _FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
 _FRAME_BYTES = 16 * 10**6  # a frame with as many poses as there may be
 _PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
+_STAND_IN_BYTES = 32
+_END_OF_HEAD, _LINE_END = b"\r\n\r\n", b"\r\n"
 _GLB_MAGIC = b"glTF"
 _JSON = "application/json"
 _FRAMES = "post_frame"
 
 
 class _StrictParser(FormDataParser):
-    """Says that a form is broken, where werkzeug would take it for an empty one."""
+    """Says that a form is broken, where werkzeug would take it for an empty one.
+
+    It reads a form that is in memory with a few bytes in the place of its largest part, and puts that back
+    afterwards: werkzeug copies each byte four times. What it cannot read so, it reads as it is.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.silent = False
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        mimetype: str,
+        content_length: int | None,
+        options: dict[str, str] | None = None,
+    ) -> Any:
+        """See `FormDataParser.parse`."""
+        if isinstance(stream, _Body) and (whole := stream.large_part((options or {}).get("boundary", ""))):
+            with suppress(Exception):  # told below
+                found = super().parse(whole.rest, mimetype, content_length, options)
+                if whole.put_back(found[2]):
+                    return found
+        return super().parse(stream, mimetype, content_length, options)
+
+
+class _LargePart(NamedTuple):
+    """A part of a form, and the form with something else in its place."""
+
+    content: bytes
+    stand_in: bytes
+    rest: IO[bytes]
+
+    def put_back(self, files: MultiDict[str, Any]) -> bool:
+        """Give it to the file that has what stands for it; tell whether there is one."""
+        for part in files.values():
+            if isinstance(part.stream, io.BytesIO) and part.stream.getvalue() == self.stand_in:
+                part.stream = io.BytesIO(self.content)
+                return True
+        return False
+
+
+class _Body(io.BytesIO):
+    """A body that is all in memory."""
+
+    def large_part(self, boundary: str) -> _LargePart | None:
+        """Find the part of a form that is nearly all of it; None = there is none."""
+        body, delimiter = self.getvalue(), b"--" + boundary.encode()
+        end = begin = 0
+        while begin >= 0 and (end - begin) * 2 <= len(body):
+            begin = end
+            end = body.find(delimiter, begin + len(delimiter))
+            if end < 0:
+                return None
+        head = body.find(_END_OF_HEAD, begin, begin + _FORM_BYTES)
+        if not boundary or head < 0 or body[end - 2 : end] != _LINE_END:
+            return None
+        content, stand_in = slice(head + len(_END_OF_HEAD), end - 2), secrets.token_bytes(_STAND_IN_BYTES)
+        rest = b"".join((body[: content.start], stand_in, body[content.stop :]))
+        return _LargePart(body[content], stand_in, io.BytesIO(rest))
 
 
 class MemoryRequest(flask.Request):
@@ -54,6 +114,12 @@ class MemoryRequest(flask.Request):
 
     def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
         return io.BytesIO()
+
+    def _get_stream_for_parsing(self) -> IO[bytes]:
+        stream, received = super()._get_stream_for_parsing(), self.environ["wsgi.input"]
+        if type(received) is io.BytesIO and received.getbuffer().nbytes == self.content_length:
+            return _Body(received.getvalue())  # which copies nothing
+        return stream
 
 
 def largest_body(settings: ServerSettings) -> int:
