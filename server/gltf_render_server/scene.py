@@ -195,7 +195,7 @@ class Stock:
     """
 
     primitives: Table[Primitive]
-    _tables: dict[str, tuple[object, Table[Any]]] = field(default_factory=dict)
+    _tables: dict[str, tuple[float | None, Table[Any]]] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
         return {"primitives": self.primitives, "_tables": dict(self._tables)}  # at once; see `Scene`

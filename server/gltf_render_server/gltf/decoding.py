@@ -31,6 +31,7 @@ _DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
 _MOST_VALUES = 2_000_000  # 100,000 nodes with matrices; each value takes about 100 bytes
 _LARGEST_WHOLE = 2**53  # beyond, floats are whole without meaning to be
 _CHUNK_BYTES = 2**18  # stays in the processor's cache
+_LARGE_BYTES = 2**24  # below, looking at all takes no longer than looking for the data: URIs
 _MOST_URIS = 10_000  # that are looked for
 _KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
 _OF_INTEGERS = ("accessors", "bufferViews", "buffers", "textures")  # who writes 8.0 for 8 does so in them
@@ -131,8 +132,8 @@ def convert(json: Json) -> schema.Document:
 
 def _check_size(data: bytes) -> None:
     """Bound what decoding will make of it, by what separates and opens values; strings may add a little."""
-    count = sum(_separators(part) for part in _without_uris(data))
-    if not has_few_values(count):
+    parts = _without_uris(data) if len(data) > _LARGE_BYTES else [np.frombuffer(data, np.uint8)]
+    if not has_few_values(sum(map(_separators, parts))):
         raise SceneError(f"has more than {_MOST_VALUES} values; send simpler nodes, or no extras")
 
 
