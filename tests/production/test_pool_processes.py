@@ -1,6 +1,7 @@
 """The pool's processes, of a quick back end, while they are killed, crash, hang and cannot start."""
 
 import os
+import platform
 import random
 import resource
 import signal
@@ -291,3 +292,15 @@ def test_workers_end_with_a_server_that_is_killed(notes, tmp_path):
     _, alive = psutil.wait_procs(processes, timeout=20)
     assert not alive
     wait_for(lambda: not list(Path("/dev/shm").glob(f"gltf-render-server-{server.pid}-*")), 15)
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only GNU's C library can be told to keep memory"
+)
+def test_a_worker_asks_the_system_once_for_the_memory_that_each_render_takes(notes, ask):
+    with a_pool() as pool:
+        for _ in range(6):
+            ask(pool, drill.GREEDY)
+    faults = [int(line) for line in (notes / "faults").read_text().split()]
+    pages = 36 * 2**20 / resource.getpagesize()
+    assert faults[-1] - faults[0] < pages, "without, all five later renders ask for as many"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import time
 from pathlib import Path
@@ -17,10 +18,11 @@ from gltf_render_server.gltf import parse_scene
 from gltf_render_server.passes import Render, prepare
 from gltf_render_server.renderer import RenderedFrame, RendererInfo
 
-CRASH, SLOW, HANG, BAD, STRANGE, GATED = 901, 902, 903, 904, 905, 906
+CRASH, SLOW, HANG, BAD, STRANGE, GATED, GREEDY = 901, 902, 903, 904, 905, 906, 907
 NOTES = "DRILL_NOTES"
 """The environment's name for a folder: where it has a file `fail-start`, `hang-start` or `refuse-start`,
-workers do so as they start; a render of the width `GATED` waits for `gate`."""
+workers do so as they start; a render of the width `GATED` waits for `gate`; one of `GREEDY` takes 36 MB for
+its time, and writes to `faults` how many pages its process has asked the system for so far."""
 
 
 class StrangeError(Exception):
@@ -55,6 +57,9 @@ class DrillRenderer:
             raise RenderError("a bad request")
         if width == STRANGE:
             raise StrangeError("one", "two")
+        if width == GREEDY:
+            del [bytearray(12 * 2**20) for _ in range(3)][:]
+            self._note("faults", resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
         while width == GATED and not (self._notes / "gate").exists():
             time.sleep(0.01)
         time.sleep({SLOW: 0.3, HANG: 3600}.get(width, 0.01))
@@ -99,4 +104,16 @@ def request(width: int, scene: bytes) -> Frame:
     return frame
 
 
-__all__ = ["BAD", "CRASH", "GATED", "HANG", "NOTES", "SLOW", "STRANGE", "DrillRenderer", "notes", "request"]
+__all__ = [
+    "BAD",
+    "CRASH",
+    "GATED",
+    "GREEDY",
+    "HANG",
+    "NOTES",
+    "SLOW",
+    "STRANGE",
+    "DrillRenderer",
+    "notes",
+    "request",
+]

@@ -130,6 +130,7 @@ def make_exact(scene: bpy.types.Scene) -> None:
     cycles.max_bounces = 0
     cycles.transparent_max_bounces = _MOST_HOLES
     cycles.use_light_tree = False
+    cycles.use_auto_tile = False  # what it makes of a large picture tile by tile would go through files
     scene.render.use_compositing = False
     scene.render.use_sequencer = False
     view_layer = scene.view_layers[0]

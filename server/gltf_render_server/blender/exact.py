@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,13 +64,10 @@ class ExactRender:
     Parameters
     ----------
     base : BaseScene
-    folder : Path
-        For the files that Blender writes.
     """
 
-    def __init__(self, base: BaseScene, folder: Path) -> None:
+    def __init__(self, base: BaseScene) -> None:
         self._base = base
-        self._folder = folder
         self._parts = Shapes(base.flat)
         self._recent: RecentViews[Exact] = RecentViews()
         self._shown: object = None
@@ -179,10 +175,10 @@ class ExactRender:
         for indices in numbering.digits:
             self.scene.number(indices)
             stages.lap("update")
-            with rendered_exact(self._base.exact, camera, self._folder, window) as path:
-                stages.lap("render")
-                image = read_exact(path)
-                images.append(image.cropped(lens.width, lens.height) if window is None else image)
+            passes = rendered_exact(self._base.exact, camera, window)
+            stages.lap("render")
+            image = read_exact(passes)
+            images.append(image.cropped(lens.width, lens.height) if window is None else image)
         return images
 
     def _told(

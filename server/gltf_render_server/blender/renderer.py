@@ -166,14 +166,13 @@ class _Renders:
 
     def __init__(self, base: BaseScene, folder: Path) -> None:
         self.base = base
-        self._folder = folder
         self.colour = ColourRender(base, Importer(base.workshop, folder), folder)
-        self.exact = ExactRender(base, folder)
+        self.exact = ExactRender(base)
 
     @cached_property
     def material(self) -> MaterialRender:
         """Copies all objects of the user's own, so it is made when it is first asked for."""
-        return MaterialRender(self.base, self.colour, self._folder)
+        return MaterialRender(self.base, self.colour)
 
     def forget(self) -> None:
         """Let Cycles forget what it has made of the scenes."""

@@ -1,4 +1,4 @@
-"""Renders: Blender writes them to files in memory, and they come back as arrays."""
+"""Renders, and how they come back as arrays: pictures by files in memory, all else by `results`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..passes import MaterialValues, Window
 from . import compat
 from .exr import Channels
 from .lens import BlenderCamera
+from .results import RenderedPasses, reading_passes
 from .values import ALBEDO, EMISSION, SURFACE
 
 __all__ = [
@@ -38,6 +39,7 @@ TRIANGLES_A_ROW = 2**12
 """A triangle's number is its texture coordinates, u + this times v, as float32 interpolates them exactly."""
 
 _BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
+_EXACT_PASSES = {"Depth", compat.OBJECT_INDEX_PASS, "UV", "Normal", ALBEDO, SURFACE, EMISSION}
 
 
 class ExactImages(NamedTuple):
@@ -132,20 +134,24 @@ def linear_colour(scene: bpy.types.Scene, folder: Path) -> NDArray[np.float32]:
         _remove(path)
 
 
-@contextmanager
 def rendered_exact(
-    scene: bpy.types.Scene, camera: BlenderCamera, folder: Path, window: Window | None = None
-) -> Iterator[Path]:
-    """Render depth and indices of a scene that `engines.make_exact` has set up; as `rendered_colour`.
+    scene: bpy.types.Scene, camera: BlenderCamera, window: Window | None = None
+) -> RenderedPasses:
+    """Render a scene that `engines.make_exact` has set up; return the passes that are read of it.
 
-    Only a window of the canvas is rendered and written, if one is given. Its rays are those of the whole.
+    Only a window of the canvas is rendered, if one is given. Its rays are those of the whole.
+
+    Raises
+    ------
+    RenderError
+        It could not be rendered.
     """
-    image = scene.render.image_settings
-    compat.set_image_format(image, "OPEN_EXR_MULTILAYER")
-    image.color_depth = "32"
-    image.exr_codec = "NONE"
-    with _rendered(scene, camera, folder / "exact.exr", window) as path:
-        yield path
+    set_canvas(scene.render, camera, window)
+    with _failures_told(), reading_passes(scene, _EXACT_PASSES) as passes:
+        _render(scene)
+    if not passes:
+        raise RenderError("Blender could not render: Cycles left nothing to read")
+    return passes
 
 
 def read_colour(path: Path) -> NDArray[np.uint8]:
@@ -154,40 +160,30 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-def read_values(path: Path, window: tuple[slice, slice]) -> MaterialValues:
-    """Read a window of the AOVs that `values.unlit_twin` writes, from what `rendered_exact` wrote."""
-    channels = Channels(path)
-
-    def read(name: str) -> NDArray[np.float32]:
-        planes = (channels.read(f"{name}.{letter}", np.float32) for letter in "RGB")
-        return np.stack([plane[window] for plane in planes], -1)
-
-    surface = read(SURFACE)
+def read_values(passes: RenderedPasses, window: tuple[slice, slice]) -> MaterialValues:
+    """Return what a window of the AOVs that `values.unlit_twin` writes tells."""
+    surface = passes[SURFACE][window]
     is_told = surface[..., 2] > 0
     has_any = is_told & (surface[..., 0] >= 0)
     nothing = np.float32(np.nan)
     return MaterialValues(
-        albedo=np.where(is_told[..., None], read(ALBEDO), nothing),
+        albedo=np.where(is_told[..., None], passes[ALBEDO][window][..., :3], nothing),
         roughness=np.where(has_any, surface[..., 0], nothing),
         metallic=np.where(has_any, surface[..., 1], nothing),
-        emission=np.where(is_told[..., None], read(EMISSION), nothing),
+        emission=np.where(is_told[..., None], passes[EMISSION][window][..., :3], nothing),
     )
 
 
-def read_exact(path: Path) -> ExactImages:
-    """Read what `rendered_exact` wrote."""
-    channels = Channels(path)
-    depth = channels.read("Depth.Z", np.float32)
-    depth[depth > _BEYOND_EVERYTHING_M] = np.inf
-    object_index = channels.read(f"{compat.OBJECT_INDEX_PASS}.X", np.uint16)
+def read_exact(passes: RenderedPasses) -> ExactImages:
+    """Return what an exact render tells."""
+    z = passes["Depth"][..., 0]
+    depth = np.where(z > _BEYOND_EVERYTHING_M, np.float32(np.inf), z)
+    object_index = passes[compat.OBJECT_INDEX_PASS][..., 0].astype(np.uint16)
     triangle = None
-    if "UV.U" in channels:
-        low, high = (np.rint(channels.read(f"UV.{name}", np.float32)).astype(np.int32) for name in "UV")
+    if "UV" in passes:
+        low, high = (np.rint(passes["UV"][..., axis]).astype(np.int32) for axis in (0, 1))
         triangle = low + TRIANGLES_A_ROW * high
-    normals = None
-    if "Normal.X" in channels:
-        normals = np.stack([channels.read(f"Normal.{axis}", np.float32) for axis in "XYZ"], -1)
-    return ExactImages(depth, object_index, triangle, normals)
+    return ExactImages(depth, object_index, triangle, passes.get("Normal"))
 
 
 def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera, window: Window | None = None) -> None:
@@ -246,20 +242,32 @@ def _read_linear(path: Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _rendered(
-    scene: bpy.types.Scene, camera: BlenderCamera, path: Path, window: Window | None = None
-) -> Iterator[Path]:
-    set_canvas(scene.render, camera, window)
+def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iterator[Path]:
+    set_canvas(scene.render, camera)
     scene.render.filepath = str(path)
     try:
-        with compat.quiet():
-            bpy.ops.render.render(write_still=True, scene=scene.name)
-        yield path
-    except (RuntimeError, OSError) as error:
-        reason = str(error).strip().replace(str(path), path.name)
-        raise RenderError(f"Blender could not render: {reason}") from error
+        with _failures_told(path):
+            _render(scene, write_still=True)
+            yield path
     finally:
         _remove(path)
+
+
+def _render(scene: bpy.types.Scene, *, write_still: bool = False) -> None:
+    with compat.quiet():
+        bpy.ops.render.render(write_still=write_still, scene=scene.name)
+
+
+@contextmanager
+def _failures_told(path: Path | None = None) -> Iterator[None]:
+    """Raise RenderError for what Blender says of a render, or of the file that it writes."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        reason = str(error).strip()
+        if path is not None:
+            reason = reason.replace(str(path), path.name)
+        raise RenderError(f"Blender could not render: {reason}") from error
 
 
 def _remove(path: Path) -> None:

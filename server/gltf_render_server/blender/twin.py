@@ -6,7 +6,6 @@ One sample goes through each pixel's centre, as in the exact scene.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -39,14 +38,11 @@ class MaterialRender:
     base : BaseScene
     colour : ColourRender
         Brings the client's surfaces.
-    folder : Path
-        For the files that Blender writes.
     """
 
-    def __init__(self, base: BaseScene, colour: ColourRender, folder: Path) -> None:
+    def __init__(self, base: BaseScene, colour: ColourRender) -> None:
         self._base = base
         self._colour = colour
-        self._folder = folder
         self._target = _twin_scene(base, colour.scene)
         self._parts = _Twins(colour.parts)
         self.scene = ClientScene(self._target, self._parts)
@@ -74,9 +70,9 @@ class MaterialRender:
         def render(view: View) -> MaterialValues:
             camera = self._base.aim(view.lens, to_blender @ view.camera_to_world)
             stages.lap("update")
-            with rendered_exact(self._target, camera, self._folder) as path:
-                stages.lap("render")
-                values = read_values(path, np.s_[: view.lens.height, : view.lens.width])
+            passes = rendered_exact(self._target, camera)
+            stages.lap("render")
+            values = read_values(passes, np.s_[: view.lens.height, : view.lens.width])
             stages.lap("read")
             return values
 

@@ -19,6 +19,7 @@ from ..backends import make_renderer
 from ..errors import RenderError, RenderServerError
 from ..passes import Render
 from ..process.logs import configure_logging
+from ..process.memory import keep_freed_memory
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 from .arrays import ArrayFile, Stored
@@ -80,6 +81,7 @@ def run(
         with suppress(OSError):  # they were taken from the server meanwhile
             os.sched_setaffinity(0, share.cpus)
     tempfile.tempdir = None  # read TMPDIR again
+    keep_freed_memory()
     configure_logging(settings.logging_level)
     try:
         settings = replace(settings, threads=settings.threads or share.threads)
