@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import bpy
 
 from .dataset_specification import MOST_CAMERAS
 from .gltf_render_server.environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
-from .gltf_render_server.settings import Quality
+from .gltf_render_server.settings import DEFAULT_QUALITY, QUALITIES
 from .rendered import SURFACES, gltf_knows_light, objects
 
 __all__ = [
@@ -124,8 +124,8 @@ class DatasetProperties(bpy.types.PropertyGroup):
     quality: bpy.props.EnumProperty(
         name="Quality",
         description="Samples of colour",
-        items=[(name, name.title(), "") for name in get_args(Quality)],
-        default="balanced",
+        items=[(name, name.title(), what[0].upper() + what[1:]) for name, what in QUALITIES.items()],
+        default=DEFAULT_QUALITY,
     )
     light: bpy.props.EnumProperty(
         name="Light",

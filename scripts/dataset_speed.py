@@ -42,11 +42,11 @@ then:
   scripts/dataset_speed.py --blenderproc BlenderProc/venv/bin/python --sources BlenderProc/path"""
 
 _PARTS = ("orbit", "overhead", "objects")
-_PREFILTERS = {"FAST": "preview", "ACCURATE": "balanced"}
+_QUALITIES = ("preview", "balanced")
 _VIEWS = 8
 _OBJECTS_PX = 512
 
-_OURS = "this program, prefilter {}"
+_OURS = "this program, {}"
 
 
 def main() -> int:
@@ -106,23 +106,23 @@ def _count(part: str, options: argparse.Namespace) -> int:
 
 
 def _orbit(options: argparse.Namespace, folder: Path) -> Iterator[Run]:
-    orbit, specifications = _orbit_of(options), {name: folder / f"{name}.toml" for name in _PREFILTERS}
-    for prefilter, path in specifications.items():
-        path.write_text(orbit.specification(_PREFILTERS[prefilter]))
+    orbit, specifications = _orbit_of(options), {name: folder / f"{name}.toml" for name in _QUALITIES}
+    for quality, path in specifications.items():
+        path.write_text(orbit.specification(quality))
     peer, job = peer_of(options), {}
     if peer is not None:
-        shots = orbit.shots(specifications["FAST"])
+        shots = orbit.shots(specifications["preview"])
         job = orbit.job(shots, folder, has_own_bounces=options.own_bounces)
     for turn in range(options.turns):
-        for prefilter, path in specifications.items():
-            yield _ours(_OURS.format(prefilter), path, folder / f"{prefilter}-{turn}", options.frames)
+        for quality, path in specifications.items():
+            yield _ours(_OURS.format(quality), path, folder / f"{quality}-{turn}", options.frames)
         if peer is not None:
             yield peer.run(job, folder / f"peer-{turn}")
 
 
 def _overhead(options: argparse.Namespace, folder: Path) -> Iterator[Run]:
     path = folder / "orbit.toml"
-    path.write_text(_orbit_of(options).specification(_PREFILTERS["FAST"]))
+    path.write_text(_orbit_of(options).specification("preview"))
     for turn in range(options.turns):
         for workers in (1, 2):
             who = f"--workers {workers}"
@@ -148,7 +148,7 @@ def _objects(options: argparse.Namespace, folder: Path) -> Iterator[Run]:
     for name in names:
         (models / f"{name}.gltf").write_text(json.dumps(still_life.model(name)))
     for turn in range(options.turns):
-        for quality in ("preview", "balanced"):
+        for quality in _QUALITIES:
             path = folder / f"{quality}.toml"
             path.write_text(_objects_specification(quality))
             for workers in (1, 2):

@@ -1,7 +1,11 @@
 """Measures how good colour is for its time: the presets and plain sampling, against very many samples.
 
 The error is that of the 8-bit picture that a client gets: PSNR, and FLIP, which weighs errors as an eye
-does. The time is the processor's, divided by the cores, of a request to a server that is warm.
+does. The reference has noise of its own; the picture of 256 plain samples tells how much, and it is taken
+off the PSNR, so a reference of fewer samples tells nearly the same.
+
+The time is the processor's, divided by the cores, of a request to a server that is warm; so other programs
+hardly count. The time by the clock is told, too.
 """
 
 from __future__ import annotations
@@ -11,11 +15,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import flip_evaluator  # pyright: ignore[reportMissingImports]
 import numpy as np
@@ -25,8 +31,10 @@ from rich.console import Console, RenderableType
 
 import still_life
 from benchmarking.sequences import with_size
+from gltf_render_server.client import RenderClient, RenderClientError
+from gltf_render_server.settings import Quality
 from option_types import size
-from own_server import own_server
+from own_server import OwnServer, own_server
 from reporting import add_output_options, check_outputs, progress, run, table, tell
 from viewpoint import form_of, look_at
 
@@ -36,7 +44,15 @@ _ROOT = Path(__file__).resolve().parent.parent
 _RECORDED = Path(os.environ.get("GLTF_RENDER_SERVER_RECORDED", _ROOT.parent / "shared" / "scenes"))
 _ROOM = _ROOT / "examples" / "still_life" / "room.blend"
 _WARM_UP_SIZE = (16, 12)
-_YARDSTICK = "256 plain"
+_YARDSTICK_SAMPLES = 256
+_YARDSTICK = f"{_YARDSTICK_SAMPLES} plain"
+_LEAST_LEFT = 0.05  # of an error, when the reference's own is taken off
+_PREAMBLE = """\
+from gltf_render_server.blender.engines import PRESETS, apply_preset
+c = bpy.context.scene.cycles
+def preset(name):
+    apply_preset(bpy.context.scene, PRESETS[name])
+"""
 _REFERENCE_SEED = 1  # another one than what is measured: both would share their first samples' noise
 
 
@@ -47,15 +63,12 @@ class Setting:
     Attributes
     ----------
     name : str
-    options : tuple of str
-        Of the server.
     script : str
-        A settings script for all that has no option; ``c`` is the scene's Cycles settings.
+        Python; ``c`` is the scene's Cycles settings, and ``preset`` takes the name of one.
     """
 
     name: str
-    options: tuple[str, ...] = ()
-    script: str = ""
+    script: str
 
 
 @dataclass(frozen=True)
@@ -69,49 +82,74 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """A picture, (height, width, 3), the processor's seconds over the cores, and those by the clock."""
+
+    picture: _Picture
+    seconds: float
+    wall_s: float
+
+
+@dataclass(frozen=True)
 class Result:
     """What one setting makes of one case; `psnr` in dB, `flip` from 0 (equal) to 1."""
 
     case: str
     setting: str
     seconds: float
+    wall_s: float
     psnr: float
     flip: float
 
 
-def plain(samples: int) -> Setting:
+def plain(samples: int, seed: int = 0) -> Setting:
     """Return what Cycles does without a denoiser and without adaptive sampling."""
-    options = ("--samples", f"{samples}", "--no-denoise", "--noise-threshold", "0")
-    return Setting(f"{samples} plain", options)
+    script = f"c.samples = {samples}; c.seed = {seed}; c.use_denoising = c.use_adaptive_sampling = False"
+    return Setting(f"{samples} plain", script)
 
 
-def variant(name: str, script: str) -> Setting:
+def change(name: str, script: str) -> Setting:
     """Return the preset `balanced` with something else about it."""
-    return Setting(name, ("--quality", "balanced"), script)
+    return Setting(name, f"preset('balanced'); {script}")
 
 
 STANDARD = (
-    *(plain(samples) for samples in (4, 16, 64, 256)),
-    *(Setting(name, ("--quality", name)) for name in ("preview", "balanced", "final")),
+    *(plain(samples) for samples in (4, 16, 64, _YARDSTICK_SAMPLES)),
+    *(Setting(name, f"preset({name!r})") for name in get_args(Quality)),
 )
 
 VARIANTS = (
-    variant("half the samples", "c.samples //= 2"),
-    variant("twice the samples", "c.samples *= 2"),
-    variant("threshold 0.05", "c.use_adaptive_sampling = True; c.adaptive_threshold = 0.05"),
-    variant("prefilter FAST", "c.denoising_prefilter = 'FAST'"),
-    variant("prefilter NONE", "c.denoising_prefilter = 'NONE'"),
-    variant("prefilter ACCURATE", "c.denoising_prefilter = 'ACCURATE'"),
-    variant("denoiser BALANCED", "c.denoising_quality = 'BALANCED'"),
-    variant("denoiser FAST", "c.denoising_quality = 'FAST'"),
-    variant("no guiding normals", "c.denoising_input_passes = 'RGB_ALBEDO'"),
-    variant("Sobol-Burley", "c.sampling_pattern = 'SOBOL_BURLEY'"),
-    variant("tabulated Sobol", "c.sampling_pattern = 'TABULATED_SOBOL'"),
-    variant("blue noise", "c.sampling_pattern = 'BLUE_NOISE'"),
-    variant("no light tree", "c.use_light_tree = False"),
-    variant("no caustics", "c.caustics_reflective = c.caustics_refractive = False"),
-    variant("path guiding", "c.use_guiding = True"),
+    change("half the samples", "c.samples //= 2"),
+    change("twice the samples", "c.samples *= 2"),
+    change("stops early", "c.use_adaptive_sampling = True; c.adaptive_threshold = 0.05"),
+    change(
+        "stops early, from 8",
+        "c.samples *= 2; c.use_adaptive_sampling = True; "
+        "c.adaptive_min_samples = 8; c.adaptive_threshold = 0.1",
+    ),
+    *(
+        change(
+            f"prefilter {prefilter}, denoiser {quality}",
+            f"c.denoising_prefilter = {prefilter!r}; c.denoising_quality = {quality!r}",
+        )
+        for prefilter in ("NONE", "FAST", "ACCURATE")
+        for quality in ("HIGH", "BALANCED", "FAST")
+    ),
+    change("guided by albedo", "c.denoising_input_passes = 'RGB_ALBEDO'"),
+    change("not guided", "c.denoising_input_passes = 'RGB'"),
+    change("three bounces", "c.max_bounces = 3"),
+    change("clamped at 3", "c.sample_clamp_indirect = 3.0"),
+    change("filter glossy", "c.blur_glossy = 2.0"),
+    change("tabulated Sobol", "c.sampling_pattern = 'TABULATED_SOBOL'"),
+    change("blue noise", "c.sampling_pattern = 'BLUE_NOISE'"),
+    change("the other light tree", "c.use_light_tree = not c.use_light_tree"),
+    change("no caustics", "c.caustics_reflective = c.caustics_refractive = False"),
+    change("spatial splits", "c.debug_use_spatial_splits = True"),
+    change("path guiding", "c.use_guiding = True"),
 )
+
+
+_STANDARD_NAMES = tuple(setting.name for setting in STANDARD)
 
 
 def main() -> int:
@@ -125,7 +163,7 @@ def main() -> int:
 
 def _measure_all(options: argparse.Namespace, console: Console) -> int:
     check_outputs(options)
-    settings = [*STANDARD, *(setting for setting in VARIANTS if setting.name in _wanted(options))]
+    settings = _settings(options)
     options.cache.mkdir(parents=True, exist_ok=True)
     cases = [_SCENES[name](*options.size) for name in options.scenes]
     results = list(_measured(cases, settings, options, console))
@@ -166,6 +204,21 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
         metavar="NAME",
         help="measure these changes to `balanced`, too; 'all' for all of --list-variants",
     )
+    parser.add_argument(
+        "--script",
+        action="append",
+        default=[],
+        metavar="PYTHON",
+        help="measure this, too: statements in which c is the scene's Cycles settings and preset() takes the "
+        "name of one; may be given again",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=_STANDARD_NAMES,
+        metavar="NAME",
+        help=f"of what is always measured, these only: {', '.join(_STANDARD_NAMES)}",
+    )
     parser.add_argument("--list-variants", action="store_true", help="name them, and end")
     add_output_options(parser)
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep the pictures")
@@ -179,11 +232,15 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
     return parser.parse_args()
 
 
-def _wanted(options: argparse.Namespace) -> set[str]:
+def _settings(options: argparse.Namespace) -> list[Setting]:
+    """Return what is to be measured."""
     known = {setting.name for setting in VARIANTS}
     if unknown := set(options.variants) - known - {"all"}:
         sys.exit(f"scripts/quality.py: no such variant: {', '.join(sorted(unknown))}; see --list-variants")
-    return known if "all" in options.variants else set(options.variants)
+    wanted = known if "all" in options.variants else set(options.variants)
+    standard = [setting for setting in STANDARD if setting.name in (options.only or _STANDARD_NAMES)]
+    variants = [setting for setting in VARIANTS if setting.name in wanted]
+    return [*standard, *variants, *(Setting(script, script) for script in options.script)]
 
 
 def _tea_table(width: int, height: int) -> Case:
@@ -225,51 +282,107 @@ def _measured(
     with progress(console) as bars:
         task = bars.add_task("", total=len(cases) * (1 + len(settings)))
         for case in cases:
-            bars.update(task, description=f"{case.name}: reference")
-            reference = _reference(case, options.reference_samples, options.cache)
-            bars.advance(task)
-            for setting in settings:
-                bars.update(task, description=f"{case.name}: {setting.name}")
-                yield _measure(case, setting, reference, options.pictures)
+            with _studio(case) as studio:
+                rendered = {}
+                for setting in settings:
+                    bars.update(task, description=f"{case.name}: {setting.name}")
+                    with _told(setting, console):
+                        rendered[setting.name] = studio.render(setting)
+                    bars.advance(task)
+                bars.update(task, description=f"{case.name}: reference")
+                truth = _truth(studio, rendered, options.reference_samples, options.cache)
                 bars.advance(task)
+            if options.pictures is not None:
+                _keep(rendered, case, truth.picture, options.pictures)
+            yield from _results(rendered, case, truth)
 
 
-def _reference(case: Case, samples: int, cache: Path) -> _Picture:
-    name = f"{case.name}-{case.fields['width']}x{case.fields['height']}-{samples}-{version('bpy')}.png"
-    path = cache / name
+@contextmanager
+def _told(setting: Setting, console: Console) -> Iterator[None]:
+    """Say that a setting cannot be rendered; this Blender may not know it."""
+    try:
+        yield
+    except RenderClientError as error:
+        console.print(f"{setting.name}: {error}", markup=False)
+
+
+def _results(rendered: Mapping[str, Rendered], case: Case, truth: _Truth) -> Iterator[Result]:
+    for name, one in rendered.items():
+        error = _squared_error(one.picture, truth.picture)
+        psnr = float(10 * np.log10(255.0**2 / max(error - truth.noise, _LEAST_LEFT * error, 1e-9)))
+        yield Result(case.name, name, one.seconds, one.wall_s, psnr, _flip(one.picture, truth.picture))
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The picture of very many samples, and the mean square of what is still noise in it."""
+
+    picture: _Picture
+    noise: float
+
+
+def _truth(studio: _Studio, rendered: Mapping[str, Rendered], samples: int, cache: Path) -> _Truth:
+    """Return the reference; both it and 256 plain samples, which tell its noise, are kept."""
+    if _YARDSTICK in rendered:
+        Image.fromarray(rendered[_YARDSTICK].picture).save(_path(studio.case, _YARDSTICK, cache))
+    yardstick = _kept(studio, plain(_YARDSTICK_SAMPLES), _YARDSTICK, cache)
+    reference = _kept(studio, plain(samples, _REFERENCE_SEED), f"{samples}", cache)
+    share = _YARDSTICK_SAMPLES / (_YARDSTICK_SAMPLES + samples)
+    return _Truth(reference, share * _squared_error(yardstick, reference))
+
+
+def _kept(studio: _Studio, setting: Setting, name: str, cache: Path) -> _Picture:
+    path = _path(studio.case, name, cache)
     if not path.exists():
-        setting = replace(plain(samples), script=f"c.seed = {_REFERENCE_SEED}")
-        Image.fromarray(_render(case, setting)[0]).save(path)
+        Image.fromarray(studio.render(setting).picture).save(path)
     with Image.open(path) as image:
         return np.asarray(image)
 
 
-def _measure(case: Case, setting: Setting, reference: _Picture, folder: Path | None) -> Result:
-    picture, seconds = _render(case, setting)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"{case.name} {setting.name}.png")
-    return Result(case.name, setting.name, seconds, _psnr(picture, reference), _flip(picture, reference))
+def _path(case: Case, name: str, cache: Path) -> Path:
+    size = f"{case.fields['width']}x{case.fields['height']}"
+    return cache / f"{case.name}-{size}-{name.replace(' ', '_')}-{version('bpy')}.png"
 
 
-def _render(case: Case, setting: Setting) -> tuple[_Picture, float]:
-    """Return the picture, (height, width, 3), and the processor's seconds over the cores."""
+def _keep(rendered: Mapping[str, Rendered], case: Case, reference: _Picture, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {name: one.picture for name, one in rendered.items()} | {"reference": reference}
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(folder / f"{case.name} {name.replace('/', '|')}.png")
+
+
+class _Studio:
+    """A server that renders one case, each time with another settings script."""
+
+    def __init__(self, case: Case, client: RenderClient, server: OwnServer, script: Path) -> None:
+        self.case = case
+        self._client = client
+        self._server = server
+        self._script = script
+
+    def render(self, setting: Setting) -> Rendered:
+        """Render once at a small size, to be warm, and then as the case says."""
+        self._script.write_text(_PREAMBLE + setting.script + "\n")
+        fields = {name: value for name, value in self.case.fields.items() if name != "scene_sha256"}
+        self._client.post(self.case.scene, with_size(fields, *_WARM_UP_SIZE))
+        before_s, started_s = self._server.processor_s(), time.perf_counter()
+        answer = self._client.post(self.case.scene, fields)
+        wall_s, seconds = time.perf_counter() - started_s, self._server.processor_s() - before_s
+        return Rendered(answer.pixels()[..., :3], seconds / len(os.sched_getaffinity(0)), wall_s)
+
+
+@contextmanager
+def _studio(case: Case) -> Iterator[_Studio]:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "settings.py"
-        script.write_text(f"c = bpy.context.scene.cycles\n{setting.script}\n")
-        options = ("--workers", "0", "--bpy-settings-file", str(script), *case.options, *setting.options)
+        script.touch()
+        options = ("--workers", "0", "--bpy-settings-file", str(script), *case.options)
         with own_server(*options) as server:
-            fields = {name: value for name, value in case.fields.items() if name != "scene_sha256"}
-            server.client.post(case.scene, with_size(fields, *_WARM_UP_SIZE))
-            before_s = server.processor_s()
-            answer = server.client.post(case.scene, fields)
-            seconds = server.processor_s() - before_s
-    return answer.pixels()[..., :3], seconds / len(os.sched_getaffinity(0))
+            yield _Studio(case, server.client, server, script)
 
 
-def _psnr(picture: _Picture, reference: _Picture) -> float:
-    error = np.mean((picture.astype(float) - reference.astype(float)) ** 2)
-    return float(10 * np.log10(255.0**2 / max(error, 1e-9)))
+def _squared_error(picture: _Picture, reference: _Picture) -> float:
+    return float(np.mean((picture.astype(float) - reference.astype(float)) ** 2))
 
 
 def _flip(picture: _Picture, reference: _Picture) -> float:
@@ -278,20 +391,24 @@ def _flip(picture: _Picture, reference: _Picture) -> float:
 
 
 def _tables(results: Sequence[Result]) -> Iterator[RenderableType]:
-    made = table("error and time", ["scene", "setting"], ["s", "PSNR, dB", "FLIP"])
+    headings = ["processor, s", "clock, s", "PSNR, dB", "FLIP"]
+    made = table("error and time", ["scene", "setting"], headings)
     for n, result in enumerate(results):
         is_last = n + 1 == len(results) or results[n + 1].case != result.case
-        numbers = f"{result.seconds:.2f}", f"{result.psnr:.2f}", f"{result.flip:.4f}"
-        made.add_row(result.case, result.setting, *numbers, end_section=is_last)
+        times = f"{result.seconds:.2f}", f"{result.wall_s:.2f}"
+        errors = f"{result.psnr:.2f}", f"{result.flip:.4f}"
+        made.add_row(result.case, result.setting, *times, *errors, end_section=is_last)
     yield made
     for case in dict.fromkeys(result.case for result in results):
-        yield _verdict({r.setting: r for r in results if r.case == case}, case)
+        yield from _verdicts({r.setting: r for r in results if r.case == case}, case)
 
 
-def _verdict(results: dict[str, Result], case: str) -> str:
-    ours, theirs = results["balanced"], results[_YARDSTICK]
-    ratio, gain = ours.seconds / theirs.seconds, ours.psnr - theirs.psnr
-    return f"{case}: balanced takes {ratio:.3f} of the time of {_YARDSTICK} samples, {gain:+.2f} dB"
+def _verdicts(results: dict[str, Result], case: str) -> Iterator[str]:
+    theirs = results.get(_YARDSTICK)
+    for name in get_args(Quality):
+        if theirs is not None and (ours := results.get(name)) is not None:
+            ratio, gain = ours.seconds / theirs.seconds, ours.psnr - theirs.psnr
+            yield f"{case}: {name} takes {ratio:.3f} of the time of {_YARDSTICK} samples, {gain:+.2f} dB"
 
 
 def _plot(results: Sequence[Result], path: Path) -> None:

@@ -18,15 +18,35 @@ from .errors import SettingsError
 from .limits import Limits
 from .options import option
 
-__all__ = ["ENVIRONMENT_PREFIX", "DepthFormat", "Device", "Engine", "Quality", "ServerSettings", "UpAxis"]
+__all__ = [
+    "DEFAULT_QUALITY",
+    "ENVIRONMENT_PREFIX",
+    "QUALITIES",
+    "DepthFormat",
+    "Device",
+    "Engine",
+    "Quality",
+    "ServerSettings",
+    "UpAxis",
+]
 
 ENVIRONMENT_PREFIX = "GLTF_RENDER_SERVER_"
 
 Engine = Literal["cycles", "eevee"]
 Device = Literal["auto", "cpu", "cuda", "optix", "hip", "oneapi", "metal"]
-Quality = Literal["preview", "balanced", "final"]
+Quality = Literal["draft", "preview", "balanced", "final"]
 UpAxis = Literal["z", "y"]
 DepthFormat = Literal["tiff32f", "png16"]
+QUALITIES: dict[Quality, str] = {
+    "draft": "the fastest, to aim by",
+    "preview": "for a quick look",
+    "balanced": "as good as 256 plain samples in a ninth of their time",
+    "final": "as good as it gets",
+}
+"""What each quality is for, from the fastest to the best; `blender.engines` says what Blender makes of it."""
+
+DEFAULT_QUALITY: Quality = "balanced"
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _PROGRAM = "gltf-render-server"
@@ -228,9 +248,9 @@ class ServerSettings:
     quality: Quality | None = option(
         "picture",
         None,
-        "preset of samples, noise threshold and denoising: preview is the fastest, balanced as good as 256 "
-        "plain samples in a sixth of their time, final as good as it gets",
-        unset="balanced, or the .blend's",
+        "preset of samples, noise threshold and denoising: "
+        + "; ".join(f"{name} = {what}" for name, what in QUALITIES.items()),
+        unset=f"{DEFAULT_QUALITY}, or the .blend's",
     )
     samples: int | None = option(
         "picture", None, "samples a pixel, at most", "N", bounds=(1, 2**24), unset="the quality's"

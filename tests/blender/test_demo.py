@@ -96,7 +96,7 @@ def test_stopped_half_way(tmp_path):
         (("--height", "-3"), 2, "must be a whole number, at least 16; got '-3'"),
         (("--width", "wide"), 2, "got 'wide'"),
         (("--output", "/dev/null/pictures"), 1, "nothing can be written into /dev/null/pictures"),
-        (("--", "--quality", "best"), 1, "is not one of 'preview', 'balanced', 'final'"),
+        (("--", "--quality", "best"), 1, "is not one of 'draft', 'preview', 'balanced', 'final'"),
         (("--", "--max-pixels", "100"), 1, "the server refuses: 413"),
     ],
 )

@@ -12,7 +12,7 @@ from fresh import FreshRenderers
 
 from gltf_render_server.errors import RequestError
 from gltf_render_server.frame import Lens, Look
-from gltf_render_server.settings import ServerSettings
+from gltf_render_server.settings import QUALITIES, ServerSettings
 
 bpy = pytest.importorskip("bpy")
 
@@ -159,6 +159,15 @@ def test_samples_and_quality(see, studio, table):
     assert np.abs(noisy.astype(int) - fine).mean() > np.abs(see(samples=32).astype(int) - fine).mean()
     preview = ask(studio.renderer(ServerSettings(quality="preview")), table.to_bytes(), "color")
     np.testing.assert_array_equal(see(quality="preview"), preview)
+
+
+def test_each_quality_is_better_than_the_one_before(see):
+    from gltf_render_server.blender.engines import PRESETS
+
+    assert tuple(PRESETS) == tuple(QUALITIES)
+    fine = see(SMALL, samples=256).astype(float)
+    errors = [np.mean((see(SMALL, quality=quality) - fine) ** 2) for quality in QUALITIES]
+    assert errors == sorted(errors, reverse=True)
 
 
 def test_a_transparent_background(see):

@@ -12,7 +12,14 @@ import pytest
 
 from gltf_render_server.errors import SettingsError
 from gltf_render_server.options import options_of
-from gltf_render_server.settings import ENVIRONMENT_PREFIX, Device, Quality, ServerSettings
+from gltf_render_server.settings import (
+    DEFAULT_QUALITY,
+    ENVIRONMENT_PREFIX,
+    QUALITIES,
+    Device,
+    Quality,
+    ServerSettings,
+)
 
 SERVER = Path(__file__).resolve().parents[2] / "server"
 
@@ -152,7 +159,9 @@ def test_an_annotation_says_what_is_taken():
     options = options_of(ServerSettings)
     assert list(options) == [field.name for field in dataclasses.fields(ServerSettings)]
     assert options["device"].choices == get_args(Device)
-    assert options["quality"].choices == get_args(Quality)
+    assert options["quality"].choices == get_args(Quality) == tuple(QUALITIES)
+    assert DEFAULT_QUALITY in QUALITIES
+    assert all(f"{name} = {what}" in options["quality"].help for name, what in QUALITIES.items())
     assert (options["port"].kind, options["port"].bounds) == (int, (0, 65535))
     assert options["gpus"].kind is tuple
     assert all(option.help for option in options.values())

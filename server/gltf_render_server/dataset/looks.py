@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..frame import Look
-from ..settings import Quality, UpAxis
+from ..settings import DEFAULT_QUALITY, Quality, UpAxis
 from .choices import Choice, check_within, draw
 from .lights import PointLights, Sun
 
@@ -37,7 +37,7 @@ class LookChoices(Struct, frozen=True, forbid_unknown_fields=True):
     view_transform: (
         Annotated[str | list[str], Meta(description="One of Blender's, such as AgX or Standard.")] | None
     ) = None
-    quality: Annotated[Quality, Meta(description="balanced without.")] | None = None
+    quality: Annotated[Quality, Meta(description=f"{DEFAULT_QUALITY} without.")] | None = None
     samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
     transparent: Annotated[bool, Meta(description="Leave the background out of colour.")] = False
     sun: Sun | None = None

@@ -16,6 +16,7 @@ from ..frame import View, When
 from ..gltf import Asset
 from ..passes import find_pass
 from ..scene import Scene
+from ..settings import DEFAULT_QUALITY
 from .cameras import Camera, DocumentPoses, ListPoses, first_of_rig, pose_count, views
 from .item import Item
 from .lights import add_lights
@@ -39,8 +40,6 @@ from .specification import Specification
 from .variation import scaled_poses, vary
 
 __all__ = ["Plan"]
-
-_QUALITY = "balanced"
 
 
 class Plan:
@@ -151,7 +150,7 @@ class Plan:
         stance = subject.stance
         look = wanted.draw(generator(seed, "look", *chance), up_axis)
         if look.quality is None and specification.renderer.has_qualities:
-            look = replace(look, quality=_QUALITY)
+            look = replace(look, quality=DEFAULT_QUALITY)
         drawn: dict[str, Any] = {"look": asdict(look), "vary": varied, "lights": lights}
         if subject.shot is not None:
             shot = replace(

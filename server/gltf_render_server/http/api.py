@@ -22,7 +22,7 @@ from ..frame import ALPHA_THRESHOLD, Frame, Lens, Look, Moment, View, When
 from ..gltf import Asset, find_camera
 from ..passes import find_pass
 from ..scene import Scene, SceneCamera, nearest_rigid
-from ..settings import Quality, UpAxis
+from ..settings import QUALITIES, Quality, UpAxis
 
 __all__ = [
     "MOST_POSES",
@@ -89,7 +89,13 @@ class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    quality: Quality | None = None
+    quality: (
+        Annotated[
+            Quality,
+            Meta(description="; ".join(f"{name} = {what}" for name, what in QUALITIES.items())),
+        ]
+        | None
+    ) = None
     samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
     transparent: bool | None = None
     up_axis: UpAxis | None = None
