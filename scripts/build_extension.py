@@ -26,13 +26,18 @@ __all__ = ["PLATFORMS", "Platform", "build", "main"]
 ROOT = Path(__file__).resolve().parent.parent
 _REQUIREMENTS = ROOT / "scripts" / "requirements" / "blender.txt"
 
-# Blender itself brings requests and what that needs; the add-on has no pool of processes and watches no code
+# Blender itself brings requests and what that needs; the add-on has no pool of processes, watches no
+# code, and draws no progress bars
 _LEFT_OUT = {
     "anyio",
     "certifi",
     "charset-normalizer",
     "idna",
+    "markdown-it-py",
+    "mdurl",
+    "pygments",
     "requests",
+    "rich",
     "typing-extensions",
     "urllib3",
     "watchfiles",

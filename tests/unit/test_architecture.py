@@ -14,6 +14,7 @@ LAYERS = (
     {"__main__"},
     {"cli", "wsgi"},
     {"compose"},
+    {"pictures"},
     {"dataset"},
     {"client"},
     {"http"},
