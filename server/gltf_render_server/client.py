@@ -144,11 +144,16 @@ class RenderClient:
         As in ``Running on http://127.0.0.1:8000``.
     timeout_s : float, optional
         How long to wait for an answer; None = for ever, as Drake's client does.
+
+    Attributes
+    ----------
+    shown_url : str
+        The address without its token, for people.
     """
 
     def __init__(self, base_url: str, timeout_s: float | None = None) -> None:
         self._base_url = base_url.rstrip("/")
-        self._shown_url = re.sub(r"^([^/@]*//)?.*@", r"\1", self._base_url)  # without its token
+        self.shown_url = re.sub(r"^([^/@]*//)?.*@", r"\1", self._base_url)
         self._timeout_s = timeout_s
         self._digests = Recent[str](_REMEMBERED * len(_sha256(b"")))
         self._last = b"", _sha256(b"")
@@ -336,13 +341,13 @@ class RenderClient:
         try:
             yield
         except requests.Timeout as error:
-            message = f"the server at {self._shown_url} did not answer within {self._timeout_s:g} s"
+            message = f"the server at {self.shown_url} did not answer within {self._timeout_s:g} s"
             raise type(error)(message) from error
         except requests.ConnectionError as error:
-            message = f"no server answers at {self._shown_url}: {_innermost_reason(error)}"
+            message = f"no server answers at {self.shown_url}: {_innermost_reason(error)}"
             raise type(error)(message) from error
         except (InvalidSchema, InvalidURL, MissingSchema) as error:  # its text holds the token
-            message = f"{self._shown_url!r} is no address such as http://127.0.0.1:8000"
+            message = f"{self.shown_url!r} is no address such as http://127.0.0.1:8000"
             raise type(error)(f"{message} ({type(error).__name__})") from None
 
 

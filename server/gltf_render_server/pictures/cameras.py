@@ -20,6 +20,7 @@ AUTO = "auto"
 
 _LONGEST_NAME = 40
 _MOST_LISTED = 20
+_MOST_REASONS = 3
 
 
 def find_views(
@@ -46,9 +47,10 @@ def find_views(
         All that it shows is in one point.
     """
     if AUTO in cameras and not len(scene.placements):
+        why = "".join(f"; {warning}" for warning in scene.warnings[:_MOST_REASONS])
         raise RequestError(
-            "there is nothing to see: the scene that the file opens with has no mesh of triangles. Export it "
-            "with its meshes, or choose that scene in the program that wrote it"
+            f"there is nothing to see: the scene that the file opens with has no mesh of triangles{why}. Export "
+            "it with its meshes, or choose another scene in the program that wrote it"
         )
     views: list[View] = []
     for camera in dict.fromkeys(cameras):

@@ -50,6 +50,16 @@ _STAGES = "read", "start", "check", "import", "render", "write"
 _IMPORTING = "import", "update"
 """The stages in which the renderer takes in what it shows."""
 
+_ALSO_CALLED = {
+    "mask": "instance",
+    "rgb": COLOUR,
+    "rgba": COLOUR,
+    "segmentation": "instance",
+    "semantic": "label",
+    "z": "depth",
+}
+"""What other programs call the passes."""
+
 _ABOUT = """\
 Render a glTF file: a picture in one command.
 
@@ -157,7 +167,8 @@ class _BackgroundType(click.ParamType):
 
 
 def _unknown_pass(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), PASSES, 3, 0.5)
+    close = [_ALSO_CALLED[name.lower()]] if name.lower() in _ALSO_CALLED else []
+    close = close or difflib.get_close_matches(name.lower(), PASSES, 2)
     meant = f"; did you mean {' or '.join(close)}?" if close else "."
     given = ", ".join(row.name for row in PASSES.values() if row.moment is None)
     return f"there is no pass {name[:40]!r}{meant} There are {given}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,12 @@ _THIN = 0.2
 _LEAST_DEPTH = 0.05
 """How near the camera may come to the nearest point, in radii of the scene."""
 
+_STEPS = 9
+"""How many slopes are looked along, from the optical axis to the picture's edge."""
+
+_TRIES = 16
+"""In which the middle is found; a few are enough."""
+
 _NEAR, _FAR = 0.2, 1.5
 """The clipping planes, in depths of the nearest and the farthest point."""
 
@@ -64,15 +70,18 @@ def frame_from_above(scene: Scene, size: tuple[int, int], up_axis: UpAxis, name:
         The scene shows nothing, or all of it is in one point.
     """
     extent, lens = _extent(scene), _lens(size)
-    azimuth_rad, elevation_rad = _angles(extent, up_axis)
-    pose = looking_back(extent.center, 0.0, azimuth_rad, elevation_rad, up_axis)
-    slopes = _slopes(lens)
-    edges = np.max([_edges(points, slopes) for points in _seen(scene, pose)], 0)
-    right, left, top, bottom, nearest, farthest = edges
-    along = max((right + left) / (2 * slopes[0]), (top + bottom) / (2 * slopes[1]))
-    along = max(along, nearest + _LEAST_DEPTH * extent.radius)
-    offset = np.array([(right - left) / 2, (top - bottom) / 2, along])
-    return _placed(pose, offset, lens, along - nearest, along + farthest, name)
+    pose = looking_back(extent.center, 0.0, *_angles(extent, up_axis), up_axis)
+    across, down = slopes = _slopes(lens)
+    x, y, z = points = _outline(scene, pose, slopes).T
+    # A camera at (cx, cy, cz) sees a point left of the right edge, of this slope, where x + across z is less
+    # than cx + across cz; so the two edges together tell how near the camera may come.
+    needed = max(
+        ((x + across * z).max() + (across * z - x).max()) / (2 * across),
+        ((y + down * z).max() + (down * z - y).max()) / (2 * down),
+    )
+    depths = max(needed, z.max() + _LEAST_DEPTH * extent.radius) - z
+    offset = np.array([_middle(x, depths), _middle(y, depths), (depths + z)[0]])
+    return _placed(pose, offset, lens, points, name)
 
 
 def frame_orbit(scene: Scene, size: tuple[int, int], up_axis: UpAxis, count: int) -> list[View]:
@@ -88,14 +97,14 @@ def frame_orbit(scene: Scene, size: tuple[int, int], up_axis: UpAxis, count: int
         looking_back(extent.center, 0.0, azimuth_rad + math.tau * index / count, elevation_rad, up_axis)
         for index in range(count)
     ]
-    slopes = _slopes(lens)
-    reaches = [np.max([_reach(points, slopes) for points in _seen(scene, pose)], 0) for pose in poses]
-    needed, nearest, farthest = np.max(reaches, 0)
-    along = max(needed, nearest + _LEAST_DEPTH * extent.radius)
-    offset = np.array([0.0, 0.0, along])
+    across, down = slopes = _slopes(lens)
+    outlines = [_outline(scene, pose, slopes).T for pose in poses]
+    needed = max((np.maximum(abs(x) / across, abs(y) / down) + z).max() for x, y, z in outlines)
+    nearest = max(z.max() for _, _, z in outlines)
+    offset = np.array([0.0, 0.0, max(needed, nearest + _LEAST_DEPTH * extent.radius)])
     return [
-        _placed(pose, offset, lens, along - nearest, along + farthest, f"orbit_{index:0{digits}d}")
-        for index, pose in enumerate(poses)
+        _placed(pose, offset, lens, points, f"orbit_{index:0{digits}d}")
+        for index, (pose, points) in enumerate(zip(poses, outlines, strict=True))
     ]
 
 
@@ -138,37 +147,46 @@ def _thinness(side: float, other: float) -> float:
     return max(0.0, 1.0 - side / (_THIN * other)) if other > 0 else 0.0
 
 
-def _seen(scene: Scene, pose: Matrix) -> Iterator[Points]:
-    """Yield the points that are drawn, (n, 3), in the axes of a camera: right, up, backward."""
-    for index in range(len(scene.placements)):
-        points = placed_points(scene, index)
-        if len(points):
-            yield (points - pose[:3, 3]) @ pose[:3, :3]
+def _outline(scene: Scene, pose: Matrix, slopes: Sequence[float]) -> Points:
+    """Return the few points that bound a picture, (m, 3), in a camera's axes: right, up, backward.
 
-
-def _edges(points: Points, slopes: Sequence[float]) -> Points:
-    """Return how far points reach, (6,), along what bounds the picture: right, left, up, down; near and far.
-
-    A camera at (x, y, z) sees a point to the left of its right edge where ``px + s pz <= x + s z``, if s is
-    the slope of that edge. So the greatest left side over all points tells where a camera may be.
+    Parameters
+    ----------
+    scene : Scene
+    pose : (4, 4) float64
+        Of a camera; it may be moved along its own axes afterwards.
+    slopes : (float, float)
+        How steeply it sees to the sides, and up and down, at most.
     """
-    x, y, z = points.T
-    across, down = slopes
-    sides = (x + across * z, -x + across * z, y + down * z, -y + down * z, z, -z)
-    return np.array([side.max() for side in sides])
+    turns = np.linspace(0, 1, _STEPS)
+    sides = [(sign, 0, slopes[0] * turn) for sign in (-1, 1) for turn in turns]
+    ends = [(0, sign, slopes[1] * turn) for sign in (-1, 1) for turn in turns]
+    directions = np.array([*sides, *ends, (0, 0, 1), (0, 0, -1)], float)
+    placed = (placed_points(scene, index) for index in range(len(scene.placements)))
+    found = [
+        _outermost((points - pose[:3, 3]) @ pose[:3, :3], directions) for points in placed if len(points)
+    ]
+    return _outermost(np.concatenate(found), directions)
 
 
-def _reach(points: Points, slopes: Sequence[float]) -> Points:
-    """Return how far away a camera on the axis must be, and how near and how far points are, (3,)."""
-    x, y, z = points.T
-    across, down = slopes
-    sides = (np.abs(x) / across + z, np.abs(y) / down + z, z, -z)
-    right, top, near, far = (side.max() for side in sides)
-    return np.array([max(right, top), near, far])
+def _outermost(points: Points, directions: Points) -> Points:
+    """Return those of points, (n, 3), that lie farthest in directions, (k, 3)."""
+    return points[sorted({int(np.argmax(points @ direction)) for direction in directions})]
 
 
-def _placed(pose: Matrix, offset: Points, lens: Lens, nearest: float, farthest: float, name: str) -> View:
-    """Return the view of a camera that is moved along its own axes; depths are of what it sees."""
+def _middle(sides: Points, depths: Points) -> float:
+    """Return where a camera sees points, (n,), as far on one side of its picture as on the other."""
+    middle = 0.0
+    for _ in range(_TRIES):
+        seen = (sides - middle) / depths
+        one, other = int(np.argmax(seen)), int(np.argmin(seen))
+        middle += (seen[one] + seen[other]) / (1 / depths[one] + 1 / depths[other])
+    return middle
+
+
+def _placed(pose: Matrix, offset: Points, lens: Lens, points: Points, name: str) -> View:
+    """Return the view of a camera that is moved along its own axes; points, (3, n), are what it sees."""
     moved = pose.copy()
     moved[:3, 3] += pose[:3, :3] @ offset
-    return View(replace(lens, near=_NEAR * nearest, far=_FAR * farthest), moved, name)
+    depths = offset[2] - points[2]
+    return View(replace(lens, near=_NEAR * depths.min(), far=_FAR * depths.max()), moved, name)

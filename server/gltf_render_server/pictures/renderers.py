@@ -11,7 +11,6 @@ from http import HTTPStatus
 from importlib.util import find_spec
 from math import inf
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, JSONDecodeError, MissingSchema
@@ -196,9 +195,9 @@ class _Server:
     is_blender = False
 
     def __init__(self, url: str, settings: ServerSettings, wait_s: float) -> None:
-        self._shown = _without_token(url)
         self._documents = Documents(settings)
         self._client, self._health_client = RenderClient(url), RenderClient(url, _HEALTH_TIMEOUT_S)
+        self._shown = self._client.shown_url
         self._wait_s = wait_s
         self._tell: Tell | None = None
 
@@ -280,8 +279,8 @@ class _Server:
     def _check_token(self, error: RenderClientError) -> None:
         if error.status in _WRONG_TOKEN:
             raise SettingsError(
-                f"--server {self._shown}: {error.message}. The token stands in the address: "
-                f"--server {_with_token(self._shown)}"
+                f"--server {self._shown}: this server wants a token ({error.status}), which stands in "
+                f"the address: --server {_with_token(self._shown)}"
             ) from error
 
     def _raise_unless_busy(self, error: RenderClientError, deadline_s: float) -> None:
@@ -299,11 +298,6 @@ class _Server:
             raise SceneError(error.message.removeprefix(_SCENE)) from error
         kind = TooLargeError if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else RequestError
         raise kind(f"the server at {self._shown}: {error.message}") from error
-
-
-def _without_token(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _with_token(url: str) -> str:
