@@ -49,8 +49,8 @@ def find_views(
     if AUTO in cameras and not len(scene.placements):
         why = "".join(f"; {warning}" for warning in scene.warnings[:_MOST_REASONS])
         raise RequestError(
-            f"there is nothing to see: the scene that the file opens with has no mesh of triangles{why}. Export "
-            "it with its meshes, or choose another scene in the program that wrote it"
+            f"there is nothing to see: the scene that the file opens with has no mesh of triangles{why}. "
+            "Export it with its meshes, or choose another scene in the program that wrote it"
         )
     views: list[View] = []
     for camera in dict.fromkeys(cameras):
