@@ -219,6 +219,7 @@ OPTIONS = {
     "--environment cit": "did you mean city",
     "--background purpel": "is no colour",
     "--background red --transparent": "give one of them",
+    "--ground": "only Blender casts shadows",
     "--exposure inf": "from -10 to 10",
     "--backend vkt": "there are blender, vtk",
     "--up-axis x": "'z', 'y'",

@@ -246,6 +246,12 @@ def _unknown_pass(name: str) -> str:
     default=BACKDROP,
     help="What is behind the model; environment shows what it is lit by.  [default: a light grey]",
 )
+@click.option(
+    "--ground/--no-ground",
+    "ground",
+    default=None,
+    help="Whether it stands on something that its shadow falls on.  [default: before the light grey, yes]",
+)
 @click.option("--transparent", is_flag=True, help="Nothing is behind it: color has an alpha channel.")
 @click.option(
     "--up-axis",

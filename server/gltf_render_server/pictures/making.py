@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ from typing import Any
 from ..dataset.shot import Document
 from ..errors import RequestError
 from ..frame import ALPHA_THRESHOLD, Frame, View
-from ..passes import find_pass
+from ..passes import Render, find_pass
 from ..scene import Scene
 from ..settings import UpAxis
 from .cameras import AUTO, find_views
-from .looks import Lighting, find_look, laid_over
+from .ground import on_ground
+from .looks import BACKDROP, Lighting, find_look, laid_over
 from .reading import read_file
 from .renderers import FileRenderer, make_file_renderer, own_settings
 
@@ -45,6 +47,9 @@ class Wanted:
         When its animation is shown.
     up_axis : {"y", "z"}
         Which axis of the file points up.
+    ground : bool or None
+        Whether it stands on a ground in colour, on which its shadow falls; None = where Blender renders it
+        before the usual backdrop.
     lighting : Lighting
     """
 
@@ -54,6 +59,7 @@ class Wanted:
     orbit: int | None = None
     time_s: float = 0.0
     up_axis: UpAxis = "y"
+    ground: bool | None = None
     lighting: Lighting = field(default_factory=Lighting)
 
 
@@ -116,14 +122,47 @@ def pictures(
     views = find_views(scene, wanted.cameras, wanted.orbit, wanted.size, wanted.up_axis)
     look = find_look(wanted.lighting, scene, wanted.up_axis, is_blender=renderer.is_blender)
     on_scene(scene, len(views))
-    frame = Frame(scene, tuple(views), wanted.passes, look, alpha_threshold=ALPHA_THRESHOLD)
-    for number, single in enumerate(frame.alone(), 1):
-        rendered = renderer.render(document, single, wanted.time_s)
-        arrays = dict(rendered.arrays)
+    shown = _shown(document, scene, wanted, renderer)
+    for number, view in enumerate(views, 1):
+        arrays: dict[str, Any] = {}
+        stages_ms: Counter[str] = Counter()
+        for each in shown:
+            frame = Frame(each.scene, (view,), each.passes, look, alpha_threshold=ALPHA_THRESHOLD)
+            rendered = renderer.render(each.document, frame, wanted.time_s)
+            arrays.update(rendered.arrays)
+            stages_ms.update({name: round(time_ms) for name, time_ms in rendered.stages_ms.items()})
         if COLOUR in arrays:
             arrays[COLOUR] = laid_over(arrays[COLOUR], wanted.lighting.background)
-        [view] = single.views
-        yield Picture(view, number, len(views), scene, arrays, rendered.stages_ms)
+        arrays = {name: arrays[name] for name in wanted.passes}
+        yield Picture(view, number, len(views), scene, arrays, stages_ms)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What some of the passes show."""
+
+    document: Document
+    scene: Scene
+    passes: tuple[str, ...]
+
+
+def _shown(document: Document, scene: Scene, wanted: Wanted, renderer: FileRenderer) -> list[_Shown]:
+    """Let colour show a ground where that is wanted: the exact passes tell of the file alone."""
+    lit = tuple(name for name in wanted.passes if find_pass(name).render in (Render.COLOUR, Render.LINEAR))
+    if not (lit and _wants_ground(wanted, scene, is_blender=renderer.is_blender)):
+        return [_Shown(document, scene, wanted.passes)]
+    other = on_ground(document, scene, wanted.up_axis)
+    found = [_Shown(other, renderer.asset(other).scene({}, wanted.time_s), lit)]
+    exact = tuple(name for name in wanted.passes if name not in lit)
+    return [*found, _Shown(document, scene, exact)] if exact else found
+
+
+def _wants_ground(wanted: Wanted, scene: Scene, *, is_blender: bool) -> bool:
+    if wanted.ground and not is_blender:
+        raise RequestError("--ground: only Blender casts shadows; leave it out with this back end")
+    if wanted.ground is None:
+        return is_blender and wanted.lighting.background == BACKDROP and len(scene.placements) > 0
+    return wanted.ground
 
 
 def check_passes(names: Sequence[str]) -> None:
