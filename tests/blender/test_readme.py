@@ -28,7 +28,11 @@ def test_links_and_pictures_are_there(page):
 
 
 COMMANDS = ("make", "preview", "verify", "inspect", "export")
-PROGRAMS = [["gltf_render_server"], *(["gltf_render_server.dataset", command] for command in COMMANDS)]
+PROGRAMS = [
+    ["gltf_render_server"],
+    ["gltf_render_server.pictures"],
+    *(["gltf_render_server.dataset", command] for command in COMMANDS),
+]
 
 
 def test_every_option_that_is_named_is_there():
