@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -275,6 +275,31 @@ def test_ctrl_c_ends_it_with_130_and_no_file_is_cut(here):
         assert pixels(here / name).shape == (400, 600, 3)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="terminals are those of POSIX")
+def test_a_terminal_sees_how_far_it_is_while_paths_are_piped(here):
+    terminal, other_end = os.openpty()
+    with subprocess.Popen(
+        [*START, str(MUG), *SMALL, "--orbit", "4"],
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    ) as started:
+        os.close(other_end)
+        seen = b""
+        with suppress(OSError):  # the other end is closed
+            while part := os.read(terminal, 4096):
+                seen += part
+        out = started.stdout.read()
+    os.close(terminal)
+    assert started.returncode == 0
+    assert out.splitlines() == [f"mug.orbit_{number}.color.png" for number in range(4)]
+    text = seen.decode()
+    assert "starting vtk" in text
+    assert "/4" in text
+    assert "mug.orbit" not in text
+
+
 WITHOUT = """
 import sys
 sys.modules[{name!r}] = None
@@ -397,6 +422,14 @@ def test_the_same_in_python():
     pictures = render_file(str(MUG), clear, backend="vtk")
     assert list(pictures) == ["orbit_0", "orbit_1"]
     assert pictures["orbit_1"]["color"].shape == (24, 32, 4)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/render.md"])
+def test_the_commands_of_the_docs_are_right(page):
+    lines = re.findall(r"^\$ gltf-render (.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert lines
+    for line in lines:
+        command.make_context("gltf-render", shlex.split(line))
 
 
 def test_help_tells_all_options_with_examples():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -50,5 +51,11 @@ def watched() -> Iterator[Watch]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else what is piped would be shown above the bar instead
+        disable=not console.is_terminal,
+    ) as shown:
         yield Watch(shown, shown.add_task("", total=None))
