@@ -138,7 +138,7 @@ def test_a_gltf_with_its_files_beside_it_its_cameras_and_a_time(here):
     (here / "room.v2.gltf").write_text(json.dumps(document))
     [camera] = [node["name"] for node in document["nodes"] if "camera" in node]
     out = quick("room.v2.gltf", *SMALL, "--time", "0.5", "--passes", "depth")
-    assert f"--camera {camera}" in out, "it tells of the cameras that there are"
+    assert f"(--camera NAME): {camera}" in out, "it tells of the cameras that there are"
     quick("room.v2.gltf", *SMALL, "--camera", camera, "--camera", "auto", "--passes", "depth", "-o", "new")
     view = re.sub(r"\W+", "_", camera)
     assert {f"room.v2.{view}.depth.tiff", "room.v2.depth.tiff"} < set(names(here / "new"))
@@ -252,7 +252,8 @@ def test_one_broken_file_keeps_no_other_from_its_pictures(here):
 
 def test_a_folder_that_cannot_be_made_is_told(here):
     (here / "file").write_text("")
-    assert "gltf-render: error: " in quick(MUG, *SMALL, "-o", "file/below", status=1)
+    told = quick(MUG, *SMALL, "-o", "file/below", status=1)
+    assert f"cannot be written into {here / 'file' / 'below'}: Not a directory; make room" in told
     assert names(here) == ["file"]
 
 

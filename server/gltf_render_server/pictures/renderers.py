@@ -6,17 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from importlib.util import find_spec
-from math import inf
 from typing import Any, Protocol
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, JSONDecodeError, MissingSchema
 
 from ..client import RenderClient, RenderClientError
-from ..dataset.engines.documents import Documents
+from ..dataset.engines.documents import required_extensions
 from ..dataset.shot import Document
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import (
@@ -29,8 +28,8 @@ from ..errors import (
     WorkerLostError,
 )
 from ..frame import Frame
-from ..gltf import Asset
-from ..limits import time_limit
+from ..gltf import Asset, read_asset
+from ..limits import Limits
 from ..passes import check_renders, prepare
 from ..renderer import Arrays
 from ..settings import ServerSettings
@@ -143,7 +142,7 @@ class _Own:
     def __init__(self, settings: ServerSettings) -> None:
         _check_installed(settings.backend)
         self._name = settings.backend
-        self._documents = Documents(settings)
+        self._limits = settings.limits
         self._dispatcher = Dispatcher(settings)
 
     def wait(self, tell: Tell) -> None:
@@ -158,17 +157,22 @@ class _Own:
         return self._dispatcher.info.name == "Blender"
 
     def asset(self, document: Document) -> Asset:
-        return self._documents.asset(document, self._dispatcher.extensions)
+        return _read(document, self._dispatcher.extensions, self._limits)
 
     def render(self, document: Document, frame: Frame, time_s: float) -> Rendered:
         check_renders(frame, self._dispatcher.renders, self._dispatcher.info.name)
         prepare(frame)
-        with time_limit(inf):
-            rendered = self._dispatcher.submit(frame)
+        rendered = self._dispatcher.submit(frame)
         return Rendered(rendered.views[0], rendered.stages_ms)
 
     def close(self) -> None:
         self._dispatcher.shut_down()
+
+
+def _read(document: Document, extensions: frozenset[str], limits: Limits) -> Asset:
+    """Read and check a document; its key lets it travel to a worker only once."""
+    asset = read_asset(document.data, extensions=extensions, limits=limits)
+    return replace(asset, key=bytes.fromhex(document.sha256))
 
 
 def _check_installed(backend: str) -> None:
@@ -195,7 +199,7 @@ class _Server:
     is_blender = False
 
     def __init__(self, url: str, settings: ServerSettings, wait_s: float) -> None:
-        self._documents = Documents(settings)
+        self._limits = settings.limits
         self._client, self._health_client = RenderClient(url), RenderClient(url, _HEALTH_TIMEOUT_S)
         self._shown = self._client.shown_url
         self._wait_s = wait_s
@@ -207,7 +211,8 @@ class _Server:
             self._tell = tell
 
     def asset(self, document: Document) -> Asset:
-        return self._documents.asset(document, None)
+        known = required_extensions(document.data)  # the server has a say in that
+        return _read(document, known, self._limits)
 
     def render(self, document: Document, frame: Frame, time_s: float) -> Rendered:
         deadline_s = time.monotonic() + self._wait_s

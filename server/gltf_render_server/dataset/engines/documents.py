@@ -16,7 +16,7 @@ from ..item import Item, MadeItem, Render, make_item
 from ..shot import Document
 from .engine import Outcome, Plan, outcome_of
 
-__all__ = ["Documents"]
+__all__ = ["Documents", "required_extensions"]
 
 _MOST_DOCUMENTS = 16
 """Those that are under way and a few more: hardly any is asked for again once others were."""
@@ -52,7 +52,7 @@ class Documents:
         """
 
         def read() -> Asset:
-            known = _required(document.data) if extensions is None else extensions
+            known = required_extensions(document.data) if extensions is None else extensions
             return read_asset(document.data, extensions=known, limits=self._settings.limits)
 
         with self.checking():
@@ -95,7 +95,7 @@ class Documents:
         return time_limit(self._settings.check_timeout)
 
 
-def _required(data: bytes) -> frozenset[str]:
+def required_extensions(data: bytes) -> frozenset[str]:
     """Return the extensions that a document requires."""
     document = decode(open_container(data).json)
     told = document.get("extensionsRequired")
