@@ -75,13 +75,13 @@ def test_without_options_there_is_one_picture_of_all_of_it_where_one_stands(here
     assert out == "mug.color.png\n"
     assert names(here) == ["mug.color.png"]
     picture = pixels(here / "mug.color.png").astype(int)
-    assert picture.shape == (768, 1024, 3)
+    assert picture.shape == (600, 800, 3)
     backdrop = picture[:, :1]
     is_mug = np.abs(picture - backdrop).max(-1) > 12
     rows, columns = np.flatnonzero(is_mug.any(1)), np.flatnonzero(is_mug.any(0))
-    assert rows[-1] - rows[0] == pytest.approx(0.88 * 768, abs=6)
-    assert rows[0] + rows[-1] == pytest.approx(767, abs=6)
-    assert columns[0] + columns[-1] == pytest.approx(1023, abs=6)
+    assert rows[-1] - rows[0] == pytest.approx(0.88 * 600, abs=6)
+    assert rows[0] + rows[-1] == pytest.approx(599, abs=6)
+    assert columns[0] + columns[-1] == pytest.approx(799, abs=6)
     assert picture[:, 0].min() > 180, "a light grey"
     assert "mug.glb: color in" in told
     assert "start" in told
@@ -205,7 +205,7 @@ OPTIONS = {
     "--passes ,": "names no pass",
     "--passes flow_forward": "two moments",
     "--passes albedo": "cannot render 'albedo'; it renders color",
-    "--size 10": "as 1024x768",
+    "--size 10": "as 800x600",
     "--size 0x10": "from 1 to 16384",
     "--size 20000x10": "from 1 to 16384",
     "--time nan": "from 0 to 1e\\+06",

@@ -87,7 +87,7 @@ docs/render.md tells more, docs/passes.md what each pass holds."""
     metavar="WIDTHxHEIGHT",
     type=SizeType(),
     default=Wanted.size,
-    help="Of each picture, in pixels.  [default: 1024x768]",
+    help="Of each picture, in pixels.  [default: 800x600]",
 )
 @click.option(
     "--camera",

@@ -25,7 +25,7 @@ from .renderers import FileRenderer, make_file_renderer, own_settings
 __all__ = ["Picture", "Wanted", "check_passes", "pictures", "render_file"]
 
 COLOUR = "color"
-_SIZE = 1024, 768
+_SIZE = 800, 600
 _WAIT_S = 60.0
 
 

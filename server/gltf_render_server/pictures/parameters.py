@@ -44,7 +44,7 @@ class SizeType(click.ParamType):
         size = tuple(map(int, found.groups())) if found else (0, 0)
         if not all(1 <= side <= _LARGEST_SIDE_PX for side in size):
             self.fail(
-                f"{value}: must be as 1024x768: width and height in pixels, from 1 to {_LARGEST_SIDE_PX}",
+                f"{value}: must be as 800x600: width and height in pixels, from 1 to {_LARGEST_SIDE_PX}",
                 param,
                 ctx,
             )
