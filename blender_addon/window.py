@@ -39,6 +39,7 @@ class SessionRenderer:
         self.info = self._renderer.info
         self.extensions = self._renderer.extensions
         self.renders = self._renderer.renders
+        self.looks = self._renderer.looks
 
     def render(self, frame: Frame) -> RenderedFrame:
         """See `Renderer.render`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .errors import RequestError, SceneError, TooLargeError
 from .scene import Cutout, Digest, Primitive, Scene
 
-__all__ = ["ALPHA_THRESHOLD", "Frame", "Lens", "Look", "Moment", "View", "When"]
+__all__ = ["ALPHA_THRESHOLD", "LOOKS", "Frame", "Lens", "Look", "Moment", "View", "When"]
 
 When = Literal["before", "after"]
 """Which other moment."""
@@ -159,6 +159,10 @@ class Look:
     samples: int | None = None
     transparent: bool | None = None
     up_axis: str | None = None
+
+
+LOOKS = frozenset(member.name for member in fields(Look))
+"""The names of all members of a look."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,6 +80,11 @@ class Renderer(Protocol):
         """The renders that it makes; a frame with passes of others is refused before it is asked."""
         ...
 
+    @property
+    def looks(self) -> frozenset[str]:
+        """The names of the members of a `Look` that it knows; it refuses a frame that asks for others."""
+        ...
+
     def render(self, frame: Frame) -> RenderedFrame:
         """Render one frame; the answer to the next must not depend on it. See `render_views`.
 

@@ -397,7 +397,7 @@ class Grey:
     from gltf_render_server.renderer import RendererInfo
 
     info = RendererInfo("Grey", "1", "none", "none")
-    extensions = renders = frozenset()
+    extensions = renders = looks = frozenset()
 
     def render(self, frame):
         from gltf_render_server.renderer import RenderedFrame

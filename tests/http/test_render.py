@@ -132,13 +132,6 @@ def test_health_answers_during_a_render(client, app, renderer, scene):
     }
 
 
-def test_index_says_what_this_is(client):
-    response = client.get("/")
-    assert response.status_code == 200
-    assert "glTF Render Server" in response.text
-    assert "Fake 1.2.3" in response.text
-
-
 def test_full_queue(client, app, renderer, scene):
     renderer.gate.clear()
     threads = [threading.Thread(target=post, args=(app.test_client(), scene.to_bytes())) for _ in range(3)]
@@ -183,16 +176,16 @@ def test_foreign_pages_and_hosts_are_refused(client, scene):
         assert response.json["error"]
 
 
-def test_a_token_guards_all_but_health(renderer, scene):
+def test_a_token_guards_all_but_health_and_the_page(renderer, scene):
     settings = ServerSettings(token="secret")
     client = make_app(settings, (), renderer)[0].test_client()
-    for path in ("/", "/metrics", "/render", "/healthz", "/nothing"):
+    for path in ("/metrics", "/render", "/healthz", "/nothing", "/v1/server"):
         response = client.get(path)
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"].startswith("Basic")
         assert response.json["code"] == 401
-    assert client.get("/", headers={"Authorization": "Bearer secret"}).status_code == 200
-    assert client.get("/?token=secret").status_code == 200
+    assert client.get("/metrics", headers={"Authorization": "Bearer secret"}).status_code == 200
+    assert client.get("/metrics?token=secret").status_code == 200
     assert client.get("/healthz/live").json == {"live": True}
     assert client.get("/healthz/ready").json == {"status": "ok", "live": True, "ready": True}
 

@@ -35,6 +35,7 @@ class DrillRenderer:
 
     extensions = frozenset[str]()
     renders = frozenset[Render]()
+    looks = frozenset[str]()
     info = RendererInfo("Drill", "1", "none", "CPU")
 
     def __init__(self, settings):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from gltf_render_server.compose import make_app
+from gltf_render_server.frame import LOOKS
 from gltf_render_server.passes import Backend, Colour, Exact, MaterialValues, Meshes, Render
 from gltf_render_server.renderer import RenderedFrame, RendererInfo, render_views
 
@@ -17,6 +18,7 @@ class FakeRenderer(Backend):
         self.info = RendererInfo("Fake", "1.2.3", "cycles", "CPU")
         self.extensions = frozenset({"KHR_lights_punctual"})
         self.renders = frozenset(Render)
+        self.looks = LOOKS
         self.requests = []
         self.error = None
         self.gate = threading.Event()

@@ -230,6 +230,7 @@ class Raising:
     info = RendererInfo("Raising", "1", "none", "CPU")
     extensions = frozenset[str]()
     renders = frozenset[Render]()
+    looks = frozenset[str]()
     error: BaseException | None = None
 
     def render(self, _request):

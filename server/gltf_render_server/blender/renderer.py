@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NoRoomError, RenderError, SettingsScriptError
-from ..frame import Frame, View
+from ..frame import LOOKS, Frame, View
 from ..passes import Colour, Exact, MaterialValues, Meshes, Render, RenderPart
 from ..process.scratch import ScratchFolder
 from ..renderer import Arrays, OtherObject, RenderedFrame, RendererInfo, render_views
@@ -57,6 +57,7 @@ class BlenderRenderer:
     """
 
     renders = frozenset(Render)
+    looks = LOOKS
 
     def __init__(self, settings: ServerSettings, source: SceneSource | None = None) -> None:
         self._settings = settings

@@ -91,6 +91,11 @@ class Dispatcher:
         return self._known_handshake().renders
 
     @property
+    def looks(self) -> frozenset[str]:
+        """The members of a look that the back end knows; waits, and raises, as `extensions`."""
+        return self._known_handshake().looks
+
+    @property
     def is_closed(self) -> bool:
         """Whether `close` was called: nothing more is taken."""
         return self._queue.is_closed

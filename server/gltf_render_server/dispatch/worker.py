@@ -38,11 +38,12 @@ class Handshake:
     info: RendererInfo
     extensions: frozenset[str]
     renders: frozenset[Render]
+    looks: frozenset[str]
 
     @classmethod
     def of(cls, renderer: Renderer) -> Handshake:
         """Ask a renderer what it says of itself."""
-        return cls(renderer.info, renderer.extensions, renderer.renders)
+        return cls(renderer.info, renderer.extensions, renderer.renders, renderer.looks)
 
 
 @dataclass(frozen=True)

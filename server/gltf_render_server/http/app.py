@@ -1,4 +1,4 @@
-"""The Flask application: what every request must pass, the pages, and the one handler of errors."""
+"""The Flask application: what every request must pass, how the server is, and the one handler of errors."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .bodies import MemoryRequest, check_length, largest_body
 from .drake import register_render
 from .metrics import Metrics
 from .observing import tell_observers
+from .page import is_page, register_page
 from .responses import error_response, printable, status_of
 from .v1 import register_v1
 
@@ -56,7 +57,8 @@ def create_app(settings: ServerSettings, dispatcher: Dispatcher, *observers: Obs
     metrics = Metrics(dispatcher)
     tell_observers(app, observers)
     _guard(app, settings, metrics)
-    _register_pages(app, dispatcher, metrics)
+    register_page(app)
+    _register_health(app, dispatcher, metrics)
     answering = Answering(settings, dispatcher, metrics)
     register_render(app, settings, answering)
     register_v1(app, settings, dispatcher, answering)
@@ -96,7 +98,7 @@ def _guard(app: flask.Flask, settings: ServerSettings, metrics: Metrics) -> None
     def check_head(http: flask.Request) -> None:
         headers = dict(http.headers)
         access.check_place(headers)
-        if http.path not in _OPEN_TO_ALL:
+        if http.path not in _OPEN_TO_ALL and not is_page(http.path):
             access.check_token(headers, http.args)
         if http.routing_exception is not None:
             raise http.routing_exception
@@ -116,11 +118,7 @@ def _guard(app: flask.Flask, settings: ServerSettings, metrics: Metrics) -> None
         check_and_count(flask.request)
 
 
-def _register_pages(app: flask.Flask, dispatcher: Dispatcher, metrics: Metrics) -> None:
-    @app.get("/")
-    def index() -> str:
-        return _INDEX.format(version=__version__, info=dispatcher.info)
-
+def _register_health(app: flask.Flask, dispatcher: Dispatcher, metrics: Metrics) -> None:
     @app.get(_HEALTH)
     def health() -> flask.Response:
         return _by_readiness(_health(dispatcher))
@@ -173,28 +171,11 @@ def _answer_error(error: Exception) -> flask.Response:
     if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
         where = printable(f"{flask.request.method} {flask.request.path}", 100)
         _logger.error("%s", where, exc_info=error)
-    return error_response(error)
-
-
-_INDEX = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>glTF Render Server</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
-code {{ background: #8882; padding: .1em .3em; border-radius: .2em }}
-</style>
-<h1>glTF Render Server {version}</h1>
-<p>This server turns a glTF scene and a camera into a photorealistic colour image, an exact depth image or an
-exact label image. It renders with {info.name} {info.version} ({info.engine}, {info.device}).</p>
-<ul>
-<li><code>POST /render</code> takes the form of Drake's glTF Render Client-Server API, as
-<code>multipart/form-data</code>, and answers with a PNG or TIFF.</li>
-<li><code>POST /v1/frames</code> takes JSON: several views, any passes, a scene that was sent once.
-<code><a href="/v1/openapi.json">GET /v1/openapi.json</a></code> describes it.</li>
-<li><code><a href="/healthz">GET /healthz</a></code> tells how the server and its workers are,
-<code><a href="/metrics">GET /metrics</a></code> the same and more to Prometheus.</li>
-</ul>
-<p>With Drake: <code>MakeRenderEngineGltfClient(RenderEngineGltfClientParams(base_url="http://HOST:PORT"))</code>.</p>
-</html>
-"""
+    response = error_response(error)
+    if (
+        response.status_code == HTTPStatus.UNAUTHORIZED
+        and flask.request.headers.get("Sec-Fetch-Dest") == "empty"
+    ):
+        # what a page's own script asks: the page asks for the token, and the browser shall not
+        response.headers["WWW-Authenticate"] = 'Bearer realm="glTF Render Server"'
+    return response

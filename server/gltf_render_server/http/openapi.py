@@ -9,6 +9,7 @@ import msgspec
 from .. import __version__
 from ..passes import PASSES, InstanceRow
 from .api import FrameRequest
+from .description import ServerDescription
 from .packing import EXR, PICTURES, ZIP, FrameDescription
 from .scenes import SceneDescription
 
@@ -29,7 +30,7 @@ class ErrorBody(msgspec.Struct, frozen=True):
     reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
-_TYPES = (FrameRequest, FrameDescription, InstanceRow, SceneDescription, ErrorBody)
+_TYPES = (FrameRequest, FrameDescription, InstanceRow, SceneDescription, ServerDescription, ErrorBody)
 
 _ERRORS = {
     400: "The request or the scene is wrong; the message says what and where.",
@@ -126,6 +127,13 @@ def _paths() -> dict[str, Any]:
                         },
                     },
                 },
+            )
+        },
+        "/v1/server": {
+            "get": _operation(
+                "describeServer",
+                "What the server renders with, which passes it makes, and what of a look it knows.",
+                {200: ("It.", _content(ServerDescription))},
             )
         },
         "/v1/openapi.json": {

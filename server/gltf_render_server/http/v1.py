@@ -20,6 +20,7 @@ from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
 from .api import FrameRequest, read_frame_request
 from .bodies import read_body, read_form, whole_scene
+from .description import describe_server
 from .observing import note, observed
 from .openapi import openapi_document
 from .packing import RendererDescription, choose_packing, describe
@@ -65,6 +66,10 @@ def register_v1(
     @app.post("/v1/frames")
     def post_frame() -> flask.Response:
         return answering.frame(partial(_read_frame, store, settings, dispatcher))
+
+    @app.get("/v1/server")
+    def server() -> flask.Response:
+        return _json(describe_server(settings, dispatcher))
 
     @app.get("/v1/openapi.json")
     def openapi() -> flask.Response:

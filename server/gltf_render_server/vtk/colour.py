@@ -24,12 +24,14 @@ from .meshes import SurfaceMesh, read_surface
 from .pinhole import tiles
 from .placing import Merged, merge
 
-__all__ = ["ColourRender"]
+__all__ = ["OF_BLENDER", "ColourRender"]
+
+OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
+"""The members of a look that only Blender knows."""
 
 _BACKGROUND = (0.85, 0.85, 0.85)  # sRGB
 _NOTHING = (0.0, 0.0, 0.0)
 _SAMPLES = 4
-_OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
 _MOST_MESH_BYTES = 512 * 2**20
 _MOST_TEXTURE_BYTES = 512 * 2**20
 
@@ -163,7 +165,7 @@ def _nbytes(part: Shading | SurfaceMesh) -> int:
 
 
 def _check(look: Look) -> None:
-    for name in _OF_BLENDER:
+    for name in OF_BLENDER:
         if getattr(look, name) is not None:
             raise RequestError(
                 f"look.{name}: this server's back end, VTK, cannot do that; of a look it knows exposure, "

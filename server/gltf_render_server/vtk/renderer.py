@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from vtkmodules.vtkCommonCore import vtkVersion
 
 from ..errors import RenderError
-from ..frame import Frame, View
+from ..frame import LOOKS, Frame, View
 from ..passes import Exact, Meshes, Render, RenderPart
 from ..renderer import RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
 from .canvas import Canvas
-from .colour import ColourRender
+from .colour import OF_BLENDER, ColourRender
 from .exact import ExactRender
 
 __all__ = ["VtkRenderer"]
@@ -46,6 +46,7 @@ class VtkRenderer:
     )
 
     renders = frozenset({Render.COLOUR, Render.EXACT})
+    looks = LOOKS.difference(OF_BLENDER)
 
     def __init__(self, settings: ServerSettings) -> None:
         self._canvas = Canvas()

@@ -1,0 +1,186 @@
+/** The pictures of an answer: one is shown, and all are read at the pixel that is pointed at. */
+
+import { members } from "./archive";
+import { type Range, colourAt, falseColours, rangeOf } from "./colours";
+import { type Image, decode } from "./decoding";
+import { find, make, makeTabs, save, select, swatch } from "./elements";
+import { legend, mark } from "./legend";
+import type { PassRow } from "./server";
+import { type Names, told } from "./values";
+
+const STEP_FAST = 10;
+
+interface Shown {
+  row: PassRow;
+  file: string;
+  dtype: string;
+}
+
+interface FrameJson {
+  views: { name: string; width: number; height: number }[];
+  passes: { name: string; dtype: string; file: string }[];
+  instances: { number: number; node: string }[];
+}
+
+export class Pictures {
+  #files = new Map<string, Uint8Array>();
+  #shown: Shown[] = [];
+  #images = new Map<string, Image>();
+  #ranges = new Map<string, Range>();
+  #instances = new Map<number, string>();
+  #chosen = "color";
+  #view = "view";
+  #pixel: [number, number] | null = null;
+  #materials: string[] = [];
+  readonly #canvas = find<HTMLCanvasElement>("picture");
+
+  constructor() {
+    makeTabs(find("tabs"), (tab) => this.#choose(tab.dataset.pass!));
+    this.#canvas.addEventListener("pointermove", (event) => this.pointAt(event, this.#canvas));
+    this.#canvas.addEventListener("pointerdown", (event) => this.pointAt(event, this.#canvas));
+    this.#canvas.addEventListener("keydown", (event) => this.#onKey(event));
+    find("save").addEventListener("click", () => this.#save());
+  }
+
+  get isEmpty(): boolean {
+    return !this.#shown.length;
+  }
+
+  /** The names of the file's materials, in its order. */
+  set materials(names: string[]) {
+    this.#materials = names;
+  }
+
+  set isStale(isStale: boolean) {
+    if (isStale) this.#canvas.dataset.stale = "";
+    else delete this.#canvas.dataset.stale;
+  }
+
+  /** Forgets all pictures. */
+  clear(): void {
+    this.#shown = [];
+    this.#files.clear();
+    this.#images.clear();
+    this.#pixel = null;
+    this.#canvas.hidden = true;
+    this.#canvas.width = this.#canvas.height = 1; // gives its memory back
+    for (const id of ["save", "cross"]) find(id).hidden = true;
+    find("no-picture").hidden = false;
+    for (const id of ["tabs", "legend", "values"]) find(id).replaceChildren();
+    find("pixel").textContent = "";
+    find("values-hint").hidden = false;
+  }
+
+  /** Shows an answer of the server. */
+  show(zip: Uint8Array, rows: PassRow[]): void {
+    this.#files = members(zip);
+    const frame: FrameJson = JSON.parse(new TextDecoder().decode(this.#files.get("frame.json")));
+    this.#view = frame.views[0]!.name;
+    this.#images.clear();
+    this.#ranges.clear();
+    this.#instances = new Map(frame.instances.map(({ number, node }) => [number, node]));
+    this.#shown = frame.passes.map(({ name, file, dtype }) => ({ row: rows.find((row) => row.name === name)!, file, dtype }));
+    find("tabs").replaceChildren(
+      ...this.#shown.map(({ row: { name } }) =>
+        make("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "picture-panel", "data-pass": name }, name),
+      ),
+    );
+    find("picture-panel").setAttribute("role", "tabpanel");
+    if (!this.#shown.some(({ row }) => row.name === this.#chosen)) this.#chosen = this.#shown[0]!.row.name;
+    find("no-picture").hidden = true;
+    find("save").hidden = this.#canvas.hidden = false;
+    this.isStale = false;
+    this.#choose(this.#chosen);
+  }
+
+  /** Reads the pixel that a pointer is over; the picture and the scene show the same place. */
+  pointAt(event: PointerEvent, element: HTMLElement): void {
+    if (this.isEmpty) return;
+    const { left, top, width, height } = element.getBoundingClientRect();
+    const image = this.#image(this.#chosen);
+    this.#read(
+      Math.floor(((event.clientX - left) / width) * image.width),
+      Math.floor(((event.clientY - top) / height) * image.height),
+    );
+  }
+
+  readonly #names: Names = (pass, number) => {
+    if (pass === "instance") return this.#instances.get(number) ?? "";
+    return pass === "material" ? (this.#materials[number - 1] ?? "") : "";
+  };
+
+  #choose(name: string): void {
+    this.#chosen = name;
+    select(find("tabs"), find(`tab-${name}`));
+    find("picture-panel").setAttribute("aria-labelledby", `tab-${name}`);
+    const { row } = this.#find(name);
+    const image = this.#image(name);
+    const range = this.#range(name);
+    this.#canvas.width = image.width;
+    this.#canvas.height = image.height;
+    this.#canvas.getContext("2d")!.putImageData(falseColours(row, image, range), 0, 0);
+    this.#canvas.toggleAttribute("data-pixelated", row.components !== "RGBA");
+    this.#canvas.setAttribute("aria-label", `${name}, ${image.width} by ${image.height} pixels. Arrow keys move the pixel that is read.`);
+    find("legend").title = row.summary;
+    find("legend").replaceChildren(...legend(row, image, range, this.#names));
+    if (this.#pixel) this.#read(...this.#pixel);
+  }
+
+  #find(name: string): Shown {
+    return this.#shown.find(({ row }) => row.name === name)!;
+  }
+
+  #image(name: string): Image {
+    let image = this.#images.get(name);
+    if (!image) {
+      const { file, dtype } = this.#find(name);
+      image = decode(this.#files.get(`${this.#view}/${file}`)!, dtype);
+      this.#images.set(name, image);
+    }
+    return image;
+  }
+
+  #range(name: string): Range {
+    if (!this.#ranges.has(name)) this.#ranges.set(name, rangeOf(this.#find(name).row, this.#image(name)));
+    return this.#ranges.get(name)!;
+  }
+
+  #read(column: number, row: number): void {
+    const { width, height, values } = this.#image(this.#chosen);
+    const [x, y] = [Math.min(Math.max(column, 0), width - 1), Math.min(Math.max(row, 0), height - 1)];
+    this.#pixel = [x, y];
+    const pixel = y * width + x;
+    find("values").replaceChildren(
+      ...this.#shown.map(({ row: pass }) => {
+        const image = this.#image(pass.name);
+        const colour = swatch(colourAt(pass, image, this.#range(pass.name), pixel));
+        return make("tr", {}, make("th", { scope: "row" }, pass.name), make("td", {}, colour, told(pass, image, pixel, this.#names)));
+      }),
+    );
+    find("pixel").textContent = `column ${x}, row ${y}`;
+    find("values-hint").hidden = true;
+    const cross = find("cross");
+    cross.hidden = false;
+    cross.style.left = `${(100 * (x + 0.5)) / width}%`;
+    cross.style.top = `${(100 * (y + 0.5)) / height}%`;
+    mark(find("legend"), values.length === width * height ? values[pixel]! : null, this.#range(this.#chosen));
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const [right, down] = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[event.key] ?? [0, 0];
+    if (!right && !down) return;
+    event.preventDefault();
+    const { width, height } = this.#image(this.#chosen);
+    const [x, y] = this.#pixel ?? [width >> 1, height >> 1];
+    const step = event.shiftKey ? STEP_FAST : 1;
+    this.#read(x + right * step, y + down * step);
+    const text = [...find("values").querySelectorAll("tr")].map((each) => each.textContent).join(", ");
+    find("announcement").textContent = `${find("pixel").textContent}: ${text}`;
+  }
+
+  #save(): void {
+    const { file } = this.#find(this.#chosen);
+    save(this.#files.get(`${this.#view}/${file}`)!, file);
+  }
+}
