@@ -49,8 +49,8 @@ def clone(folder):
 
 
 def package_files():
-    files = (ROOT / "server").rglob("*")
-    kinds = {".css", ".html", ".js", ".py", ".typed"}
+    files = (ROOT / "server" / "gltf_render_server").rglob("*")
+    kinds = {".css", ".html", ".js", ".py", ".svg", ".txt", ".typed", ".wasm"}
     return {str(file.relative_to(ROOT / "server")) for file in files if file.suffix in kinds}
 
 

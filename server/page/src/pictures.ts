@@ -118,7 +118,7 @@ export class Pictures {
     const range = this.#range(name);
     this.#canvas.width = image.width;
     this.#canvas.height = image.height;
-    this.#canvas.getContext("2d")!.putImageData(falseColours(row, image, range), 0, 0);
+    this.#canvas.getContext("2d", { willReadFrequently: true })!.putImageData(falseColours(row, image, range), 0, 0);
     this.#canvas.toggleAttribute("data-pixelated", row.components !== "RGBA");
     this.#canvas.setAttribute("aria-label", `${name}, ${image.width} by ${image.height} pixels. Arrow keys move the pixel that is read.`);
     find("legend").title = row.summary;

@@ -27,8 +27,18 @@ const FOV_DEG = 40;
 const TURN = Math.PI / 36;
 const STEP = 0.05;
 const ZOOM = 1.1;
-const SKY = 0x9a9ca0;
-const GROUND = 0x3b3a38;
+/** Light from all around, as the server has it for what brings no light: radiance from above and from below. */
+const SKY = new three.Color(0.55, 0.56, 0.58);
+const GROUND = new three.Color(0.22, 0.215, 0.21);
+const DIMMED = 0.3;
+
+// Metal mirrors the light from all around, too. An environment map would do that, but takes seconds without a GPU.
+three.ShaderChunk.lights_fragment_end = `
+#if defined( RE_IndirectSpecular ) && NUM_HEMI_LIGHTS > 0
+  radiance += RECIPROCAL_PI * mix( hemisphereLights[ 0 ].groundColor, hemisphereLights[ 0 ].skyColor,
+    0.5 + 0.5 * dot( reflect( - geometryViewDir, geometryNormal ), hemisphereLights[ 0 ].direction ) );
+#endif
+${three.ShaderChunk.lights_fragment_end}`;
 
 export class Stage {
   /** Called whenever the camera, the scene or its time is another one. */
@@ -36,8 +46,8 @@ export class Stage {
   readonly #renderer: three.WebGLRenderer;
   readonly #scene = new three.Scene();
   readonly #camera = new three.PerspectiveCamera(FOV_DEG);
-  readonly #lights = new three.Group();
-  readonly #sun = new three.DirectionalLight(0xfff7eb, 2.1);
+  readonly #sun = new three.DirectionalLight(new three.Color(1, 0.97, 0.92), 2.1);
+  readonly #sky = new three.HemisphereLight(SKY, GROUND, Math.PI);
   readonly #draco = new DRACOLoader().setDecoderPath("/page/");
   #controls: OrbitControls;
   #gltf: GLTF | null = null;
@@ -52,10 +62,9 @@ export class Stage {
   constructor(readonly canvas: HTMLCanvasElement) {
     this.#renderer = new three.WebGLRenderer({ canvas, antialias: true, alpha: true });
     this.#renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
-    this.#lights.add(this.#sun);
-    this.#scene.add(this.#lights);
+    this.#scene.add(this.#sun, this.#sky);
     this.#controls = this.#makeControls();
-    this.#light();
+    this.#placeLights();
     canvas.addEventListener("keydown", (event) => this.#onKey(event));
     new ResizeObserver(() => this.#resize()).observe(canvas);
     canvas.addEventListener("webglcontextrestored", () => this.#draw());
@@ -86,7 +95,7 @@ export class Stage {
       if (node instanceof three.Mesh) node.frustumCulled = false;
     });
     this.#sun.visible = !hasLight;
-    this.#scene.environmentIntensity = hasLight ? 0.35 : 1;
+    this.#sky.intensity = hasLight ? DIMMED * Math.PI : Math.PI;
     this.#points = pointsOf(gltf.scene);
     this.#bounds.setFromPoints(this.#points);
     if (this.#bounds.isEmpty()) this.#bounds.set(new three.Vector3(-1, -1, -1), new three.Vector3(1, 1, 1));
@@ -163,7 +172,7 @@ export class Stage {
     this.#controls.dispose();
     this.#controls = this.#makeControls();
     this.#controls.target.copy(target);
-    this.#light();
+    this.#placeLights();
     this.frameAll();
   }
 
@@ -259,23 +268,9 @@ export class Stage {
     this.#turned();
   }
 
-  /** Lights the view as the server does what brings no light: a bright sky, a darker ground, a sun from one side. */
-  #light(): void {
-    const sky = new three.Mesh(
-      new three.SphereGeometry(10, 32, 16),
-      new three.ShaderMaterial({
-        side: three.BackSide,
-        uniforms: { sky: { value: new three.Color(SKY) }, ground: { value: new three.Color(GROUND) }, upward: { value: this.#camera.up } },
-        vertexShader: "varying vec3 at; void main() { at = normalize(position); gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0); }",
-        fragmentShader: "varying vec3 at; uniform vec3 sky, ground, upward; void main() { gl_FragColor = vec4(2.2 * mix(ground, sky, smoothstep(-0.6, 0.8, dot(normalize(at), upward))), 1.0); }",
-      }),
-    );
-    const generator = new three.PMREMGenerator(this.#renderer);
-    this.#scene.environment?.dispose();
-    this.#scene.environment = generator.fromScene(new three.Scene().add(sky)).texture;
-    generator.dispose();
-    sky.geometry.dispose();
-    sky.material.dispose();
+  /** Puts the sky above, and the sun where the server has it. */
+  #placeLights(): void {
+    this.#sky.position.copy(this.#camera.up);
     this.#sun.position.set(-0.53, this.#up === "y" ? 1 : -0.53, this.#up === "y" ? 0.53 : 1);
   }
 

@@ -1,0 +1,344 @@
+"""Whatever happens, the page says what, and can be used by everybody: files, errors, the token, a busy server."""
+
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+from drake_like import DrakeScene, box, look_at, translation
+from pages import drop, needs_browser, node_modules, opened, shown, values, wait_for_pictures
+from PIL import Image
+from servers import wait_for
+
+pytestmark = needs_browser
+
+SMALL = DrakeScene([box((1, 1, 1), translation(0, 0, 0), 3)], look_at((3, 2, 2), (0, 0, 0))).document()
+SMALL_SCENE = json.dumps(SMALL).encode()
+
+
+def textured():
+    """A glTF of a square with a picture, and the files beside it."""
+    places = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], np.float32).tobytes()
+    texcoords = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32).tobytes()
+    corners = np.array([0, 1, 2, 0, 2, 3], np.uint16).tobytes()
+    picture = io.BytesIO()
+    Image.fromarray(np.full((4, 4, 3), (20, 200, 40), np.uint8)).save(picture, "PNG")
+    document = {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": "square"}],
+        "meshes": [
+            {"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 2, "material": 0}]}
+        ],
+        "materials": [
+            {
+                "name": "green",
+                "doubleSided": True,
+                "extensions": {"KHR_materials_unlit": {}},
+                "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}},
+            }
+        ],
+        "extensionsUsed": ["KHR_materials_unlit"],
+        "textures": [{"source": 0}],
+        "images": [{"uri": "a%20picture.png"}],
+        "buffers": [
+            {"uri": "places.bin", "byteLength": len(places)},
+            {"uri": "others.bin", "byteLength": len(texcoords) + len(corners)},
+        ],
+        "bufferViews": [
+            {"buffer": 0, "byteLength": len(places)},
+            {"buffer": 1, "byteLength": len(texcoords)},
+            {"buffer": 1, "byteOffset": len(texcoords), "byteLength": len(corners)},
+        ],
+        "accessors": [
+            {
+                "bufferView": 0,
+                "componentType": 5126,
+                "count": 4,
+                "type": "VEC3",
+                "min": [-1, -1, 0],
+                "max": [1, 1, 0],
+            },
+            {"bufferView": 1, "componentType": 5126, "count": 4, "type": "VEC2"},
+            {"bufferView": 2, "componentType": 5123, "count": 6, "type": "SCALAR"},
+        ],
+    }
+    return {
+        "square__gltf": json.dumps(document).encode(),
+        "places__bin": places,
+        "others__bin": texcoords + corners,
+        "a picture__png": picture.getvalue(),
+    }
+
+
+def test_a_gltf_and_its_files_are_put_together(page, server, tmp_path):
+    with page() as tab:
+        files = textured()
+        drop(tab, **{name: data for name, data in files.items() if not name.startswith("a picture")})
+        assert "a picture.png" in tab.inner_text("#scene-problem")
+        drop(tab, **files)
+        wait_for_pictures(tab)
+        assert tab.locator("#scene-problem").is_hidden()
+        assert shown(tab, "color")[240, 320].tolist() == [20, 200, 40]
+        tab.locator("#passes input[value=material]").set_checked(True, force=True)
+        tab.wait_for_selector("#tab-material")
+        wait_for_pictures(tab)
+        tab.focus("#picture")
+        tab.keyboard.press("Shift+ArrowRight")
+        told = values(tab)
+        assert (told["instance"], told["material"]) == ("1 square", "1 green")
+        assert "scene=@square.glb" in tab.inner_text("#snippet")
+        with tab.expect_download() as download:
+            tab.click("#save-scene")
+        saved = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved)
+        assert saved.name == "square.glb"
+        magic, version, length = struct.unpack("<4sII", saved.read_bytes()[:12])
+        assert (magic, version, length) == (b"glTF", 2, saved.stat().st_size)
+        with tab.expect_download() as download:
+            tab.click("#save")
+        assert download.value.suggested_filename.startswith("color.")
+
+
+def test_wrong_files_are_told_as_they_are(page):
+    broken = {**SMALL, "nodes": [{"mesh": 77}], "scenes": [{"nodes": [0]}]}
+    with page(expected=["400"]) as tab:
+        for files, words in [
+            ({"notes__txt": b"hello"}, ["no scene", ".glb", "notes.txt"]),
+            ({"one__glb": b"glTF", "two__glb": b"glTF"}, ["One scene at a time"]),
+            ({"bad__gltf": b"{nothing"}, ["bad.gltf is neither a GLB nor JSON"]),
+        ]:
+            drop(tab, **files)
+            problem = tab.wait_for_selector("#scene-problem:not([hidden])").inner_text()
+            assert all(word in problem for word in words), problem
+        drop(tab, broken__gltf=json.dumps(broken).encode())
+        problem = tab.wait_for_selector("#problem:not([hidden])").inner_text()
+        assert "$.nodes[0].mesh: there is no mesh 77" in problem, "the server's own words"
+        assert tab.locator("#render").is_disabled()
+        drop(tab, small__gltf=SMALL_SCENE)
+        wait_for_pictures(tab)
+        assert tab.locator("#problem").is_hidden()
+        assert tab.locator("#scene-problem").is_hidden()
+        for chosen in tab.locator("#passes input:checked").all():
+            chosen.set_checked(False, force=True)
+        tab.click("#render")
+        assert "at least one pass" in tab.inner_text("#problem")
+
+
+def test_a_refused_frame_is_told(serving, browser):
+    expected = ["413"]
+    with (
+        serving(max_pixels=100_000) as server,
+        opened(browser, f"{server.url}/", expected=expected) as tab,
+    ):
+        drop(tab, small__gltf=SMALL_SCENE)
+        problem = tab.wait_for_selector("#problem:not([hidden])").inner_text()
+        assert "--max-pixels" in problem
+        tab.select_option("#size", "320x240")
+        wait_for_pictures(tab)
+        assert tab.locator("#problem").is_hidden()
+
+
+def test_the_token_is_asked_for_and_kept_in_the_tab(serving, browser):
+    with (
+        serving(token="a secret") as server,
+        opened(browser, f"{server.url}/", expected=["401"]) as tab,
+    ):
+        tab.wait_for_selector("#token-dialog[open]")
+        assert tab.evaluate("document.activeElement.id") == "token"
+        assert "wants a token" in tab.inner_text("#token-message")
+        tab.keyboard.type("another")
+        tab.keyboard.press("Enter")
+        tab.wait_for_function(
+            "document.getElementById('token-message').textContent.includes('another token')"
+        )
+        tab.fill("#token", "a secret")
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector("#passes input")
+        drop(tab, small__gltf=SMALL_SCENE)
+        wait_for_pictures(tab)
+        assert "Authorization: Bearer $TOKEN" in tab.inner_text("#snippet")
+        assert "a secret" not in tab.inner_text("body")
+        tab.reload()
+        tab.wait_for_selector("#passes input")
+        assert tab.locator("#token-dialog").is_hidden()
+    with serving(token="a secret") as server, opened(browser, f"{server.url}/?token=a+secret") as tab:
+        tab.wait_for_selector("#passes input")
+        assert tab.url == f"{server.url}/"
+
+
+def test_a_busy_server_is_told_and_asked_again(serving, browser, renderer):
+    from threading import Thread
+
+    import requests
+
+    with (
+        serving(max_queue=0) as server,
+        opened(browser, f"{server.url}/", expected=["503"]) as tab,
+    ):
+        tab.wait_for_selector("#passes input")
+        renderer.gate.clear()
+        frame = {"passes": ["depth"], "views": [{"width": 8, "height": 8, "camera": 0}]}
+        fields = {"frame": json.dumps(frame)}
+        other = Thread(
+            target=requests.post,
+            args=(f"{server.url}/v1/frames",),
+            kwargs={"data": fields, "files": {"scene": SMALL_SCENE}, "timeout": 60},
+        )
+        other.start()
+        wait_for(lambda: renderer.requests)
+        drop(tab, small__gltf=SMALL_SCENE)
+        tab.wait_for_selector("#progress[data-state=busy]")
+        assert "The server is busy" in tab.inner_text("#problem")
+        assert "--max-queue" in tab.inner_text("#problem")
+        assert "Asking again in" in tab.inner_text("#progress")
+        tab.wait_for_selector("#state[data-state=rendering]")
+        renderer.gate.set()
+        other.join(30)
+        tab.click("#again")
+        wait_for_pictures(tab)
+        assert tab.locator("#problem").is_hidden()
+
+
+def test_a_server_that_is_gone_is_told(serving, browser):
+    with serving() as server, opened(browser, f"{server.url}/", expected=["ERR_", "Failed to"]) as tab:
+        drop(tab, small__gltf=SMALL_SCENE)
+        wait_for_pictures(tab)
+        tab.context.set_offline(True)
+        tab.click("#render")
+        assert "does not answer" in tab.wait_for_selector("#problem:not([hidden])").inner_text()
+        tab.wait_for_selector("#state[data-state=away]")
+        tab.context.set_offline(False)
+        tab.click("#render")
+        wait_for_pictures(tab)
+        tab.wait_for_selector("#state[data-state=ready]", timeout=10_000)
+
+
+def test_the_keyboard_is_enough(page):
+    with page() as tab:
+        tab.wait_for_selector("#passes input")
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.className") == "skip"
+        reached = set()
+        for _ in range(12):
+            tab.keyboard.press("Tab")
+            reached.add(tab.evaluate("document.activeElement.id"))
+            if tab.evaluate("document.activeElement.id") == "example":
+                break
+        assert {"token-open", "theme", "help-open", "choose", "choose-too", "example"} <= reached
+        tab.keyboard.press("Enter")
+        wait_for_pictures(tab)
+        tab.focus("#tab-color")
+        tab.keyboard.press("ArrowRight")
+        assert tab.evaluate("document.activeElement.id") == "tab-depth"
+        assert tab.get_attribute("#tab-depth", "aria-selected") == "true"
+        tab.focus("#picture")
+        tab.keyboard.press("ArrowRight")
+        assert tab.inner_text("#pixel") == "column 321, row 240"
+        tab.keyboard.press("Shift+ArrowUp")
+        assert tab.inner_text("#pixel") == "column 321, row 230"
+        assert "depth" in tab.inner_text("#announcement")
+        tab.focus("#as-curl")
+        tab.keyboard.press("End")
+        assert "pydrake" in tab.inner_text("#snippet")
+        tab.focus("#help-open")
+        tab.keyboard.press("Enter")
+        assert tab.locator("#help").is_visible()
+        tab.keyboard.press("Escape")
+        assert tab.evaluate("document.activeElement.id") == "help-open"
+        theme = "getComputedStyle(document.body).backgroundColor"
+        light = tab.evaluate(theme)
+        tab.focus("#theme")
+        tab.keyboard.press("Enter")
+        tab.keyboard.press("Enter")
+        assert tab.evaluate(theme) != light
+        small = (
+            "[...document.querySelectorAll('button, input, select, a')].filter((each) => !each.labels?.length"
+        )
+        unnamed = tab.evaluate(
+            f"{small} && !each.ariaLabel && !each.textContent.trim()).map((each) => each.outerHTML)"
+        )
+        assert [each for each in unnamed if "hidden" not in each] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def test_no_barrier_is_found(serving, browser, renderer, scheme, size):
+    """axe finds nothing, whatever the page shows; a phone scrolls down only."""
+    axe = (node_modules() / "axe-core" / "axe.min.js").read_text()
+    viewport = {"width": size[0], "height": size[1]}
+
+    def check(tab, state):
+        tab.evaluate(axe)
+        found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        told = [(each["id"], [node["html"][:160] for node in each["nodes"][:4]]) for each in found]
+        assert not told, (state, told)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= size[0], state
+
+    with (
+        serving(token="a secret", max_queue=0) as server,
+        opened(
+            browser, f"{server.url}/", expected=["401", "400", "503"], viewport=viewport, color_scheme=scheme
+        ) as tab,
+    ):
+        tab.wait_for_selector("#token-dialog[open]")
+        check(tab, "token")
+        tab.fill("#token", "a secret")
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector("#passes input")
+        check(tab, "empty")
+        tab.locator("#passes summary").click()
+        for name in ("position", "uv", "albedo", "roughness", "label", "visible_forward"):
+            if tab.locator(f"#passes input[value={name}]").count():
+                tab.locator(f"#passes input[value={name}]").set_checked(True, force=True)
+        tab.click("#example")
+        wait_for_pictures(tab)
+        tab.focus("#picture")
+        tab.keyboard.press("ArrowRight")
+        for name in ("color", "depth", "normal", "instance", "position", "uv", "albedo"):
+            tab.click(f"#tab-{name}")
+            check(tab, name)
+        tab.click("#help-open")
+        check(tab, "help")
+        tab.keyboard.press("Escape")
+        renderer.gate.clear()
+        tab.click("#render")
+        tab.wait_for_selector("#progress:not([hidden])")
+        check(tab, "rendering")
+        renderer.gate.set()
+        wait_for_pictures(tab)
+        drop(tab, bad__gltf=b'{"asset": {"version": "1.0"}}')
+        tab.wait_for_selector("#problem:not([hidden])")
+        check(tab, "error")
+
+
+def test_nothing_is_left_of_the_scenes_before(serving, browser):
+    """Of ten scenes, WebGL and the browser hold the last one's textures, buffers and addresses."""
+    counting = """
+      window.held = { textures: 0, buffers: 0, urls: 0 };
+      for (const [kind, create, remove] of [["textures", "createTexture", "deleteTexture"], ["buffers", "createBuffer", "deleteBuffer"]]) {
+        const { prototype } = WebGL2RenderingContext, made = prototype[create], gone = prototype[remove];
+        prototype[create] = function () { held[kind]++; return made.call(this); };
+        prototype[remove] = function (each) { if (each) held[kind]--; return gone.call(this, each); };
+      }
+      const made = URL.createObjectURL, gone = URL.revokeObjectURL;
+      URL.createObjectURL = (each) => { held.urls++; return made.call(URL, each); };
+      URL.revokeObjectURL = (each) => { held.urls--; return gone.call(URL, each); };
+    """
+    with serving() as server, opened(browser, f"{server.url}/", init_script=counting) as tab:
+        held = []
+        for number in range(5):
+            files = textured()
+            document = json.loads(files["square__gltf"])
+            document["nodes"][0]["name"] = f"square {number}"
+            drop(tab, **{**files, "square__gltf": json.dumps(document).encode()})
+            tab.wait_for_function(
+                "(name) => document.getElementById('scene-name').textContent.includes('1 object')", arg=number
+            )
+            wait_for_pictures(tab)
+            tab.wait_for_timeout(150)
+            held.append(tab.evaluate("({ ...held })"))
+        assert held[1] == held[4], held
+        assert held[4]["urls"] == 0
