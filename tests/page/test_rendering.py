@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from drake_like import DrakeScene, add_accessor, box, look_at, sphere, translation
-from pages import drop, needs_browser, opened, shown, values, wait_for_pictures
+from pages import all_passes, choose_passes, drop, needs_browser, opened, shown, values, wait_for_pictures
 from PIL import Image
 from servers import ROOT
 
@@ -17,7 +17,6 @@ from gltf_render_server.false_colours import false_colours
 
 pytestmark = needs_browser
 
-EXAMPLE = "#example"
 STILL_LIFE = ROOT / "examples" / "still_life" / "still_life.glb"
 
 
@@ -167,9 +166,7 @@ def test_colours_are_those_of_the_package(page, server):
     with page() as tab:
         requests = Requests(tab)
         tab.select_option("#size", "320x240")
-        tab.locator("#passes summary").click()
-        for box_ in tab.locator("#passes input").all():
-            box_.set_checked(True, force=True)
+        choose_passes(tab, *all_passes(tab))
         drop(tab, still__glb=STILL_LIFE)
         wait_for_pictures(tab)
         answer = rendered(server, STILL_LIFE, requests.frame)
@@ -189,9 +186,7 @@ def test_light_and_values_of_materials(serving, browser):
     passes = ["color_linear", "albedo", "roughness", "metallic"]
     with serving() as server, opened(browser, f"{server.url}/") as tab:
         requests = Requests(tab)
-        tab.locator("#passes summary").click()
-        for name in passes:
-            tab.locator(f"#passes input[value={name}]").set_checked(True, force=True)
+        choose_passes(tab, *passes)
         drop(tab, yard__gltf=yard().to_bytes())
         wait_for_pictures(tab)
         answer = rendered(server, yard().to_bytes(), requests.frame)

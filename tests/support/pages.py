@@ -117,6 +117,25 @@ def drop(tab: Any, **files: bytes | Path) -> None:
     tab.evaluate(_DROP, [listed])
 
 
+def choose_passes(tab: Any, *names: str) -> None:
+    """Choose these passes and no others, as clicks would."""
+    tab.wait_for_selector("#passes input")
+    tab.evaluate(
+        """(names) => {
+          for (const box of document.querySelectorAll("#passes input")) {
+            if (box.checked !== names.includes(box.value)) box.click();
+          }
+        }""",
+        names,
+    )
+
+
+def all_passes(tab: Any) -> list[str]:
+    """The passes that the page offers."""
+    tab.wait_for_selector("#passes input")
+    return tab.evaluate("[...document.querySelectorAll('#passes input')].map((box) => box.value)")
+
+
 def wait_for_pictures(tab: Any) -> None:
     """Wait until pictures of the view as it is are shown."""
     tab.wait_for_selector("#picture:not([hidden]):not([data-stale])")
