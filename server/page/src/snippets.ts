@@ -13,6 +13,9 @@ export interface Asked {
   origin: string;
 }
 
+const TOKEN_IMPORTS = ["import os", "from urllib.parse import quote", ""];
+const TOKEN_LINE = 'token = quote(os.environ["TOKEN"], safe="")';
+
 export function snippet(language: Language, asked: Asked): string {
   return { curl, python, drake }[language](asked);
 }
@@ -40,11 +43,12 @@ function python({ frame, file, hasToken, origin }: Asked): string {
     ...(Object.keys(look).length ? [`look=${literal(look)}`] : []),
     ...(time_s === undefined ? [] : [`time_s=${time_s}`]),
   ];
-  const address = hasToken ? `f"${origin.replace("//", "//:{os.environ['TOKEN']}@")}"` : `"${origin}"`;
+  const address = hasToken ? `f"${origin.replace("//", "//:{token}@")}"` : `"${origin}"`;
   return [
-    ...(hasToken ? ["import os", ""] : []),
+    ...(hasToken ? TOKEN_IMPORTS : []),
     "from gltf_render_server.client import RenderClient",
     "",
+    ...(hasToken ? [TOKEN_LINE] : []),
     `client = RenderClient(${address})`,
     "view = {",
     `    "name": "${view.name}",`,
@@ -71,16 +75,17 @@ function drake({ frame, file, hasToken, origin }: Asked): string {
     return [x!, -z!, y!];
   }) as [number[], number[], number[], number[]];
   const rotation = [0, 1, 2].map((axis) => [right[axis]!, -up[axis]!, -back[axis]!].map((value) => value + 0));
-  const endpoint = hasToken ? [`        render_endpoint=f"render?token={os.environ['TOKEN']}",`] : [];
+  const endpoint = hasToken ? [`        render_endpoint=f"render?token={token}",`] : [];
   return [
-    ...(hasToken ? ["import os", ""] : []),
+    ...(hasToken ? TOKEN_IMPORTS : []),
     "from pydrake.geometry import (",
-    "    ClippingRange, ColorRenderCamera, DepthRange, DepthRenderCamera, GeometryId, MakeRenderEngineGltfClient,",
-    "    Mesh, PerceptionProperties, RenderCameraCore, RenderEngineGltfClientParams, RenderLabel,",
+    "    Box, ClippingRange, ColorRenderCamera, DepthRange, DepthRenderCamera, GeometryId,",
+    "    MakeRenderEngineGltfClient, Mesh, PerceptionProperties, RenderCameraCore, RenderEngineGltfClientParams, RenderLabel,",
     ")",
     "from pydrake.math import RigidTransform, RotationMatrix",
     "from pydrake.systems.sensors import CameraInfo, ImageDepth32F, ImageRgba8U",
     "",
+    ...(hasToken ? [TOKEN_LINE] : []),
     "engine = MakeRenderEngineGltfClient(",
     "    RenderEngineGltfClientParams(",
     `        base_url="${origin}",`,
@@ -101,7 +106,11 @@ function drake({ frame, file, hasToken, origin }: Asked): string {
     `    [${place.map((value) => value + 0).join(", ")}],`,
     ")",
     "engine.UpdateViewpoint(X_WC)",
-    `info = CameraInfo(${view.width}, ${view.height}, ${(view.fov_y_deg * Math.PI) / 180})`,
+    "# Drake sends a camera only where there is a shape of its own: a tiny one, behind the camera",
+    "behind = X_WC @ RigidTransform([0, 0, -1])",
+    "engine.RegisterVisual(GeometryId.get_new_id(), Box(0.001, 0.001, 0.001), looks, behind, needs_updates=False)",
+    `focal = ${view.height / 2 / Math.tan((view.fov_y_deg * Math.PI) / 360)}`,
+    `info = CameraInfo(${view.width}, ${view.height}, focal, focal, ${view.width / 2}, ${view.height / 2})`,
     `core = RenderCameraCore("server", info, ClippingRange(${view.near}, ${view.far}), RigidTransform())`,
     `color = ImageRgba8U(${view.width}, ${view.height})`,
     "engine.RenderColorImage(ColorRenderCamera(core), color)",

@@ -1,0 +1,114 @@
+"""The programs that the page writes run as they are, and give what the page shows."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from pages import choose_passes, drop, needs_browser, opened, wait_for_pictures
+from PIL import Image
+from servers import ROOT, running
+
+pytestmark = needs_browser
+
+TOKEN = "it's a/secret@2"
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("vtkmodules", reason="the vtk package is not installed")
+    with running("--backend", "vtk", env={"GLTF_RENDER_SERVER_TOKEN": TOKEN}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def written(server, browser, tmp_path_factory):
+    """A folder with the example's files, its depth as the page got it, and the three programs."""
+    folder = tmp_path_factory.mktemp("programs")
+    with opened(browser, f"{server.url}/#token={TOKEN}") as tab:
+        tab.select_option("#size", "320x240")
+        choose_passes(tab, "depth", "color")
+        tab.click("#example")
+        wait_for_pictures(tab)
+        tab.focus("#canvas")
+        for key in ("ArrowRight", "ArrowUp", "-"):
+            tab.keyboard.press(key)
+        wait_for_pictures(tab)
+        tab.click("#tab-depth")
+        programs = {}
+        for language, button in (("curl", "#save-scene"), ("python", None), ("drake", "#save-scene")):
+            tab.click(f"#as-{language}")
+            tab.wait_for_timeout(100)
+            programs[language] = tab.inner_text("#snippet")
+            if button:
+                download(tab, button, folder)
+        download(tab, "#save", folder)
+    with Image.open(folder / "depth.tiff") as image:
+        depth = np.array(image)
+    return folder, depth, programs
+
+
+def download(tab, button, folder):
+    with tab.expect_download() as found:
+        tab.click(button)
+    found.value.save_as(folder / found.value.suggested_filename)
+
+
+def run(command, folder):
+    environment = {**os.environ, "TOKEN": TOKEN}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs the program curl: apt-get install curl")
+def test_curl(written):
+    folder, depth, programs = written
+    request, _, unpack = programs["curl"].rpartition("\n")
+    assert unpack.startswith("unzip ")
+    run(["bash", "-euc", request], folder)
+    with zipfile.ZipFile(folder / "frame.zip") as archive:
+        assert {"view/color.png", "view/depth.tiff", "frame.json"} <= set(archive.namelist())
+        with Image.open(io.BytesIO(archive.read("view/depth.tiff"))) as image:
+            np.testing.assert_array_equal(np.array(image), depth)
+
+
+def test_python(written):
+    folder, depth, programs = written
+    text = f"{programs['python']}\nimport numpy as np\nnp.save('depth.npy', answer['view']['depth'])\n"
+    assert "depth (240, 320) float32" in run([sys.executable, "-c", text], folder)
+    np.testing.assert_array_equal(np.load(folder / "depth.npy"), depth)
+
+
+@pytest.mark.drake
+def test_drake(written):
+    pytest.importorskip("pydrake", reason="the drake package is not installed")
+    folder, depth, programs = written
+    text = f"{programs['drake']}\nimport numpy as np\nnp.save('drake.npy', depth.data)\n"
+    run([sys.executable, "-c", text], folder)
+    seen = np.load(folder / "drake.npy")[..., 0]
+    both = np.isfinite(seen) & np.isfinite(depth)
+    assert (np.isfinite(seen) == np.isfinite(depth)).mean() > 0.999
+    assert 0.1 < both.mean() < 0.9
+    assert np.percentile(np.abs(seen[both] - depth[both]), 99) < 1e-4
+
+
+def test_names_are_quoted(written, server, browser):
+    del written
+    scene = b'{"asset": {"version": "2.0"}, "scenes": [{"nodes": []}], "scene": 0}'
+    with opened(browser, f"{server.url}/#token={TOKEN}", expected=["400"]) as tab:
+        tab.wait_for_selector("#passes input")
+        drop(tab, **{'it\'s; rm -rf "x" $(y).gltf': scene})
+        tab.wait_for_function("() => document.getElementById('snippet').textContent.includes('rm -rf')")
+        line = next(each for each in tab.inner_text("#snippet").splitlines() if "scene=@" in each)
+        words = run(["bash", "-c", f"printf '%s' {line.strip().removesuffix(chr(92))}"], ROOT)
+        assert words == '-Fscene=@it\'s; rm -rf "x" $(y).gltf'
+        tab.click("#as-python")
+        tab.wait_for_function("() => document.getElementById('snippet').textContent.includes('RenderClient')")
+        call = next(each for each in tab.inner_text("#snippet").splitlines() if "client.render(" in each)
+        name = call.partition("client.render(")[2].partition(", view")[0]
+        assert eval(name) == 'it\'s; rm -rf "x" $(y).gltf'
