@@ -72,7 +72,7 @@ examples:
   blender -b -P scripts/serve.py -- --engine eevee          inside a Blender that you have
 
 \b
-A browser shows at a running server's address how it is; docs/ beside the code tells more. The protocol:
+A running server shows a page at its address, to try scenes in; docs/ tells more. The protocol:
 https://drake.mit.edu/doxygen_cxx/group__render__engine__gltf__client__server__api.html"""
 
 _MANY = 2**31 - 1
