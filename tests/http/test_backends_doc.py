@@ -47,4 +47,4 @@ def test_the_document_s_back_end_renders(server, table):
 
 
 def test_the_example_is_short():
-    assert len(block("python").splitlines()) <= 40
+    assert len(block("python").splitlines()) <= 41

@@ -224,6 +224,8 @@ def test_what_is_no_longer_wanted_is_given_up(serving, browser, renderer):
         assert "Rendering, " in tab.inner_text("#progress")
         assert len(requests.of("POST", "/v1/frames")) == before + 3
         assert len(requests.failed) == 2, "the two older ones"
+        tab.wait_for_selector("#state[data-state=busy]")
+        assert tab.inner_text("#state").endswith("1 waiting")
         renderer.gate.set()
         wait_for_pictures(tab)
         tab.uncheck("#follow")

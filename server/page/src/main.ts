@@ -358,6 +358,7 @@ function showProgress(told: Progress): void {
     ticking = setInterval(tick, TICK_MS);
   } else if (told.state === "busy") {
     tell("problem", "The server is busy", told.message, true);
+    find("announcement").textContent = "The server is busy; it is asked again";
     const tick = () => progress(`Busy. Asking again in ${Math.max(0, Math.ceil((told.againMs - Date.now()) / 1000))} s`);
     tick();
     ticking = setInterval(tick, TICK_MS);
