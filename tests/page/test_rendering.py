@@ -57,6 +57,7 @@ def rendered(server, scene, frame):
 def silhouette(tab):
     """Where three.js shows something, (height, width) bool: its background lets through what is behind."""
     tab.evaluate("document.getElementById('stage').style.background = 'rgb(0 255 0)'")
+    tab.evaluate("document.getElementById('scene-cross').hidden = true")
     with Image.open(io.BytesIO(tab.locator("#canvas").screenshot())) as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     return np.abs(pixels - (0, 255, 0)).sum(-1) > 120

@@ -461,8 +461,10 @@ function listenForToken(): void {
   };
   find("token-open").addEventListener("click", () => ask());
   server.onTokenWanted = (message) => {
-    find("token-message").textContent = message;
-    ask(message);
+    const [what] = message.split(":"); // the rest is for programs
+    const told = `${what!.charAt(0).toUpperCase()}${what!.slice(1)}.`;
+    find("token-message").textContent = told;
+    ask(told);
   };
   dialog.addEventListener("close", () => {
     if (dialog.returnValue !== "use") return;

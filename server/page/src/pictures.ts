@@ -52,6 +52,7 @@ export class Pictures {
   }
 
   set isStale(isStale: boolean) {
+    find("scene-cross").hidden ||= isStale;
     if (isStale) this.#canvas.dataset.stale = "";
     else delete this.#canvas.dataset.stale;
   }
@@ -64,7 +65,7 @@ export class Pictures {
     this.#pixel = null;
     this.#canvas.hidden = true;
     this.#canvas.width = this.#canvas.height = 1; // gives its memory back
-    for (const id of ["save", "cross"]) find(id).hidden = true;
+    for (const id of ["save", "cross", "scene-cross"]) find(id).hidden = true;
     find("no-picture").hidden = false;
     for (const id of ["tabs", "legend", "values"]) find(id).replaceChildren();
     find("pixel").textContent = "";
@@ -159,10 +160,12 @@ export class Pictures {
     );
     find("pixel").textContent = `column ${x}, row ${y}`;
     find("values-hint").hidden = true;
-    const cross = find("cross");
-    cross.hidden = false;
-    cross.style.left = `${(100 * (x + 0.5)) / width}%`;
-    cross.style.top = `${(100 * (y + 0.5)) / height}%`;
+    for (const id of ["cross", "scene-cross"]) {
+      const cross = find(id);
+      cross.hidden = id === "scene-cross" && this.#canvas.dataset.stale !== undefined;
+      cross.style.left = `${(100 * (x + 0.5)) / width}%`;
+      cross.style.top = `${(100 * (y + 0.5)) / height}%`;
+    }
     mark(find("legend"), values.length === width * height ? values[pixel]! : null, this.#range(this.#chosen));
   }
 
