@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import functools
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,11 +33,13 @@ def node_modules() -> Path:
     """Install what the lock file names, with node and npm of this machine or of the environment."""
     place = SOURCES / "node_modules"
     made_from = place / ".made-from.json"
-    lock = SOURCES / "package-lock.json"
-    if not made_from.exists() or made_from.read_bytes() != lock.read_bytes():
-        done = npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        assert done.returncode == 0, f"npm could not install what the page is built with:\n{done.stderr}"
-        shutil.copy(lock, made_from)
+    names = SOURCES / "package-lock.json"
+    with (Path(tempfile.gettempdir()) / "gltf-render-server-page.lock").open("w") as turns:
+        fcntl.flock(turns, fcntl.LOCK_EX)  # the tests of both Pythons may run at once
+        if not made_from.exists() or made_from.read_bytes() != names.read_bytes():
+            done = npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+            assert done.returncode == 0, f"npm could not install what the page is built with:\n{done.stderr}"
+            shutil.copy(names, made_from)
     return place
 
 
