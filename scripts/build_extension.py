@@ -17,11 +17,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PLATFORMS", "Platform", "build", "main"]
+__all__ = ["PLATFORMS", "Platform", "build", "main", "repository", "uv"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _REQUIREMENTS = ROOT / "scripts" / "requirements" / "blender.txt"
@@ -176,19 +177,31 @@ def _download(requirements: Path, platform: Platform, python: str, folder: Path)
 def _pip() -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
-    uv = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venv" / "tools" / "bin")
-    if uv is None:
-        raise SystemExit("build_extension.py: neither this Python's pip nor uv is there to download wheels")
-    return [uv, "tool", "run", "--quiet", "pip"]
+    return [*uv(), "tool", "run", "--quiet", "pip"]
+
+
+def uv() -> list[str]:
+    """Return the command uv: the system's, or the one that scripts/test has installed."""
+    found = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venv" / "tools" / "bin")
+    if found is None:
+        raise SystemExit("uv is not there: https://docs.astral.sh/uv tells how to install it")
+    return [found]
+
+
+def repository(root: Path = ROOT) -> str:
+    """Return where the project is at home, as pyproject.toml says."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    return project["tool"]["hatch"]["metadata"]["hooks"]["custom"]["repository"]
 
 
 def _complete_manifest(file: Path, platform: Platform) -> None:
-    """Set the version, which the package says, the platform and the wheels."""
+    """Set the version, which the package says, the project's address, the platform and the wheels."""
     wheels = sorted(wheel.name for wheel in (file.parent / "wheels").iterdir())
     lines = "".join(f'  "./wheels/{name}",\n' for name in wheels)
-    generated = f'platforms = ["{platform.name}"]\nwheels = [\n{lines}]\n\n[permissions]'
+    website = f'website = "{repository()}"'
+    generated = f'{website}\nplatforms = ["{platform.name}"]\nwheels = [\n{lines}]\n\n[permissions]'
     text = re.sub(r'(?m)^version = ".*"$', f'version = "{_version()}"', file.read_text())
-    text = re.sub(r"(?m)^# platforms and wheels:.*\n", "", text)
+    text = re.sub(r"(?m)^# website, platforms and wheels:.*\n", "", text)
     file.write_text(text.replace("[permissions]", generated))
 
 

@@ -1,5 +1,6 @@
 """What is published: an sdist and a wheel, built from a clone, each enough by itself to render."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clones import clone
 from servers import ROOT, running
 
 from gltf_render_server.frame import Lens
@@ -38,16 +40,6 @@ def built(tmp_path_factory):
     return folder / "dist"
 
 
-def clone(folder):
-    """Copy what git would clone, changes included that are not committed yet."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).exists():
-            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-
-
 def package_files():
     files = (ROOT / "server" / "gltf_render_server").rglob("*")
     kinds = {".css", ".html", ".js", ".py", ".svg", ".txt", ".typed", ".wasm"}
@@ -64,6 +56,49 @@ def test_both_hold_the_whole_package_once(built):
     assert "examples/still_life/still_life.glb" in held
     assert {"README.md", "LICENSE", "scripts/demo", "blender_addon/blender_manifest.toml"} <= held
     assert not [name for name in held if name.startswith("blender_addon/gltf_render_server")]
+
+
+def test_an_index_takes_both(built):
+    """Its own check: metadata, and a description that it can show."""
+    command = [sys.executable, "-m", "twine", "check", "--strict", *built.glob("gltf_*")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2
+
+
+def test_a_checkout_makes_the_same_wheel_as_the_sdist(built, tmp_path):
+    uv("build", "--quiet", "--wheel", "--out-dir", tmp_path, built.parent / "clone")
+    assert_same_wheel(tmp_path, built)
+
+
+def test_the_container_makes_the_same_wheel_of_what_it_is_given(built, tmp_path):
+    """What its first stage copies into /build, less what .dockerignore keeps out."""
+    for source, target in copied_into_the_container():
+        for file in [source, *source.rglob("*")] if source.is_dir() else [source]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                place = (
+                    tmp_path
+                    / "context"
+                    / target
+                    / file.relative_to(source if source.is_dir() else source.parent)
+                )
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, place)
+    uv("build", "--quiet", "--wheel", "--out-dir", tmp_path, tmp_path / "context")
+    assert_same_wheel(tmp_path, built)
+
+
+def copied_into_the_container():
+    """Yield each file or folder that the Containerfile copies, and where it puts that below /build."""
+    text = (ROOT / "scripts" / "deploy" / "Containerfile").read_text()
+    for sources, target in re.findall(r"(?m)^COPY (?!--from)(.+) /build/(\S*)$", text):
+        yield from ((ROOT / source, target) for source in sources.split() if not target.endswith(".txt"))
+
+
+def assert_same_wheel(folder, built):
+    [found], [expected] = folder.glob("*.whl"), built.glob("*.whl")
+    assert found.name == expected.name
+    assert found.read_bytes() == expected.read_bytes()
 
 
 @pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"])

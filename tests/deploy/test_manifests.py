@@ -1,9 +1,11 @@
 """What can be checked of a deployment without systemd, a container engine or a cluster."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,37 @@ def test_the_container_gets_what_it_copies():
     for source in " ".join(copies).split():
         assert (ROOT / source).exists()
         assert any(source == path or source.startswith(f"{path}/") for path in let_in)
+
+
+def stages():
+    """The instructions of each stage of the Containerfile: keyword and arguments, continued lines joined."""
+    text = re.sub(r"(?m)^#.*\n", "", (DEPLOY / "Containerfile").read_text()).replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    starts = [index for index, (keyword, _) in enumerate(lines) if keyword == "FROM"]
+    return [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+
+
+def test_the_containers_second_stage_takes_what_the_first_one_makes():
+    first, second = stages()
+    base = re.fullmatch(r"(python:(3\.\d+)-slim-\w+) AS build", first[0][1])
+    assert second[0][1] == base[1], "what the first stage compiles runs in the second"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert any(f"python_version == '{base[2]}'" in each for each in project["dependencies"]), "bpy is for it"
+    [taken] = [arguments.split() for keyword, arguments in second if keyword == "COPY"]
+    assert taken == ["--from=build", "/opt/gltf-render-server", "/opt/gltf-render-server"]
+    assert f"python -m venv {taken[1]}" in [arguments for keyword, arguments in first if keyword == "RUN"]
+
+
+def test_the_container_runs_the_program_and_not_as_root():
+    _, last = stages()
+    found = dict(last)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert json.loads(found["ENTRYPOINT"])[0] in project["scripts"]
+    assert f"useradd --system --uid {found['USER']}" in found["RUN"]
+    assert found["EXPOSE"] in found["ENV"]
+    keywords = [keyword for keyword, _ in last]
+    assert keywords.index("USER") > max(index for index, each in enumerate(keywords) if each == "RUN")
+    assert "/healthz/ready" in found["HEALTHCHECK"]
 
 
 @pytest.fixture

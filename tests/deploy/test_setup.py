@@ -12,7 +12,7 @@ from servers import ROOT
 UV = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venv" / "tools" / "bin")
 REQUIREMENTS = ROOT / "scripts" / "requirements"
 SCRIPTS = ("scripts/_setup.sh", "scripts/demo", "scripts/readers", "scripts/test")
-COPIED = ("LICENSE", "README.md", "pyproject.toml", *SCRIPTS)
+COPIED = ("LICENSE", "README.md", "pyproject.toml", "scripts/build_metadata.py", *SCRIPTS)
 NO_NETWORK = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
     "UV_HTTP_RETRIES": "0",

@@ -1,13 +1,16 @@
 """The zips: complete, valid, and enough for an installation without a network."""
 
 import re
+import stat
 import subprocess
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 
+import build_extension
 from gltf_render_server import __version__
 
 NATIVE = {"blake3", "markupsafe", "msgspec", "openexr", "pillow", "pybase64"}
@@ -51,6 +54,7 @@ def test_manifest(built):
     assert found["version"] == __version__
     assert found["platforms"] == [name]
     assert set(found["permissions"]) == {"network", "files", "clipboard"}
+    assert found["website"] == build_extension.repository()
 
 
 def test_wheels_are_for_each_python_of_the_platform(built):
@@ -69,6 +73,18 @@ def test_holds_nothing_that_is_not_needed(built):
     assert "gltf_render_server/http/app.py" in names
     waste = ("__pycache__", "wheels/numpy", "wheels/requests")
     assert not [name for name in names if any(part in name for part in waste)]
+
+
+def test_holds_no_file_that_the_platform_forbids(built):
+    """Programs and libraries come inside wheels only, text is text, and nothing points outside of the zip."""
+    kinds = {"", ".css", ".html", ".js", ".py", ".toml", ".typed", ".whl"}
+    with zipfile.ZipFile(built[1]) as archive:
+        for entry in archive.infolist():
+            assert Path(entry.filename).suffix in kinds or entry.is_dir(), entry.filename
+            assert entry.filename.startswith("wheels/") or not entry.filename.endswith(".whl")
+            assert not stat.S_ISLNK(entry.external_attr >> 16), f"{entry.filename} is a link"
+            assert ".." not in Path(entry.filename).parts
+        assert "LICENSE" in archive.namelist()
 
 
 def test_wheels_bring_all_that_the_server_imports(package_home):
