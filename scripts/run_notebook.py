@@ -1,0 +1,51 @@
+"""Runs the notebook of the examples in Jupyter, and keeps its outputs small: pictures become JPEG.
+
+usage: run_notebook.py [http://127.0.0.1:8000]
+
+Only who changes the notebook needs this, so Jupyter is no dependency of the tests; beside what they need, the
+environment must have it: uv pip install --python .venv/3.13/bin/python ipykernel nbclient
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbclient  # pyright: ignore[reportMissingImports]
+import nbformat  # pyright: ignore[reportMissingImports]
+from PIL import Image
+
+__all__ = ["main"]
+
+NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "passes.ipynb"
+
+
+def main() -> None:
+    """Run all cells, and write the notebook with what they show."""
+    if len(sys.argv) > 1:
+        os.environ["RENDER_SERVER"] = sys.argv[1]
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    place = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    nbclient.NotebookClient(notebook, resources=place, timeout=600).execute()
+    for cell in notebook.cells:
+        cell.metadata.clear()  # times of the run
+        for output in cell.get("outputs", ()):
+            _shrink(output.get("data", {}))
+    notebook.metadata.language_info = {"name": "python"}
+    nbformat.write(notebook, NOTEBOOK)
+
+
+def _shrink(data: dict[str, Any]) -> None:
+    if "image/png" in data:
+        with Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))) as picture:
+            small = io.BytesIO()
+            picture.convert("RGB").save(small, "JPEG", quality=85)
+        data["image/jpeg"] = base64.b64encode(small.getvalue()).decode()
+
+
+if __name__ == "__main__":
+    main()
