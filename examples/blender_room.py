@@ -25,7 +25,7 @@ import trimesh
 from PIL import Image
 from trimesh.exchange.gltf import export_glb
 
-from gltf_render_server.client import RenderClient
+from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.false_colours import false_colours
 
 MODELS = Path(__file__).parent / "datasets" / "models"
@@ -92,4 +92,7 @@ def looking(eye: tuple[float, ...], target: tuple[float, ...]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RenderClientError) as error:  # no server answers, or it refuses
+        raise SystemExit(f"blender_room: {error}") from None

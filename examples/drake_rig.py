@@ -242,4 +242,7 @@ def shown(images: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RuntimeError as error:  # what Drake's client says when no server answers
+        raise SystemExit(f"drake_rig: {' '.join(str(error).split())}") from None

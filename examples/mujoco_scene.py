@@ -32,7 +32,7 @@ from trimesh.exchange.gltf import export_glb
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from gltf_render_server.client import RenderClient
+from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.false_colours import false_colours
 
 Matrix = NDArray[np.float64]
@@ -313,4 +313,7 @@ def free_camera(model: mujoco.MjModel, data: mujoco.MjData) -> Matrix:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RenderClientError) as error:  # no server answers, or it refuses
+        raise SystemExit(f"mujoco_scene: {error}") from None

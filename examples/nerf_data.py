@@ -31,6 +31,7 @@ from PIL import Image, ImageDraw
 
 from gltf_render_server.dataset.engines.choosing import make_engine
 from gltf_render_server.dataset.making import FORMATS_FOLDER, make, read_plan, renderer_settings
+from gltf_render_server.errors import RenderServerError
 
 SCENE = Path(__file__).parent / "still_life" / "still_life.glb"
 MAP_PX = 480
@@ -159,4 +160,7 @@ def map_of(data: Path, frames: list[dict[str, list[list[float]]]]) -> NDArray[np
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RenderServerError) as error:  # no file is there, or it cannot be used
+        raise SystemExit(f"nerf_data: {error}") from None

@@ -29,7 +29,7 @@ from PIL import Image
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from gltf_render_server.client import FrameAnswer, RenderClient
+from gltf_render_server.client import FrameAnswer, RenderClient, RenderClientError
 from gltf_render_server.false_colours import false_colours
 
 MODELS = Path(__file__).parent / "datasets" / "models"
@@ -172,4 +172,7 @@ def splatted(
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RenderClientError) as error:  # no server answers, or it refuses
+        raise SystemExit(f"trimesh_points: {error}") from None

@@ -30,6 +30,7 @@ from PIL import Image, ImageDraw
 
 from gltf_render_server.dataset.engines.choosing import make_engine
 from gltf_render_server.dataset.making import FORMATS_FOLDER, make, read_plan, renderer_settings
+from gltf_render_server.errors import RenderServerError
 
 MODELS = Path(__file__).parent / "datasets" / "models"
 SHOWN = 6
@@ -158,4 +159,7 @@ def train(data: Path, size: int, epochs: int, output: Path) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RenderServerError) as error:  # no file is there, or it cannot be used
+        raise SystemExit(f"yolo_training: {error}") from None

@@ -15,6 +15,7 @@ from servers import ROOT
 
 EXAMPLES = ROOT / "examples"
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))
+NOBODY = "http://127.0.0.1:9"
 ROOM = EXAMPLES / "still_life" / "room.blend"
 
 
@@ -64,6 +65,28 @@ def test_each_stands_in_the_table_with_a_picture(program):
     image = f"docs/images/examples/{program.stem}.jpg"
     assert f"](../{image})" in page
     assert (ROOT / image).stat().st_size < 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "arguments", "told"),
+    [
+        pytest.param("drake_rig", "pydrake", ["--server", NOBODY], "connect", marks=pytest.mark.drake),
+        ("mujoco_scene", "mujoco", ["--server", NOBODY], f"no server answers at {NOBODY}"),
+        ("trimesh_points", "trimesh", ["--server", NOBODY], f"no server answers at {NOBODY}"),
+        ("blender_room", "trimesh", ["--server", NOBODY], f"no server answers at {NOBODY}"),
+        ("yolo_training", "mujoco", ["nowhere"], "nowhere/*.glb"),
+        ("nerf_data", "trimesh", ["nowhere.glb"], "nowhere.glb"),
+    ],
+)
+def test_what_stops_it_is_told_in_a_line(tmp_path, name, module, arguments, told):
+    pytest.importorskip(module, reason="an extra is not installed")
+    command = [sys.executable, EXAMPLES / f"{name}.py", *arguments, "--output", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=100)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ")]
+    assert len(said) == 1, done.stderr
+    assert told in said[0]
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.drake
