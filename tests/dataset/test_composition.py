@@ -452,6 +452,32 @@ def test_broken_documents_are_refused_where_they_are_broken(change, where):
     assert where in caught.value.where
 
 
+def doubled(document, depth=40):
+    """Let a chain of nodes name the next one twice, which makes 2 ** depth ways down."""
+    first = len(document["nodes"])
+    document["nodes"] += [{"children": [first + each + 1] * 2} for each in range(depth)] + [{"mesh": 0}]
+    document["scenes"][0]["nodes"].append(first)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        doubled,
+        lambda it: (
+            it["nodes"].append({"children": [0]}) or it["nodes"][0].update(children=[len(it["nodes"]) - 1])
+        ),
+        lambda it: it["nodes"][0].update(children=[0]),
+    ],
+    ids=["two parents", "a circle", "itself"],
+)
+def test_what_is_no_tree_is_refused_by_who_reads_it(renderer, change):
+    document = DOCUMENTS["turned"]()
+    change(document)
+    for broken in (document_of(document), composed((document_of(document), "it"))):
+        with pytest.raises(SceneError, match="two parents, or is its own ancestor|scene names node"):
+            read(renderer, broken)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

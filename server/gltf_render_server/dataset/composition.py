@@ -343,10 +343,18 @@ class Composition:
         return name
 
     def _objects(self, roots: Sequence[int]) -> Iterator[str]:
-        """Yield the names of the nodes at or below some nodes that are objects."""
-        pending = list(roots)[::-1]
+        """Yield the names of the nodes at or below some nodes that are objects.
+
+        Each node counts once, so that a broken document, in which a node is below itself, ends here, too; who
+        reads the whole document then says what is wrong with it.
+        """
+        pending, seen = list(roots)[::-1], set[int]()
         while pending:
-            node = self.nodes[pending.pop()]
+            number = pending.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            node = self.nodes[number]
             extras = node.get("extras")
             is_whole = isinstance(extras, dict) and extras.get(ONE_OBJECT) is True
             if is_whole or "mesh" in node:
