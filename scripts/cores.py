@@ -146,7 +146,8 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
         task = bars.add_task("checks", total=len(kinds) * len(trials))
         checks = []
         for count, workers in trials:
-            with _server_on(cores[:count], "--workers", str(workers), *options.options) as server:
+            shared = ("--workers", str(workers), "--threads", "share", *options.options)
+            with _server_on(cores[:count], *shared) as server:
                 for kind in kinds:
                     checks.append(_check(server, kind, costs[kind], count, workers, options))
                     bars.advance(task)
@@ -206,7 +207,7 @@ def _server_on(cores: Sequence[int], *options: str) -> Iterator[OwnServer]:
 
 def _auto(cores: int) -> int:
     """Return how many workers a machine of so many cores, and enough memory, has by itself."""
-    return len(share_out(Machine((tuple(range(cores)),), cores, _ANY_MEMORY), "auto", Needs(1)))
+    return len(share_out(Machine((tuple(range(cores)),), cores, _ANY_MEMORY), "auto", "all", Needs(1)))
 
 
 def _tables(

@@ -125,13 +125,13 @@ class ServerSettings:
         bounds=(0, 1024),
         unset="1, or 0 inside Blender",
     )
-    threads: int | None = option(
+    threads: int | Literal["all", "share"] = option(
         "workers",
-        None,
-        "how many threads each worker renders with",
-        "N",
+        "all",
+        "how many threads each worker renders with: all = one for each core that it may use, so that a "
+        "picture alone is fast; share = its share of the cores, for workers that are always busy",
+        "N|all|share",
         bounds=(1, 1024),
-        unset="the machine's cores, shared out among the workers",
     )
     gpus: tuple[str, ...] = option(
         "workers",

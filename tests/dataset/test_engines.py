@@ -5,11 +5,12 @@ import subprocess
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
 
+import drill
 import pytest
 from folders import contents
 from making import command
 from plans import EXACT, RingPlan
-from servers import free_port, running
+from servers import free_port, running, wait_for
 from stores import STILL_LIFE
 
 from gltf_render_server.client import RenderClient
@@ -18,6 +19,7 @@ from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.engines.servers import ServersEngine
 from gltf_render_server.dataset.running import run
 from gltf_render_server.dataset.shot import Document
+from gltf_render_server.dispatch.machine import Machine
 from gltf_render_server.errors import DatasetError, SettingsError
 from gltf_render_server.frame import Look
 from gltf_render_server.settings import ServerSettings
@@ -46,6 +48,16 @@ def test_workers_make_the_same_bytes(workers, made, tmp_path):
     with closing(LocalEngine(ServerSettings(backend="vtk", workers=workers))) as engine:
         run(PLAN, tmp_path / "store", engine)
     assert contents(tmp_path / "store") == made
+
+
+def test_cores_are_shared_out_among_workers_that_are_all_busy(tmp_path, monkeypatch):
+    notes = drill.notes(tmp_path, monkeypatch)
+    there = Machine((tuple(range(8)),), 8.0, 10**12)
+    monkeypatch.setattr("gltf_render_server.dispatch.sharing.this_machine", lambda: there)
+    with closing(LocalEngine(ServerSettings(backend="drill", workers=2))) as engine:
+        assert engine.versions
+        wait_for(lambda: len((notes / "threads").read_text()) == len("4\n4\n"))
+    assert (notes / "threads").read_text() == "4\n4\n"
 
 
 @pytest.mark.parametrize("workers", [0, 1])

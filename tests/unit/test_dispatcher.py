@@ -300,11 +300,11 @@ def test_gpus_that_are_not_there_are_told_to_who_asks(notes, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system keeps a process on processors")
-def test_each_worker_stays_on_its_node_and_renders_with_its_cores(notes, monkeypatch):
+def test_each_worker_stays_on_its_node_and_renders_with_its_threads(notes, monkeypatch):
     first, second = (number % os.cpu_count() for number in range(2))
-    there = Machine(((first,), (second,)), 8.0, 10**12)
+    there = Machine(((first,), (second,)), 2.0, 10**12)
     monkeypatch.setattr("gltf_render_server.dispatch.sharing.this_machine", lambda: there)
-    dispatcher = Dispatcher(ServerSettings(backend="drill", workers=2))
+    dispatcher = Dispatcher(ServerSettings(backend="drill", workers=2, threads=4))
     try:
         wait_for(lambda: [worker.state for worker in dispatcher.workers()] == ["idle"] * 2)
         pids = [worker.pid for worker in dispatcher.workers()]

@@ -23,6 +23,11 @@ def threads(shares):
     return [share.threads for share in shares]
 
 
+def cores_of(there, share):
+    """How many threads a share stands for."""
+    return share.threads or len(share.cpus) or sum(map(len, there.nodes))
+
+
 MACHINES = {
     **{f"{size}": machine(size) for size in (1, 2, 3, 5, 8, 16, 64, 128)},
     **{f"{cores} of {size}": machine(size, cores=cores) for size in (8, 64) for cores in (0.5, 1.5, 7)},
@@ -35,36 +40,47 @@ MACHINES = {
 @pytest.mark.parametrize("name", MACHINES)
 def test_cores_are_dealt_out_and_each_worker_has_one(name, workers):
     there = MACHINES[name]
-    shares = share_out(there, workers, NEEDS)
+    shares = share_out(there, workers, "share", NEEDS)
     assert len(shares) == workers
-    assert min(threads(shares)) >= 1
+    dealt = [cores_of(there, share) for share in shares]
+    assert min(dealt) >= 1
     if workers <= there.cores:
-        assert there.cores - len(there.nodes) < sum(threads(shares)) <= there.cores
+        assert there.cores - len(there.nodes) < sum(dealt) <= there.cores
     for cpus in {share.cpus for share in shares}:
-        alike = [share.threads for share in shares if share.cpus == cpus]
+        alike = [number for number, share in zip(dealt, shares, strict=True) if share.cpus == cpus]
         assert max(alike) - min(alike) <= 1
 
 
 def test_a_worker_alone_has_all_of_it():
-    for there in (machine(2), machine(32, 32)):
-        [share] = share_out(there, 1, NEEDS)
-        assert share == Share(frozenset(), sum(map(len, there.nodes)))
-    assert threads(share_out(machine(64, cores=4.5), 1, NEEDS)) == [4]
+    for there in (machine(1), machine(2), machine(32, 32)):
+        for how in ("all", "share"):
+            assert share_out(there, 1, how, NEEDS) == (Share(frozenset(), None),)
+    assert threads(share_out(machine(64, cores=4.5), 1, "all", NEEDS)) == [4]
+
+
+def test_each_may_have_all_that_the_others_leave():
+    assert share_out(machine(8), 3, "all", NEEDS) == 3 * (Share(frozenset(), None),)
+    assert threads(share_out(machine(8, cores=4), 3, "all", NEEDS)) == [4, 4, 4]
+    assert threads(share_out(machine(8), 3, 5, NEEDS)) == [5, 5, 5]
+    assert share_out(machine(2, 2), 2, "all", NEEDS) == (
+        Share(frozenset({0, 1}), None),
+        Share(frozenset({2, 3}), None),
+    )
 
 
 def test_workers_stay_on_nodes_where_there_are_enough_of_them():
     four = machine(8, 8, 8, 8)
-    assert {share.cpus for share in share_out(four, 3, NEEDS)} == {frozenset()}
-    shares = share_out(four, 6, NEEDS)
+    assert {share.cpus for share in share_out(four, 3, "all", NEEDS)} == {frozenset()}
+    shares = share_out(four, 6, "share", NEEDS)
     assert [min(share.cpus) for share in shares] == [0, 8, 16, 24, 0, 8]
-    assert threads(shares) == [4, 4, 8, 8, 4, 4]
-    shares = share_out(machine(12, 4), 4, NEEDS)
-    assert [(min(share.cpus), share.threads) for share in shares] == [(0, 4), (12, 4), (0, 4), (0, 4)]
+    assert threads(shares) == [4, 4, None, None, 4, 4]
+    shares = share_out(machine(12, 4), 4, "share", NEEDS)
+    assert [(min(share.cpus), share.threads) for share in shares] == [(0, 4), (12, None), (0, 4), (0, 4)]
 
 
 def test_auto_follows_cores_memory_and_gpus():
     def count(*there, needs=NEEDS, **more):
-        return len(share_out(machine(*there, **more), "auto", needs))
+        return len(share_out(machine(*there, **more), "auto", "all", needs))
 
     assert [count(size) for size in (1, 2, 4, 64, 128)] == COUNTS
     assert count(32, 32) == count(64)

@@ -240,7 +240,7 @@ def _apply_explicit(scene: bpy.types.Scene, settings: ServerSettings) -> None:
         if settings.denoise and not _set_denoiser(scene.cycles):
             raise SettingsError("--denoise: this Blender was built without a denoiser")
         scene.cycles.use_denoising = settings.denoise
-    if settings.threads is not None:
+    if isinstance(settings.threads, int):
         scene.render.threads_mode = "FIXED"
         scene.render.threads = settings.threads
     if settings.exposure is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ..settings import ServerSettings
@@ -26,12 +27,12 @@ class Share:
     ----------
     cpus : frozenset of int
         The processors that it stays on; none = whichever the system gives it.
-    threads : int
-        How many it renders with.
+    threads : int or None
+        How many it renders with; None = one for each of these processors.
     """
 
     cpus: frozenset[int]
-    threads: int
+    threads: int | None
 
 
 def shares_of(settings: ServerSettings) -> tuple[Share, ...]:
@@ -42,7 +43,7 @@ def shares_of(settings: ServerSettings) -> tuple[Share, ...]:
     SettingsError
         They name a GPU that this machine does not have.
     """
-    return share_out(this_machine(), settings.workers, Needs.of(settings))
+    return share_out(this_machine(), settings.workers, settings.threads, Needs.of(settings))
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,23 @@ class Needs:
         return cls(memory_bytes, len(gpu_ids(settings.gpus)) if is_on_gpu else 0)
 
 
-def share_out(machine: Machine, workers: int | Literal["auto"], needs: Needs) -> tuple[Share, ...]:
+def share_out(
+    machine: Machine, workers: int | Literal["auto"], threads: int | Literal["all", "share"], needs: Needs
+) -> tuple[Share, ...]:
     """Share out a machine.
 
     ``auto`` is a worker for each `_CORES_OF_A_WORKER` cores, or two for each GPU, but no more than there is
     memory for, and always one. Where there are as many workers as NUMA nodes, each stays on one node, and
-    nodes get workers by their size. The cores of a node are dealt out among its workers, and each has one.
+    nodes get workers by their size. A worker stays on no fewer processors than its node's, so that it can
+    have those of others that are idle.
 
     Parameters
     ----------
     machine : Machine
     workers : int or "auto"
+    threads : int, "all" or "share"
+        Of each worker: so many; as many as its node has cores; or those cores dealt out among the node's
+        workers, and each has one at least.
     needs : Needs
     """
     count = _count(machine, needs) if workers == "auto" else workers
@@ -87,8 +94,9 @@ def share_out(machine: Machine, workers: int | Literal["auto"], needs: Needs) ->
     shares: dict[int, Share] = {}
     for node, taken_by in zip(nodes, _dealt(nodes, count), strict=True):
         cpus = frozenset(node) if len(nodes) > 1 else frozenset[int]()
-        dealt = _parts(max(1, math.floor(len(node) * granted)), len(taken_by))
-        shares |= {worker: Share(cpus, max(1, part)) for worker, part in zip(taken_by, dealt, strict=True)}
+        dealt = _threads(threads, max(1, math.floor(len(node) * granted)), len(taken_by))
+        for worker, part in zip(taken_by, dealt, strict=True):
+            shares[worker] = Share(cpus, None if part == len(node) else part)
     return tuple(shares[worker] for worker in range(count))
 
 
@@ -107,6 +115,9 @@ def _dealt(nodes: tuple[tuple[int, ...], ...], count: int) -> list[list[int]]:
     return workers
 
 
-def _parts(whole: int, count: int) -> list[int]:
-    """Cut a whole number into parts that differ by one at most."""
-    return [whole * (number + 1) // count - whole * number // count for number in range(count)]
+def _threads(threads: int | Literal["all", "share"], cores: int, workers: int) -> list[int]:
+    """Return the threads of each of a node's workers; shares differ by one at most."""
+    if threads == "share":
+        ends = [cores * number // workers for number in range(workers + 1)]
+        return [max(1, end - start) for start, end in pairwise(ends)]
+    return [cores if threads == "all" else threads] * workers

@@ -85,8 +85,7 @@ def run(
     keep_freed_memory()
     configure_logging(settings.logging_level)
     try:
-        settings = replace(settings, threads=settings.threads or share.threads)
-        _serve(connection, settings, ArrayFile(arrays))
+        _serve(connection, replace(settings, threads=share.threads or "all"), ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the server has ended the connection
     except BaseException as error:  # nothing is above this

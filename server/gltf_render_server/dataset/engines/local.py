@@ -47,7 +47,8 @@ class LocalEngine:
     ) -> None:
         self._on_rendered = on_rendered
         self._look_s = None if settings.workers else _LOOK_S
-        settings = replace(settings, max_queue=_MOST_WAITING)
+        threads = "share" if settings.threads == "all" else settings.threads  # all workers are always busy
+        settings = replace(settings, max_queue=_MOST_WAITING, threads=threads)
         renderer = None if settings.workers else make_renderer(settings)
         self._dispatcher = Dispatcher(settings, renderer)
         workers = 0 if renderer else len(self._dispatcher.workers())

@@ -106,7 +106,6 @@ class RayEngine:
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
             ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
-        self._settings = settings
         self._versions: dict[str, str] | None = None
         self._failed_starts = 0
         there = ray.cluster_resources()
@@ -114,6 +113,7 @@ class RayEngine:
         cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         cores = [count for count in cores if count]
         self._cpus = max(1, min(_CPUS, *cores)) if not self._gpus else 0
+        self._settings = replace(settings, threads=self._cpus or settings.threads)
         count = there["GPU"] if self._gpus else there.get("CPU", 0) / self._cpus
         self._starting: dict[Any, _Actor] = {}
         self._actors: list[_Actor] = []
