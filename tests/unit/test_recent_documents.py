@@ -1,5 +1,6 @@
 """What is recognised of the last documents is what a reading of its own gives, whatever came before."""
 
+import base64
 import copy
 import gc
 import json
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from test_gltf_document import EXTENSIONS, rich_document
 from test_gltf_fuzz import ODD_VALUES, copied, places
 
+from gltf_render_server.dispatch.transfer import Packed, RecentAssets, unpacked
 from gltf_render_server.errors import CheckTimeoutError, SceneError, TooLargeError
+from gltf_render_server.frame import Frame
 from gltf_render_server.gltf import Detail, RecentDocuments, import_document, read_asset
 from gltf_render_server.limits import Limits, time_limit
 
@@ -52,7 +55,7 @@ def as_glb(document):
     document, data = copied(document), b""
     for view in document["bufferViews"]:
         uri = document["buffers"][view["buffer"]]["uri"]
-        piece = __import__("base64").b64decode(uri.partition(",")[2])
+        piece = base64.b64decode(uri.partition(",")[2])
         view["byteOffset"] = len(data) + view.get("byteOffset", 0)
         view["buffer"] = 0
         data += piece + bytes(-len(piece) % 4)
@@ -340,6 +343,33 @@ def test_many_threads_read_what_one_reads():
     finally:
         sys.setswitchinterval(interval)
     assert not wrong
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_what_is_known_travels_to_a_worker_once_wherever_it_stands(kind):
+    """It travels with the first frame, which may be the only one, once with the next, and then no more."""
+    recent, document, rng = RecentDocuments(10**8), copied(DOCUMENTS[kind]), random.Random(1)
+    sent, there = RecentAssets(), RecentAssets()
+    sizes, assets = [], []
+    for _ in range(4):
+        move(document, rng, 100)
+        scene = known(recent, as_bytes(document))().scene()
+        _ = scene.shapes, scene.surfaces
+        data = Packed(Frame(scene, (), ("color",))).message(sent)
+        arrived = unpacked(data, there).scene
+        sizes.append(len(data))
+        assets.append(arrived.asset)
+        assert arrived.shapes == scene.shapes
+        assert arrived.surfaces == scene.surfaces
+        np.testing.assert_array_equal(arrived.placements.matrix, scene.placements.matrix)
+        for one, other in zip(arrived.primitives, scene.primitives, strict=True):
+            assert (
+                arrived.asset.triangles(one).vertices.tobytes()
+                == scene.asset.triangles(other).vertices.tobytes()
+            )
+    assert assets[0] is not assets[1] is assets[2] is assets[3]
+    assert sizes[2] == sizes[3] < min(sizes[:2]) - 1000
+    assert not any(getattr(node, name) for node in assets[1].source.nodes for name in TRANSFORMS)
 
 
 def test_an_asset_is_not_changed_by_what_is_made_of_it():
