@@ -1,4 +1,4 @@
-"""A form that is in memory is read as werkzeug reads it, whatever is in it, in no more memory than it takes."""
+"""A form in memory is read as werkzeug reads it, whatever is in it, in no more memory than it takes."""
 
 import io
 import random
@@ -87,8 +87,10 @@ def test_forms_in_memory_are_read_as_others(app, seed):
         assert fast == slow
 
 
-def test_a_scene_is_cut_out_as_it_is(app):
-    content = bytes(range(256)) * 1000
+@pytest.mark.parametrize("more", [b"", b"\r\n--a-boundaryx", b"\r\n--a-boundary- \r\n", b"\r\n\r\n\r\n"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_scene_is_cut_out_as_it_is(app, more, is_first):
+    content = more * is_first + bytes(range(256)) * 900 + more + bytes(range(256)) * 100 + more
     head = b"--" + BOUNDARY + b"\r\n" + HEADS[0] + b"\r\n\r\n"
     body = head + content + b"\r\n--" + BOUNDARY + b"--\r\n"
     assert read(app, body, io.BytesIO) == read(app, body, _Slow)

@@ -9,6 +9,7 @@ import struct
 import sys
 import threading
 import tracemalloc
+from itertools import permutations
 
 import any_gltf
 import numpy as np
@@ -240,6 +241,41 @@ def test_what_moves_is_recognised(kind, write):
     assert len(keys) == 1
     assert keys.pop()
     assert len(kept(recent)) == 1
+
+
+MATRIX = [1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 5, 6, 7, 1]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [{"extras": {"label": value}} for value in (1, True, 1.0, "1")],
+        [{"name": value} for value in ("g", 1, True)],
+        [{"matrix": MATRIX}, {"matrix": MATRIX, "rotation": [0, 0, 1, 0]}, {"translation": [1, 2, 3]}, {}],
+        [{"matrix": MATRIX}, {"matrix": [1] * 12}, {"matrix": MATRIX, "scale": [1, 1, 1]}, {"matrix": None}],
+        [{"mesh": 0}, {"mesh": False}, {"mesh": 0.0}, {"mesh": 1}, {"mesh": 99}],
+        [{"rotation": [0, 0, 0, 1]}, {"rotation": [0, 0, 0, 0]}, {"rotation": [0, 0, 0, 1e300]}],
+        [{"translation": [0, 0, 1]}, {"translation": [0, 0, 1e10]}, {"translation": [0, 0, -0.0]}],
+    ],
+    ids=lambda members: ", ".join({name: None for item in members for name in item}),
+)
+@pytest.mark.parametrize("kind", ["crowd", "animated"])
+def test_what_python_takes_for_equal_is_told_apart(kind, members):
+    """The node is one that the animation turns."""
+    number = 3
+    texts = []
+    for member in members:
+        document = copied(DOCUMENTS[kind])
+        node = document["nodes"][number]
+        for name in TRANSFORMS if member.keys() & set(TRANSFORMS) else ():
+            node.pop(name, None)
+        node |= member
+        texts.append(as_bytes(document))
+    expected = [told(fresh(text)) for text in texts]
+    for first, second in permutations(range(len(texts)), 2):
+        recent = RecentDocuments(10**8)
+        assert told(known(recent, texts[first])) == expected[first]
+        assert told(known(recent, texts[second])) == expected[second]
 
 
 def test_other_data_behind_the_same_text_is_another_document():
