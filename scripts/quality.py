@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import flip_evaluator  # pyright: ignore[reportMissingImports]
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,6 +32,7 @@ from rich.console import Console, RenderableType
 
 import still_life
 from benchmarking.sequences import with_size
+from contact_sheet import captioned
 from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.settings import Quality
 from option_types import size
@@ -46,6 +48,7 @@ _ROOM = _ROOT / "examples" / "still_life" / "room.blend"
 _WARM_UP_SIZE = (16, 12)
 _YARDSTICK_SAMPLES = 256
 _YARDSTICK = f"{_YARDSTICK_SAMPLES} plain"
+_SHOWN = (*get_args(Quality), _YARDSTICK, "reference")
 _LEAST_LEFT = 0.05  # of an error, when the reference's own is taken off
 _PREAMBLE = """\
 from gltf_render_server.blender.engines import PRESETS, apply_preset
@@ -166,7 +169,11 @@ def _measure_all(options: argparse.Namespace, console: Console) -> int:
     settings = _settings(options)
     options.cache.mkdir(parents=True, exist_ok=True)
     cases = [_SCENES[name](*options.size) for name in options.scenes]
-    results = list(_measured(cases, settings, options, console))
+    pictures: dict[str, _Picture] = {}
+    results = [*_earlier(options.beside), *_measured(cases, settings, options, pictures, console)]
+    results.sort(key=lambda result: result.case)
+    if options.sheet is not None:
+        Image.fromarray(captioned(pictures, len(pictures) // len(cases))).save(options.sheet, quality=90)
     tell(_tables(results), results, options, lambda path: _plot(results, path))
     return 0
 
@@ -221,6 +228,8 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
     )
     parser.add_argument("--list-variants", action="store_true", help="name them, and end")
     add_output_options(parser)
+    parser.add_argument("--beside", type=Path, metavar="FILE", help="show what an earlier --json kept, too")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="lay the pictures' middles side by side")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep the pictures")
     parser.add_argument(
         "--cache",
@@ -276,9 +285,13 @@ def _still_life(name: str, width: int, height: int, *options: str) -> Case:
 
 
 def _measured(
-    cases: Sequence[Case], settings: Sequence[Setting], options: argparse.Namespace, console: Console
+    cases: Sequence[Case],
+    settings: Sequence[Setting],
+    options: argparse.Namespace,
+    pictures: dict[str, _Picture],
+    console: Console,
 ) -> Iterator[Result]:
-    """Render everything, one after the other, under a moving bar."""
+    """Render everything, one after the other, under a moving bar; add the sheet's pictures to `pictures`."""
     with progress(console) as bars:
         task = bars.add_task("", total=len(cases) * (1 + len(settings)))
         for case in cases:
@@ -294,7 +307,20 @@ def _measured(
                 bars.advance(task)
             if options.pictures is not None:
                 _keep(rendered, case, truth.picture, options.pictures)
+            shown = {name: one.picture for name, one in rendered.items()} | {"reference": truth.picture}
+            pictures |= {f"{case.name}, {name}": _middle(shown[name]) for name in _SHOWN if name in shown}
             yield from _results(rendered, case, truth)
+
+
+def _earlier(path: Path | None) -> list[Result]:
+    """Return what another run found."""
+    return [] if path is None else msgspec.json.decode(path.read_bytes(), type=list[Result])
+
+
+def _middle(picture: _Picture) -> _Picture:
+    """Cut out what shows noise at the size of a page."""
+    height, width = picture.shape[:2]
+    return picture[height // 3 : -height // 4, width // 3 : -width // 4]
 
 
 @contextmanager

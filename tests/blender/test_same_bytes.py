@@ -27,7 +27,7 @@ bpy = pytest.importorskip("bpy")
 
 TIMES = int(os.environ.get("GLTF_RENDER_SERVER_REPEATS", "3"))
 SIZES = ((160, 120), (240, 180), (480, 360))
-QUALITIES = ("preview", "balanced")
+QUALITIES = ("draft", "preview", "balanced")
 EVERY_CASE = [(size, quality) for size in SIZES for quality in QUALITIES]
 CASES = EVERY_CASE if "GLTF_RENDER_SERVER_REPEATS" in os.environ else [((160, 120), "preview")]
 

@@ -219,3 +219,9 @@ def test_help_shows_groups_and_defaults(capsys):
         "https://",
     ):
         assert word in text
+
+
+@pytest.mark.parametrize("page", ["colour.md", "datasets/variation.md"])
+def test_the_pages_name_every_quality(page):
+    text = (SERVER.parent / "docs" / page).read_text()
+    assert [name for name in QUALITIES if f"`{name}`" not in text] == []
