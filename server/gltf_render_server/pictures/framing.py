@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +39,7 @@ _THIN = 0.2
 _LEAST_DEPTH = 0.05
 """How near the camera may come to the nearest point, in radii of the scene."""
 
-_STEPS = 9
+_STEPS = 6
 """How many slopes are looked along, from the optical axis to the picture's edge."""
 
 _TRIES = 16
@@ -72,7 +72,7 @@ def frame_from_above(scene: Scene, size: tuple[int, int], up_axis: UpAxis, name:
     extent, lens = _extent(scene), _lens(size)
     pose = looking_back(extent.center, 0.0, *_angles(extent, up_axis), up_axis)
     across, down = slopes = _slopes(lens)
-    x, y, z = points = _outline(scene, pose, slopes).T
+    x, y, z = _outline(scene, pose, slopes).T
     # A camera at (cx, cy, cz) sees a point left of the right edge, of this slope, where x + across z is less
     # than cx + across cz; so the two edges together tell how near the camera may come.
     needed = max(
@@ -81,7 +81,7 @@ def frame_from_above(scene: Scene, size: tuple[int, int], up_axis: UpAxis, name:
     )
     depths = max(needed, z.max() + _LEAST_DEPTH * extent.radius) - z
     offset = np.array([_middle(x, depths), _middle(y, depths), (depths + z)[0]])
-    return _placed(pose, offset, lens, points, name)
+    return _placed(pose, offset, lens, (depths.min(), depths.max()), name)
 
 
 def frame_orbit(scene: Scene, size: tuple[int, int], up_axis: UpAxis, count: int) -> list[View]:
@@ -97,14 +97,16 @@ def frame_orbit(scene: Scene, size: tuple[int, int], up_axis: UpAxis, count: int
         looking_back(extent.center, 0.0, azimuth_rad + math.tau * index / count, elevation_rad, up_axis)
         for index in range(count)
     ]
-    across, down = slopes = _slopes(lens)
-    outlines = [_outline(scene, pose, slopes).T for pose in poses]
-    needed = max((np.maximum(abs(x) / across, abs(y) / down) + z).max() for x, y, z in outlines)
-    nearest = max(z.max() for _, _, z in outlines)
-    offset = np.array([0.0, 0.0, max(needed, nearest + _LEAST_DEPTH * extent.radius)])
+    reaches = np.full((count, 3), -np.inf)
+    for points in _points(scene):  # once for all views: reading them takes longest
+        for index, pose in enumerate(poses):
+            reaches[index] = np.maximum(reaches[index], _reach(_seen(points, pose), _slopes(lens)))
+    needed, highest, _ = reaches.max(0)
+    distance = max(needed, highest + _LEAST_DEPTH * extent.radius)
+    offset = np.array([0.0, 0.0, distance])
     return [
-        _placed(pose, offset, lens, points, f"orbit_{index:0{digits}d}")
-        for index, (pose, points) in enumerate(zip(poses, outlines, strict=True))
+        _placed(pose, offset, lens, (distance - high, distance - low), f"orbit_{index:0{digits}d}")
+        for index, (pose, (_, high, low)) in enumerate(zip(poses, reaches * (1, 1, -1), strict=True))
     ]
 
 
@@ -162,11 +164,30 @@ def _outline(scene: Scene, pose: Matrix, slopes: Sequence[float]) -> Points:
     sides = [(sign, 0, slopes[0] * turn) for sign in (-1, 1) for turn in turns]
     ends = [(0, sign, slopes[1] * turn) for sign in (-1, 1) for turn in turns]
     directions = np.array([*sides, *ends, (0, 0, 1), (0, 0, -1)], float)
-    placed = (placed_points(scene, index) for index in range(len(scene.placements)))
-    found = [
-        _outermost((points - pose[:3, 3]) @ pose[:3, :3], directions) for points in placed if len(points)
-    ]
+    found = [_outermost(_seen(points, pose), directions) for points in _points(scene)]
     return _outermost(np.concatenate(found), directions)
+
+
+def _reach(seen: Points, slopes: Sequence[float]) -> Points:
+    """Return how far away a camera must be that looks at the origin, and how near and far points are, (3,).
+
+    The last two are along the axis that points to the camera: the greatest, and the least with its sign
+    changed.
+    """
+    x, y, z = seen.T
+    needed = max((np.abs(x) / slopes[0] + z).max(), (np.abs(y) / slopes[1] + z).max())
+    return np.array([needed, z.max(), (-z).max()])
+
+
+def _points(scene: Scene) -> Iterator[Points]:
+    """Yield the points of each placement that its triangles have, (n, 3), in the world."""
+    placed = (placed_points(scene, index) for index in range(len(scene.placements)))
+    return (points for points in placed if len(points))
+
+
+def _seen(points: Points, pose: Matrix) -> Points:
+    """Return points, (n, 3), in a camera's axes: right, up, backward."""
+    return (points - pose[:3, 3]) @ pose[:3, :3]
 
 
 def _outermost(points: Points, directions: Points) -> Points:
@@ -184,9 +205,8 @@ def _middle(sides: Points, depths: Points) -> float:
     return middle
 
 
-def _placed(pose: Matrix, offset: Points, lens: Lens, points: Points, name: str) -> View:
-    """Return the view of a camera that is moved along its own axes; points, (3, n), are what it sees."""
+def _placed(pose: Matrix, offset: Points, lens: Lens, depths: tuple[float, float], name: str) -> View:
+    """Return the view of a camera that is moved along its own axes, and sees what is so near and so far."""
     moved = pose.copy()
     moved[:3, 3] += pose[:3, :3] @ offset
-    depths = offset[2] - points[2]
-    return View(replace(lens, near=_NEAR * depths.min(), far=_FAR * depths.max()), moved, name)
+    return View(replace(lens, near=_NEAR * depths[0], far=_FAR * depths[1]), moved, name)
