@@ -303,22 +303,26 @@ def test_a_terminal_sees_how_far_it_is_while_paths_are_piped(here):
 
 WITHOUT = """
 import sys
-sys.modules[{name!r}] = None
+sys.modules[{name!r}] = {instead}
 from gltf_render_server.pictures.__main__ import main
 main()
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
-    [("bpy", "uv tool install --python 3.13 gltf-render-server"), ("DracoPy", "pip install dracopy")],
+    ("name", "instead", "told"),
+    [
+        ("bpy", "None", "uv tool install --python 3.13 gltf-render-server"),
+        ("bpy", "type(sys)('bpy')", "has loaded Blender itself"),
+        ("DracoPy", "None", "pip install dracopy"),
+    ],
 )
-def test_what_is_not_installed_is_told_with_how_to_install_it(name, told, here):
+def test_what_cannot_be_loaded_is_told_with_what_to_do(name, instead, told, here):
     path = here.parent / "packed.gltf"
     path.write_text(json.dumps(with_draco(ball())))
     backend = "blender" if name == "bpy" else "vtk"
     ran = subprocess.run(
-        [sys.executable, "-c", WITHOUT.format(name=name), str(path), "--backend", backend],
+        [sys.executable, "-c", WITHOUT.format(name=name, instead=instead), str(path), "--backend", backend],
         capture_output=True,
         text=True,
         timeout=60,

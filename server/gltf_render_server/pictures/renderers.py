@@ -179,6 +179,11 @@ def _check_installed(backend: str) -> None:
     """Tell what to do where there is no Blender for this Python, before a process is started for it."""
     if backend != "blender":
         return
+    if sys.modules.get("bpy") is not None:
+        raise SettingsError(
+            "this process has loaded Blender itself, the package bpy, and no other can be started beside it. "
+            "Start a Python without `import bpy`, or let a server render"
+        )
     with suppress(ValueError):  # it was taken away
         if find_spec("bpy") is not None:
             return
