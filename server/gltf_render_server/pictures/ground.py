@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..dataset.cameras import bounds
 from ..dataset.cameras.matrices import direction
 from ..dataset.composition import Composition, Paint
 from ..dataset.shot import Document
+from ..frame import View
+from ..passes.hits import ray_grid
 from ..scene import Scene
 from ..settings import UpAxis
 
-__all__ = ["on_ground"]
+__all__ = ["Ground", "on_ground"]
 
 _REACH = 4.0
 """How far the ground goes from the middle, in radii of the scene."""
@@ -31,9 +36,75 @@ _ALBEDO = 0.62
 
 _TEXELS = 256
 
+_UNSURE = 0.3, 0.7
+"""Of the ground's alpha: below the first, too few of a pixel's samples meet it to tell its colour."""
 
-def on_ground(document: Document, scene: Scene, up_axis: UpAxis) -> Document:
-    """Return a document that stands on a ground, as deep as the lowest point of what it shows.
+_LITTLE = 1e-3
+"""Alpha that tells no colour."""
+
+_BLUR = 0.01
+"""How far around such a pixel is looked for the ground's colour, in widths of the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A document that stands on a ground.
+
+    Attributes
+    ----------
+    document : Document
+    middle : (3,) float64
+        Of the ground, in the world, metres.
+    up : (3,) float64
+        The direction that it faces.
+    reach : float
+        How far it goes, metres.
+    """
+
+    document: Document
+    middle: NDArray[np.float64]
+    up: NDArray[np.float64]
+    reach: float
+
+    def alpha(self, view: View) -> NDArray[np.floating]:
+        """Return how much of the ground is there in each pixel of a view, (height, width), 0 to 1."""
+        x, y = ray_grid(view.lens)
+        right, up, backward = view.camera_to_world[:3, :3].T
+        eye = view.camera_to_world[:3, 3] - self.middle
+        rays = x[None, :, None] * right + y[:, None, None] * up - backward
+        with np.errstate(divide="ignore", invalid="ignore"):
+            along = -(eye @ self.up) / (rays @ self.up)
+            distance = np.linalg.norm(eye + along[..., None] * rays, axis=-1) / self.reach
+        is_met = np.isfinite(distance) & (along > 0)
+        return _share(np.where(is_met, distance, 1.0)).astype(np.float32)
+
+    def cleaned(
+        self, picture: NDArray[np.uint8], is_model: NDArray[np.bool_], view: View
+    ) -> NDArray[np.uint8]:
+        """Return a picture whose ground fades evenly, where a renderer leaves that to chance.
+
+        Parameters
+        ----------
+        picture : (height, width, 4) uint8
+            Colour with alpha.
+        is_model : (height, width) bool
+            Where something else than the ground is met first, be it transparent or not.
+        view : View
+        """
+        is_ground = ~_grown(is_model)
+        seen, alpha = picture[..., 3:] / np.float32(255), self.alpha(view)[..., None]
+        there = seen * is_ground[..., None]
+        light = _linear(picture[..., :3]) * there
+        typical = light.mean((0, 1)) / max(float(there.mean()), _LITTLE)
+        around = (_blurred(light) + _LITTLE * typical) / (_blurred(there) + _LITTLE)
+        share = ((alpha - _UNSURE[0]) / (_UNSURE[1] - _UNSURE[0])).clip(0, 1)
+        shown = _encoded(share * light / alpha.clip(1e-6) + (1 - share) * around)
+        even = np.concatenate([shown, np.rint(255 * alpha).astype(np.uint8)], -1)
+        return np.where(is_ground[..., None], even, picture)
+
+
+def on_ground(document: Document, scene: Scene, up_axis: UpAxis) -> Ground:
+    """Put a document on a ground, as deep as the lowest point of what it shows.
 
     Parameters
     ----------
@@ -49,11 +120,10 @@ def on_ground(document: Document, scene: Scene, up_axis: UpAxis) -> Document:
     middle = extent.center + (lowest - float(extent.center @ up)) * up
     corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
     reach = _REACH * extent.radius
-    points = [middle + reach * (across * right + along * back) for across, along in corners]
     composition = Composition()
     composition.add(document)
     composition.add_mesh(
-        points,
+        [middle + reach * (across * right + along * back) for across, along in corners],
         [(0, 1, 2), (0, 2, 3)],
         Paint(colour=(_ALBEDO, _ALBEDO, _ALBEDO), image=_faded()),
         "ground",
@@ -61,16 +131,52 @@ def on_ground(document: Document, scene: Scene, up_axis: UpAxis) -> Document:
         texcoords=[((across + 1) / 2, (along + 1) / 2) for across, along in corners],
     )
     composition.materials[-1]["alphaMode"] = "BLEND"
-    return composition.document()
+    return Ground(composition.document(), middle, up, reach)
+
+
+def _share(distance: NDArray[Any]) -> NDArray[Any]:
+    """Return how solid the ground is so far from its middle, in parts of its reach."""
+    share = np.clip((1 - distance) / (1 - _SOLID), 0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def _faded() -> bytes:
     """Return a PNG that is white, solid in the middle, and nothing at its edges."""
     across = (np.arange(_TEXELS) + 0.5) / _TEXELS * 2 - 1
-    distance = np.hypot(across[:, None], across[None])
-    share = np.clip((1 - distance) / (1 - _SOLID), 0, 1)
-    alpha = np.rint(255 * share * share * (3 - 2 * share)).astype(np.uint8)
+    alpha = np.rint(255 * _share(np.hypot(across[:, None], across[None]))).astype(np.uint8)
     white = np.full((_TEXELS, _TEXELS, 3), 255, np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(np.dstack([white, alpha])).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with the pixels beside it."""
+    wide = np.pad(mask, 1)
+    height, width = mask.shape
+    shifts = [(down, right) for down in range(3) for right in range(3)]
+    return np.any([wide[down : down + height, right : right + width] for down, right in shifts], 0)
+
+
+def _blurred(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the mean of a small square about each pixel, of (height, width, n) values."""
+    side = 2 * max(2, round(_BLUR * values.shape[1])) + 1
+    for axis in (0, 1):
+        widths = [(side // 2 + 1, side // 2) if each == axis else (0, 0) for each in range(3)]
+        sums = np.cumsum(np.pad(values, widths, mode="edge"), axis, dtype=np.float64)
+        count = values.shape[axis]
+        values = np.take(sums, range(side, side + count), axis) - np.take(sums, range(count), axis)
+    return (values / side**2).astype(np.float32)
+
+
+def _linear(encoded: NDArray[np.uint8]) -> NDArray[np.floating]:
+    """Decode sRGB."""
+    value = encoded / np.float32(255)
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def _encoded(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Encode as sRGB."""
+    value = linear.clip(0, 1)
+    shown = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
+    return np.rint(255 * shown).astype(np.uint8)

@@ -12,19 +12,19 @@ from typing import Any
 
 from ..dataset.shot import Document
 from ..errors import RequestError
-from ..frame import ALPHA_THRESHOLD, Frame, View
+from ..frame import ALPHA_THRESHOLD, Frame, Look, View
 from ..passes import Render, find_pass
 from ..scene import Scene
 from ..settings import UpAxis
 from .cameras import AUTO, find_views
-from .ground import on_ground
-from .looks import BACKDROP, Lighting, find_look, laid_over
+from .ground import Ground, on_ground
+from .looks import BACKDROP, ENVIRONMENT, Lighting, find_look, laid_over
 from .reading import read_file
-from .renderers import FileRenderer, make_file_renderer, own_settings
+from .renderers import FileRenderer, Rendered, make_file_renderer, own_settings
 
 __all__ = ["Picture", "Wanted", "check_passes", "pictures", "render_file"]
 
-COLOUR = "color"
+COLOUR, _INSTANCE = "color", "instance"
 _SIZE = 800, 600
 _WAIT_S = 60.0
 
@@ -127,9 +127,8 @@ def pictures(
         arrays: dict[str, Any] = {}
         stages_ms: Counter[str] = Counter()
         for each in shown:
-            frame = Frame(each.scene, (view,), each.passes, look, alpha_threshold=ALPHA_THRESHOLD)
-            rendered = renderer.render(each.document, frame, wanted.time_s)
-            arrays.update(rendered.arrays)
+            rendered = each.render(view, look, renderer, wanted.time_s)
+            arrays |= rendered.arrays
             stages_ms.update({name: round(time_ms) for name, time_ms in rendered.stages_ms.items()})
         if COLOUR in arrays:
             arrays[COLOUR] = laid_over(arrays[COLOUR], wanted.lighting.background)
@@ -139,11 +138,27 @@ def pictures(
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """What some of the passes show."""
+    """What some of the passes show, perhaps on a ground."""
 
     document: Document
     scene: Scene
     passes: tuple[str, ...]
+    ground: Ground | None = None
+
+    def render(self, view: View, look: Look, renderer: FileRenderer, time_s: float) -> Rendered:
+        """Render these passes of a view."""
+        if self.ground is None or COLOUR not in self.passes:
+            frame = Frame(self.scene, (view,), self.passes, look, alpha_threshold=ALPHA_THRESHOLD)
+            return renderer.render(self.document, frame, time_s)
+        passes = (*self.passes, _INSTANCE)
+        # all surfaces are solid, so that nothing of the model is taken for the ground; colour stays the same
+        frame = Frame(self.scene, (view,), passes, look, alpha_threshold=None)
+        rendered = renderer.render(self.document, frame, time_s)
+        arrays = dict(rendered.arrays)
+        numbers = arrays.pop(_INSTANCE)
+        is_model = (numbers != 0) & (numbers != len(self.scene.instances))  # the ground is the last
+        arrays[COLOUR] = self.ground.cleaned(arrays[COLOUR], is_model, view)
+        return Rendered(arrays, rendered.stages_ms)
 
 
 def _shown(document: Document, scene: Scene, wanted: Wanted, renderer: FileRenderer) -> list[_Shown]:
@@ -151,8 +166,10 @@ def _shown(document: Document, scene: Scene, wanted: Wanted, renderer: FileRende
     lit = tuple(name for name in wanted.passes if find_pass(name).render in (Render.COLOUR, Render.LINEAR))
     if not (lit and _wants_ground(wanted, scene, is_blender=renderer.is_blender)):
         return [_Shown(document, scene, wanted.passes)]
-    other = on_ground(document, scene, wanted.up_axis)
-    found = [_Shown(other, renderer.asset(other).scene({}, wanted.time_s), lit)]
+    ground = on_ground(document, scene, wanted.up_axis)
+    stood = renderer.asset(ground.document).scene({}, wanted.time_s)
+    is_clear = wanted.lighting.background != ENVIRONMENT
+    found = [_Shown(ground.document, stood, lit, ground if is_clear else None)]
     exact = tuple(name for name in wanted.passes if name not in lit)
     return [*found, _Shown(document, scene, exact)] if exact else found
 
