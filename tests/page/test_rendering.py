@@ -1,5 +1,6 @@
 """From a dropped file to pictures: what is asked, what is shown, and that both are the same view."""
 
+import base64
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+from compressed import with_draco, with_meshopt
 from drake_like import DrakeScene, add_accessor, box, look_at, sphere, translation
 from pages import all_passes, choose_passes, drop, needs_browser, opened, shown, values, wait_for_pictures
 from PIL import Image
@@ -285,3 +287,28 @@ def test_an_animation_has_a_time(page, server):
         wait_for_pictures(tab)
         assert requests.frame["time_s"] == 1.5
         assert compare_with_the_server(tab, server, data, requests) > 0.97
+
+
+def beside(document):
+    """The files that a document's buffers are, and the document that names them."""
+    files = {}
+    for number, buffer in enumerate(document["buffers"]):
+        if buffer.get("uri", "").startswith("data:"):
+            files[f"part {number}__bin"] = base64.b64decode(buffer["uri"].partition(",")[2])
+            buffer["uri"] = f"part%20{number}.bin"
+    return {"compressed__gltf": json.dumps(document).encode(), **files}
+
+
+@pytest.mark.parametrize("compress", [with_draco, with_meshopt])
+def test_compressed_scenes_are_shown_as_well(page, server, compress):
+    plain = yard().document()
+    compressed = compress(plain)
+    assert compressed["extensionsRequired"]
+    with page() as tab:
+        requests = Requests(tab)
+        choose_passes(tab, "instance")
+        drop(tab, **beside(compressed))
+        wait_for_pictures(tab)
+        assert tab.locator("#scene-problem").is_hidden(), tab.inner_text("#scene-problem")
+        share = compare_with_the_server(tab, server, json.dumps(plain).encode(), requests)
+        assert share > 0.97

@@ -105,6 +105,21 @@ def test_a_gltf_and_its_files_are_put_together(page, server, tmp_path):
         assert download.value.suggested_filename.startswith("color.")
 
 
+def test_what_the_browser_cannot_show_is_rendered_all_the_same(page):
+    """A texture that wants a decoder which the page lacks, and has a plain picture beside it."""
+    files = textured()
+    document = json.loads(files["square__gltf"])
+    for key in ("extensionsUsed", "extensionsRequired"):
+        document[key] = [*document.get(key, []), "KHR_texture_basisu"]
+    document["textures"][0]["extensions"] = {"KHR_texture_basisu": {"source": 0}}
+    with page() as tab:
+        drop(tab, **{**files, "square__gltf": json.dumps(document).encode()})
+        wait_for_pictures(tab)
+        assert "cannot show the scene" in tab.inner_text("#scene-problem")
+        green = (shown(tab, "color") == (20, 200, 40)).all(-1)
+        assert 0.1 < green.mean() < 0.9
+
+
 def test_wrong_files_are_told_as_they_are(page):
     broken = {**SMALL, "nodes": [{"mesh": 77}], "scenes": [{"nodes": [0]}]}
     with page(expected=["400"]) as tab:

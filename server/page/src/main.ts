@@ -1,44 +1,50 @@
 /** The page: a scene is opened, turned, and rendered by the server. */
 
-import { AssemblyError, type Scene, assemble, gltfOf, jsonOfGlb } from "./assembly";
-import { find, make, makeTabs, plural, save, select, short } from "./elements";
+import { AssemblyError, type Scene, assemble, jsonOfGlb } from "./assembly";
+import { find, make, plural, short } from "./elements";
 import { exampleScene } from "./example";
 import { type NamedFile, chosenFiles, droppedFiles } from "./files";
+import { announce, takeBack, tell, tellError } from "./notices";
 import { chosenPasses, offerPasses } from "./passes";
 import { Pictures } from "./pictures";
+import { Programs, type Source } from "./programs";
 import { type Progress, Rendering } from "./rendering";
 import { type FrameRequest, type SceneDescription, Server, type ServerDescription, ServerError, digestOf } from "./server";
-import { type Language, fileName, snippet } from "./snippets";
 import { Stage, type UpAxis } from "./stage";
 import { Status } from "./status";
 import { offerThemes } from "./theme";
 import { ms, showTimes } from "./times";
+import { offerToken } from "./token";
 
 const REST_MS = 300; // how long the view rests before it is rendered
 const TICK_MS = 100;
 
-interface Opened extends Scene {
+interface Opened extends Source {
   digest: string;
   isOnServer: boolean;
   /** Whether the scene is shown, as far as this browser can, so that there is a view to ask for. */
   isShown: boolean;
-  /** Whether the page put files together, so that no file of the user's is this scene. */
-  isMade: boolean;
+  /** Whether three.js shows it. */
+  isDrawn: boolean;
+  /** What the server says of its size, once it has it. */
+  bounds: SceneDescription["bounds"];
 }
 
 const server = new Server();
 const status = new Status(server);
 const rendering = new Rendering();
 const pictures = new Pictures();
+const programs = new Programs(server, () => {
+  const frame = frameRequest();
+  return frame && opened ? { frame, source: opened } : null;
+});
 let stage: Stage | null = null;
 let description: ServerDescription | null = null;
 let opened: Opened | null = null;
 let opening: AbortController | null = null;
 let time: number | undefined;
-let language: Language = "curl";
 let timer = 0;
 let ticking = 0;
-let isSnippetDue = false;
 
 const select_ = (id: string) => find<HTMLSelectElement>(id);
 const input = (id: string) => find<HTMLInputElement>(id);
@@ -56,7 +62,11 @@ function start(): void {
   listenForFiles();
   listenForChoices();
   listenForRequests();
-  listenForToken();
+  offerToken(server, () => {
+    takeBack("problem");
+    void status.ask().then(describe);
+    if (description) requestChanged();
+  });
   status.onReady = () => void describe();
   void status.ask();
   document.documentElement.dataset.ready = "";
@@ -69,7 +79,7 @@ async function describe(): Promise<void> {
   try {
     description = await server.describe();
   } catch (error) {
-    if (!(error instanceof ServerError && error.status === 401)) failed(error as Error);
+    if (!(error instanceof ServerError && error.status === 401)) tellError(error as Error);
     return;
   }
   const { renderer, passes, looks, qualities, environments } = description;
@@ -138,7 +148,7 @@ async function openScene(read: () => Promise<Scene>, isMade: boolean | (() => bo
   const own = (opening = new AbortController());
   rendering.cancel();
   clearTimeout(timer);
-  for (const id of ["scene-problem", "problem"]) find(id).hidden = true;
+  takeBack("scene-problem", "problem");
   let scene: Scene;
   try {
     scene = await read();
@@ -153,7 +163,7 @@ async function openScene(read: () => Promise<Scene>, isMade: boolean | (() => bo
   }
   const digest = await digestOf(scene.data);
   if (own.signal.aborted) return;
-  opened = { ...scene, digest, isOnServer: false, isShown: false, isMade: typeof isMade === "boolean" ? isMade : isMade() };
+  opened = { ...scene, digest, isOnServer: false, isShown: false, isDrawn: false, bounds: null, isMade: typeof isMade === "boolean" ? isMade : isMade() };
   pictures.clear();
   find("times").replaceChildren(make("p", { className: "words" }, "Where the time goes appears here after the first picture."));
   find("total").textContent = "";
@@ -163,7 +173,9 @@ async function openScene(read: () => Promise<Scene>, isMade: boolean | (() => bo
   time = undefined;
   const mine = opened;
   await Promise.all([show(mine), upload(mine)]);
-  if (opened === mine && input("follow").checked) void render();
+  if (opened !== mine) return;
+  if (!mine.isDrawn) stage?.frame(mine.bounds);
+  if (input("follow").checked) void render();
 }
 
 async function show(scene: Opened): Promise<void> {
@@ -173,6 +185,7 @@ async function show(scene: Opened): Promise<void> {
   try {
     const { cameras, duration_s, materials } = await stage.show(scene.data);
     if (opened !== scene) return;
+    scene.isDrawn = true;
     pictures.materials = materials;
     select_("camera").replaceChildren(
       make("option", { value: "" }, "Free"),
@@ -189,6 +202,9 @@ async function show(scene: Opened): Promise<void> {
     }
   } catch (error) {
     if (opened !== scene) return;
+    stage.clear();
+    select_("camera").replaceChildren(make("option", { value: "" }, "Free"));
+    find("time-field").hidden = true;
     pictures.materials = (jsonOfGlb(scene.data).materials ?? []).map((material: { name?: string }) => material.name ?? "");
     tell("scene-problem", "This browser cannot show the scene; the server may", (error as Error).message, true);
   } finally {
@@ -205,12 +221,13 @@ async function upload(scene: Opened): Promise<void> {
       const told = await server.upload(scene.digest, scene.data, opening!.signal);
       if (opened !== scene) return;
       scene.isOnServer = true;
+      scene.bounds = told?.bounds ?? null;
       describeScene(scene, told);
     } catch (error) {
       if (opened !== scene || (error as Error).name === "AbortError") return;
       progress(null);
       if (!(error instanceof ServerError && error.status === 503)) {
-        failed(error as Error, "The server does not take this scene");
+        tellError(error as Error, "The server does not take this scene");
         return;
       }
       const waitS = error.retryAfterS ?? 1;
@@ -219,7 +236,7 @@ async function upload(scene: Opened): Promise<void> {
     }
   }
   if (opened !== scene) return;
-  find("problem").hidden = true;
+  takeBack("problem");
   progress(null);
   find("render").toggleAttribute("disabled", false);
 }
@@ -283,7 +300,7 @@ function viewChanged(): void {
 /** What is shown is not what would be asked for now. */
 function requestChanged(): void {
   pictures.isStale = true;
-  updateSnippet();
+  programs.update();
   clearTimeout(timer);
   if (input("follow").checked && opened?.isOnServer && opened.isShown) timer = setTimeout(() => void render(), REST_MS);
 }
@@ -320,16 +337,7 @@ function listenForRequests(): void {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void render();
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) rendering.cancel();
   });
-  makeTabs(find("languages"), (tab) => {
-    language = tab.id.slice("as-".length) as Language;
-    select(find("languages"), tab);
-    find("snippet-panel").setAttribute("aria-labelledby", tab.id);
-    updateSnippet();
-  });
-  find("copy").addEventListener("click", () => void copy());
-  find("save-scene").addEventListener("click", saveScene);
   find("help-open").addEventListener("click", () => find<HTMLDialogElement>("help").showModal());
-  updateSnippet();
 }
 
 async function render(): Promise<void> {
@@ -358,22 +366,22 @@ function showProgress(told: Progress): void {
     ticking = setInterval(tick, TICK_MS);
   } else if (told.state === "busy") {
     tell("problem", "The server is busy", told.message, true);
-    find("announcement").textContent = "The server is busy; it is asked again";
+    announce("The server is busy; it is asked again");
     const tick = () => progress(`Busy. Asking again in ${Math.max(0, Math.ceil((told.againMs - Date.now()) / 1000))} s`);
     tick();
     ticking = setInterval(tick, TICK_MS);
   } else {
     progress(null);
     void status.ask();
-    if (told.state === "failed") failed(told.error);
+    if (told.state === "failed") tellError(told.error);
     if (told.state === "done") {
-      find("problem").hidden = true;
+      takeBack("problem");
       try {
         pictures.show(told.answer.body, description!.passes);
         showTimes(told.answer.timing, told.durationMs, told.answer.body.length);
-        find("announcement").textContent = `Rendered in ${ms(told.durationMs)}`;
+        announce(`Rendered in ${ms(told.durationMs)}`);
       } catch (error) {
-        failed(error as Error, "The answer cannot be read");
+        tellError(error as Error, "The answer cannot be read");
       }
     }
   }
@@ -383,95 +391,4 @@ function progress(text: string | null): void {
   find("progress").hidden = text === null;
   find("cancel").hidden = !rendering.isRunning;
   if (text !== null) find("progress-text").textContent = text;
-}
-
-const TITLES: Record<number, string> = {
-  0: "No answer",
-  400: "The server refuses this request",
-  401: "The server wants a token",
-  403: "The server refuses this page",
-  413: "This is too large for the server",
-  503: "The server is busy",
-  504: "This took too long",
-};
-
-function failed(error: Error, title?: string): void {
-  const code = error instanceof ServerError ? error.status : -1;
-  tell("problem", (code === 400 || code === -1 ? title : undefined) ?? TITLES[code] ?? "The server failed", error.message);
-}
-
-function tell(id: string, title: string, text: string, isMild = false): void {
-  const place = find(id);
-  place.replaceChildren(make("b", {}, title), ...text.split("\n").map((line) => make("span", { className: "line" }, line)));
-  place.classList.toggle("mild", isMild);
-  place.hidden = false;
-}
-
-// --- programs ---------------------------------------------------------------------------------
-
-function updateSnippet(): void {
-  if (isSnippetDue) return; // a view that is turned changes more often than anybody reads
-  isSnippetDue = true;
-  requestAnimationFrame(() => {
-    isSnippetDue = false;
-    const frame = frameRequest();
-    find("copy").toggleAttribute("disabled", !frame);
-    find("save-scene").hidden = !frame || !(opened!.isMade || language === "drake");
-    find("save-scene").textContent = language === "drake" ? "Save the scene as .gltf" : "Save the scene as .glb";
-    find("snippet").textContent = frame
-      ? snippet(language, { frame, file: sceneFile(), hasToken: server.token !== null, origin: location.origin })
-      : "Open a scene: the program that renders it from this view appears here.";
-  });
-}
-
-function sceneFile(): string {
-  return opened!.isMade ? fileName(opened!.name, "glb") : opened!.name.split("/").pop()!;
-}
-
-function saveScene(): void {
-  if (!opened) return;
-  if (language === "drake") save(gltfOf(opened.data), fileName(opened.name, "gltf"));
-  else save(opened.data, fileName(opened.name, "glb"));
-}
-
-async function copy(): Promise<void> {
-  const text = find("snippet").textContent!;
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // only pages of this machine and of https have a clipboard
-    getSelection()?.selectAllChildren(find("snippet"));
-    document.execCommand("copy");
-  }
-  find("copy").textContent = "Copied";
-  find("announcement").textContent = "Copied";
-  setTimeout(() => (find("copy").textContent = "Copy"), 1500);
-}
-
-// --- the token --------------------------------------------------------------------------------
-
-function listenForToken(): void {
-  const dialog = find<HTMLDialogElement>("token-dialog");
-  const ask = (message?: string) => {
-    if (dialog.open) return;
-    if (message) find("token-message").textContent = message;
-    input("token").value = server.token ?? "";
-    dialog.showModal();
-    input("token").select();
-  };
-  find("token-open").addEventListener("click", () => ask());
-  server.onTokenWanted = (message) => {
-    const [what] = message.split(":"); // the rest is for programs
-    const told = `${what!.charAt(0).toUpperCase()}${what!.slice(1)}.`;
-    find("token-message").textContent = told;
-    ask(told);
-  };
-  dialog.addEventListener("close", () => {
-    if (dialog.returnValue !== "use") return;
-    dialog.returnValue = "";
-    server.token = input("token").value.trim();
-    find("problem").hidden = true;
-    void status.ask().then(describe);
-    if (description) requestChanged();
-  });
 }

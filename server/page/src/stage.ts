@@ -127,6 +127,13 @@ export class Stage {
     this.#draw();
   }
 
+  /** Looks at a box, of a scene that is not shown. */
+  frame(bounds: [number[], number[]] | null): void {
+    const [low, high] = bounds ?? [[-1, -1, -1], [1, 1, 1]];
+    this.#bounds.set(new three.Vector3(...low), new three.Vector3(...high));
+    this.frameAll();
+  }
+
   /** Looks at everything, from above and aside. */
   frameAll(): void {
     this.#setLens(FOV_DEG);
