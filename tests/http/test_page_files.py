@@ -10,7 +10,7 @@ from gltf_render_server.compose import make_app
 from gltf_render_server.frame import LOOKS
 from gltf_render_server.http.page import PAGE
 from gltf_render_server.passes import PASSES, Render
-from gltf_render_server.settings import ServerSettings
+from gltf_render_server.settings import QUALITIES, ServerSettings
 
 
 def test_the_page_runs_nothing_but_its_own_files(client):
@@ -95,4 +95,4 @@ def test_the_server_tells_what_it_can_do(clients, renderer):
     renderer.looks = LOOKS
     more = clients().get("/v1/server").json
     assert "studio" in more["environments"]
-    assert more["qualities"] == ["preview", "balanced", "final"]
+    assert more["qualities"] == list(QUALITIES)

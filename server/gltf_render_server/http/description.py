@@ -11,7 +11,7 @@ from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..passes import PASSES, Pass, Render
-from ..settings import Quality, ServerSettings, UpAxis
+from ..settings import QUALITIES, ServerSettings, UpAxis
 from .packing import RendererDescription
 
 __all__ = ["PassRow", "ServerDescription", "describe_server"]
@@ -40,8 +40,8 @@ class PassRow(msgspec.Struct, frozen=True):
 class ServerDescription(msgspec.Struct, frozen=True):
     """What the server renders with, the passes that it makes, and what of a look it knows.
 
-    `environments` and `qualities` are the choices for those members of a look; `up_axis` is what counts where
-    a request says nothing.
+    `environments` and `qualities`, from the fastest to the best, are the choices for those members of a look;
+    `up_axis` is what counts where a request says nothing.
     """
 
     renderer: RendererDescription
@@ -69,7 +69,7 @@ def describe_server(settings: ServerSettings, dispatcher: Dispatcher) -> ServerD
         passes=[_row(row) for row in PASSES.values() if row.render in renders],
         looks=sorted(looks),
         environments=[*ENVIRONMENTS, NO_ENVIRONMENT] if "environment" in looks else [],
-        qualities=[*Quality.__args__] if "quality" in looks else [],
+        qualities=[*QUALITIES] if "quality" in looks else [],
         up_axis=settings.up_axis,
         max_pixels=settings.max_pixels,
         max_scene_bytes=settings.max_scene_bytes,

@@ -86,7 +86,7 @@ async function describe(): Promise<void> {
   find("renderer").textContent = `${renderer.server} \u00b7 ${renderer.name} ${renderer.version} \u00b7 ${renderer.engine} \u00b7 ${renderer.device}`;
   find("renderer").title = find("renderer").textContent!;
   offerPasses(passes.filter(({ kind, moment }) => kind === "image" && moment === null), requestChanged);
-  offer("quality", qualities, "preview");
+  offer("quality", qualities, qualities[0] ?? ""); // the fastest: a view that is turned wants quick pictures
   offer("environment", environments, "");
   for (const look of ["exposure", "transparent"]) find(`${look}-field`).hidden = !looks.includes(look);
   if (opened && !opened.isOnServer) await upload(opened);
