@@ -84,7 +84,7 @@ def opened(
     window = browser.new_context(**options)
     window.add_init_script(init_script)
     tab = window.new_page()
-    tab.set_default_timeout(20_000)
+    tab.set_default_timeout(60_000)
     tab.on("console", lambda message: told.append(message.text))
     tab.on("pageerror", lambda error: told.append(str(error)))
     tab.on("request", lambda request: asked.append(request.url))

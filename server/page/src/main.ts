@@ -18,6 +18,7 @@ import { offerToken } from "./token";
 
 const REST_MS = 300; // how long the view rests before it is rendered
 const TICK_MS = 100;
+const AGAIN_S = 5; // until a server that failed is asked again
 
 interface Opened extends Source {
   digest: string;
@@ -79,9 +80,12 @@ async function describe(): Promise<void> {
   try {
     description = await server.describe();
   } catch (error) {
-    if (!(error instanceof ServerError && error.status === 401)) tellError(error as Error);
+    if (error instanceof ServerError && error.status === 401) return; // asked again with the token
+    tellError(error as Error);
+    setTimeout(() => void describe(), 1000 * ((error as ServerError).retryAfterS ?? AGAIN_S));
     return;
   }
+  takeBack("problem");
   const { renderer, passes, looks, qualities, environments } = description;
   find("renderer").textContent = `${renderer.server} \u00b7 ${renderer.name} ${renderer.version} \u00b7 ${renderer.engine} \u00b7 ${renderer.device}`;
   find("renderer").title = find("renderer").textContent!;
