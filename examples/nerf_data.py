@@ -46,10 +46,7 @@ split = {{ val = 0.1 }}
 kind = "scene"
 file = "{file}"
 
-{cameras}
-[renderer]
-backend = "{backend}"
-"""
+{cameras}{look}"""
 
 CAMERA = """\
 [[cameras]]
@@ -62,6 +59,8 @@ poses = {poses}
 
 """
 
+LOOK = '[look]\nquality = "{quality}"\n'
+VTK = '[renderer]\nbackend = "vtk"\n'
 HEMISPHERE = '{ kind = "hemisphere", spread = "even", min_elevation_deg = 10 }'
 ARC = (
     '{{ kind = "orbit", target = [0.0, 0.05, -0.05], distance = 1.2, elevation_deg = {elevation}, '
@@ -80,6 +79,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that render; default: %(default)s")
     parser.add_argument(
         "--backend", choices=["blender", "vtk"], default="blender", help="vtk is quick and plain"
+    )
+    parser.add_argument(
+        "--quality", choices=["preview", "balanced", "final"], default="balanced", help="default: %(default)s"
     )
     options = parser.parse_args()
 
@@ -101,7 +103,7 @@ def make_dataset(options: argparse.Namespace) -> Path:
         SPECIFICATION.format(
             file=(options.file or SCENE).resolve().as_posix(),
             cameras=cameras(options),
-            backend=options.backend,
+            look=VTK if options.backend == "vtk" else LOOK.format(quality=options.quality),
         )
     )
     plan = read_plan(specification)

@@ -70,9 +70,20 @@ target = {{ kind = "box", min = [-0.08, 0.0, -0.08], max = [0.08, 0.05, 0.08] }}
 
 LOOK = """
 [look]
+quality = "{quality}"
 environment = ["studio", "city", "forest", "interior"]
-rotation_deg = { min = 0, max = 360 }
-exposure = { min = -0.5, max = 0.5 }
+rotation_deg = {{ min = 0, max = 360 }}
+
+[look.point_lights]
+count = {{ min = 1, max = 2 }}
+distance = {{ min = 0.5, max = 0.9 }}
+elevation_deg = {{ min = 50, max = 85 }}
+lux = {{ min = 2, max = 4 }}
+saturation = {{ min = 0.0, max = 0.3 }}
+"""
+VTK = """
+[renderer]
+backend = "vtk"
 """
 
 
@@ -90,6 +101,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that render; default: %(default)s")
     parser.add_argument(
         "--backend", choices=["blender", "vtk"], default="blender", help="vtk is quick and plain"
+    )
+    parser.add_argument(
+        "--quality", choices=["preview", "balanced", "final"], default="balanced", help="default: %(default)s"
     )
     parser.add_argument("--train", action="store_true", help="train a small detector, from scratch")
     parser.add_argument("--epochs", type=int, default=50, help="of the training; default: %(default)s")
@@ -109,7 +123,7 @@ def main() -> None:
 def make_dataset(options: argparse.Namespace) -> Path:
     """Have the pictures rendered; return the file that Ultralytics reads."""
     options.output.mkdir(parents=True, exist_ok=True)
-    look = LOOK if options.backend == "blender" else '\n[renderer]\nbackend = "vtk"\n'
+    look = VTK if options.backend == "vtk" else LOOK.format(quality=options.quality)
     specification = options.output / "dataset.toml"
     specification.write_text(
         SPECIFICATION.format(
