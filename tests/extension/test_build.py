@@ -77,7 +77,7 @@ def test_holds_nothing_that_is_not_needed(built):
 
 def test_holds_no_file_that_the_platform_forbids(built):
     """Programs and libraries come inside wheels only, text is text, and nothing points outside of the zip."""
-    kinds = {"", ".css", ".html", ".js", ".py", ".toml", ".typed", ".whl"}
+    kinds = {"", ".css", ".html", ".js", ".py", ".svg", ".toml", ".txt", ".typed", ".wasm", ".whl"}
     with zipfile.ZipFile(built[1]) as archive:
         for entry in archive.infolist():
             assert Path(entry.filename).suffix in kinds or entry.is_dir(), entry.filename
