@@ -54,7 +54,8 @@ def test_both_hold_the_whole_package_once(built):
         held = {str(Path(*Path(name).parts[1:])) for name in archive.getnames()}
     assert {f"server/{name}" for name in package_files()} <= held
     assert "examples/still_life/still_life.glb" in held
-    assert {"README.md", "LICENSE", "scripts/demo", "blender_addon/blender_manifest.toml"} <= held
+    assert {"README.md", "LICENSE", "CITATION.cff", "scripts/demo", "examples/drake_rig.py"} <= held
+    assert "blender_addon/blender_manifest.toml" in held
     assert not [name for name in held if name.startswith("blender_addon/gltf_render_server")]
 
 
