@@ -16,7 +16,7 @@ from . import __version__
 from .errors import SettingsError
 from .options import Option, options_of
 
-__all__ = ["option_type", "read_options"]
+__all__ = ["command_of", "option_type", "read_options"]
 
 _logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def read_options(
         An option or a variable is misspelt, or its value is wrong.
     """
     _check_names(cls, prefix, environ)
-    command = _command(cls, prefix, **about)
+    command = command_of(cls, prefix, **about)
     try:
         with command.make_context(command.name, list(arguments), obj=environ) as context:
             return {name: value for name, value in context.params.items() if value is not None}
@@ -101,7 +101,8 @@ class _Option(click.Option):
 
 
 @cache
-def _command(cls: type, prefix: str, **about: str) -> click.Command:
+def command_of(cls: type, prefix: str, **about: str) -> click.Command:
+    """Return the command whose options are the fields of a dataclass; see `read_options`."""
     command = _Command(
         **about,  # pyright: ignore[reportArgumentType]
         params=[_Option(option, prefix) for option in options_of(cls).values()],
@@ -125,7 +126,7 @@ def _check_names(cls: type, prefix: str, environ: Mapping[str, str]) -> None:
             raise SettingsError(
                 f"{prefix}{name}: there is no such option; did you mean {prefix}{nearest[0]}?"
             )
-        _logger.warning("%s%s is set, and is no option of this server: it is not used", prefix, name)
+        _logger.warning("%s%s is set, but this server has no such option; it is ignored", prefix, name)
 
 
 def _told_default(option: Option) -> str:

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT
 from .errors import SettingsError
 from .limits import Limits
 from .options import option
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = [
     "DEFAULT_QUALITY",
@@ -53,15 +56,15 @@ _PROGRAM = "gltf-render-server"
 
 _DESCRIPTION = """\
 \b
-Serve photographs, exact depth and exact labels of glTF scenes over HTTP, rendered by Blender,
-by Drake's glTF Render Client-Server API."""
+Render glTF scenes over HTTP with Blender: photorealistic colour, exact depth, exact labels and more.
+The server speaks Drake's glTF Render Client-Server API, and a JSON API for all other programs."""
 
 _EPILOG = f"""\
 \b
-Every option can also come from the environment: --max-queue as {ENVIRONMENT_PREFIX}MAX_QUEUE.
-A token is better given that way: other users of the machine can see a program's options.
-A scene from --blend-file keeps its own lights, world, engine and render settings; options that are
-given explicitly override them.
+Every option can also come from the environment: --max-queue is {ENVIRONMENT_PREFIX}MAX_QUEUE there.
+Give the token that way, because other users of the machine can see the options of a program.
+A scene from --blend-file keeps its own lights, world, engine and render settings, unless an option
+overrides them.
 
 \b
 examples:
@@ -72,8 +75,11 @@ examples:
   blender -b -P scripts/serve.py -- --engine eevee          inside a Blender that you have
 
 \b
-A running server shows a page at its address, to try scenes in; docs/ tells more. The protocol:
+Open the address of a running server in a browser to try scenes on its page. The documentation is in docs/.
+Drake's protocol:
 https://drake.mit.edu/doxygen_cxx/group__render__engine__gltf__client__server__api.html"""
+
+_ABOUT = {"name": _PROGRAM, "help": _DESCRIPTION, "epilog": _EPILOG}
 
 _MANY = 2**31 - 1
 
@@ -88,39 +94,38 @@ class ServerSettings:
     host: str = option(
         "server",
         "127.0.0.1",
-        "address to listen on; 127.0.0.1 lets in this machine only, 0.0.0.0 every machine that can reach it",
+        "address to listen on; only this machine can reach 127.0.0.1, others can reach 0.0.0.0",
     )
     port: int = option("server", 8000, "port to listen on; 0 = any free one", bounds=(0, 65535))
     debug: bool = option(
         "server",
         False,
-        "for who works on the server: log all that may help to find a fault, and start anew when its "
-        "code changes",
+        "for developers of the server: log everything, and restart when the code changes",
     )
-    log_level: LogLevel = option("server", "info", "what is logged")
+    log_level: LogLevel = option("server", "info", "the least severe messages that are logged")
     backend: str = option(
-        "server", "blender", "what renders: blender, vtk, or the name of one that a package brings", "NAME"
+        "server", "blender", "what renders: blender, vtk, or a back end of another package", "NAME"
     )
     token: str | None = option(
         "security",
         None,
-        "what a client must send: Authorization: Bearer TOKEN, or the password in "
-        "http://anything:TOKEN@host:port, or render?token=TOKEN",
+        "the token that clients must send: as Authorization: Bearer TOKEN, as the password in "
+        "http://anything:TOKEN@host:port, or as render?token=TOKEN",
         is_secret=True,
     )
-    insecure: bool = option("security", False, "listen beyond this machine without a token")
+    insecure: bool = option("security", False, "let other machines in without a token")
     allowed_hosts: tuple[str, ...] = option(
         "security",
         (),
-        "names, with commas between them, under which this server is reached, beside localhost, this "
-        "machine's own name and IP addresses; * = any; not checked where there is a token",
+        "names of this server that requests may use, separated by commas, in addition to localhost, the "
+        "machine's own name and IP addresses; * = any name; not checked if there is a token",
         "NAMES",
     )
     workers: int | Literal["auto"] = option(
         "workers",
         1,
-        "processes that render beside this one, each replaced when it crashes; auto = as many as its cores, "
-        "GPUs and memory are good for; 0 = this process renders itself",
+        "processes that render beside this one, each replaced when it crashes; auto = as many as the cores, "
+        "GPUs and memory of the machine allow; 0 = this process renders itself",
         "N|auto",
         bounds=(0, 1024),
         unset="1, or 0 inside Blender",
@@ -128,7 +133,7 @@ class ServerSettings:
     threads: int | Literal["all", "share"] = option(
         "workers",
         "all",
-        "how many threads each worker renders with: all = one for each core that it may use, so that a "
+        "number of threads that each worker renders with: all = one for each core that it may use, so that a "
         "picture alone is fast; share = its share of the cores, for workers that are always busy",
         "N|all|share",
         bounds=(1, 1024),
@@ -136,14 +141,14 @@ class ServerSettings:
     gpus: tuple[str, ...] = option(
         "workers",
         (),
-        "numbers or ids, with commas between them, of the GPUs that the workers take in turn, one each",
+        "numbers or ids of GPUs, separated by commas; the workers take them in turn, one each",
         "IDS",
         unset="those of CUDA_VISIBLE_DEVICES, or all of NVIDIA's",
     )
     render_timeout: float | None = option(
         "workers",
         None,
-        "a render that takes longer is cut and tried once more by another worker",
+        "a render that takes longer is stopped, and tried once more by another worker",
         "SECONDS",
         bounds=(0.1, 1e6),
         unset="none",
@@ -151,7 +156,7 @@ class ServerSettings:
     start_timeout: float = option(
         "workers",
         300.0,
-        "a worker that takes longer to start is ended, and another started",
+        "a worker that takes longer to start is stopped, and another one is started",
         "SECONDS",
         bounds=(1, 1e6),
     )
@@ -161,7 +166,7 @@ class ServerSettings:
     worker_max_rss: float | None = option(
         "workers",
         None,
-        "replace a worker that takes more memory, in megabytes",
+        "replace a worker that uses more memory, in megabytes",
         "MB",
         bounds=(100, 1e7),
         unset="any",
@@ -169,82 +174,85 @@ class ServerSettings:
     max_queue: int = option(
         "limits",
         16,
-        "how many requests may wait while every worker renders; more get 503",
+        "how many requests may wait while all workers render; further ones get a 503",
         "N",
         bounds=(0, 10_000),
     )
-    max_pixels: int = option("limits", 7680 * 4320, "largest image, width * height", "N", bounds=(1, _MANY))
+    max_pixels: int = option(
+        "limits", 7680 * 4320, "largest image, as width * height", "N", bounds=(1, _MANY)
+    )
     max_scene_mb: float = option("limits", 256.0, "largest scene, in megabytes", "MB", bounds=(0.001, 2000))
     scene_cache_mb: float = option(
         "limits",
         1024.0,
-        "memory for the scenes that clients upload once, in megabytes; those that were not used for longest "
-        "go first",
+        "memory for uploaded scenes, in megabytes; the least recently used ones are dropped first",
         "MB",
         bounds=(0, 1e6),
     )
     max_vertices: int = option(
         "limits",
         Limits.max_vertices,
-        "most vertices of all different meshes together; a million take about 300 MB while they are rendered",
+        "most vertices of all different meshes together; a million need about 300 MB during a render",
         "N",
         bounds=(3, _MANY),
     )
     max_triangles: int = option(
         "limits",
         Limits.max_triangles,
-        "most triangles, those of a mesh counted each time that it is drawn",
+        "most triangles; those of a mesh count each time that it is drawn",
         "N",
         bounds=(1, 10**12),
     )
     max_objects: int = option(
         "limits",
         Limits.max_objects,
-        "most objects, instances and lights; a thousand take about half a second and 40 MB",
+        "most objects, instances and lights; a thousand need about half a second and 40 MB",
         "N",
         bounds=(1, _MANY),
     )
     max_texture_mb: float = option(
         "limits",
         Limits.max_texture_bytes / 1e6,
-        "largest images of a scene together, decoded, in megabytes: 4 bytes a pixel, 16 where it is deeper "
-        "than 8 bits",
+        "most memory for all decoded images of a scene, in megabytes: 4 bytes per pixel, 16 if an image has "
+        "more than 8 bits per channel",
         "MB",
         bounds=(1, 1e6),
     )
     check_timeout: float = option(
         "limits",
         20.0,
-        "how long a scene may be checked before it is rendered; more gets 503",
+        "how long the check of a scene may take; a longer one gets a 503",
         "SECONDS",
         bounds=(0.1, 1e6),
     )
     blend_file: Path | None = option(
-        "scene", None, "a .blend scene that the client's objects join; its scripts do not run", "FILE"
+        "scene", None, "a .blend scene that the client's objects are added to; its scripts do not run", "FILE"
     )
     number_blend_objects: bool = option(
         "scene",
         False,
-        "number the objects of the .blend after those of the client's in instance images, and list them; "
-        "replaces their pass indices",
+        "number the objects of the .blend after the client's objects in instance images, and list them; "
+        "this replaces their pass indices",
     )
     bpy_settings_file: Path | None = option(
         "scene",
         None,
-        "a Python script with bpy in scope, run after the .blend is opened; "
-        "an edit takes effect on the next request",
+        "a Python script that runs with bpy after the .blend is opened; an edit takes effect with the next "
+        "request",
         "FILE",
     )
     up_axis: UpAxis = option(
-        "scene", "z", "which axis points up in what clients send: z as Drake writes it, y as glTF has it"
+        "scene", "z", "which axis points up in the scenes of clients: z as in Drake, y as in glTF files"
     )
     engine: Engine | None = option(
         "picture",
         None,
-        "what renders colour; depth and labels are always exact",
+        "the engine that renders colour; depth and labels are exact with both",
         unset="cycles, or the .blend's",
     )
-    device: Device = option("picture", "auto", "what Cycles renders on; auto = the best that is there")
+    device: Device = option(
+        "picture", "auto", "the device that Cycles renders on; auto = the best one of the machine"
+    )
     quality: Quality | None = option(
         "picture",
         None,
@@ -253,38 +261,40 @@ class ServerSettings:
         unset=f"{DEFAULT_QUALITY}, or the .blend's",
     )
     samples: int | None = option(
-        "picture", None, "samples a pixel, at most", "N", bounds=(1, 2**24), unset="the quality's"
+        "picture", None, "most samples per pixel", "N", bounds=(1, 2**24), unset="the quality's"
     )
     noise_threshold: float | None = option(
         "picture",
         None,
-        "error at which Cycles stops sampling a pixel; 0 = never",
+        "the error at which Cycles stops sampling a pixel; 0 = never",
         "E",
         bounds=(0, 1),
         unset="the quality's",
     )
-    denoise: bool | None = option("picture", None, "denoise colour", unset="the quality's")
+    denoise: bool | None = option("picture", None, "whether colour is denoised", unset="the quality's")
     environment: str | None = option(
         "picture",
         None,
         f"light from all around: {', '.join(ENVIRONMENTS)}, an .exr or .hdr file, or {NO_ENVIRONMENT}",
         f"NAME|FILE|{NO_ENVIRONMENT}",
-        unset=f"{DEFAULT_ENVIRONMENT} where the scene brings no light",
+        unset=f"{DEFAULT_ENVIRONMENT} if the scene brings no light",
     )
     exposure: float | None = option(
         "picture",
         None,
-        "stops brighter or darker",
+        "makes colour brighter, or darker if negative, in stops",
         "EV",
         bounds=(-10, 10),
-        unset="0; metered where the scene alone brings light",
+        unset="0, or metered if all light comes from the client's scene",
     )
     view_transform: str | None = option(
-        "picture", None, "a view transform of Blender's, such as AgX or Standard", "NAME"
+        "picture", None, "one of Blender's view transforms, such as AgX or Standard", "NAME"
     )
-    depth_format: DepthFormat = option("picture", "tiff32f", "depth as float metres or as 16-bit millimetres")
+    depth_format: DepthFormat = option(
+        "picture", "tiff32f", "depth images as float32 metres or as 16-bit millimetres"
+    )
     record: str | None = option(
-        "server", None, "keep every request in this folder, to look at it or render it again", "DIR"
+        "server", None, "record every request in this folder, to look at it or to render it again", "DIR"
     )
 
     @classmethod
@@ -303,7 +313,7 @@ class ServerSettings:
         try:
             return cls._read(arguments, environ)
         except SettingsError as error:
-            print(f"{_PROGRAM}: error: {error}\n{_PROGRAM} --help tells all options", file=sys.stderr)  # noqa: T201
+            print(f"{_PROGRAM}: error: {error}\n{_PROGRAM} --help lists all options", file=sys.stderr)  # noqa: T201
             raise SystemExit(2) from None
 
     @classmethod
@@ -321,8 +331,14 @@ class ServerSettings:
     def _read(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> ServerSettings:
         from .command_line import read_options  # needs click, which a Blender may lack until it is installed
 
-        about = {"name": _PROGRAM, "help": _DESCRIPTION, "epilog": _EPILOG}
-        return cls(**read_options(cls, arguments, environ, prefix=ENVIRONMENT_PREFIX, **about))
+        return cls(**read_options(cls, arguments, environ, prefix=ENVIRONMENT_PREFIX, **_ABOUT))
+
+    @classmethod
+    def command(cls) -> click.Command:
+        """Return the command that reads the options, for programs that show its help."""
+        from .command_line import command_of
+
+        return command_of(cls, ENVIRONMENT_PREFIX, **_ABOUT)
 
     def check(self) -> None:
         """Refuse what only means something together with another option.
@@ -332,10 +348,10 @@ class ServerSettings:
         SettingsError
         """
         if self.number_blend_objects and self.blend_file is None:
-            raise SettingsError("--number-blend-objects is about a .blend; say --blend-file FILE, too")
+            raise SettingsError("--number-blend-objects needs a .blend; add --blend-file FILE")
         for name in ("gpus", "render_timeout", "worker_max_requests", "worker_max_rss"):
             if getattr(self, name) and not self.workers:
-                raise SettingsError(f"--{name.replace('_', '-')} is about workers; say --workers N, too")
+                raise SettingsError(f"--{name.replace('_', '-')} needs workers; add --workers N")
 
     @property
     def max_scene_bytes(self) -> int:

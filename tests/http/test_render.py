@@ -156,7 +156,7 @@ def test_full_queue(client, app, renderer, scene):
             RenderError("Blender could not render: out of memory"),
             "Blender could not render: out of memory",
         ),
-        (ZeroDivisionError("secret detail"), "the server failed; its log tells more"),
+        (ZeroDivisionError("secret detail"), "the server failed; its log has the reason"),
     ],
 )
 def test_a_fault_of_the_server_is_500_and_logged(client, renderer, scene, caplog, error, message):

@@ -223,7 +223,7 @@ def test_a_pool_that_cannot_start_says_why(tmp_path):
 
 def test_options_about_workers_want_workers():
     with (
-        pytest.raises(RuntimeError, match="--render-timeout is about workers"),
+        pytest.raises(RuntimeError, match="--render-timeout needs workers"),
         running("--workers", "0", "--render-timeout", "5"),
     ):
         pass

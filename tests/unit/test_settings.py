@@ -121,7 +121,7 @@ def test_a_misspelt_variable_is_refused(name, meant):
 def test_a_variable_that_a_cluster_sets_is_told(caplog):
     settings = read(GLTF_RENDER_SERVER_SERVICE_HOST="10.0.0.1", GLTF_RENDER_SERVER_QUALITY="final")
     assert settings == ServerSettings(quality="final")
-    assert "GLTF_RENDER_SERVER_SERVICE_HOST is set, and is no option" in caplog.text
+    assert "GLTF_RENDER_SERVER_SERVICE_HOST is set, but this server has no such option" in caplog.text
 
 
 def without_libraries(*arguments, folder=None):

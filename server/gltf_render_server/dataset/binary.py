@@ -145,7 +145,7 @@ def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
             if type(number) is not int or number not in places:
                 raise SceneError(f"there is no buffer {str(number)[:20]}", f"{where}.buffer")
             if type(offset) is not int or type(length) is not int or offset < 0 or length < 1:
-                raise SceneError("its byteOffset or byteLength is none", where)
+                raise SceneError("its byteOffset or byteLength is not a number of bytes", where)
             place = places[number]
             is_inside = offset + length <= place.length
             part["buffer"], part["byteOffset"] = place.buffer, offset + place.offset if is_inside else _BEYOND

@@ -41,7 +41,7 @@ _device = click.option(
     type=click.Choice(get_args(Device)),
     default="auto",
     show_default=True,
-    help="What Cycles renders on here.",
+    help="The device that Cycles renders on.",
 )
 _WORKERS = option_type(options_of(ServerSettings)["workers"])
 _WRONG = 2  # the exit status of what cannot be begun
@@ -49,23 +49,23 @@ _INTERRUPTED = 130
 
 
 _ABOUT = """\
-Make training data of glTF scenes: pictures that Blender renders, with labels that are exact.
+Make training data from glTF scenes: pictures rendered by Blender, with exact labels.
 
 \b
-gltf-render-dataset preview shelf.toml -o shelf.png        what it will look like, in seconds
-gltf-render-dataset make shelf.toml -o shelf               all of it; goes on where it was stopped
-gltf-render-dataset verify shelf                           proves that labels and pictures agree
-gltf-render-dataset inspect shelf                          shows it in a browser
-gltf-render-dataset export shelf --to coco -o shelf-coco   for a trainer
+gltf-render-dataset preview shelf.toml -o shelf.png        show what it will look like
+gltf-render-dataset make shelf.toml -o shelf               render it; continues after a stop
+gltf-render-dataset verify shelf                           prove that labels and pictures agree
+gltf-render-dataset inspect shelf                          show it in a browser
+gltf-render-dataset export shelf --to coco -o shelf-coco   write it for a trainer
 
-docs/datasets.md beside the code tells how to write a specification."""
+docs/datasets.md, beside the code, explains how to write a specification."""
 
 _ABOUT_SCHEMA = """\
-Print the JSON schema of specifications, with which editors complete and check them.
+Print the JSON schema of specifications. Editors use it to complete and check them.
 
 \b
 gltf-render-dataset schema > dataset.schema.json
-Then let a specification begin with the line:  #:schema dataset.schema.json"""
+Then begin a specification with the line:  #:schema dataset.schema.json"""
 
 
 def _plainly(command: Callable[..., None]) -> Callable[..., None]:
@@ -107,7 +107,7 @@ def program() -> None:
 @program.command("make")
 @click.argument("specification", type=_FILE)
 @click.option(
-    "-o", "--out", type=_NEW, required=True, help="The dataset's folder: a new one, or one to go on with."
+    "-o", "--out", type=_NEW, required=True, help="The dataset's folder: a new one, or one to continue."
 )
 @click.option(
     "--workers",
@@ -124,27 +124,28 @@ def program() -> None:
     metavar="[ADDRESS]",
     is_flag=False,
     flag_value="",
-    help="Render on a Ray cluster: at this address, that of RAY_ADDRESS, or a new one on this machine.",
+    help="Render on a Ray cluster: the one at this address or at RAY_ADDRESS, or a new one on this machine.",
 )
-@click.option("--server", metavar="URL[,URL]", help="Render on servers that are running.")
+@click.option("--server", metavar="URL[,URL]", help="Render on these running servers.")
 @click.option(
-    "--shard", type=_ShardType(), default=Shard(), help="Make one of N parts only: 2/8 = the second of eight."
+    "--shard", type=_ShardType(), default=Shard(), help="Make only one of N parts: 2/8 = the second of eight."
 )
 @click.option(
     "--retries",
     type=click.IntRange(0, 100),
     default=RETRIES,
     show_default=True,
-    help="How often an item is tried again whose render failed.",
+    help="How often an item is tried again after its render failed.",
 )
-@click.option("--retry-quarantined", is_flag=True, help="Try again what was found impossible before.")
+@click.option("--retry-quarantined", is_flag=True, help="Try the items in quarantine again.")
 @_plainly
 def _make(specification: Path, out: Path, **options: Any) -> None:
-    """Make a dataset, or go on with one.
+    """Make a dataset, or continue one.
 
-    Items that are there stay as they are. What cannot be made, such as a broken file, is quarantined with
-    its reason, and all others are made. The exit status is 0 when all is there, 1 when something failed, and
-    130 after Ctrl-C; the same command goes on then. Several of these may work in one folder at once.
+    Finished items stay as they are. An item that cannot be made, because its file is broken for example, is
+    quarantined with the reason, and all others are made. The exit status is 0 if the dataset is complete, 1
+    if something failed, and 130 after Ctrl-C; the same command then continues. Several runs may work in one
+    folder at once.
     """
     plan = read_plan(specification)
     settings = renderer_settings(plan, workers=options.pop("workers"), device=options.pop("device"))
@@ -166,7 +167,7 @@ def _write_formats(plan: Plan, out: Path) -> int:
     for failure in failures:
         click.echo(f"gltf-render-dataset: error: {failure}", err=True)
     if failures:
-        click.echo("All items are there. The same command tries again to write what is missing.", err=True)
+        click.echo("All items are there. Run the same command again to write the missing formats.", err=True)
     return int(bool(failures))
 
 
@@ -177,14 +178,14 @@ def _write_formats(plan: Plan, out: Path) -> int:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Look at the pictures of one item in N only.",
+    help="Look at the pictures of every Nth item only.",
 )
 @_plainly
 def _verify(dataset: Path, every: int) -> None:
     """Prove a dataset of this program, or one in the layout of BOP, COCO or BlenderProc (HDF5).
 
-    Masks, boxes, depth, flow, normals, poses and files are held against each other; a table tells what was
-    looked at, and the worst that was found. The exit status is 1 where anything is wrong.
+    Masks, boxes, depth, flow, normals, poses and files are compared with each other. A table shows what was
+    checked, and the worst finding of each check. The exit status is 1 if anything is wrong.
     """
     with stepped("looking at items") as step:
         found = verify(dataset, progress=step, every=every)
@@ -194,8 +195,10 @@ def _verify(dataset: Path, every: int) -> None:
 
 @program.command("preview")
 @click.argument("specification", type=_FILE)
-@click.option("-o", "--out", type=_NEW, required=True, help="A picture: its name ends in .png or .jpg.")
-@click.option("--items", type=click.IntRange(1, 1000), default=12, show_default=True, help="Shown at most.")
+@click.option("-o", "--out", type=_NEW, required=True, help="The picture, whose name ends in .png or .jpg.")
+@click.option(
+    "--items", type=click.IntRange(1, 1000), default=12, show_default=True, help="The most items to show."
+)
 @click.option(
     "--workers",
     type=_WORKERS,
@@ -209,8 +212,8 @@ def _verify(dataset: Path, every: int) -> None:
 def _preview(specification: Path, out: Path, items: int, **options: Any) -> None:
     """Show what a dataset will look like: a sheet of small pictures, in seconds.
 
-    Items are spread evenly over the dataset, and each shows one camera. Colour has less quality than the
-    dataset will have. The exit status is 1 when some of the items cannot be made; the sheet says why.
+    The items are spread evenly over the dataset, and each is seen by one camera. Colour has a lower quality
+    than in the dataset. The exit status is 1 if some of the items cannot be made; the sheet says why.
     """
     plan = read_plan(specification)
     with closing(make_engine(renderer_settings(plan, **options))) as engine:
@@ -224,11 +227,11 @@ def _preview(specification: Path, out: Path, items: int, **options: Any) -> None
 @program.command("inspect")
 @click.argument("dataset", type=_STORE)
 @click.option("-o", "--out", type=_NEW, metavar="FILE.html", help="By default DATASET/report/index.html.")
-@click.option("--verify", "is_verified", is_flag=True, help="Prove it first, and show what was found.")
+@click.option("--verify", "is_verified", is_flag=True, help="Run verify first, and show its findings.")
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
 @_plainly
 def _inspect(dataset: Path, out: Path | None, is_verified: bool, is_opened: bool) -> None:
-    """Show a dataset in a browser: a page with its pictures, what is known of them, and what is wrong.
+    """Show a dataset in a browser: a page with its pictures, their annotations, and problems.
 
     The page needs no network and no server. It refers to the pictures in the dataset's folder.
     """
@@ -246,12 +249,12 @@ def _inspect(dataset: Path, out: Path | None, is_verified: bool, is_opened: bool
 @program.command("export")
 @click.argument("dataset", type=_STORE)
 @click.option("--to", "name", required=True, metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
-@click.option("-o", "--out", type=_NEW, required=True, help="A folder that is not there yet.")
+@click.option("-o", "--out", type=_NEW, required=True, help="A new folder.")
 @_plainly
 def _export(dataset: Path, name: str, out: Path) -> None:
     """Write a dataset in the format of a trainer.
 
-    Pictures are linked where the file system can, so that they take no room twice.
+    Pictures are linked if the file system allows it, so they take no extra space.
     """
     find_format(name)
     store = Store(dataset)

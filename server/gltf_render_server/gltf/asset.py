@@ -393,5 +393,5 @@ def _check_required(document: schema.Document, known: frozenset[str]) -> None:
     if unknown:
         names = ", ".join(name[:60] for name in unknown[:10])
         raise SceneError(
-            f"requires {names}, which cannot be read here; export it again without", "$.extensionsRequired"
+            f"requires {names}, which this server cannot read; export it without", "$.extensionsRequired"
         )

@@ -227,5 +227,5 @@ def _has_crashed(code: int) -> bool:
 def _unavailable(why: str) -> UnavailableError:
     _logger.warning("the decoder of Draco streams %s", why)
     return UnavailableError(
-        "scene: the server's decoder of Draco streams fails, whatever the streams are; its log tells more"
+        "scene: the server's Draco decoder does not work for any stream; the server's log has the reason"
     )

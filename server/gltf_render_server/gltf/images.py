@@ -156,7 +156,7 @@ def _pixel_bytes(data: bytes, where: str) -> int:
             width, height = image.size
             file_format = image.format or ""
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise SceneError("has more pixels than can be meant", where) from None
+        raise SceneError("has an implausible number of pixels", where) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise SceneError("is no PNG, JPEG or WebP image", where) from None
     if data.rfind(_ENDS.get(file_format, b"")) < 0:

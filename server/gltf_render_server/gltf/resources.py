@@ -237,7 +237,7 @@ def texture_image(document: schema.Document, index: int) -> int:
         return texture.source
     if webp is None:
         raise SceneError(
-            f"its only image needs {BASISU}, which cannot be read here; add a plain PNG or JPEG source",
+            f"its only image needs {BASISU}, which the server cannot read; add a PNG or JPEG source",
             f"$.textures[{index}]",
         )
     return webp["source"]

@@ -212,7 +212,7 @@ class _Writer:
             copy["extensions"] = {WEBP: {"source": self._pick("images", extensions[WEBP]["source"])}}
         elif BASISU in extensions and "source" not in copy:
             raise SceneError(
-                f"its only image needs {BASISU}, which cannot be read here; add a plain PNG or JPEG source",
+                f"its only image needs {BASISU}, which the server cannot read; add a PNG or JPEG source",
                 f"$.textures[{index}]",
             )
         return copy

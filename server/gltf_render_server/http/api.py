@@ -55,7 +55,7 @@ Side = Annotated[int, Meta(ge=1, le=65536)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
 MatrixRows = Annotated[
     list[Number],
-    Meta(min_length=16, max_length=16, description="A matrix of 4 x 4, row by row, for column vectors."),
+    Meta(min_length=16, max_length=16, description="A 4 x 4 matrix, row by row, for column vectors."),
 ]
 
 
@@ -66,19 +66,19 @@ else:  # those that Blender ships; a file of the server's is for its own user to
 
 
 class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a scene is lit and shown; what is left out is as the server's options say."""
+    """How a scene is lit and shown; the server's options decide what is left out."""
 
     environment: Environment | None = None
     rotation_deg: (
         Annotated[
-            float, Meta(ge=-3600, le=3600, description="By which it is turned about the vertical axis.")
+            float, Meta(ge=-3600, le=3600, description="Rotation of the environment about the vertical axis.")
         ]
         | None
     ) = None
     strength: (
-        Annotated[float, Meta(ge=0, le=1000, description="By which its light is multiplied.")] | None
+        Annotated[float, Meta(ge=0, le=1000, description="Factor for the environment's light.")] | None
     ) = None
-    exposure: Annotated[float, Meta(ge=-10, le=10, description="In stops.")] | None = None
+    exposure: Annotated[float, Meta(ge=-10, le=10, description="Exposure in stops.")] | None = None
     view_transform: (
         Annotated[
             str,
@@ -96,51 +96,52 @@ class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
+    samples: Annotated[int, Meta(ge=1, le=65536, description="Most samples per pixel.")] | None = None
     transparent: bool | None = None
     up_axis: UpAxis | None = None
 
 
 class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """From where a scene is seen: a pose, or one of the document's cameras."""
+    """A camera: with a pose of its own, or one of the document's cameras."""
 
-    width: Annotated[Side, Meta(description="In pixels.")]
-    height: Annotated[Side, Meta(description="In pixels.")]
+    width: Annotated[Side, Meta(description="Width in pixels.")]
+    height: Annotated[Side, Meta(description="Height in pixels.")]
     name: (
-        Annotated[Name, Meta(description="Of the folder of its pictures; view0, view1 and so on without.")]
-        | None
+        Annotated[Name, Meta(description="The folder of its pictures; view0, view1, ... by default.")] | None
     ) = None
-    focal_x: Annotated[Length, Meta(description="In pixels; as focal_y without.")] | None = None
-    focal_y: Annotated[Length, Meta(description="In pixels; as focal_x without.")] | None = None
+    focal_x: Annotated[Length, Meta(description="Focal length in pixels; focal_y by default.")] | None = None
+    focal_y: Annotated[Length, Meta(description="Focal length in pixels; focal_x by default.")] | None = None
     fov_y_deg: (
-        Annotated[
-            float, Meta(gt=0, lt=180, description="Vertical field of view, in the place of focal lengths.")
-        ]
+        Annotated[float, Meta(gt=0, lt=180, description="Vertical field of view, instead of focal lengths.")]
         | None
     ) = None
     center_x: (
-        Annotated[Number, Meta(description="Principal point, pixels from the left edge; the middle without.")]
+        Annotated[
+            Number, Meta(description="Principal point, pixels from the left edge; default: the middle.")
+        ]
         | None
     ) = None
     center_y: (
         Annotated[
-            Number, Meta(description="Principal point, pixels from the upper edge; the middle without.")
+            Number, Meta(description="Principal point, pixels from the upper edge; default: the middle.")
         ]
         | None
     ) = None
-    near: Annotated[Length, Meta(description="Metres; as the camera's, or 0.01, without.")] | None = None
+    near: Annotated[Length, Meta(description="Metres; by default the camera's, or 0.01.")] | None = None
     far: (
         Annotated[
             Length,
             Meta(
-                description="Metres; as the camera's without, or the greater of 1000 and 1e6 near, but at "
+                description="Metres; by default the camera's, or the greater of 1000 and 1e6 near, but at "
                 "most halfway from near to 1e9."
             ),
         ]
         | None
     ) = None
     camera_to_world: (
-        Annotated[MatrixRows, Meta(description="Rigid, row by row; the camera looks along -z, with y up.")]
+        Annotated[
+            MatrixRows, Meta(description="A rigid matrix, row by row; the camera looks along -z, with y up.")
+        ]
         | None
     ) = None
     camera: (
@@ -156,36 +157,34 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
             le=1,
             description="How far mask_amodal reaches beyond each edge of the image, in widths and heights of "
-            "it; 1 = three times as wide and high, as BOP counts pixels.",
+            "it; with 1, masks are three times as wide and high, as BOP counts pixels.",
         ),
     ] = 0.0
 
 
 class MomentRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """How nodes and cameras stand at another moment; what is left out is as in the frame."""
+    """Nodes and cameras at another moment; what is left out is as in the frame."""
 
     poses: Annotated[
         dict[str, MatrixRows],
-        Meta(max_length=MOST_POSES, description="World matrices of nodes then, by the nodes' names."),
+        Meta(max_length=MOST_POSES, description="World matrices of nodes at that moment, by name."),
     ] = {}
     time_s: (
-        Annotated[
-            float, Meta(ge=0, le=1e6, description="When animations are shown; as in the frame without.")
-        ]
+        Annotated[float, Meta(ge=0, le=1e6, description="Time of animations; by default as in the frame.")]
         | None
     ) = None
     cameras: Annotated[
         dict[str, MatrixRows],
         Meta(
             max_length=MOST_VIEWS,
-            description="camera_to_world of views then, by the views' names. A view that is not named stays "
-            "where it is; one of a camera of the document is where that camera is then.",
+            description="camera_to_world of views at that moment, by the views' names. A view that is not "
+            "named stays where it is, or follows the document's camera that it looks through.",
         ),
     ] = {}
 
 
 class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked: a scene, the views of it, the passes, and the look."""
+    """A request: a scene, the views of it, the passes, and the look."""
 
     views: Annotated[list[ViewRequest], Meta(min_length=1, max_length=MOST_VIEWS)]
     passes: Annotated[list[str], Meta(min_length=1, max_length=64)]
@@ -194,7 +193,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
             str,
             Meta(
                 pattern=r"^[0-9A-Fa-f]{64}$(?!\n)",
-                description="SHA-256 of the scene's bytes; may be left out beside the scene itself.",
+                description="SHA-256 of the scene's bytes; optional if the scene is in the same form.",
             ),
         ]
         | None
@@ -204,12 +203,13 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, MatrixRows],
         Meta(
             max_length=MOST_POSES,
-            description="World matrices that nodes have instead of their own, by the nodes' names; what is "
-            "below a node moves along.",
+            description="World matrices that replace those of nodes, by the nodes' names; what is below a "
+            "node moves along.",
         ),
     ] = {}
     time_s: (
-        Annotated[float, Meta(ge=0, le=1e6, description="When animations are shown; 0 without.")] | None
+        Annotated[float, Meta(ge=0, le=1e6, description="Time of animations, in seconds; 0 by default.")]
+        | None
     ) = None
     before: Annotated[MomentRequest, Meta(description="For flow_backward and visible_backward.")] | None = (
         None
@@ -221,8 +221,8 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 ge=0,
                 le=1,
-                description="The alpha from which on surfaces of the mode BLEND are solid in the exact "
-                "passes, where those of the mode MASK are cut out as in colour; null = all are solid.",
+                description="The least alpha with which surfaces of the mode BLEND are solid in the exact "
+                "passes; those of the mode MASK are cut out as in colour. null = all are solid.",
             ),
         ]
         | None

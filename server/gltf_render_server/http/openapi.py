@@ -22,7 +22,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
-    """What went wrong, and where; a reason is for programs that can do something about it."""
+    """An error: its place and cause, and a reason if a program can act on it."""
 
     error: bool
     message: str
@@ -33,17 +33,17 @@ class ErrorBody(msgspec.Struct, frozen=True):
 _TYPES = (FrameRequest, FrameDescription, InstanceRow, SceneDescription, ServerDescription, ErrorBody)
 
 _ERRORS = {
-    400: "The request or the scene is wrong; the message says what and where.",
+    400: "The request or the scene is wrong; the message names the place and the fault.",
     401: "The server wants a token.",
-    403: "The Host is none of this server's, or the request is a foreign web page's.",
-    404: "The scene is not kept here, or no longer (reason scene_not_found): send it, and ask again.",
-    406: "The answer has no form that the client accepts.",
+    403: "The Host is not this server's, or the request comes from a foreign web page.",
+    404: "This server does not have the scene (reason scene_not_found): send it, then ask again.",
+    406: "The answer cannot have any of the forms that the client accepts.",
     408: "The request took too long to arrive.",
     413: "The body, the scene or the picture is larger than the server allows (reason scene_not_kept: "
     "the scene must be sent with each frame).",
     415: "The body is neither JSON nor a form.",
     500: "The server failed.",
-    503: "The server has too much to do, or is starting or ending: try again later.",
+    503: "The server is busy, starting or shutting down: try again later.",
     504: "The render took too long.",
 }
 _OF_EVERY_REQUEST = (401, 403, 408, 413, 500, 503)
@@ -90,27 +90,29 @@ def _paths() -> dict[str, Any]:
             ],
             "put": _operation(
                 "putScene",
-                "Keep a scene, a GLB or a glTF with embedded resources, to be named by its digest.",
+                "Upload a scene, a GLB or a glTF with embedded resources, under its digest.",
                 {
-                    200: ("It was kept already.", _content(SceneDescription)),
-                    201: ("It is kept now.", _content(SceneDescription)),
+                    200: ("The scene was already there.", _content(SceneDescription)),
+                    201: ("The scene is now there.", _content(SceneDescription)),
                 },
                 (400,),
                 {media_type: {"schema": _BINARY} for media_type in _GLTF},
             ),
             "head": _operation(
                 "hasScene",
-                "Ask whether a scene is kept.",
-                {200: ("It is kept.", None)},
+                "Ask whether the server has a scene.",
+                {200: ("The server has it.", None)},
                 (400, 404),
                 has_error_bodies=False,
             ),
-            "delete": _operation("deleteScene", "Let a scene go.", {204: ("It is gone.", None)}, (400, 404)),
+            "delete": _operation(
+                "deleteScene", "Remove a scene.", {204: ("The scene is removed.", None)}, (400, 404)
+            ),
         },
         "/v1/frames": {
             "post": _operation(
                 "renderFrame",
-                "Render views of a scene that is kept, or that is sent along.",
+                "Render views of a scene that was uploaded, or that is part of the request.",
                 {200: (_FRAME, _FORMS)},
                 (400, 404, 406, 415, 504),
                 {
@@ -140,7 +142,7 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "describeApi",
                 "This document.",
-                {200: ("It.", {_JSON: {"schema": {"type": "object"}}})},
+                {200: ("The document.", {_JSON: {"schema": {"type": "object"}}})},
             )
         },
     }

@@ -49,7 +49,7 @@ Packing = Callable[[RenderedFrame], EncodedImage]
 
 
 class RendererDescription(msgspec.Struct, frozen=True):
-    """What rendered a frame."""
+    """The renderer of a frame."""
 
     server: str
     name: str
@@ -79,7 +79,7 @@ class ViewDescription(msgspec.Struct, frozen=True):
 
 
 class PassDescription(msgspec.Struct, frozen=True):
-    """A pass: what its array tells, and the file of each view's folder that holds it.
+    """A pass: the meaning of its array, and its file in each view's folder.
 
     `count` is the number of images of a stack, one for each object of the scene: the first page of its file
     is of object 1. Where there are no objects, the file has one page of zeros. Of what is no stack it is
@@ -95,7 +95,7 @@ class PassDescription(msgspec.Struct, frozen=True):
 
 
 class InstanceDescription(msgspec.Struct, frozen=True):
-    """An object of the scene, by the number that the pass `instance` has for it."""
+    """An object of the scene, with its number in the pass `instance`."""
 
     number: int
     node: str
@@ -103,7 +103,7 @@ class InstanceDescription(msgspec.Struct, frozen=True):
 
 
 class MomentDescription(msgspec.Struct, frozen=True):
-    """How things stand at another moment.
+    """Cameras and objects at another moment.
 
     `cameras` has the ``camera_to_world`` of each view by its name, `instances` the ``matrix`` of each object,
     in the order in which the frame tells of them.
@@ -115,7 +115,7 @@ class MomentDescription(msgspec.Struct, frozen=True):
 
 
 class FrameDescription(msgspec.Struct, frozen=True):
-    """What was rendered; ``frame.json``. Matrices are 4 x 4, row by row, for column vectors."""
+    """The description of a frame, ``frame.json``. Matrices are 4 x 4, row by row, for column vectors."""
 
     renderer: RendererDescription
     scene: str

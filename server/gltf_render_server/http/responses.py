@@ -93,7 +93,7 @@ def message_of(error: Exception) -> str:
         return printable(str(error))
     if isinstance(error, HTTPException):
         return printable(f"{error.name}: {error.description}")
-    return "the server failed; its log tells more"
+    return "the server failed; its log has the reason"
 
 
 def printable(text: str, characters: int = _MESSAGE_CHARACTERS) -> str:

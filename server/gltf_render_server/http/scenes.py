@@ -145,8 +145,8 @@ class SceneStore:
                 self._scenes.move_to_end(sha256)
                 return found
         raise SceneNotFoundError(
-            f"scene: none is kept here with the digest {sha256}; send it by PUT "
-            f"/v1/scenes/{sha256}, and ask again"
+            f"scene: this server has none with the digest {sha256}; send it with PUT "
+            f"/v1/scenes/{sha256}, then ask again"
         )
 
     def add(
