@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,15 +56,6 @@ class Kind:
 
     def __str__(self) -> str:
         return f"{self.image_type.value} {self.size[0]} x {self.size[1]}"
-
-
-@dataclass(frozen=True)
-class Lone:
-    """What a picture costs that is asked for alone, seconds, the median or mean of some."""
-
-    worker_s: float
-    server_s: float
-    client_s: float
 
 
 @dataclass(frozen=True)
@@ -134,15 +124,16 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
         raise ScriptError(f"--check {max(checked)}: there are {len(cores)} cores here")
     trials = [(count, workers) for count in checked for workers in sorted({1, _auto(count)})]
     with progress(console) as bars:
-        task = bars.add_task("alone", total=len(kinds) * 2)
-        lone: list[dict[Kind, Lone]] = []
-        for threads in (1, _THREADS):
-            with own_server("--workers", "1", "--threads", str(threads), *options.options) as server:
-                lone.append({})
-                for kind in kinds:
-                    lone[-1][kind] = _alone(server, kind, options.seconds)
-                    bars.advance(task)
-        costs = {kind: _costs(lone[0][kind], lone[1][kind]) for kind in kinds}
+        task = bars.add_task("alone", total=len(kinds))
+        costs: dict[Kind, Costs] = {}
+        with ExitStack() as stack:
+            servers = [
+                stack.enter_context(own_server("--workers", "1", "--threads", str(threads), *options.options))
+                for threads in (1, _THREADS)
+            ]
+            for kind in kinds:
+                costs[kind] = _costs(servers, kind, options.seconds)
+                bars.advance(task)
         task = bars.add_task("checks", total=len(kinds) * len(trials))
         checks = []
         for count, workers in trials:
@@ -155,31 +146,33 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _alone(server: OwnServer, kind: Kind, seconds: float) -> Lone:
-    """Ask for picture after picture of a scene that moves."""
+def _costs(servers: Sequence[OwnServer], kind: Kind, seconds: float) -> Costs:
+    """Ask servers of one thread and of more in turn, picture after picture of a scene that moves.
+
+    The quickest picture of each counts, and processor time, so that the machine's other work counts little.
+    """
     [requests] = simulations(1, kind.size, [kind.image_type])
-    for request, _ in zip(requests, range(_WARM_UP), strict=False):
-        server.client.post(request.scene, request.fields)
-    times_s: list[float] = []
-    before = server.processor_s(), time.process_time()
-    deadline_s = time.monotonic() + seconds
-    while len(times_s) < _LEAST or time.monotonic() < deadline_s:
+    for _ in range(_WARM_UP):
         request = next(requests)
-        stages_ms = server.client.post(request.scene, request.fields).stages_ms
-        times_s.append(sum(stages_ms.get(stage, 0.0) for stage in _WORKER_STAGES) / 1000)
-    took = server.processor_s() - before[0], time.process_time() - before[1]
-    return Lone(statistics.median(times_s), *(each / len(times_s) for each in took))
-
-
-def _costs(one: Lone, more: Lone) -> Costs:
-    server_s, client_s = (one.server_s + more.server_s) / 2, (one.client_s + more.client_s) / 2
-    return Costs.measured(one.worker_s, more.worker_s, _THREADS, server_s, client_s)
+        for server in servers:
+            server.client.post(request.scene, request.fields)
+    times_s: list[list[float]] = [[] for _ in servers]
+    before = sum(server.processor_s() for server in servers), time.process_time()
+    deadline_s = time.monotonic() + seconds
+    while len(times_s[0]) < _LEAST or time.monotonic() < deadline_s:
+        request = next(requests)
+        for server, own_s in zip(servers, times_s, strict=True):
+            stages_ms = server.client.post(request.scene, request.fields).stages_ms
+            own_s.append(sum(stages_ms.get(stage, 0.0) for stage in _WORKER_STAGES) / 1000)
+    took = sum(server.processor_s() for server in servers) - before[0], time.process_time() - before[1]
+    server_s, client_s = (each / sum(map(len, times_s)) for each in took)
+    return Costs.measured(*map(min, times_s), _THREADS, server_s, client_s)
 
 
 def _check(
     server: OwnServer, kind: Kind, costs: Costs, cores: int, workers: int, options: argparse.Namespace
 ) -> Check:
-    """Let many clients ask at once; they take some of the cores, unless there are others."""
+    """Let many clients ask at once, and take their best turn; where no other cores are left, they share these."""
     if cores < len(os.sched_getaffinity(0)):
         costs = replace(costs, client_s=0.0)
     clients = simulations(options.clients or 2 * workers, kind.size, [kind.image_type])
@@ -188,7 +181,7 @@ def _check(
             take_turn("server", server.client, clients, options.seconds, pool)
             for _ in range(1 + options.turns)
         ]
-    measured = statistics.median(turn.rate for turn in turns[1:])
+    measured = max(turn.rate for turn in turns[1:])
     return Check(kind, cores, workers, costs.rate(cores, workers), measured)
 
 

@@ -96,9 +96,12 @@ def test_auto_follows_cores_memory_and_gpus():
 def test_what_a_worker_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(gpus, "_NVIDIA", tmp_path)
     (tmp_path / "0000:00:00.0").mkdir()
-    assert Needs.of(ServerSettings()).gpus == 1
-    assert Needs.of(ServerSettings(gpus=("0", "0"))).gpus == 2
-    assert Needs.of(ServerSettings(device="cpu")).gpus == 0
-    assert Needs.of(ServerSettings(backend="vtk")).gpus == 0
+
+    def gpus_of(**settings):
+        return Needs.of(ServerSettings(**{"workers": "auto", **settings})).gpus
+
+    assert gpus_of() == 1
+    assert gpus_of(gpus=("0", "0")) == 2
+    assert gpus_of(device="cpu") == gpus_of(backend="vtk") == gpus_of(workers=3) == 0
     assert Needs.of(ServerSettings(worker_max_rss=2500.0)).memory_bytes == 2.5 * GB
     assert len(shares_of(ServerSettings(workers=3))) == 3

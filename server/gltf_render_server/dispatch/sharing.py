@@ -40,7 +40,7 @@ def shares_of(settings: ServerSettings) -> tuple[Share, ...]:
     Raises
     ------
     SettingsError
-        They name a GPU that this machine does not have.
+        The number of workers depends on a GPU that this machine does not have.
     """
     return share_out(this_machine(), settings.workers, settings.threads, Needs.of(settings))
 
@@ -53,7 +53,7 @@ class Needs:
     ----------
     memory_bytes : int
     gpus : int
-        How many GPUs the workers take in turn; 0 = they render on the processor.
+        How many GPUs the workers take in turn; 0 = they render on the processor, or their number is given.
     """
 
     memory_bytes: int
@@ -64,8 +64,10 @@ class Needs:
         """Return what a worker with these settings takes; see `shares_of`."""
         limit_mb = settings.worker_max_rss
         memory_bytes = _WORKER_BYTES if limit_mb is None else round(limit_mb * 1e6)
-        is_on_gpu = settings.backend == "blender" and settings.device != "cpu"
-        return cls(memory_bytes, len(gpu_ids(settings.gpus)) if is_on_gpu else 0)
+        counts_gpus = (
+            settings.workers == "auto" and settings.backend == "blender" and settings.device != "cpu"
+        )
+        return cls(memory_bytes, len(gpu_ids(settings.gpus)) if counts_gpus else 0)
 
 
 def share_out(
