@@ -1,6 +1,7 @@
 """Recordings: exact bytes of whatever was sent, each payload once, and what is left of damaged files."""
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -94,6 +95,15 @@ def record(folder, *documents):
 
 def files(folder, kind):
     return [path for path in sorted((folder / kind).rglob("*")) if path.is_file()]
+
+
+def bytes_of(folder, kind):
+    """Return how many bytes there are by now, while another process writes, names and removes files."""
+    total = 0
+    for path in files(folder, kind):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 @pytest.mark.parametrize("data", ODD.values(), ids=list(ODD))
@@ -373,13 +383,13 @@ def test_many_processes(tmp_path):
 def test_a_process_that_is_killed_leaves_whole_frames(tmp_path):
     process = run("while True: record(folder, *simulation(30, 1))", tmp_path)
     end_s = time.monotonic() + 60
-    while (
-        time.monotonic() < end_s and not sum(path.stat().st_size for path in files(tmp_path, "frames")) > 5e4
-    ):
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    process.stderr.close()
+    try:
+        while time.monotonic() < end_s and not bytes_of(tmp_path, "frames") > 5e4:
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
     frames = RecordedFrames(tmp_path)
     assert len(frames) > 30
     assert {frame.request.document.data for frame in frames} <= set(simulation(30, 1))
