@@ -172,7 +172,7 @@ def _costs(servers: Sequence[OwnServer], kind: Kind, seconds: float) -> Costs:
 def _check(
     server: OwnServer, kind: Kind, costs: Costs, cores: int, workers: int, options: argparse.Namespace
 ) -> Check:
-    """Let many clients ask at once, and take their best turn; where no other cores are left, they share these."""
+    """Let many clients ask at once, and take their best turn; where no cores are left, they share them."""
     if cores < len(os.sched_getaffinity(0)):
         costs = replace(costs, client_s=0.0)
     clients = simulations(options.clients or 2 * workers, kind.size, [kind.image_type])
