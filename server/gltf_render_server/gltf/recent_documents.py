@@ -51,7 +51,7 @@ class RecentDocuments:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._recent: Recent[_Known] = Recent(most_bytes, _MOST)
+        self._recent: Recent[_Document] = Recent(most_bytes, _MOST)
         self._lock = threading.Lock()
 
     def read(self, data: bytes, *, extensions: frozenset[str], limits: Limits) -> Asset:
@@ -66,17 +66,17 @@ class RecentDocuments:
                 if (nodes := known.moved_nodes(container)) is not None:
                     return self._keyed(known).moved(nodes)
         asset = read_asset(data, extensions=extensions, limits=limits)
-        self._keep(_Known(container, asset, extensions, limits))
+        self._keep(_Document(container, asset, extensions, limits))
         return asset
 
-    def _candidates(self, extensions: frozenset[str], limits: Limits) -> list[_Known]:
+    def _candidates(self, extensions: frozenset[str], limits: Limits) -> list[_Document]:
         """Return those that were used last first, and note that another document is read."""
         with self._lock:
             self._recent.begin_round()
             found = self._recent.values()
         return [known for known in reversed(found) if known.was_read_for == (extensions, limits)]
 
-    def _keyed(self, known: _Known) -> Asset:
+    def _keyed(self, known: _Document) -> Asset:
         """Return the asset of a document that has come again; from now on, that counts as used."""
         with self._lock:
             self._recent.find(id(known))
@@ -84,14 +84,14 @@ class RecentDocuments:
                 known.asset = known.asset.keyed(os.urandom(_KEY_BYTES))
             return known.asset
 
-    def _keep(self, known: _Known) -> None:
+    def _keep(self, known: _Document) -> None:
         size_bytes = known.nbytes
         if size_bytes <= self._most_bytes:
             with self._lock:
                 self._recent.keep(id(known), known, size_bytes)
 
 
-class _Known:
+class _Document:
     """A document that was read, and what a text is compared with to tell whether it is the same, but moved.
 
     Attributes
