@@ -320,7 +320,7 @@ def _earlier(path: Path | None) -> list[Result]:
 def _middle(picture: _Picture) -> _Picture:
     """Cut out what shows noise at the size of a page."""
     height, width = picture.shape[:2]
-    return picture[height // 3 : -height // 4, width // 3 : -width // 4]
+    return picture[height // 4 : -height // 4, width // 3 : -width // 4]
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class Preset:
 PRESETS: dict[Quality, Preset] = {
     "draft": Preset(2, noise_threshold=0.0, prefilter="FAST", denoiser="FAST", eevee_samples=8),
     "preview": Preset(8, noise_threshold=0.0, prefilter="FAST", denoiser="HIGH", eevee_samples=16),
-    "balanced": Preset(26, noise_threshold=0.0, prefilter="NONE", denoiser="HIGH", eevee_samples=32),
+    "balanced": Preset(24, noise_threshold=0.0, prefilter="NONE", denoiser="HIGH", eevee_samples=32),
     "final": Preset(128, noise_threshold=0.01, prefilter="ACCURATE", denoiser="HIGH", eevee_samples=64),
 }
 
