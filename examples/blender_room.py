@@ -27,6 +27,7 @@ from trimesh.exchange.gltf import export_glb
 
 from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.false_colours import false_colours
+from gltf_render_server.settings import QUALITIES
 
 MODELS = Path(__file__).parent / "datasets" / "models"
 PLACES = {
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--server", default="http://127.0.0.1:8000", help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("blender_room"), help="default: %(default)s")
     parser.add_argument("--width", type=int, default=640, help="of the picture; default: %(default)s")
-    parser.add_argument("--quality", choices=["preview", "balanced", "final"], help="default: the server's")
+    parser.add_argument("--quality", choices=list(QUALITIES), help="default: the server's")
     options = parser.parse_args()
 
     view = {

@@ -32,6 +32,7 @@ from PIL import Image, ImageDraw
 from gltf_render_server.dataset.engines.choosing import make_engine
 from gltf_render_server.dataset.making import FORMATS_FOLDER, make, read_plan, renderer_settings
 from gltf_render_server.errors import RenderServerError
+from gltf_render_server.settings import DEFAULT_QUALITY, QUALITIES
 
 SCENE = Path(__file__).parent / "still_life" / "still_life.glb"
 MAP_PX = 480
@@ -81,7 +82,7 @@ def main() -> None:
         "--backend", choices=["blender", "vtk"], default="blender", help="vtk is quick and plain"
     )
     parser.add_argument(
-        "--quality", choices=["preview", "balanced", "final"], default="balanced", help="default: %(default)s"
+        "--quality", choices=list(QUALITIES), default=DEFAULT_QUALITY, help="default: %(default)s"
     )
     options = parser.parse_args()
 

@@ -31,6 +31,7 @@ from PIL import Image, ImageDraw
 from gltf_render_server.dataset.engines.choosing import make_engine
 from gltf_render_server.dataset.making import FORMATS_FOLDER, make, read_plan, renderer_settings
 from gltf_render_server.errors import RenderServerError
+from gltf_render_server.settings import DEFAULT_QUALITY, QUALITIES
 
 MODELS = Path(__file__).parent / "datasets" / "models"
 SHOWN = 6
@@ -103,7 +104,7 @@ def main() -> None:
         "--backend", choices=["blender", "vtk"], default="blender", help="vtk is quick and plain"
     )
     parser.add_argument(
-        "--quality", choices=["preview", "balanced", "final"], default="balanced", help="default: %(default)s"
+        "--quality", choices=list(QUALITIES), default=DEFAULT_QUALITY, help="default: %(default)s"
     )
     parser.add_argument("--train", action="store_true", help="train a small detector, from scratch")
     parser.add_argument("--epochs", type=int, default=50, help="of the training; default: %(default)s")
