@@ -32,7 +32,7 @@ def test_nothing_is_made_for_settings_that_are_refused():
 
     with pytest.raises(SettingsError, match="token"):
         Server(ServerSettings(host="0.0.0.0"), make)
-    with pytest.raises(SettingsError, match="about workers"):
+    with pytest.raises(SettingsError, match="needs workers"):
         Server(ServerSettings(workers=0, render_timeout=5.0), make)
 
 
