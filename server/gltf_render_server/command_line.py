@@ -175,7 +175,8 @@ def _number(option: Option) -> Callable[[str], Any]:
     words = "".join(f", or {word}" for word in option.choices)
     advice = f"must be a {name} between {_told(low)} and {_told(high)}{words}"
 
-    def number(text: str) -> Any:
+    def number(value: Any) -> Any:
+        text = str(value)  # click hands a default over as it is
         if text.lower() in option.choices:
             return text.lower()
         try:
