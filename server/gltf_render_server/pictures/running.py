@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-import click
 from PIL import Image
 
 from ..dataset.shot import Document
@@ -63,7 +64,7 @@ class Outcome:
         """Tell of a file that was written."""
         if self.first is None and written.path.suffix == ".png":
             self.first = written.path
-        click.echo(written.path)
+        _say(str(written.path), sys.stdout)
 
 
 def run(
@@ -178,9 +179,9 @@ class _Job:
             self._watch.step()
         elapsed_s = time.monotonic() - self._begun_s
         times = ", ".join(f"{name} {seconds:.1f}" for name, seconds in self._seconds.items())
-        click.echo(f"{self._path.name}: {self._passes} in {elapsed_s:.1f} s ({times})", err=True)
+        _say(f"{self._path.name}: {self._passes} in {elapsed_s:.1f} s ({times})", sys.stderr)
         for file in [file for file in written if file.legend][:_MOST_NOTES]:
-            click.echo(f"  {file.path.name}: {file.legend}", err=True)
+            _say(f"  {file.path.name}: {file.legend}", sys.stderr)
 
     def _begin(self, scene: Scene, count: int) -> None:
         self._seconds["check"] += time.monotonic() - self._begun_s - sum(self._seconds.values())
@@ -217,12 +218,12 @@ class _Job:
 def _tell_notes(path: Path, scene: Scene, wanted: Wanted) -> None:
     """Tell what of a file is not shown, and what else might be."""
     for warning in scene.warnings[:_MOST_NOTES]:
-        click.echo(f"{path.name}: note: {warning}", err=True)
+        _say(f"{path.name}: note: {warning}", sys.stderr)
     if len(scene.warnings) > _MOST_NOTES:
-        click.echo(f"{path.name}: note: and {len(scene.warnings) - _MOST_NOTES} more", err=True)
+        _say(f"{path.name}: note: and {len(scene.warnings) - _MOST_NOTES} more", sys.stderr)
     if scene.cameras and wanted.cameras == (AUTO,):
         names = ", ".join(camera_names(scene)[:_MOST_NOTES])
-        click.echo(f"{path.name}: note: it holds cameras, too (--camera NAME): {names}", err=True)
+        _say(f"{path.name}: note: it holds cameras, too (--camera NAME): {names}", sys.stderr)
 
 
 def _unwritable(folder: Path, error: OSError) -> str:
@@ -236,7 +237,13 @@ def tell_error(error: Exception, path: Path | None = None) -> int:
     """Tell of an error, and return the exit status that it leads to."""
     where = "" if path is None else f"{path}: "
     is_broken = isinstance(error, SceneError)
-    click.echo(f"{PROGRAM}: error: {where}{str(error).removeprefix(_OF_SCENE)}", err=True)
+    _say(f"{PROGRAM}: error: {where}{str(error).removeprefix(_OF_SCENE)}", sys.stderr)
     if is_broken:
-        click.echo(_BROKEN, err=True)
+        _say(_BROKEN, sys.stderr)
     return _WRONG if isinstance(error, RequestError | SettingsError) else _FAILED
+
+
+def _say(line: str, stream: TextIO) -> None:
+    """Write a line, above the progress bar where there is one: that has taken the place of the stream."""
+    stream.write(f"{line}\n")
+    stream.flush()
