@@ -4,11 +4,10 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pytest
-from defaults import ask
+from defaults import Warm
 from drake_like import DrakeScene, add_accessor, box, column_major, look_at, png_uri, sphere, translation
 from frames import PLAIN
 from fresh import FreshRenderers
@@ -221,7 +220,7 @@ def server(request, tmp_path, studio):
 
 
 def test_any_history(server, studio, fresh):
-    asked = staticmethod(partial(ask, studio.renderer(server)))
+    asked = staticmethod(Warm(studio.renderer(server)).ask)
     machine = type("AnyHistory", (History,), {"server": server, "ask": asked, "fresh": fresh})
     run_state_machine_as_test(
         machine,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
-from defaults import CAMERA, ask
+from defaults import CAMERA, Warm, ask
 from drake_like import DrakeScene, add_accessor, box, look_at, png_uri, sphere, translation
 
 from gltf_render_server.errors import RenderError, SceneError
@@ -49,8 +49,9 @@ def test_any_order_gives_the_same_bytes(table):
     random.Random(3).shuffle(order)
     renderer = VtkRenderer(ServerSettings())
     try:
+        warm = Warm(renderer)
         for index in order:
-            assert ask(renderer, *requests[index]).tobytes() == first[index]
+            assert warm.ask(*requests[index]).tobytes() == first[index]
     finally:
         renderer.close()
 
