@@ -326,6 +326,7 @@ def _options_of_script(name):
 def test_every_option_that_is_named_is_there():
     known = set().union(*map(_options_of, PROGRAMS.values()), *FOREIGN_OPTIONS.values())
     scripts = {name for block in SHELL for each in commands(block.text) if (name := program_of(each))}
+    scripts |= {text.split()[0] for _, text in inline_code() if text.startswith("scripts/") and " " in text}
     for name in scripts:
         if name.endswith(".py"):
             known |= _options_of_script(name)
