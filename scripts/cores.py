@@ -166,7 +166,8 @@ def _costs(servers: Sequence[OwnServer], kind: Kind, seconds: float) -> Costs:
             own_s.append(sum(stages_ms.get(stage, 0.0) for stage in _WORKER_STAGES) / 1000)
     took = sum(server.processor_s() for server in servers) - before[0], time.process_time() - before[1]
     server_s, client_s = (each / sum(map(len, times_s)) for each in took)
-    return Costs.measured(*map(min, times_s), _THREADS, server_s, client_s)
+    one_s, more_s = map(min, times_s)
+    return Costs.measured(one_s, more_s, _THREADS, server_s, client_s)
 
 
 def _check(
