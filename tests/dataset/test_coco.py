@@ -88,7 +88,7 @@ def test_annotations_are_what_the_passes_tell(store, folder, split, kind):
             assert each["visible_fraction"] == row.visible_fraction
             assert each["truncated"] == row.truncated
             assert coco.cats[each["category_id"]]["name"] == categories[row.number]
-            assert "keypoints" not in each
+            assert ("keypoints" in each) == bool(row.keypoints)
 
 
 def test_some_objects_are_background(store):
