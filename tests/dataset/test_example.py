@@ -31,6 +31,6 @@ def test_the_example_is_made_in_all_its_formats_and_is_good(tmp_path):
     program("verify", tmp_path / "store")
     written = sorted(each.name for each in (tmp_path / "store" / FORMATS_FOLDER).iterdir())
     assert written == sorted(read.formats)
-    assert len(written) == 13
+    assert len(written) == 14
     for name in written:
         assert any((tmp_path / "store" / FORMATS_FOLDER / name).iterdir())

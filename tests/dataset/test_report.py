@@ -321,10 +321,11 @@ def test_layers_are_drawn_and_taken_away(good):
         assert boxes
         tab.keyboard.press("b")
         tab.keyboard.press("m")
+        tab.keyboard.press("k")
         tab.wait_for_timeout(200)
         assert tab.locator("#large img.mask").count() == 0
         assert drawn_pixels(tab, "#large canvas") == 0
-        for key in "nac":
+        for key in "nack":
             tab.keyboard.press(key)
             tab.wait_for_timeout(200)
             assert drawn_pixels(tab, "#large canvas") > 0, key

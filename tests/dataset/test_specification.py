@@ -125,7 +125,7 @@ def test_what_no_item_can_be_is_told_before_anything_is_rendered():
 
 def test_what_vtk_cannot_do_is_known_without_it():
     assert VtkRenderer.renders == RENDERS_OF_VTK
-    assert colour._OF_BLENDER == LOOK_OF_BLENDER
+    assert colour.OF_BLENDER == LOOK_OF_BLENDER
 
 
 def test_a_recording_has_z_up_unless_it_is_told():
