@@ -48,6 +48,7 @@ from pydrake.systems.analysis import Simulator
 from pydrake.systems.framework import Context, DiagramBuilder
 from pydrake.systems.sensors import CameraConfig, RgbdSensorAsync
 
+from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.false_colours import false_colours
 
 MODELS = Path(__file__).parent / "datasets" / "models"
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="simulated time; default: %(default)s")
     parser.add_argument("--width", type=int, default=480, help="of each picture; default: %(default)s")
     options = parser.parse_args()
+    RenderClient(options.server).health()  # an error on a thread of Drake's may end the whole process
     with tempfile.TemporaryDirectory() as folder:
         simulator, sensors = build(options.server, options.width, Path(folder))
         saved = simulate(simulator, sensors, options.seconds, options.output)
@@ -244,5 +246,5 @@ def shown(images: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     try:
         main()
-    except RuntimeError as error:  # what Drake's client says when no server answers
+    except (OSError, RenderClientError, RuntimeError) as error:  # no server answers, or it refuses
         raise SystemExit(f"drake_rig: {' '.join(str(error).split())}") from None

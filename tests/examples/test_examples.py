@@ -70,7 +70,13 @@ def test_each_stands_in_the_table_with_a_picture(program):
 @pytest.mark.parametrize(
     ("name", "module", "arguments", "told"),
     [
-        pytest.param("drake_rig", "pydrake", ["--server", NOBODY], "connect", marks=pytest.mark.drake),
+        pytest.param(
+            "drake_rig",
+            "pydrake",
+            ["--server", NOBODY],
+            f"no server answers at {NOBODY}",
+            marks=pytest.mark.drake,
+        ),
         ("mujoco_scene", "mujoco", ["--server", NOBODY], f"no server answers at {NOBODY}"),
         ("trimesh_points", "trimesh", ["--server", NOBODY], f"no server answers at {NOBODY}"),
         ("blender_room", "trimesh", ["--server", NOBODY], f"no server answers at {NOBODY}"),
