@@ -24,7 +24,7 @@ try:
     from rich.console import Console, RenderableType
 
     import still_life
-    from benchmarking.orbit import CONTENTS, POSES, STILL_LIFE, SUN, Orbit
+    from benchmarking.orbit import CONTENTS, POSES, QUALITIES, STILL_LIFE, SUN, Orbit
     from benchmarking.peer import BLENDERPROC, SETTING_UP, add_peer_options, peer_of
     from benchmarking.programs import Run, run_program
     from gltf_render_server.errors import RenderServerError
@@ -42,7 +42,6 @@ then:
   scripts/dataset_speed.py --blenderproc BlenderProc/venv/bin/python --sources BlenderProc/path"""
 
 _PARTS = ("orbit", "overhead", "objects")
-_QUALITIES = ("preview", "balanced")
 _VIEWS = 8
 _OBJECTS_PX = 512
 
@@ -106,7 +105,7 @@ def _count(part: str, options: argparse.Namespace) -> int:
 
 
 def _orbit(options: argparse.Namespace, folder: Path) -> Iterator[Run]:
-    orbit, specifications = _orbit_of(options), {name: folder / f"{name}.toml" for name in _QUALITIES}
+    orbit, specifications = _orbit_of(options), {name: folder / f"{name}.toml" for name in QUALITIES}
     for quality, path in specifications.items():
         path.write_text(orbit.specification(quality))
     peer, job = peer_of(options), {}
@@ -148,7 +147,7 @@ def _objects(options: argparse.Namespace, folder: Path) -> Iterator[Run]:
     for name in names:
         (models / f"{name}.gltf").write_text(json.dumps(still_life.model(name)))
     for turn in range(options.turns):
-        for quality in _QUALITIES:
+        for quality in QUALITIES:
             path = folder / f"{quality}.toml"
             path.write_text(_objects_specification(quality))
             for workers in (1, 2):

@@ -15,12 +15,10 @@ from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.dataset.shot import Shot
 from reporting import ScriptError, table
 
-from .orbit import Orbit
+from .orbit import QUALITIES, Orbit
 from .peer import BLENDERPROC, Peer
 
-__all__ = ["QUALITIES", "Turn", "beside", "beside_tables"]
-
-QUALITIES = ("preview", "balanced")
+__all__ = ["Turn", "beside", "beside_tables"]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ __all__ = [
     "CONTENTS",
     "PASSES",
     "POSES",
+    "QUALITIES",
     "STILL_LIFE",
     "SUN",
     "Orbit",
@@ -28,6 +29,9 @@ __all__ = [
 
 STILL_LIFE = SCRIPTS.parent / "examples" / "still_life" / "still_life.glb"
 SUN = "sun"
+QUALITIES = ("preview", "balanced")
+"""Those that are compared with BlenderProc."""
+
 PASSES = ("color", "depth", "normal", "instance", "instances")
 CONTENTS = f'passes = {json.dumps(PASSES)}\nformats = ["hdf5", "coco"]\n'
 """What a specification says of what is made."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .passes import Pass, find_pass
+from .srgb import srgb_of
 
 __all__ = ["DARK", "LINEAR", "false_colours", "legend", "value_range"]
 
@@ -178,8 +179,7 @@ def _paint_picture(row: Pass, picture: Bytes, scale: _Range) -> Bytes:
 def _paint_light(row: Pass, light: NDArray[Any], scale: _Range) -> Bytes:
     linear = light[..., :3].astype(np.float32)
     known = np.nan_to_num(linear, nan=0.0).clip(0, 1)
-    shown = np.where(known <= 0.0031308, 12.92 * known, 1.055 * known ** (1 / 2.4) - 0.055)
-    return _where_known(_bytes(255 * shown), ~np.isnan(linear).any(-1))
+    return _where_known(_bytes(255 * srgb_of(known)), ~np.isnan(linear).any(-1))
 
 
 def _paint_numbers(row: Pass, numbers: NDArray[Any], scale: _Range) -> Bytes:

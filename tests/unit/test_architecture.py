@@ -31,7 +31,7 @@ LAYERS = (
     {"settings"},
     {"command_line"},
     {"options"},
-    {"environments", "extras", "labels", "limits", "metering", "process", "recent", "stages"},
+    {"environments", "extras", "labels", "limits", "metering", "process", "recent", "srgb", "stages"},
     {"errors"},
     {""},
 )

@@ -106,7 +106,9 @@ class Asset(Content):
 
     def keyed(self, key: Digest) -> Asset:
         """Return the same document with a key."""
-        return self._sharing(replace(self, key=key))
+        keyed = self._sharing(replace(self, key=key))
+        vars(keyed)["_at_rest"] = self._at_rest
+        return keyed
 
     def moved(self, nodes: Mapping[int, schema.Node]) -> Asset:
         """Return the same document where some nodes, by their numbers, stand elsewhere.

@@ -15,6 +15,7 @@ from ..errors import SceneError
 from . import schema
 
 __all__ = [
+    "BYTES_OF_AN_OBJECT",
     "convert",
     "count_values",
     "decode",
@@ -25,6 +26,9 @@ __all__ = [
     "schema_error",
     "split_nodes",
 ]
+
+BYTES_OF_AN_OBJECT = 12
+"""What JSON takes as Python's objects, of each byte of its text; measured with nodes and accessors."""
 
 _MARK = b"\xef\xbb\xbf"  # that the text is UTF-8
 _DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten

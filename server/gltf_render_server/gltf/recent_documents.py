@@ -23,13 +23,10 @@ from ..recent import Recent
 from . import schema
 from .asset import Asset, read_asset
 from .container import Container, open_container
-from .decoding import count_values, decode_nodes, find_nodes, has_few_values, split_nodes
+from .decoding import BYTES_OF_AN_OBJECT, count_values, decode_nodes, find_nodes, has_few_values, split_nodes
 from .repair import drop_composed_rotations
 
 __all__ = ["RecentDocuments"]
-
-_BYTES_OF_AN_OBJECT = 12
-"""What JSON takes as objects, of each byte of its text; see the scenes that are kept."""
 
 _KEY_BYTES = 16
 _MOST = 16
@@ -117,7 +114,7 @@ class _Document:
         images = sum(len(image.uri or "") for image in self.asset.source.images)
         decoded = 0 if binary is not None else sum(map(len, self.asset.buffers))
         objects = max(0, len(text) - images - decoded * 4 // 3)
-        return len(text) + len(binary or b"") + images + decoded + _BYTES_OF_AN_OBJECT * objects
+        return len(text) + len(binary or b"") + images + decoded + BYTES_OF_AN_OBJECT * objects
 
     def moved_nodes(self, other: Container) -> dict[int, schema.Node] | None:
         """Return the nodes that stand elsewhere in another document; None = it differs in more than that."""

@@ -14,7 +14,7 @@ from ..passes import PASSES, Pass, Render
 from ..settings import QUALITIES, ServerSettings, UpAxis
 from .packing import RendererDescription
 
-__all__ = ["PassRow", "ServerDescription", "describe_server"]
+__all__ = ["PassRow", "ServerDescription", "describe_renderer", "describe_server"]
 
 
 class PassRow(msgspec.Struct, frozen=True):
@@ -63,9 +63,8 @@ def describe_server(settings: ServerSettings, dispatcher: Dispatcher) -> ServerD
         See `Dispatcher.extensions`.
     """
     renders, looks = dispatcher.renders, dispatcher.looks
-    info = dispatcher.info
     return ServerDescription(
-        renderer=RendererDescription(__version__, info.name, info.version, info.engine, info.device),
+        renderer=describe_renderer(dispatcher),
         passes=[_row(row) for row in PASSES.values() if row.render in renders],
         looks=sorted(looks),
         environments=[*ENVIRONMENTS, NO_ENVIRONMENT] if "environment" in looks else [],
@@ -74,6 +73,12 @@ def describe_server(settings: ServerSettings, dispatcher: Dispatcher) -> ServerD
         max_pixels=settings.max_pixels,
         max_scene_bytes=settings.max_scene_bytes,
     )
+
+
+def describe_renderer(dispatcher: Dispatcher) -> RendererDescription:
+    """Describe what renders; waits, and raises, as `describe_server`."""
+    info = dispatcher.info
+    return RendererDescription(__version__, info.name, info.version, info.engine, info.device)
 
 
 def _row(row: Pass) -> PassRow:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import SceneNotFoundError, SceneNotKeptError
 from ..gltf import Asset
+from ..gltf.decoding import BYTES_OF_AN_OBJECT
 from ..limits import ask_time
 from ..recording import Document
 from ..scene import Scene
@@ -27,9 +28,6 @@ _MOST_TOLD = 100
 _WARNING_CHARACTERS = 300
 _LEAST_BYTES = 16 * 1024
 """What any scene takes, however little it holds."""
-
-_BYTES_OF_AN_OBJECT = 12
-"""What JSON takes as Python's objects, of each byte of its text; measured with nodes and accessors."""
 
 _BYTES_OF_A_WEIGHT = 32
 """A float of Python's, and its place in a tuple."""
@@ -226,7 +224,7 @@ def _size(scene: Scene, asset: Asset, file_bytes: int) -> int:
     data = max(file_bytes, sum(map(len, asset.buffers))) + len(images) + asset.animation.nbytes
     data += sum(array.nbytes for array in arrays) + _pose_bytes(scene)
     data += asset.hierarchy.nbytes + asset.rest.nbytes
-    return _LEAST_BYTES + data + _BYTES_OF_AN_OBJECT * len(text)
+    return _LEAST_BYTES + data + BYTES_OF_AN_OBJECT * len(text)
 
 
 def _pose_bytes(scene: Scene) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 import flask
 import msgspec
 
-from .. import __version__
 from ..dispatch.dispatcher import Dispatcher
 from ..errors import RequestError
 from ..passes import check_renders, prepare
@@ -20,10 +19,10 @@ from ..settings import ServerSettings
 from .answering import Answering, Asked, Exchange, log_warnings
 from .api import FrameRequest, read_frame_request
 from .bodies import read_body, read_form, whole_scene
-from .description import describe_server
+from .description import describe_renderer, describe_server
 from .observing import note, observed
 from .openapi import openapi_document
-from .packing import RendererDescription, choose_packing, describe
+from .packing import choose_packing, describe
 from .scenes import KeptScene, SceneStore, keep_asset
 
 __all__ = ["register_v1"]
@@ -107,7 +106,7 @@ def _read_frame(
         )
         description = describe(
             frame,
-            _renderer(dispatcher),
+            describe_renderer(dispatcher),
             kept.sha256,
             request.time_at(),
             {when: request.time_at(when) for when in request.moments},
@@ -149,11 +148,6 @@ def _digest(text: str) -> str:
     if not _SHA256.fullmatch(text):
         raise RequestError(f"sha256: must be 64 hex digits; got {text[:80]!r}")
     return text.lower()
-
-
-def _renderer(dispatcher: Dispatcher) -> RendererDescription:
-    info = dispatcher.info
-    return RendererDescription(__version__, info.name, info.version, info.engine, info.device)
 
 
 def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> flask.Response:

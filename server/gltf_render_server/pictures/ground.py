@@ -19,6 +19,7 @@ from ..frame import View
 from ..passes.hits import ray_grid
 from ..scene import Scene
 from ..settings import UpAxis
+from ..srgb import linear_of, srgb_of
 
 __all__ = ["Ground", "on_ground"]
 
@@ -94,11 +95,12 @@ class Ground:
         is_ground = ~_grown(is_model)
         seen, alpha = picture[..., 3:] / np.float32(255), self.alpha(view)[..., None]
         there = seen * is_ground[..., None]
-        light = _linear(picture[..., :3]) * there
+        light = linear_of(picture[..., :3] / np.float32(255)) * there
         typical = light.mean((0, 1)) / max(float(there.mean()), _LITTLE)
         around = (_blurred(light) + _LITTLE * typical) / (_blurred(there) + _LITTLE)
         share = ((alpha - _UNSURE[0]) / (_UNSURE[1] - _UNSURE[0])).clip(0, 1)
-        shown = _encoded(share * light / alpha.clip(1e-6) + (1 - share) * around)
+        lit = share * light / alpha.clip(1e-6) + (1 - share) * around
+        shown = np.rint(255 * srgb_of(lit.clip(0, 1))).astype(np.uint8)
         even = np.concatenate([shown, np.rint(255 * alpha).astype(np.uint8)], -1)
         return np.where(is_ground[..., None], even, picture)
 
@@ -167,16 +169,3 @@ def _blurred(values: NDArray[np.floating]) -> NDArray[np.floating]:
         count = values.shape[axis]
         values = np.take(sums, range(side, side + count), axis) - np.take(sums, range(count), axis)
     return (values / side**2).astype(np.float32)
-
-
-def _linear(encoded: NDArray[np.uint8]) -> NDArray[np.floating]:
-    """Decode sRGB."""
-    value = encoded / np.float32(255)
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _encoded(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Encode as sRGB."""
-    value = linear.clip(0, 1)
-    shown = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
-    return np.rint(255 * shown).astype(np.uint8)

@@ -70,8 +70,6 @@ class Picture:
     Attributes
     ----------
     view : View
-    number, count : int
-        Which view it is, from 1 on, and of how many.
     scene : Scene
         What it shows.
     arrays : mapping of str to array
@@ -81,8 +79,6 @@ class Picture:
     """
 
     view: View
-    number: int
-    count: int
     scene: Scene
     arrays: Mapping[str, Any]
     stages_ms: Mapping[str, float]
@@ -123,7 +119,7 @@ def pictures(
     look = find_look(wanted.lighting, scene, wanted.up_axis, is_blender=renderer.is_blender)
     on_scene(scene, len(views))
     shown = _shown(document, scene, wanted, renderer)
-    for number, view in enumerate(views, 1):
+    for view in views:
         arrays: dict[str, Any] = {}
         stages_ms: Counter[str] = Counter()
         for each in shown:
@@ -133,7 +129,7 @@ def pictures(
         if COLOUR in arrays:
             arrays[COLOUR] = laid_over(arrays[COLOUR], wanted.lighting.background)
         arrays = {name: arrays[name] for name in wanted.passes}
-        yield Picture(view, number, len(views), scene, arrays, stages_ms)
+        yield Picture(view, scene, arrays, stages_ms)
 
 
 @dataclass(frozen=True, eq=False)

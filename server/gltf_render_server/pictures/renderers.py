@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -172,7 +172,7 @@ class _Own:
 def _read(document: Document, extensions: frozenset[str], limits: Limits) -> Asset:
     """Read and check a document; its key lets it travel to a worker only once."""
     asset = read_asset(document.data, extensions=extensions, limits=limits)
-    return replace(asset, key=bytes.fromhex(document.sha256))
+    return asset.keyed(bytes.fromhex(document.sha256))
 
 
 def _check_installed(backend: str) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
@@ -111,8 +110,8 @@ class _Server:
     """
 
     def __init__(self, url: str, timeout_s: float | None) -> None:
-        self.shown = _without_token(url)
         self.client = RenderClient(url, timeout_s)
+        self.shown = self.client.shown_url
         self.idle: list[RenderClient] = []
         self.scene = ""
         self.failures = 0
@@ -321,8 +320,3 @@ def _common(versions: dict[str, dict[str, str]]) -> dict[str, str]:
 
 def _listed(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def _without_token(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
