@@ -15,6 +15,7 @@ _STARTED_S = time.perf_counter()
 import blenderproc as bproc  # noqa: E402  # pyright: ignore[reportMissingImports]  it is measured, too
 import numpy as np  # noqa: E402
 
+_LUMENS_PER_WATT = 683  # by which Blender's importer divides, so that a sun of pi lux lights next to nothing
 _TO_BLENDER = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # as Blender imports glTF
 
 
@@ -52,6 +53,10 @@ def _set_up(job: dict[str, Any], scene: Any) -> None:
     bproc.camera.set_intrinsics_from_K_matrix(np.array(job["K"]), job["width"], job["height"])
     for pose in job["poses"]:
         bproc.camera.add_camera_pose(_TO_BLENDER @ np.array(pose))
+    for item in scene.objects:
+        if item.type == "LIGHT":
+            item.data.energy *= _LUMENS_PER_WATT
+    scene.view_settings.view_transform = "Standard"
     bproc.renderer.set_max_amount_of_samples(job["samples"])
     bproc.renderer.set_noise_threshold(0)
     bproc.renderer.set_denoiser("INTEL")

@@ -101,6 +101,7 @@ class Orbit:
             f'[[cameras]]\nname = "ring"\nwidth = {width}\nheight = {height}\nfov_y_deg = 45\n'
             f"count = {self.frames}\nposes = {self.poses}\n"
             f'[look]\nquality = "{quality}"\nsamples = {self.samples}\n'
+            'exposure = 0\nview_transform = "Standard"\n'
             f"environment = {json.dumps(self.environment)}\n{sun}"
         )
 

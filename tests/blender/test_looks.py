@@ -50,12 +50,17 @@ def fresh():
 @pytest.fixture
 def lit(table):
     """The table in the light of a lamp of its own."""
+    return with_lamps(table, 1)
+
+
+def with_lamps(table, count):
     document = table.document()
     document["extensions"] = {"KHR_lights_punctual": {"lights": [{"type": "point", "intensity": 50.0}]}}
     document["extensionsUsed"] = ["KHR_lights_punctual"]
     lamp = {"extensions": {"KHR_lights_punctual": {"light": 0}}}
-    document["nodes"].append(lamp | {"matrix": column_major(translation(0.4, -0.6, 2.0))})
-    document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
+    for number in range(count):
+        document["nodes"].append(lamp | {"matrix": column_major(translation(0.4 - number, -0.6, 2.0))})
+        document["scenes"][0]["nodes"].append(len(document["nodes"]) - 1)
     return json.dumps(document).encode()
 
 
@@ -73,6 +78,7 @@ def mean(image):
 def test_no_look_shows_in_the_next(studio, table, lit):
     """In whatever order looks come, each gives the same bytes."""
     steps = [(data, look, "color") for data in (table.to_bytes(), lit) for look in LOOKS]
+    steps += [(with_lamps(table, 2), look, "color") for look in LOOKS[::4]]
     steps += [(lit, look, "depth") for look in LOOKS[::4]]
     renderer, known = studio.renderer(SERVER), {}
     for seed in range(3):
@@ -142,6 +148,19 @@ def test_an_environment_beside_a_lamp(studio, lit):
     alone, beside = (ask(renderer, lit, "color", look=Look(environment=name)) for name in (None, "city"))
     assert mean(alone[0]) < 5 < mean(beside[0])
     np.testing.assert_array_equal(alone, ask(renderer, lit, "color", look=Look(rotation_deg=50.0)))
+
+
+def test_cycles_looks_for_lights_where_it_has_a_choice(studio, table):
+    renderer = studio.renderer(FAST)
+    for lamps, environment, has_choice in (
+        (0, None, False),
+        (1, None, False),
+        (1, "city", True),
+        (2, None, True),
+        (1, None, False),
+    ):
+        ask(renderer, with_lamps(table, lamps), "color", look=Look(environment=environment))
+        assert bpy.context.scene.cycles.use_light_tree == has_choice, f"{lamps} {environment}"
 
 
 def test_exposure_switches_metering_off(studio, lit, monkeypatch):

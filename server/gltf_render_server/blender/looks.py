@@ -67,8 +67,8 @@ class Looks:
             for holder, names in _CHANGED_BY_LOOKS.items()
             for name in names
         }
-        self._applied: tuple[Look, bool] | None = None
-        self._rendered: tuple[Look, bool] | None = None
+        self._applied: tuple[Look, int] | None = None
+        self._rendered: tuple[Look, int] | None = None
 
     def apply(self, frame: Frame) -> bool:
         """Give the scene the look of a frame.
@@ -83,17 +83,20 @@ class Looks:
         RequestError
             The look names something that is not there, or asks what this scene's own world cannot do.
         """
-        look, has_lights = wanted = (frame.look, bool(frame.scene.lights))
+        look, lights = wanted = (frame.look, min(len(frame.scene.lights), 2))
         if wanted == self._applied:
             return False
         self._applied = None  # until all of it is there
-        world = self._world(look, has_lights)
+        world = self._world(look, lights > 0)
         self._restore()
         self._scene.world = world
-        self._scene.cycles.use_light_tree &= not self._wants_default(has_lights)  # it is for many lights
+        has_choice = lights + (world is not None) > 1 or self._brings_light
+        self._scene.cycles.use_light_tree &= (
+            has_choice  # where it chooses among lights; it only costs elsewhere
+        )
         self._override(look)
         self._applied = wanted
-        last, self._rendered = self._rendered, (replace(look, **_NOT_RENDERED), has_lights)
+        last, self._rendered = self._rendered, (replace(look, **_NOT_RENDERED), lights)
         return last != self._rendered
 
     def is_metered(self, frame: Frame) -> bool:

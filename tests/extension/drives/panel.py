@@ -131,6 +131,7 @@ class Smoothness:
         self._drawn_s.clear()
         self._ticks_s.clear()
         yield seconds
+        self._drawn_s.append(time.perf_counter())  # a window that was never drawn again was not free
         gaps = [after - before for before, after in zip(self._drawn_s, self._drawn_s[1:], strict=False)]
         report[name] = {
             "longest_gap_s": max(gaps),
