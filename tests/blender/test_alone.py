@@ -24,6 +24,11 @@ def test_masks_are_of_objects_alone(renderer, seed, lens):
     alone.assert_masks_are_of_objects_alone(renderer, seed, lens)
 
 
+@pytest.mark.parametrize("make", [alone.aligned, alone.furnished])
+def test_each_image_of_the_canvas(renderer, make):
+    alone.assert_masks_of_a_canvas(renderer, make(1), alone.LENSES[0])
+
+
 @pytest.mark.parametrize("eye", [(0.3, 0.2, 0.1), (300, -4e3, 20)], ids=str)
 def test_from_within_and_from_afar(renderer, eye):
     alone.assert_masks_are_of_objects_alone(renderer, 5, alone.LENSES[2], look_at(eye, (0, 0, 0)))

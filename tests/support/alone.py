@@ -37,6 +37,30 @@ def cluttered(seed, count=24):
     return DrakeScene(bodies, POSE)
 
 
+def aligned(seed):
+    """Boxes whose edges run through pixels' centres and in each other's planes, seen straight on."""
+    rng = np.random.default_rng(seed)
+    places = rng.integers(-8, 8, (10, 3)) / 4
+    return DrakeScene([box(rng.integers(1, 8, 3) / 4, translation(*at), 1) for at in places], POSE)
+
+
+def furnished(seed):
+    """A room seen from within: a floor, walls, and a table with things that stand on it."""
+    rng = np.random.default_rng(seed)
+    eye = rng.uniform((-2, -3, 0.9), (2, -1, 2))
+    room = [
+        box((10, 10, 0.1), translation(0, 0, -0.05), 1),
+        box((0.1, 10, 3), translation(-5, 0, 1.5), 1),
+        box((10, 0.1, 3), translation(0, 5, 1.5), 1),
+        box((1.2, 0.8, 0.04), translation(0, 0, 0.7), 1),
+    ]
+    for number in range(8):
+        radius = rng.uniform(0.03, 0.2)
+        at = translation(*rng.uniform((-0.5, -0.35), (0.5, 0.35)), 0.72 + radius)
+        room.append(sphere(radius, at, 1, rings=8) if number % 2 else box((2 * radius,) * 3, at, 1))
+    return DrakeScene(room, look_at(eye, (0, 0, 0.7)))
+
+
 def rendered(renderer, frame):
     """The arrays of the only view of a frame."""
     [arrays] = renderer.render(frame).views
@@ -65,6 +89,25 @@ def assert_masks_are_of_objects_alone(renderer, seed, lens, pose=POSE):
     assert arrays["mask_amodal"].dtype == bool
     np.testing.assert_array_equal(arrays["mask_amodal"], alone(renderer, frame))
     assert_consistent(arrays, lens)
+
+
+def assert_masks_of_a_canvas(renderer, drake, lens):
+    """Each of the nine images of a canvas shows what it would be alone."""
+    scene, pose = read(renderer, drake.document()), drake.camera_to_world
+    wide = Frame(scene, (View(lens, pose, amodal_margin=1.0),), PASSES)
+    masks = rendered(renderer, wide)["mask_amodal"]
+    for top in range(3):
+        for left in range(3):
+            moved = replace(
+                lens,
+                center_x=lens.center_x + (1 - left) * lens.width,
+                center_y=lens.center_y + (1 - top) * lens.height,
+            )
+            rows, columns = (
+                slice(n * side, (n + 1) * side) for n, side in ((top, lens.height), (left, lens.width))
+            )
+            expected = alone(renderer, Frame(scene, (View(moved, pose),), PASSES))
+            np.testing.assert_array_equal(masks[:, rows, columns], expected, err_msg=f"{top} {left}")
 
 
 def box_of(mask, left=0, top=0):

@@ -5,7 +5,7 @@ from itertools import combinations
 import alone
 import numpy as np
 import pytest
-from drake_like import DrakeScene, sphere, translation
+from drake_like import DrakeScene, box, sphere, translation
 
 from gltf_render_server.dispatch.affinity import needs_of
 from gltf_render_server.errors import TooLargeError
@@ -13,6 +13,7 @@ from gltf_render_server.frame import Frame, Lens, View
 from gltf_render_server.gltf import parse_scene
 from gltf_render_server.passes import Meshes, Window, canvas_of, prepare
 from gltf_render_server.passes.alone import Alone
+from gltf_render_server.passes.hits import Exact
 from gltf_render_server.passes.windows import farthest_windows, grouped, joined, window_within
 
 LENS = Lens(64, 48, 60.0, 70.0, 30.0, 26.0, 0.3, 9.0)
@@ -73,7 +74,7 @@ def test_windows_of_a_group_do_not_touch(count):
         index: Window(*rng.integers(0, 600, 2).tolist(), *rng.integers(1, 120, 2).tolist())
         for index in range(count)
     }
-    groups = grouped(windows)
+    groups = grouped(windows, windows)
     assert sorted(index for group in groups for index in group) == sorted(windows)
     for group in groups:
         assert not any(one.common(other) for one, other in combinations(group.values(), 2))
@@ -89,25 +90,64 @@ def test_common_and_joined():
     assert other.slices(1, -3) == (slice(1, 4), slice(2, 7))
 
 
+WIDE = Lens(640, 480, 800.0, 800.0, 320.0, 240.0, 0.1, 10.0)
+
+
+def alone_of(bodies, depth, render):
+    """What is alone in a view that shows something at one depth in all pixels, and nothing of the scene."""
+    frame = Frame(scene_of(DrakeScene(bodies, alone.POSE)), (View(WIDE, alone.POSE),), ("mask_amodal",))
+    seen = np.full((WIDE.height, WIDE.width), depth, np.float32)
+    exact = Exact(seen, np.full(seen.shape, -1, np.int32))
+    return Alone(render, frame, frame.views[0], exact, Meshes())
+
+
+def rows_of_balls():
+    return [sphere(0.1, translation(0.5 * x - 1, 0, 0.4 * z - 0.8), 1) for x in range(5) for z in range(5)]
+
+
 def test_few_renders_of_few_pixels():
-    """25 balls in rows: they are rendered in a few pieces, not in 25 images."""
-    balls = [sphere(0.1, translation(0.5 * x - 1, 0, 0.4 * z - 0.8), 1) for x in range(5) for z in range(5)]
-    scene = scene_of(DrakeScene(balls, alone.POSE))
+    """25 balls in rows behind something: they are rendered in a few pieces, not in 25 images."""
     parts = []
 
     def render(view, shown, window):
         parts.append(window)
-        assert view.lens.width == LENS.width * 10
+        assert view.lens.width == WIDE.width
         return np.full((window.height, window.width), -1, np.int32)
 
-    lens = Lens(640, 480, 800.0, 800.0, 320.0, 240.0, 0.1, 10.0)
-    found = Alone(render, View(lens, alone.POSE), scene, Meshes())
+    found = alone_of(rows_of_balls(), 1.0, render)
     assert found.on_image() == found.on_image() == {}
-    assert len(parts) < 8
+    assert 0 < len(parts) < 8
     assert sum(window.width * window.height for window in parts) < 640 * 480
     count = len(parts)
     assert not list(found.within(Window(-640, -480, 1920, 1440)))
     assert len(parts) == count, "nothing reaches beyond the image"
+
+
+@pytest.mark.parametrize("depth", [np.inf, 6.5])
+def test_no_render_where_nothing_can_be_hidden(depth):
+    """The balls would be seen before what is seen."""
+
+    def render(view, shown, window):
+        raise AssertionError
+
+    assert alone_of(rows_of_balls(), depth, render).on_image() == {}
+
+
+def test_no_render_of_few_triangles_far_from_their_edges():
+    """Of a floor that reaches beyond the image, only strips along its outline are rendered, or nothing."""
+    areas = []
+
+    def render(view, shown, window):
+        areas.append(window.width * window.height)
+        return np.where(np.ones((window.height, window.width), bool), 0, -1)
+
+    floor = box((100.0, 100.0, 0.1), translation(0, 0, -1), 1)
+    found = dict(alone_of([floor], 0.5, render).within(Window(0, 0, 640, 480)))
+    assert sum(areas) < 640 * 30
+    mask = np.zeros((480, 640), bool)
+    mask[found[0].window.slices()] = found[0].mask
+    assert mask[-1].all()
+    assert not mask[:240].any()
 
 
 def test_the_canvas():
@@ -128,12 +168,12 @@ def test_more_masks_than_memory_are_refused():
             prepare(Frame(scene, views, ("mask_amodal",)))
 
 
-def test_the_dispatcher_expects_no_view_to_be_kept_of_masks():
+def test_the_dispatcher_expects_the_same_view_to_be_kept_of_masks_as_of_depth():
     scene = scene_of(DrakeScene([sphere(0.1, translation(0, 0, 0), 1)], alone.POSE))
     needs = {
         name: needs_of(Frame(scene, (View(LENS, alone.POSE),), (name,)))
         for name in ("depth", "mask_amodal", "instances")
     }
-    assert not needs["mask_amodal"].views
+    assert needs["mask_amodal"].views == needs["depth"].views
     assert needs["instances"].views == needs["depth"].views
     assert needs["mask_amodal"].parts == needs["depth"].parts

@@ -26,7 +26,7 @@ def needs_of(frame: Frame) -> Needs:
         parts[Render.COLOUR] = frozenset((*scene.surfaces, *scene.light_sources))
     views: dict[bytes, int] = {}
     if rows := passes_of(frame, Render.EXACT):
-        for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows if row.sees_whole):
+        for shown in dict.fromkeys(row.shows(scene).tobytes() for row in rows):
             views |= _views(frame, shown)
         rendered = {row.moment for row in rows if row.renders_moment}
         others = [frame.at(when) for when in frame.moments if when in rendered]

@@ -44,4 +44,4 @@ def _check_size(frame: Frame) -> None:
         )
 
 
-add_row("mask_amodal", _mask_amodal, "bool", "1", is_stack=True, sees_whole=False, check=_check_size)
+add_row("mask_amodal", _mask_amodal, "bool", "1", is_stack=True, check=_check_size)

@@ -85,8 +85,6 @@ class Pass:
         A letter for each channel, by which an EXR names them: ``"RGBA"`` for colours.
     is_stack : bool
         Whether the array is a stack of images, (k, height, width), one for each object of the scene.
-    sees_whole : bool
-        Whether it is made from the render of all that `shows` tells; else from objects by themselves.
     check : callable
         Raises a RequestError where the arrays of a frame cannot be made.
     remarks : callable
@@ -112,7 +110,6 @@ class Pass:
     largest: Callable[[Scene], int] | None = None
     components: str = "XYZW"
     is_stack: bool = False
-    sees_whole: bool = True
     check: Callable[[Frame], None] = lambda _: None
     remarks: Callable[[Scene], Sequence[str]] = lambda _: ()
     moment: When | None = None

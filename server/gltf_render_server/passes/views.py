@@ -252,7 +252,7 @@ class ViewRender:
     @cached_property
     def alone(self) -> Alone:
         """What would be seen of each object by itself."""
-        return Alone(self._whole.alone, self.view, self.scene, self._whole.meshes)
+        return Alone(self._whole.alone, self.frame, self.view, self.exact, self._whole.meshes)
 
     @cached_property
     def hits(self) -> Hits:

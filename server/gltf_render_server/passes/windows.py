@@ -14,7 +14,7 @@ from ..scene import Scene
 from .hits import moved_by
 from .meshes import Meshes
 
-__all__ = ["Window", "farthest_windows", "grouped", "joined", "window_within"]
+__all__ = ["Window", "farthest_windows", "grouped", "joined", "slack_of", "window_within"]
 
 _ROUNDING = 4e-7
 """How far single precision may move a point, in parts of the largest of its coordinates."""
@@ -70,17 +70,30 @@ def farthest_windows(view: View, scene: Scene, meshes: Meshes) -> Floats:
         Left, top, right, bottom, px from the image's upper left corner; the left is inf where the object is
         behind the camera or beyond the far plane.
     """
+    points = _corners_of_boxes(view, scene, meshes)
+    edges = _edges_of_view(points, _slack(points, view), view)
     placements = scene.placements
-    boxes = np.array([meshes.box(scene, index) for index in range(len(scene.primitives))], float)
-    corners = boxes.reshape(-1, 2, 3)[placements.primitive][:, _CORNERS, np.arange(3)]
-    matrices = np.linalg.inv(view.camera_to_world) @ placements.matrix
-    points = moved_by(matrices, corners)
-    reach = np.abs(points).max((1, 2), initial=0.0) + np.abs(view.camera_to_world[:3, 3]).max()
-    edges = _edges_of_view(points, _ROUNDING * (_ORIGIN_M + reach), view)
     found = np.tile([np.inf, np.inf, -np.inf, -np.inf], (len(scene.instances), 1))
     np.minimum.at(found[:, :2], placements.instance, edges[:, :2])
     np.maximum.at(found[:, 2:], placements.instance, edges[:, 2:])
     return found
+
+
+def slack_of(view: View, scene: Scene, meshes: Meshes) -> Floats:
+    """Return how far single precision may move a point of each placement, (n,) float64, metres."""
+    return _slack(_corners_of_boxes(view, scene, meshes), view)
+
+
+def _corners_of_boxes(view: View, scene: Scene, meshes: Meshes) -> Floats:
+    """Return the corners of each placement's box, (n, 8, 3), in the camera's axes."""
+    boxes = np.array([meshes.box(scene, index) for index in range(len(scene.primitives))], float)
+    corners = boxes.reshape(-1, 2, 3)[scene.placements.primitive][:, _CORNERS, np.arange(3)]
+    return moved_by(np.linalg.inv(view.camera_to_world) @ scene.placements.matrix, corners)
+
+
+def _slack(points: Floats, view: View) -> Floats:
+    reach = np.abs(points).max((1, 2), initial=0.0) + np.abs(view.camera_to_world[:3, 3]).max()
+    return _ROUNDING * (_ORIGIN_M + reach)
 
 
 def _edges_of_view(points: Floats, slack_m: Floats, view: View) -> Floats:
@@ -127,15 +140,17 @@ def joined(windows: Iterable[Window]) -> Window:
     return Window(min(left), min(top), max(right) - min(left), max(bottom) - min(top))
 
 
-def grouped(windows: dict[int, Window]) -> list[dict[int, Window]]:
-    """Divide objects into groups, each for one render: in none of them do two windows touch.
+def grouped(windows: dict[int, Window], reach: dict[int, Window]) -> list[dict[int, Window]]:
+    """Divide objects into groups, each for one render: nobody is seen in a window of another.
 
     An object joins the group that it makes the least dearer, where that is cheaper than a render of its own.
 
     Parameters
     ----------
     windows : dict of int to Window
-        By the object.
+        What is rendered of each object.
+    reach : dict of int to Window
+        Where it may be seen at most.
     """
     groups: list[dict[int, Window]] = []
     bounds: list[Window] = []
@@ -144,7 +159,10 @@ def grouped(windows: dict[int, Window]) -> list[dict[int, Window]]:
         for place in range(max(0, len(groups) - _MOST_TRIED), len(groups)):
             bound = joined((bounds[place], window))
             more = bound.width * bound.height - bounds[place].width * bounds[place].height
-            if more < least and not any(window.common(other) for other in groups[place].values()):
+            if more < least and not any(
+                window.common(reach[other]) or reach[index].common(theirs)
+                for other, theirs in groups[place].items()
+            ):
                 best, least = place, more
         if best < 0:
             groups.append({})
