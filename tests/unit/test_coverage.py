@@ -41,7 +41,7 @@ def test_what_is_certain_and_what_is_possible(window, spread):
     doubtful = []
     for count in (1, 2, 5, 30):
         triangles = strip(rng, count, spread)
-        certain, possible = Coverage.of(triangles, LENS, 1e-5, 0.02).within(window)
+        certain, possible = Coverage.of(triangles, LENS, 1e-5).within(window)
         right = covered(triangles, LENS, window)
         assert not (certain & ~right).any()
         assert not (right & ~possible).any()
@@ -52,13 +52,13 @@ def test_what_is_certain_and_what_is_possible(window, spread):
 def test_no_seam_between_triangles_is_in_doubt():
     corners = np.array([[-9, -7, -3], [9, -7, -3], [9, 7, -3], [-9, 7, -3]], float)
     two = corners[[(0, 1, 2), (0, 2, 3)]]
-    certain, possible = Coverage.of(two, LENS, 1e-5, 0.02).within(Window(0, 0, 64, 48))
+    certain, possible = Coverage.of(two, LENS, 1e-5).within(Window(0, 0, 64, 48))
     assert certain.all()
     assert possible.all()
 
 
 def test_nothing_is_covered_behind_the_camera():
-    coverage = Coverage.of(np.ones((4, 3, 3)), LENS, 1e-5, 0.02)
+    coverage = Coverage.of(np.ones((4, 3, 3)), LENS, 1e-5)
     assert len(coverage.corners) == 0
     assert not np.any(coverage.within(Window(0, 0, 64, 48)))
 

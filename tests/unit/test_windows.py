@@ -98,7 +98,7 @@ def alone_of(bodies, depth, render):
     frame = Frame(scene_of(DrakeScene(bodies, alone.POSE)), (View(WIDE, alone.POSE),), ("mask_amodal",))
     seen = np.full((WIDE.height, WIDE.width), depth, np.float32)
     exact = Exact(seen, np.full(seen.shape, -1, np.int32))
-    return Alone(render, frame, frame.views[0], exact, Meshes())
+    return Alone(render, frame, frame.views[0], exact, Meshes(), 0.0)
 
 
 def rows_of_balls():

@@ -190,6 +190,10 @@ class _Backend:
     _renders: _Renders
     _stages: Stages
 
+    @property
+    def rounding_px(self) -> float:
+        return 0.0  # its rays meet edges where they are
+
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
         return self._renders.colour.views(frame, self._stages)
 

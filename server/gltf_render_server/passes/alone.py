@@ -34,7 +34,6 @@ _Mask = NDArray[np.bool_]
 
 _IMAGE: _Tile = (0, 0)
 _FEW_TRIANGLES = 64  # more take longer than a render
-_ROUNDING_PX = 0.5  # OpenGL has been seen to move the edges of very large triangles by 0.2
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,19 @@ class Alone:
     exact : Exact
         What its pixels show where all of the scene is shown.
     meshes : Meshes
+    rounding_px : float
+        How far beside its place the back end may draw an edge.
     """
 
-    def __init__(self, render: RenderPart, frame: Frame, view: View, exact: Exact, meshes: Meshes) -> None:
+    def __init__(
+        self,
+        render: RenderPart,
+        frame: Frame,
+        view: View,
+        exact: Exact,
+        meshes: Meshes,
+        rounding_px: float,
+    ) -> None:
         self._render = render
         self._frame = frame
         self._view = view
@@ -85,7 +94,8 @@ class Alone:
         self._shown = exact.looked_up(self._placements.instance, -1)
         self._depth = exact.depth
         self._to_camera = np.linalg.inv(view.camera_to_world) @ self._placements.matrix
-        self._slack_m = slack_of(view, frame.scene, meshes)
+        self._rounding_px = rounding_px
+        self._slack_m = slack_of(view, frame.scene, meshes, rounding_px)
         self._edges = farthest_windows(view, frame.scene, meshes)
         self._coverages: dict[int, Coverage | None] = {}
         self._known: dict[_Tile, dict[int, Silhouette]] = {}
@@ -175,9 +185,7 @@ class Alone:
             moved_by(matrix[None], each.reshape(1, -1, 3)).reshape(-1, 3, 3)
             for matrix, each in zip(self._to_camera[placed], corners, strict=True)
         ]
-        return Coverage.of(
-            np.concatenate(triangles), self._view.lens, self._slack_m[placed].max(), _ROUNDING_PX
-        )
+        return Coverage.of(np.concatenate(triangles), self._view.lens, self._slack_m[placed].max())
 
     def _rendered(
         self, frame: Window, doubtful: dict[int, Window], reach: dict[int, Window]

@@ -15,6 +15,7 @@ from .windows import Window
 
 __all__ = ["Coverage"]
 
+_LEAST_SLACK_PX = 0.02
 _CORNERS = 9  # of a triangle that is cut at the six sides of what is kept
 _KEPT = 2.0  # images beyond the image, on each side
 _TOUCHING = 1e-3  # in parts of the slack: triangles nearer than this to each other leave no gap
@@ -38,7 +39,7 @@ class Coverage(NamedTuple):
     slack_px: float
 
     @classmethod
-    def of(cls, triangles: Floats, lens: Lens, slack_m: float, slack_px: float) -> Coverage:
+    def of(cls, triangles: Floats, lens: Lens, slack_m: float) -> Coverage:
         """Project triangles, and cut off what is beyond the clipping planes, or farther out than any canvas.
 
         Parameters
@@ -46,20 +47,20 @@ class Coverage(NamedTuple):
         triangles : (m, 3, 3) float64
             In the camera's axes (x right, y up, z back).
         lens : Lens
-        slack_m, slack_px : float
-            How far a back end may move a point, and what it may round in the image.
+        slack_m : float
+            How far a back end may move a point.
         """
         sides = _sides(lens)
         cut = [polygon for triangle in triangles if len(polygon := _inside(triangle, sides)) >= 3]
         if not cut:
-            return cls(np.empty((0, _CORNERS, 2)), slack_px)
+            return cls(np.empty((0, _CORNERS, 2)), _LEAST_SLACK_PX)
         points = np.array([np.append(each, np.repeat(each[-1:], _CORNERS - len(each), 0), 0) for each in cut])
         depth = -points[..., 2]
         u = lens.focal_x * points[..., 0] / depth + lens.center_x
         v = lens.center_y - lens.focal_y * points[..., 1] / depth
         obliquity = 1.0 + np.abs(points[..., :2]).max(-1) / depth
         moved_px = (max(lens.focal_x, lens.focal_y) * slack_m * obliquity / depth).max()
-        return cls(np.stack([u, v], -1), slack_px + float(moved_px))
+        return cls(np.stack([u, v], -1), _LEAST_SLACK_PX + float(moved_px))
 
     def within(self, window: Window) -> tuple[Mask, Mask]:
         """Return which pixels of a window are covered for certain, and which perhaps; (height, width)."""

@@ -68,7 +68,15 @@ class MaterialValues:
 
 
 class Backend(Protocol):
-    """What every back end renders. Who inherits it gets `alone` for nothing."""
+    """What every back end renders. Who inherits it gets `alone` and `rounding_px` for nothing."""
+
+    @property
+    def rounding_px(self) -> float:
+        """How far beside its place an edge may be drawn.
+
+        OpenGL has been seen to move those of triangles that reach far beyond the image by 0.2 px.
+        """
+        return 0.5
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
         """Show a frame's scene as colour needs it, and return what renders a view; see `Render.COLOUR`."""
@@ -143,6 +151,11 @@ class FrameRender:
     def colour(self) -> Callable[[View], NDArray[np.uint8]]:
         """What renders colour."""
         return self._backend.colour(self.frame)
+
+    @property
+    def rounding_px(self) -> float:
+        """See `Backend`."""
+        return self._backend.rounding_px
 
     @cached_property
     def alone(self) -> RenderPart:
@@ -252,7 +265,8 @@ class ViewRender:
     @cached_property
     def alone(self) -> Alone:
         """What would be seen of each object by itself."""
-        return Alone(self._whole.alone, self.frame, self.view, self.exact, self._whole.meshes)
+        whole = self._whole
+        return Alone(whole.alone, self.frame, self.view, self.exact, whole.meshes, whole.rounding_px)
 
     @cached_property
     def hits(self) -> Hits:

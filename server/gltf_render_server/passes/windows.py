@@ -79,9 +79,20 @@ def farthest_windows(view: View, scene: Scene, meshes: Meshes) -> Floats:
     return found
 
 
-def slack_of(view: View, scene: Scene, meshes: Meshes) -> Floats:
-    """Return how far single precision may move a point of each placement, (n,) float64, metres."""
-    return _slack(_corners_of_boxes(view, scene, meshes), view)
+def slack_of(view: View, scene: Scene, meshes: Meshes, rounding_px: float) -> Floats:
+    """Return how far a point of each placement may be moved, (n,) float64, metres.
+
+    Parameters
+    ----------
+    view : View
+    scene : Scene
+    meshes : Meshes
+    rounding_px : float
+        By the back end in the image, beside what single precision moves.
+    """
+    points = _corners_of_boxes(view, scene, meshes)
+    distance = np.linalg.norm(points, axis=2).max(1, initial=0.0)
+    return _slack(points, view) + rounding_px * distance / min(view.lens.focal_x, view.lens.focal_y)
 
 
 def _corners_of_boxes(view: View, scene: Scene, meshes: Meshes) -> Floats:

@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonCore import vtkVersion
 
 from ..errors import RenderError
 from ..frame import LOOKS, Frame, View
-from ..passes import Exact, Meshes, Render, RenderPart
+from ..passes import Backend, Exact, Meshes, Render, RenderPart
 from ..renderer import RenderedFrame, RendererInfo, render_views
 from ..settings import ServerSettings
 from ..stages import Stages
@@ -78,7 +78,7 @@ class VtkRenderer:
 
 
 @dataclass(frozen=True)
-class _Backend:
+class _Backend(Backend):
     """See `passes.Backend`."""
 
     _colour: ColourRender
