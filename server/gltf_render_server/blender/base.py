@@ -293,12 +293,22 @@ def _layers_below(
 
 
 def _flat_material() -> bpy.types.Material:
-    """Make the material that Cycles shades fastest and that every ray stops at."""
+    """Make the material that Cycles shades fastest and that every ray stops at.
+
+    It scatters no light below its surface, but could. Of such a mesh, Cycles keeps the search tree when its
+    object moves or is hidden. Of any other that only one object has, it moves all vertices to their places in
+    the world, and builds one tree of all triangles of the scene, each time.
+    """
     flat = bpy.data.materials.new("Flat")
     tree = compat.node_tree(flat)
     tree.nodes.clear()
+    surface = tree.nodes.new("ShaderNodeAddShader")
     emission = tree.nodes.new("ShaderNodeEmission")
     emission.inputs["Strength"].default_value = 0.0
+    tree.links.new(emission.outputs["Emission"], surface.inputs[0])
+    scattering = tree.nodes.new("ShaderNodeSubsurfaceScattering")
+    scattering.inputs["Color"].default_value = (0.0, 0.0, 0.0, 1.0)
+    tree.links.new(scattering.outputs["BSSRDF"], surface.inputs[1])
     output = tree.nodes.new("ShaderNodeOutputMaterial")
-    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    tree.links.new(surface.outputs["Shader"], output.inputs["Surface"])
     return flat
