@@ -380,7 +380,9 @@ def answering(health, status, headers=()):
 
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(status, json.dumps({"message": "16 requests wait already"}).encode())
+            self._answer(
+                status, json.dumps({"message": "the queue is full, as 16 requests are waiting"}).encode()
+            )
 
         def _answer(self, status, body):
             self.send_response(status)
@@ -406,10 +408,10 @@ def test_a_server_that_is_busy_or_no_render_server_is_told(here):
     ready = {"ready": True, "vtk_version": "9"}
     with answering(ready, 503, [("Retry-After", "1")]) as url:
         told = quick(MUG, "--server", url, "--wait", "0.3", status=1)
-    assert "was busy for 0.3 s: 16 requests wait already" in told
+    assert "was busy for 0.3 s: the queue is full, as 16 requests are waiting" in told
     assert "--wait SECONDS" in told
     with answering(ready, 500) as url:
-        assert "16 requests wait" in quick(MUG, "--server", url, status=1)
+        assert "16 requests are waiting" in quick(MUG, "--server", url, status=1)
     with answering({"ready": False, "status": "starting"}, 500) as url:
         told = quick(MUG, "--server", url, "--wait", "0.3", status=1)
     assert "it is not ready: starting" in told

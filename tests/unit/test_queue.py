@@ -126,7 +126,7 @@ def test_the_queue_is_bounded_and_counts_who_is_being_rendered():
     queue.put(job("a"))
     assert queue.take(Loaded(), stays) is not None
     queue.put(job("b"))
-    with pytest.raises(QueueFullError, match="1 requests wait"):
+    with pytest.raises(QueueFullError, match="1 requests are waiting"):
         queue.put(job("c"))
 
 

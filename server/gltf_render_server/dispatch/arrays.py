@@ -86,6 +86,6 @@ class ArrayFile:
         while rest:
             count = self._file.readinto(rest)
             if not count:
-                raise OSError("a worker's arrays are not all there")
+                raise OSError("the result of a render worker is incomplete")
             rest = rest[count:]
         return data

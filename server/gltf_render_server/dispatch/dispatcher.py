@@ -230,7 +230,7 @@ class Dispatcher:
     def _note_failure(self, error: Exception) -> None:
         """Let nobody wait while no worker can be started."""
         if all(slot.cannot_start for slot in self._slots):
-            advice = "no worker can be started, as the server's log tells; try again later"
+            advice = "no render worker can be started, for the reason in the server's log; try again later"
             self._queue.fail_waiting(NoWorkerError(advice))
             error = error if isinstance(error, SettingsError) else NoWorkerError(advice)
         with self._changed:

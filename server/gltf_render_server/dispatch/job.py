@@ -80,7 +80,9 @@ class Job:
 
     def refuse(self) -> None:
         """Answer that the server ends."""
-        self.settle(ShuttingDownError("the server is shutting down; the render was given up"))
+        self.settle(
+            ShuttingDownError("the server is shutting down and has cancelled this render; try again later")
+        )
 
     def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedFrame:
         """Wait for the answer.
@@ -99,5 +101,5 @@ class Job:
     def _give_up_if_abandoned(self) -> bool:
         is_abandoned = self.is_abandoned()
         if is_abandoned:
-            self.settle(RequestError("the client went away before its turn came"))
+            self.settle(RequestError("the client disconnected before the render began"))
         return is_abandoned

@@ -123,7 +123,7 @@ class WorkerProcess:
             except TimeoutError:
                 limit_s = self._settings.start_timeout
                 raise WorkerLostError(
-                    f"a worker took longer than {limit_s:g} s to start (option --start-timeout)"
+                    f"a render worker did not start within {limit_s:g} s (option --start-timeout)"
                 ) from None
             if isinstance(said, BaseException):
                 raise said
@@ -217,7 +217,8 @@ class WorkerProcess:
                     raise TimeoutError
                 if self._is_too_large():
                     raise WorkerLostError(
-                        f"the render took {self.rss_bytes / 1e6:.0f} MB of memory (option --worker-max-rss)"
+                        f"the render used {self.rss_bytes / 1e6:.0f} MB of memory, more than the limit "
+                        "(option --worker-max-rss)"
                     )
             return self._connection.recv()
         except TimeoutError:
@@ -229,11 +230,16 @@ class WorkerProcess:
         """Tell why the connection ended."""
         self._process.join(_END_S)
         code = self._process.exitcode
-        doing = "rendered" if self._handshake else "started"
+        doing = "rendering" if self._handshake else "starting"
         was_killed = code in _EXIT_STATUS_OF_KILLED
         if was_killed and self._system_kills not in (None, _kills_by_system() or self._system_kills):
-            return WorkerLostError(f"the system killed a worker while it {doing}: it had no memory left")
-        return WorkerLostError(f"a worker ended while it {doing}{_cause(code)}", is_foreign=was_killed)
+            return WorkerLostError(
+                f"the system killed a render worker while it was {doing}, because the machine ran out "
+                "of memory"
+            )
+        return WorkerLostError(
+            f"a render worker exited unexpectedly while it was {doing}{_cause(code)}", is_foreign=was_killed
+        )
 
     def _is_too_large(self) -> bool:
         most_mb = self._settings.worker_max_rss
@@ -244,8 +250,8 @@ def _cause(code: int | None) -> str:
     if code is None:
         return ""
     with suppress(ValueError):
-        return f": killed by {signal.Signals(-code).name}"
-    return f" with the exit status {code}"
+        return f"; it was killed by {signal.Signals(-code).name}"
+    return f" with exit status {code}"
 
 
 def _kills_by_system() -> int | None:

@@ -57,7 +57,8 @@ class JobQueue:
                 raise ShuttingDownError("the server is shutting down")
             if len(self._waiting) + len(self._running) >= self._most_unfinished:
                 raise QueueFullError(
-                    f"{len(self)} requests wait already (option --max-queue); try again later"
+                    f"the queue is full, as {len(self)} requests are waiting (option --max-queue); try "
+                    "again later"
                 )
             self._waiting.append(job)
             self._assign()

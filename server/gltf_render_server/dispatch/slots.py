@@ -210,7 +210,7 @@ class ProcessSlot:
         """See to it that there is a process that need not be retired; tell whether there is one at all."""
         process = self._process
         if process is not None and not process.is_alive:
-            self._lose("it ended while it was idle")
+            self._lose("its process exited while it was idle")
         try:
             if self._process is None:
                 self._ended.wait(self._earliest_start_s - time.monotonic())
@@ -257,10 +257,15 @@ class ProcessSlot:
             self._queue.put_back(job)
             return
         if job.crashes >= _MOST_CRASHES:
-            job.settle(type(error)(f"{error}; this request has cost {job.crashes} workers, and is given up"))
+            job.settle(
+                type(error)(f"{error}; the request failed on {job.crashes} workers and will not be retried")
+            )
         else:
             job.settle(
-                NoWorkerError(f"{job.kills} workers were killed while they rendered it; try again later")
+                NoWorkerError(
+                    f"{job.kills} render workers were killed by another program while they rendered "
+                    "this request; try again later"
+                )
             )
         self._queue.finish(job)
 
@@ -278,7 +283,7 @@ class ProcessSlot:
         self._failed_starts = 0
         self._on_start(handshake)
         if retired is not None:
-            _logger.info("worker %d is replaced after %d requests", self._number, retired.rendered)
+            _logger.info("worker %d: replaced its process after %d requests", self._number, retired.rendered)
             _end(retired, WorkerProcess.retire)
 
     def _lose(self, cause: object) -> None:
@@ -287,7 +292,7 @@ class ProcessSlot:
             return
         lost, self._process = self._process, None
         self._restarts += 1
-        _logger.error("worker %d is replaced: %s", self._number, cause)
+        _logger.error("worker %d failed and will be replaced: %s", self._number, cause)
         _end(lost, WorkerProcess.close)
 
     def _fail_start(self, error: Exception) -> None:
@@ -295,7 +300,7 @@ class ProcessSlot:
         if self._ended.is_set():
             return
         failed, self._next = self._next, None
-        _logger.error("worker %d cannot start: %s", self._number, error)
+        _logger.error("worker %d failed to start: %s", self._number, error)
         _end(failed, WorkerProcess.close)
         if _is_foreign(error):
             return
@@ -315,4 +320,4 @@ def _end(process: WorkerProcess | None, how: Callable[[WorkerProcess], None]) ->
         if process is not None:
             how(process)
     except Exception as error:  # noqa: BLE001  the slot goes on without it
-        _logger.error("a worker's process could not be ended: %s", error)
+        _logger.error("a worker process could not be stopped: %s", error)

@@ -93,7 +93,7 @@ def _part(key: bytes, data: bytes | None, kept: RecentAssets, *, is_kept: bool) 
         return kept.keep(key, part, len(data)) if is_kept else part
     if (part := kept.find(key)) is None:
         kept.clear()
-        raise AssetMissingError("a worker lacks a part of the scene")
+        raise AssetMissingError("the render worker does not have a part of the scene that was not sent again")
     return part
 
 

@@ -89,7 +89,7 @@ def run(
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the server has ended the connection
     except BaseException as error:  # nothing is above this
-        _logger.error("the worker failed", exc_info=error)
+        _logger.error("the render worker failed", exc_info=error)
     finally:
         logging.shutdown()
         os._exit(0)  # without Blender's own clean-up, which now and then waits for ever
@@ -123,7 +123,7 @@ def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> Render
 def _sendable(error: BaseException) -> BaseException:
     """Log what only this process can tell of an error, and return one that survives the way."""
     if not isinstance(error, RenderServerError):
-        _logger.error("the back end failed", exc_info=error)
+        _logger.error("the rendering back end failed with an unexpected error", exc_info=error)
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  made here
     except Exception:  # noqa: BLE001  a back end's own error may do anything
