@@ -262,7 +262,7 @@ def test_importer_failure_is_the_clients_error(studio, table, monkeypatch):
     before = len(bpy.data.objects)
     with monkeypatch.context() as patch:
         patch.setattr(glTFImporter, "read", fail)
-        with pytest.raises(SceneError, match="Blender cannot import it") as caught:
+        with pytest.raises(SceneError, match="Blender's glTF importer failed on this document") as caught:
             studio.image(table.to_bytes(), "color")
     assert "Traceback" not in str(caught.value)
     assert len(bpy.data.objects) == before
@@ -303,7 +303,7 @@ def test_what_blender_cannot_import_is_named_by_its_place_alone(studio, table):
     with pytest.raises(SceneError) as error:
         studio.image(encoded(document), "color")
     assert str(error.value) == (
-        "scene: $.meshes[1].primitives[0] with $.materials[1]: Blender cannot import it; "
-        "the server's log tells more"
+        "scene: $.meshes[1].primitives[0] with $.materials[1]: Blender's glTF importer failed on this "
+        "document; the server's log has the details"
     )
     studio.image(encoded(table.document("color")), "color")

@@ -171,7 +171,7 @@ def test_scripts_of_a_blend_do_not_run(studio, client_scene, tmp_path):
 def test_a_broken_blend_is_told_at_the_start(studio, tmp_path):
     path = tmp_path / "broken.blend"
     path.write_bytes(b"not a blend")
-    with pytest.raises(SettingsError, match=r"broken\.blend: Blender cannot open it"):
+    with pytest.raises(SettingsError, match=r"broken\.blend: Blender cannot open this file"):
         studio.renderer(with_blend(path))
 
 
@@ -228,9 +228,13 @@ def test_settings_script_and_its_edits(studio, client_scene, script):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"environment": "moon"}, "--environment moon: neither a file nor one of city, courtyard"),
+        (
+            {"environment": "moon"},
+            "--environment moon: there is no such file, and no environment of that name; the names are city, "
+            "courtyard",
+        ),
         ({"view_transform": "Kodachrome"}, "--view-transform Kodachrome"),
-        ({"device": "optix"}, "--device optix: not on this machine, which has: cpu"),
+        ({"device": "optix"}, "--device optix: this machine has no such device; it has cpu"),
     ],
 )
 def test_unusable_settings_are_told_at_the_start(studio, changes, message):
@@ -306,7 +310,7 @@ def test_a_blend_that_could_not_be_opened_for_a_while(studio, client_scene, blen
     first = {kind: ask(renderer, data, kind) for kind in ("depth", "color")}
     kept = blend.rename(tmp_path / "kept.blend")
     blend.write_bytes(b"nothing")
-    with pytest.raises(SettingsError, match="cannot open it"):
+    with pytest.raises(SettingsError, match="cannot open this file"):
         ask(renderer, data, "depth")
     kept.replace(blend)
     for kind, image in first.items():

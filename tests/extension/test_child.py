@@ -100,7 +100,7 @@ def test_a_crash_is_told(start):
 def test_what_cannot_start_says_why(start, tmp_path):
     (tmp_path / "broken.blend").write_bytes(b"nothing")
     server = start(GLTF_RENDER_SERVER_BLEND_FILE=str(tmp_path / "broken.blend"))
-    assert "cannot open it" in wait_for(server, "Failed").message
+    assert "cannot open this file" in wait_for(server, "Failed").message
     assert wait_for(server, "Ended").status == 2
 
 

@@ -37,7 +37,9 @@ def test_full_memory_is_told_and_given_back(table, workers):
         client.depth(depth, SMALL, RANGE)
         client.color(color, SMALL)
         free = shutil.disk_usage(memory).free
-        with pytest.raises(RenderClientError, match="no room for a render's files; try again") as caught:
+        with pytest.raises(
+            RenderClientError, match="no space left for temporary render files; try again"
+        ) as caught:
             client.color(color, LARGE)
         assert caught.value.status == 503
         assert "/dev" not in str(caught.value)

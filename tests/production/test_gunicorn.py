@@ -152,7 +152,9 @@ def test_a_blender_that_cannot_start_is_told(tmp_path):
     blend.write_bytes(b"no blend")
     with gunicorn("--threads", "2", env={"GLTF_RENDER_SERVER_BLEND_FILE": str(blend)}) as server:
         camera = {"image_type": "color"}
-        with pytest.raises(RenderClientError, match=r"broken\.blend: Blender cannot open it") as caught:
+        with pytest.raises(
+            RenderClientError, match=r"broken\.blend: Blender cannot open this file"
+        ) as caught:
             RenderClient(server.url, timeout_s=60).post(b"{}", camera)
         assert str(tmp_path) not in str(caught.value)
         assert caught.value.status == 500

@@ -20,7 +20,7 @@ def test_every_object_is_found_by_its_digits(count):
 
 @pytest.mark.parametrize(("free", "count"), [([], 1), ([5], 2), ([5], 30_000)])
 def test_too_few_pass_indices_are_told(free, count):
-    with pytest.raises(RenderError, match=f"leaves {len(free)} pass indices, too few for {count} objects"):
+    with pytest.raises(RenderError, match=f"leaves only {len(free)} pass indices for {count} objects"):
         Numbering(count, np.array(free, np.intp))
 
 

@@ -87,7 +87,7 @@ def choose_device(device: Device) -> None:
     wanted = found[:1] if device == "auto" else [device.upper()] if device != "cpu" else []
     if not set(wanted) <= set(found):
         there = ", ".join(["cpu", *(kind.lower() for kind in found)])
-        raise SettingsError(f"--device {device}: not on this machine, which has: {there}")
+        raise SettingsError(f"--device {device}: this machine has no such device; it has {there}")
     preferences.compute_device_type = wanted[0] if wanted else "NONE"
     for item in preferences.devices:
         item.use = bool(wanted) and item.type == wanted[0]
@@ -117,7 +117,9 @@ def apply_settings(scene: bpy.types.Scene, settings: ServerSettings, *, is_own: 
     if is_own or settings.quality is not None:
         has_denoiser = apply_preset(scene, PRESETS[settings.quality or DEFAULT_QUALITY])
         if not has_denoiser:
-            _logger.warning("this Blender was built without a denoiser: colour takes more samples instead")
+            _logger.warning(
+                "this Blender was built without a denoiser; colour is rendered with more samples instead"
+            )
     if is_own:
         _apply_defaults(scene)
     _apply_explicit(scene, settings)

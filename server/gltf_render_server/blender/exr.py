@@ -69,7 +69,9 @@ class Channels:
         """
         plane = self._find(name)
         if plane is None:
-            raise RenderError(f"Blender wrote no channel {name}, only {', '.join(self._planes)}")
+            raise RenderError(
+                f"Blender's output has no channel {name}; its channels are {', '.join(self._planes)}"
+            )
         return plane.astype(dtype)
 
     def _find(self, name: str) -> NDArray[Any] | None:
@@ -162,7 +164,7 @@ def _start(data: mmap.mmap, table: int, height: int, line_bytes: int) -> int:
     """
     offsets = np.frombuffer(data, "<u8", height, table)  # written last: zeros until all is there
     if int(offsets.min()) <= table or int(offsets.max()) > len(data) - line_bytes:
-        raise OSError("the image that Blender wrote is cut short")
+        raise OSError("the image that Blender wrote is incomplete")
     if (np.diff(offsets) != line_bytes).any():
         raise ValueError("lines in another order")
     return int(offsets[0])

@@ -175,9 +175,11 @@ def _run_importer(path: Path, target: bpy.types.Scene) -> None:
                 filepath=str(path), import_select_created_objects=False, import_scene_extras=False
             )
     except RuntimeError as error:
-        _logger.warning("the importer failed", exc_info=error)
+        _logger.warning("Blender's glTF importer failed", exc_info=error)
         # its text is Python's, and may name files of this machine
-        raise SceneError("Blender cannot import it; the server's log tells more") from error
+        raise SceneError(
+            "Blender's glTF importer failed on this document; the server's log has the details"
+        ) from error
 
 
 def _clean_up(before: set[bpy.types.ID], kept: set[bpy.types.ID]) -> set[bpy.types.ID]:
@@ -213,7 +215,7 @@ def _mesh_part(found: Mapping[int, Part[Any]], index: int, primitive: Primitive)
     part = found.get(index)
     if part is None or not part.data.vertices:
         where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
-        raise SceneError("Blender cannot read its geometry", where)
+        raise SceneError("Blender cannot read the geometry of this primitive", where)
     return part
 
 

@@ -56,8 +56,11 @@ def find_environment(environment: str | None) -> Path | None:
     shipped = _shipped() / f"{name.lower()}.exr"
     path = shipped if shipped.is_file() else Path(name).expanduser()
     if not path.is_file():
-        names = ", ".join(environment_names()) or "the HDRIs that Blender ships (none here)"
-        raise SettingsError(f"--environment {name}: neither a file nor one of {names}")
+        names = ", ".join(environment_names()) or "none, as this Blender ships no HDRIs"
+        raise SettingsError(
+            f"--environment {name}: there is no such file, and no environment of that name; the names "
+            f"are {names}"
+        )
     return path.resolve()
 
 

@@ -115,8 +115,9 @@ class Looks:
         elif self._settings.environment is None and not self._wants_default(has_lights):
             if self._own_world is not None and (look.rotation_deg is not None or look.strength is not None):
                 raise RequestError(
-                    "look: rotation_deg and strength are about an environment, and this server's scene has a "
-                    f"world of its own; name an environment, too: {', '.join(lighting.environment_names())}"
+                    "look: rotation_deg and strength apply to an environment, but this server's scene "
+                    "has a world of its own; name an environment as well: "
+                    f"{', '.join(lighting.environment_names())}"
                 )
             return self._own_world
         if path is None:

@@ -37,8 +37,8 @@ class Numbering:
         self._base = len(free)
         if self._base < min(count, 2):
             raise RenderError(
-                f"the server's own scene leaves {self._base} pass indices, too few for {count} objects; set "
-                "that of some of its objects to 0"
+                f"the server's own scene leaves only {self._base} pass indices for {count} objects; set "
+                "the pass index of some of its objects to 0"
             )
         self._digit = np.full(_INDICES, NOTHING, np.int32)
         self._digit[free] = np.arange(self._base)

@@ -69,7 +69,7 @@ class BlenderRenderer:
         try:
             self._refresh()
         except SettingsScriptError as error:
-            _logger.error("every render will fail until this is mended: %s", error)
+            _logger.error("every render will fail until this is fixed: %s", error)
         self.extensions = compat.importer_extensions()
         self.info = RendererInfo(
             name="Blender",
@@ -127,8 +127,12 @@ class BlenderRenderer:
         except (RenderError, OSError) as error:
             size_bytes = max(view.lens.width * view.lens.height for view in frame.views) * _PIXEL_BYTES
             if getattr(error, "errno", None) == errno.ENOSPC or self._scratch.lacks(size_bytes):
-                _logger.error("there is no room for a render's files in %s: %s", self._scratch.path, error)
-                raise NoRoomError("the server has no room for a render's files; try again later") from error
+                _logger.error(
+                    "there is no space left for temporary render files in %s: %s", self._scratch.path, error
+                )
+                raise NoRoomError(
+                    "the server has no space left for temporary render files; try again later"
+                ) from error
             raise
 
     @contextmanager

@@ -150,7 +150,7 @@ def rendered_exact(
     with _failures_told(), reading_passes(scene, _EXACT_PASSES) as passes:
         _render(scene)
     if not passes:
-        raise RenderError("Blender could not render: Cycles left nothing to read")
+        raise RenderError("Blender could not render: Cycles produced no passes")
     return passes
 
 

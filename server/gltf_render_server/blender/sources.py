@@ -149,7 +149,7 @@ class SessionSource:
     def scene(self) -> bpy.types.Scene:
         """See `SceneSource.scene`."""
         if self._copy is None:
-            raise RuntimeError("the scene has not been opened")
+            raise RuntimeError("the scene source has not been opened")
         return self._copy
 
     @property
@@ -197,4 +197,4 @@ def _open_blend(path: Path) -> None:
     try:
         bpy.ops.wm.open_mainfile(filepath=os.fspath(path), load_ui=False, use_scripts=False)
     except RuntimeError as error:
-        raise SettingsError(f"{path}: Blender cannot open it: {str(error).strip()}") from error
+        raise SettingsError(f"{path}: Blender cannot open this file: {str(error).strip()}") from error
