@@ -141,7 +141,7 @@ def test_a_format_that_cannot_be_written_keeps_no_other_from_it(tmp_path):
     said = program("make", specification, "-o", tmp_path / "out", "--workers", "0", status=1)
     assert "formats: yolo-detect: " in said
     assert (tmp_path / "out" / "formats" / "coco").is_dir()
-    assert "All items are there" in said
+    assert "All items are complete" in said
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -164,7 +164,7 @@ def test_what_is_made_is_proven(made):
         (["make", "{toml}", "-o", "{new}", "--shard", "9/8"], "the second of eight"),
         (["make", "{toml}", "-o", "{new}", "--shard", "half"], "the second of eight"),
         (["make", "{toml}", "-o", "{new}", "--workers", "-1"], "--workers"),
-        (["make", "{toml}", "-o", "{new}", "--ray", "--server", "http://127.0.0.1:1"], "one of them"),
+        (["make", "{toml}", "-o", "{new}", "--ray", "--server", "http://127.0.0.1:1"], "only one of the two"),
         (["make", "{toml}", "-o", "{new}", "--server", "nowhere"], "--server"),
         (["make", "{toml}", "-o", "{toml}"], "room.toml"),
         (["export", "{made}", "--to", "cocoa", "-o", "{new}"], "'cocoa'"),

@@ -414,15 +414,15 @@ def test_suns_and_lights_shine_as_they_are_said_to(renderer):
     [
         (
             lambda it: it.add(document_of(DOCUMENTS["turned"]()), "a", np.eye(3)),
-            "a: its matrix must be 4 x 4",
+            "a: the matrix must be 4 x 4",
         ),
         (lambda it: it.add(document_of(DOCUMENTS["turned"]()), "a", np.full((4, 4), np.nan)), "finite"),
         (lambda it: it.add(document_of(DOCUMENTS["turned"]()), "a", np.ones((4, 4))), "a: the last row"),
-        (lambda it: it.add_sun((0, 0, 0)), "needs a length"),
-        (lambda it: it.add_sun((0, 0)), "sun: needs 3 finite numbers"),
+        (lambda it: it.add_sun((0, 0, 0)), "must not have the length zero"),
+        (lambda it: it.add_sun((0, 0)), "sun: must have 3 finite numbers"),
         (
             lambda it: it.add_mesh(*SQUARE, Paint(image=b"GIF89a"), "board"),
-            "board: its image is no PNG or JPEG",
+            "board: the image is neither PNG nor JPEG",
         ),
     ],
 )

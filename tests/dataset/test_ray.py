@@ -84,5 +84,5 @@ def test_ray_is_taken_with_and_without_an_address(monkeypatch, address):
     monkeypatch.delitem(sys.modules, "gltf_render_server.dataset.engines.ray_cluster", raising=False)
     with pytest.raises(DatasetError, match="--ray: "):
         make_engine(ServerSettings(), ray=address)
-    with pytest.raises(DatasetError, match="give one of them"):
+    with pytest.raises(DatasetError, match="give only one of the two"):
         make_engine(ServerSettings(), ray=address, server="http://127.0.0.1:1")

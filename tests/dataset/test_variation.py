@@ -359,9 +359,9 @@ def test_files_are_found_in_one_order_and_missing_ones_told(folder):
 def test_files_that_cannot_be_shown_are_told_by_name(folder, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     (tmp_path / "a.glb").write_bytes(b"{}")
-    with pytest.raises(RequestError, match=r"a\.png: its image is no PNG or JPEG"):
+    with pytest.raises(RequestError, match=r"a\.png: the image is neither PNG nor JPEG"):
         varied(tmp_path, materials=[{"textures": "*.png"}])
-    with pytest.raises(RequestError, match="background: its image is no PNG or JPEG"):
+    with pytest.raises(RequestError, match="background: the image is neither PNG nor JPEG"):
         varied(tmp_path, background={"images": "*.png"})
     with pytest.raises(SceneError, match=r"the distractor a\.glb: "):
         varied(tmp_path, distractors={"files": "*.glb", "count": 1})
@@ -372,11 +372,11 @@ def test_files_that_cannot_be_shown_are_told_by_name(folder, tmp_path):
     [
         (
             {"materials": [{"hue": {"min": 0, "max": 2}}]},
-            r"hue: 2 is not from 0 to 1 - at `\$\.materials\[0\]`",
+            r"hue: must be from 0 to 1, not 2 - at `\$\.materials\[0\]`",
         ),
         ({"materials": [{"colour": 1}]}, r"unknown field `colour`"),
         ({"materials": [{"roughness": []}]}, r"`\$\.materials\[0\]\.roughness`"),
-        ({"scales": [{"nodes": "*", "scale": 0}]}, "scale: 0 is not from"),
+        ({"scales": [{"nodes": "*", "scale": 0}]}, "scale: must be from"),
         ({"distractors": {"files": "*", "count": {"min": 2, "max": 1}}}, r"`\$\.distractors\.count`"),
         (
             {"distractors": {"files": "*", "box": {"min": [1, 0, 0], "max": [0, 0, 0]}}},

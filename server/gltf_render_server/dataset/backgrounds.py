@@ -30,37 +30,45 @@ class Background(Struct, frozen=True, forbid_unknown_fields=True):
 
     images: Annotated[
         str | list[str],
-        Meta(description="Patterns of PNG and JPEG files, relative to the specification; one is drawn."),
+        Meta(
+            description="Glob patterns of PNG and JPEG files, relative to the specification; one "
+            "file is drawn at random."
+        ),
     ]
     kind: Annotated[
         Literal["dome", "wall", "ground"],
         Meta(
-            description="dome: a sphere around it all, with an equirectangular image, which hides "
-            "environment and sun; wall: upright behind the scene; ground: below it."
+            description="The kind of background. dome: a sphere around the scene with an equirectangular "
+            "image, which hides the environment and the sun; wall: an upright image behind the "
+            "scene; ground: an image below it."
         ),
     ] = "ground"
     distance: (
         Annotated[
             Choice,
             Meta(
-                description="How large it is, and a wall how far away, in radii of the sphere around the "
-                "scene. 10 for a dome and a ground, 3 for a wall without."
+                description="Size of the background, and distance of a wall, in radii of the "
+                "scene's bounding sphere. Default: 10 for a dome and a ground, 3 for a wall."
             ),
         ]
         | None
     ) = None
     azimuth_deg: Annotated[
         Choice,
-        Meta(description="By which it is turned about the vertical, and where a wall is; 0 is the front."),
+        Meta(
+            description="Rotation about the vertical axis, which also says on which side a wall "
+            "stands; 0 is the front."
+        ),
     ] = Range(0, 360)
     tiles: Annotated[
-        Choice, Meta(description="How often the image is repeated along a wall or a ground.")
+        Choice, Meta(description="Number of repetitions of the image along a wall or a ground.")
     ] = 1.0
     glow: (
         Annotated[
             Choice,
             Meta(
-                description="How bright it is by itself; 0 = it is lit. 1 for a dome, 0 for others without."
+                description="Brightness that the background emits; 0 = it is lit like other "
+                "surfaces. Default: 1 for a dome, 0 for the others."
             ),
         ]
         | None

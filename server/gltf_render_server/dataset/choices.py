@@ -17,14 +17,17 @@ class Range(Struct, frozen=True, forbid_unknown_fields=True):
     min: float
     max: float
     log: Annotated[
-        bool, Meta(description="Whether each ratio is equally likely, as each sum is without.")
+        bool, Meta(description="Whether the number is drawn log-uniformly instead of uniformly.")
     ] = False
 
     def __post_init__(self) -> None:
         if not -math.inf < self.min <= self.max < math.inf:
-            raise ValueError(f"min, max: {self.min} must not be greater than {self.max}")
+            raise ValueError(
+                f"min, max: min ({self.min}) must not be greater than max ({self.max}), and both must "
+                "be finite"
+            )
         if self.log and self.min <= 0:
-            raise ValueError(f"min: {self.min} must be greater than 0 where log is true")
+            raise ValueError(f"min: must be greater than 0 where log is true, not {self.min}")
 
     def draw(self, rng: np.random.Generator) -> float:
         """Draw a number."""
@@ -63,4 +66,4 @@ def check_within(name: str, choice: Choice | None, low: float, high: float) -> N
     """
     for end in () if choice is None else ends(choice):
         if not low <= end <= high:
-            raise ValueError(f"{name}: {end:g} is not from {low:g} to {high:g}")
+            raise ValueError(f"{name}: must be from {low:g} to {high:g}, not {end:g}")

@@ -41,7 +41,7 @@ _device = click.option(
     type=click.Choice(get_args(Device)),
     default="auto",
     show_default=True,
-    help="The device that Cycles renders on.",
+    help="Device that Cycles renders on.",
 )
 _WORKERS = option_type(options_of(ServerSettings)["workers"])
 _WRONG = 2  # the exit status of what cannot be begun
@@ -94,7 +94,9 @@ class _ShardType(click.ParamType):
         found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value)
         number, of = map(int, found.groups()) if found else (0, 0)
         if not 1 <= number <= of:
-            self.fail(f"{value}: must be as 2/8: the second of eight parts", param, ctx)
+            self.fail(
+                f"{value}: must have the form I/N, such as 2/8 for the second of eight parts", param, ctx
+            )
         return Shard(number, of)
 
 
@@ -107,7 +109,7 @@ def program() -> None:
 @program.command("make")
 @click.argument("specification", type=_FILE)
 @click.option(
-    "-o", "--out", type=_NEW, required=True, help="The dataset's folder: a new one, or one to continue."
+    "-o", "--out", type=_NEW, required=True, help="Folder of the dataset: a new one, or one to continue."
 )
 @click.option(
     "--workers",
@@ -115,8 +117,8 @@ def program() -> None:
     metavar="N|auto",
     default=1,
     show_default=True,
-    help="Processes of this machine that render and share its cores; auto = as many as its cores, GPUs and "
-    "memory are good for; 0 = this process renders.",
+    help="Number of render processes on this machine, which share its cores; auto = as many as its "
+    "cores, GPUs and memory allow; 0 = render in this process.",
 )
 @_device
 @click.option(
@@ -124,20 +126,23 @@ def program() -> None:
     metavar="[ADDRESS]",
     is_flag=False,
     flag_value="",
-    help="Render on a Ray cluster: the one at this address or at RAY_ADDRESS, or a new one on this machine.",
+    help="Render on a Ray cluster: the one at ADDRESS or RAY_ADDRESS, or a new one on this machine.",
 )
-@click.option("--server", metavar="URL[,URL]", help="Render on these running servers.")
+@click.option("--server", metavar="URL[,URL]", help="Render on these running servers, separated by commas.")
 @click.option(
-    "--shard", type=_ShardType(), default=Shard(), help="Make only one of N parts: 2/8 = the second of eight."
+    "--shard",
+    type=_ShardType(),
+    default=Shard(),
+    help="Make only part I of N, such as 2/8 for the second of eight parts.",
 )
 @click.option(
     "--retries",
     type=click.IntRange(0, 100),
     default=RETRIES,
     show_default=True,
-    help="How often an item is tried again after its render failed.",
+    help="Number of retries for an item whose render failed.",
 )
-@click.option("--retry-quarantined", is_flag=True, help="Try the items in quarantine again.")
+@click.option("--retry-quarantined", is_flag=True, help="Retry the items in quarantine.")
 @_plainly
 def _make(specification: Path, out: Path, **options: Any) -> None:
     """Make a dataset, or continue one.
@@ -163,11 +168,13 @@ def _write_formats(plan: Plan, out: Path) -> int:
     """Write those that are missing, and return the exit status."""
     store = Store(out)
     store.note_asset_folder(plan.folder)
-    failures = write_formats(store, lambda items, name: counted(items, f"{name}: items read"), click.echo)
+    failures = write_formats(store, lambda items, name: counted(items, f"{name}: reading items"), click.echo)
     for failure in failures:
         click.echo(f"gltf-render-dataset: error: {failure}", err=True)
     if failures:
-        click.echo("All items are there. Run the same command again to write the missing formats.", err=True)
+        click.echo(
+            "All items are complete. Run the same command again to write the missing formats.", err=True
+        )
     return int(bool(failures))
 
 
@@ -178,7 +185,7 @@ def _write_formats(plan: Plan, out: Path) -> int:
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Look at the pictures of every Nth item only.",
+    help="Check the images of every Nth item only.",
 )
 @_plainly
 def _verify(dataset: Path, every: int) -> None:
@@ -187,7 +194,7 @@ def _verify(dataset: Path, every: int) -> None:
     Masks, boxes, depth, flow, normals, poses and files are compared with each other. A table shows what was
     checked, and the worst finding of each check. The exit status is 1 if anything is wrong.
     """
-    with stepped("looking at items") as step:
+    with stepped("checking items") as step:
         found = verify(dataset, progress=step, every=every)
     print_report(found)
     sys.exit(0 if found.is_good else 1)
@@ -195,9 +202,15 @@ def _verify(dataset: Path, every: int) -> None:
 
 @program.command("preview")
 @click.argument("specification", type=_FILE)
-@click.option("-o", "--out", type=_NEW, required=True, help="The picture, whose name ends in .png or .jpg.")
 @click.option(
-    "--items", type=click.IntRange(1, 1000), default=12, show_default=True, help="The most items to show."
+    "-o", "--out", type=_NEW, required=True, help="File of the picture; its name must end in .png or .jpg."
+)
+@click.option(
+    "--items",
+    type=click.IntRange(1, 1000),
+    default=12,
+    show_default=True,
+    help="Largest number of items to show.",
 )
 @click.option(
     "--workers",
@@ -205,7 +218,7 @@ def _verify(dataset: Path, every: int) -> None:
     metavar="N|auto",
     default=0,
     show_default=True,
-    help="As of make; 0 = this process renders.",
+    help="Number of render processes, as for make; 0 = render in this process.",
 )
 @_device
 @_plainly
@@ -218,7 +231,7 @@ def _preview(specification: Path, out: Path, items: int, **options: Any) -> None
     plan = read_plan(specification)
     with closing(make_engine(renderer_settings(plan, **options))) as engine:
         missing = preview(plan, engine, out, items)
-    click.echo(f"{out}: {min(items, len(plan))} of the {len(plan)} items that the dataset has")
+    click.echo(f"{out}: shows {min(items, len(plan))} of the {len(plan)} items of the dataset")
     for line in missing:
         click.echo(line, err=True)
     sys.exit(1 if missing else 0)
@@ -226,9 +239,13 @@ def _preview(specification: Path, out: Path, items: int, **options: Any) -> None
 
 @program.command("inspect")
 @click.argument("dataset", type=_STORE)
-@click.option("-o", "--out", type=_NEW, metavar="FILE.html", help="By default DATASET/report/index.html.")
-@click.option("--verify", "is_verified", is_flag=True, help="Run verify first, and show its findings.")
-@click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
+@click.option(
+    "-o", "--out", type=_NEW, metavar="FILE.html", help="Page to write.  [default: DATASET/report/index.html]"
+)
+@click.option(
+    "--verify", "is_verified", is_flag=True, help="Run verify first and show its findings in the report."
+)
+@click.option("--open", "is_opened", is_flag=True, help="Open the report in a browser.")
 @_plainly
 def _inspect(dataset: Path, out: Path | None, is_verified: bool, is_opened: bool) -> None:
     """Show a dataset in a browser: a page with its pictures, their annotations, and problems.
@@ -237,7 +254,7 @@ def _inspect(dataset: Path, out: Path | None, is_verified: bool, is_opened: bool
     """
     findings: list[str] = []
     if is_verified:
-        with stepped("looking at items") as progress:
+        with stepped("checking items") as progress:
             findings = verify(dataset, progress=progress).messages()
     with stepped("reading items") as progress:
         page = inspect(dataset, out, findings=findings, progress=progress)
@@ -248,8 +265,10 @@ def _inspect(dataset: Path, out: Path | None, is_verified: bool, is_opened: bool
 
 @program.command("export")
 @click.argument("dataset", type=_STORE)
-@click.option("--to", "name", required=True, metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
-@click.option("-o", "--out", type=_NEW, required=True, help="A new folder.")
+@click.option(
+    "--to", "name", required=True, metavar="FORMAT", help=f"Format to write, one of {', '.join(FORMATS)}."
+)
+@click.option("-o", "--out", type=_NEW, required=True, help="Folder to write to; it must not exist.")
 @_plainly
 def _export(dataset: Path, name: str, out: Path) -> None:
     """Write a dataset in the format of a trainer.
@@ -258,7 +277,7 @@ def _export(dataset: Path, name: str, out: Path) -> None:
     """
     find_format(name)
     store = Store(dataset)
-    with counted(store, f"{name}: items read") as items:
+    with counted(store, f"{name}: reading items") as items:
         export(items, name, out)
     click.echo(f"{out}: {find_format(name).summary}")
 

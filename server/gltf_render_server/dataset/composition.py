@@ -246,7 +246,7 @@ class Composition:
         """
         kind = image_type(data)
         if kind not in ("image/png", "image/jpeg"):
-            raise RequestError(f"{where}: its image is no PNG or JPEG")
+            raise RequestError(f"{where}: the image is neither PNG nor JPEG")
         view = {"buffer": 0, "byteOffset": self._binary.add(data), "byteLength": len(data)}
         number = self._append_once("bufferViews", view)
         image = self._append_once("images", {"bufferView": number, "mimeType": kind})
@@ -425,16 +425,16 @@ def _columns(matrix: ArrayLike, where: str) -> list[float]:
     """Return a matrix as glTF writes it."""
     array = np.asarray(matrix, float)
     if array.shape != (4, 4) or not np.isfinite(array).all():
-        raise RequestError(f"{where}: its matrix must be 4 x 4 finite numbers")
+        raise RequestError(f"{where}: the matrix must be 4 x 4 finite numbers")
     if not (np.abs(array[3] - (0, 0, 0, 1)) < _ROUNDING).all():
-        raise RequestError(f"{where}: the last row of its matrix must be 0 0 0 1")
+        raise RequestError(f"{where}: the last row of the matrix must be 0 0 0 1")
     return array.T.reshape(-1).tolist()
 
 
 def _floats(values: ArrayLike, count: int, where: str) -> list[float]:
     array = np.asarray(values, float)
     if array.shape != (count,) or not np.isfinite(array).all():
-        raise RequestError(f"{where}: needs {count} finite numbers")
+        raise RequestError(f"{where}: must have {count} finite numbers")
     return array.tolist()
 
 
@@ -443,7 +443,7 @@ def _facing(direction: ArrayLike) -> Matrix:
     backward = -np.asarray(direction, float)
     length = np.linalg.norm(backward)
     if length < 1e-12:
-        raise RequestError("a direction needs a length")
+        raise RequestError("a direction must not have the length zero")
     backward /= length
     right = np.cross(np.eye(3)[np.abs(backward).argmin()], backward)
     right /= np.linalg.norm(right)

@@ -46,22 +46,24 @@ class Distractors(Struct, frozen=True, forbid_unknown_fields=True):
 
     files: Annotated[
         str | list[str],
-        Meta(description="Patterns of GLB and glTF files, relative to the specification."),
+        Meta(description="Glob patterns of GLB and glTF files, relative to the specification."),
     ]
-    count: Annotated[Choice, Meta(description="How many there are, rounded.")] = Range(1, 5)
+    count: Annotated[Choice, Meta(description="Number of distractors in each scene, rounded.")] = Range(1, 5)
     size: Annotated[
         Choice,
-        Meta(description="Longest side of the box around each, in radii of the sphere around the scene."),
+        Meta(description="Longest side of each one's bounding box, in radii of the scene's bounding sphere."),
     ] = Range(0.1, 0.5)
     distance: Annotated[
         Choice,
         Meta(
-            description="From the middle of the scene to the nearest point of the sphere around each, in "
-            "radii of the sphere around the scene; from 1 on, none is in the scene."
+            description="Distance from the scene's centre to the nearest point of each one's "
+            "bounding sphere, in radii of the scene's bounding sphere; from 1 on, none reaches into "
+            "the scene."
         ),
     ] = Range(1.0, 2.0)
     box: (
-        Annotated[Box, Meta(description="Where the middle of each is, whatever the distance says.")] | None
+        Annotated[Box, Meta(description="Fixed position of each one's centre, which overrides distance.")]
+        | None
     ) = None
     category: Annotated[str, Meta(min_length=1)] | None = None
     """None = they are background."""

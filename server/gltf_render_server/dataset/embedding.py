@@ -73,7 +73,7 @@ def _is_outside(item: Json) -> bool:
 def _embed_image(image: Json, where: str, binary: Binary, files: _Files) -> Json:
     """Take an image in, and return the buffer view of it."""
     if image.get("bufferView") is not None:
-        raise SceneError("has both uri and bufferView", where)
+        raise SceneError("the image has both uri and bufferView; leave one of them out", where)
     uri = image.pop("uri")
     data = files.read(uri, f"{where}.uri")
     if not data:
@@ -113,7 +113,9 @@ class _Files:
         except ValueError:
             is_address = True
         if is_address:
-            raise SceneError(f"{shown} is an address; only files below the document's folder are read", where)
+            raise SceneError(
+                f"{shown} is an address; only files in the document's folder or below it are read", where
+            )
         name = urllib.parse.unquote(uri).replace("\\", "/")  # as some exporters separate folders
         try:
             path = (self._folder / name).resolve()
@@ -121,7 +123,10 @@ class _Files:
         except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, a circle of links
             raise SceneError(f"there is no file {shown}", where) from None
         if not path.is_relative_to(self._folder):
-            raise SceneError(f"{shown} is not in the document's folder or below it", where)
+            raise SceneError(
+                f"{shown} is outside the document's folder; only files in that folder or below it are read",
+                where,
+            )
         if not is_file:
             raise SceneError(f"there is no file {shown}", where)
         return path
@@ -135,5 +140,8 @@ class _Files:
             raise SceneError(f"{path.name} cannot be read: {error.strerror}", where) from None
         self._left -= len(data)
         if self._left < 0:
-            raise TooLargeError(f"{self._path}: with all that it names, it is longer than {self._max} bytes")
+            raise TooLargeError(
+                f"{self._path}: the document and the files that it refers to take more than {self._max} "
+                "bytes in total"
+            )
         return data

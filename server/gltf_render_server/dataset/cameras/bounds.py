@@ -109,7 +109,10 @@ def _measure(scene: Scene, instance: int | None) -> Bounds:
 
     boxes = np.array([(points.min(0), points.max(0)) for points in all_points()])
     if not len(boxes):
-        raise SceneError("there is nothing in it to look at; give cameras poses that do not depend on it")
+        raise SceneError(
+            "the scene is empty, so the camera has nothing to look at; give the cameras poses that do "
+            "not depend on the scene"
+        )
     low, high = boxes[:, 0].min(0), boxes[:, 1].max(0)
     center = (low + high) / 2
     radius = max(float(np.linalg.norm(points - center, axis=1).max()) for points in all_points())

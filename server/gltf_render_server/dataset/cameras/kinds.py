@@ -36,13 +36,15 @@ Fill = Annotated[
     Meta(
         gt=0,
         le=1,
-        description="The part of the picture's smaller side that the bounding sphere of what is looked at "
-        'takes where distance is "fit".',
+        description="The share of the image's smaller side that the target's bounding sphere fills where "
+        'distance is "fit".',
     ),
 ]
 Distance = Annotated[
     Literal["fit"] | Length | Annotated[list[Length], Meta(min_length=1, max_length=1000)] | Range,
-    Meta(description='From the target, metres: a number, a list to choose from, a range, or "fit".'),
+    Meta(
+        description='Distance from the target in metres: a number, a list to choose from, a range, or "fit".'
+    ),
 ]
 
 
@@ -50,11 +52,17 @@ class Pose(Struct, frozen=True, forbid_unknown_fields=True):
     """A pose of a list: a matrix, or from where to where."""
 
     camera_to_world: (
-        Annotated[MatrixRows, Meta(description="Rigid, row by row; the camera looks along -z, with y up.")]
+        Annotated[
+            MatrixRows,
+            Meta(
+                description="The camera's pose as a rigid 4 x 4 matrix, row by row; the camera "
+                "looks along its -z axis, with y up."
+            ),
+        ]
         | None
     ) = None
-    eye: Annotated[Point, Meta(description="Where the camera stands.")] | None = None
-    target: Annotated[Point, Meta(description="What it looks at.")] | None = None
+    eye: Annotated[Point, Meta(description="Position of the camera.")] | None = None
+    target: Annotated[Point, Meta(description="Point that the camera looks at.")] | None = None
 
     def __post_init__(self) -> None:
         has_points = self.eye is not None and self.target is not None
@@ -130,17 +138,24 @@ class Around(Struct, frozen=True, forbid_unknown_fields=True):
 class OrbitPoses(Around, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="orbit"):
     """A ring around the target, in equal steps."""
 
-    elevation_deg: Annotated[Elevation, Meta(description="Of the ring, above the horizontal plane.")] = 30.0
+    elevation_deg: Annotated[
+        Elevation, Meta(description="Elevation of the ring above the horizontal plane.")
+    ] = 30.0
     start_deg: Annotated[
         Angle,
         Meta(
-            description="Where it begins, about the vertical, counter-clockwise as seen from above; 0 is the "
-            "world's front, +z or, with z up, -y."
+            description="Azimuth of the first pose, counter-clockwise as seen from above; 0 is the world's "
+            "front, which is +z or, with z up, -y."
         ),
     ] = 0.0
     turns: Annotated[
         float,
-        Meta(ge=-1000, le=1000, description="How far it goes; the last step leads to where they end."),
+        Meta(
+            ge=-1000,
+            le=1000,
+            description="Number of turns around the target; one more step would lead to the end of "
+            "the last turn.",
+        ),
     ] = 1.0
 
     @property
@@ -159,7 +174,10 @@ class SpherePoses(Around, frozen=True, forbid_unknown_fields=True, tag_field="ki
     """All around the target, or between two elevations; each part of that as often as its area is large."""
 
     spread: Annotated[
-        Literal["random", "even"], Meta(description="even: a Fibonacci lattice of all poses.")
+        Literal["random", "even"],
+        Meta(
+            description="random: each pose is drawn independently; even: the poses form a Fibonacci lattice."
+        ),
     ] = "random"
     min_elevation_deg: Elevation = -90.0
     max_elevation_deg: Elevation = 90.0
@@ -213,7 +231,7 @@ class BoxPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"
 
     def __post_init__(self) -> None:
         if (self.min is None) != (self.max is None):
-            raise ValueError("give both min and max, or none of them")
+            raise ValueError("give both min and max, or neither")
         if self.min is not None and self.max is not None:
             check_box(self.min, self.max)
 
@@ -270,7 +288,7 @@ class DocumentPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         if self.camera is not None:
             return choose_camera(self.camera, scene)
         if number >= len(scene.cameras):
-            raise SceneError(f"it has {len(scene.cameras)} cameras; pose {number} asks for another one")
+            raise SceneError(f"the document has {len(scene.cameras)} cameras, too few for pose {number}")
         return scene.cameras[number]
 
 
@@ -298,9 +316,12 @@ def fit_distance(lens: Lens, radius: float, fill: float) -> float:
     )
     if not radius > 0:
         raise RequestError(
-            "distance: what is looked at has no size that could fit the picture; give a number"
+            'distance: the target has no extent, so "fit" cannot choose a distance; give a number'
         )
     if not min(slopes) > 0:
-        raise RequestError("distance: the principal point is outside of the picture; give a number")
+        raise RequestError(
+            'distance: the principal point is outside the image, so "fit" cannot choose a distance; '
+            "give a number"
+        )
     # Seen from d, a sphere's outline is a cone of the half angle asin(r / d).
     return radius / math.sin(math.atan(fill * min(slopes)))

@@ -159,7 +159,10 @@ class _Maker:
         [(fault, times)] = faults.most_common(1)
         if faults.total() == 1:
             raise RequestError(f"{fault} (checks)")
-        raise RequestError(f"none of {faults.total()} poses that were drawn is fine; {times} times, {fault}")
+        raise RequestError(
+            f"none of the {faults.total()} poses that were tried passed the checks; in {times} of them, "
+            f"{fault}"
+        )
 
     def _lens(self, camera: Camera, number: int) -> Lens:
         document_camera = self._document_camera(camera, number)

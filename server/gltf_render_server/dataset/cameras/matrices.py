@@ -68,7 +68,7 @@ def looking_at(eye: Vector, target: Vector, up_axis: UpAxis) -> Matrix:
     backward = eye - target
     length = float(np.linalg.norm(backward))
     if not length > 0:
-        raise RequestError("a camera stands where it looks at; move eye or target")
+        raise RequestError("the camera is at the point that it looks at; move eye or target")
     return looking_along(eye, -backward / length, up_axis)
 
 

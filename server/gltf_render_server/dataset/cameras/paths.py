@@ -22,8 +22,8 @@ Points = NDArray[np.float64]
 class WayPoint(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a path leads through."""
 
-    eye: Annotated[Point, Meta(description="Where the camera stands.")]
-    target: Annotated[Point, Meta(description="What it looks at.")]
+    eye: Annotated[Point, Meta(description="Position of the camera.")]
+    target: Annotated[Point, Meta(description="Point that the camera looks at.")]
 
     def __post_init__(self) -> None:
         if self.eye == self.target:
@@ -34,18 +34,22 @@ class PathPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
     """A path through way points, in steps of equal length."""
 
     points: Annotated[list[WayPoint], Meta(min_length=2, max_length=1000)]
-    smooth: Annotated[bool, Meta(description="Catmull-Rom splines; straight lines without.")] = True
-    closed: Annotated[bool, Meta(description="Whether it leads back to its beginning.")] = False
+    smooth: Annotated[
+        bool,
+        Meta(description="Whether the path is a Catmull-Rom spline. Otherwise it has straight segments."),
+    ] = True
+    closed: Annotated[bool, Meta(description="Whether the path returns to its first point.")] = False
     is_random = False
     has_target = True
 
     def __post_init__(self) -> None:
         for index, (one, other) in enumerate(zip(self.points, self.points[1:], strict=False)):
             if one == other:
-                raise ValueError(f"points: {index} and {index + 1} are the same")
+                raise ValueError(f"points: points {index} and {index + 1} are the same")
         if self.closed and self.points[0] == self.points[-1]:
             raise ValueError(
-                "points: the first and the last are the same; where closed is true, leave one out"
+                "points: the first and the last point are the same; a closed path must not repeat its "
+                "first point"
             )
 
     def count(self, scene: Scene | None) -> int:

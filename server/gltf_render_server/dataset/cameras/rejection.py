@@ -48,7 +48,7 @@ def find_fault(made: Made, lens: Lens, checks: Checks, scene: Scene) -> str | No
         A library that casts rays is missing.
     """
     if not len(scene.placements):
-        return "the picture shows too little" if checks.least_seen > 0 else None
+        return "the image shows too little of the scene (least_seen)" if checks.least_seen > 0 else None
     eye = made.camera_to_world[:3, 3]
     least = _distances(checks, scene)
     is_asked_what_it_sees = checks.see_target or checks.least_seen > 0
@@ -56,16 +56,16 @@ def find_fault(made: Made, lens: Lens, checks: Checks, scene: Scene) -> str | No
         return None
     there = load_obstacles(scene)
     if not there.is_free(eye, least.clearance):
-        return f"a surface is nearer than its clearance of {least.clearance:.3g} m"
+        return f"a surface is closer to the camera than clearance, {least.clearance:.3g} m"
     if not _is_outside(eye, scene, 0) and _back_faces(there, eye) > checks.most_back_faces:
-        return "it stands inside an object, or behind the surfaces of a room"
+        return "the camera is inside an object or behind the walls of a room"
     seen = there.cast(eye, view_rays(lens, made.camera_to_world)).distance
     if seen.min() < least.view_clearance:
-        return f"what it sees is nearer than its view_clearance of {least.view_clearance:.3g} m"
+        return f"something in view is closer to the camera than view_clearance, {least.view_clearance:.3g} m"
     if np.isfinite(seen).mean() < checks.least_seen:
-        return "the picture shows too little"
+        return "the image shows too little of the scene (least_seen)"
     if checks.see_target and made.target is not None and _is_hidden(there, eye, made.target):
-        return "its target is hidden"
+        return "the target is hidden by another object"
     return None
 
 
@@ -81,7 +81,7 @@ def load_obstacles(scene: Scene) -> Obstacles:
         from .obstacles import obstacles
     except ModuleNotFoundError as error:
         raise DatasetError(
-            f"cameras: poses are checked with the package {error.name}; {brought_by('dataset')}"
+            f"cameras: the pose checks need the package {error.name}; {brought_by('dataset')}"
         ) from error
     return obstacles(scene)
 

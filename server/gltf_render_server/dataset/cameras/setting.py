@@ -22,7 +22,7 @@ Length = Annotated[float, Meta(gt=0, lt=_LARGEST)]
 Elevation = Annotated[float, Meta(ge=-90, le=90)]
 Angle = Annotated[float, Meta(ge=-3600, le=3600)]
 Number = Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
-Point = Annotated[tuple[Number, Number, Number], Meta(description="x, y, z, metres.")]
+Point = Annotated[tuple[Number, Number, Number], Meta(description="x, y, z in metres.")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,4 +90,7 @@ def check_ends(name: str, choice: Choice, above: float, below: float) -> None:
     """
     low, high = ends(choice)
     if not above < low <= high < below:
-        raise ValueError(f"{name}: {low if low <= above else high:g} is not between {above:g} and {below:g}")
+        raise ValueError(
+            f"{name}: must be greater than {above:g} and less than {below:g}, not "
+            f"{low if low <= above else high:g}"
+        )

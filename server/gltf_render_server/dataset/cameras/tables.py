@@ -25,7 +25,7 @@ CameraName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,56}$(?!\n)")]
 FieldOfView = Annotated[float, Meta(gt=0, lt=180)]
 Angles = Annotated[
     tuple[Angle, Angle, Angle],
-    Meta(description="About the camera's x (right), then y (up), z (backward)."),
+    Meta(description="Rotation about the camera's x (right), then y (up), then z (backward) axis."),
 ]
 Poses = ListPoses | OrbitPoses | SpherePoses | HemispherePoses | BoxPoses | PathPoses | DocumentPoses
 
@@ -33,9 +33,14 @@ Poses = ListPoses | OrbitPoses | SpherePoses | HemispherePoses | BoxPoses | Path
 class Offset(Struct, frozen=True, forbid_unknown_fields=True):
     """A camera that is fastened to another one."""
 
-    of: Annotated[str, Meta(description="Name of the other camera; its pose of the same number is meant.")]
+    of: Annotated[
+        str,
+        Meta(
+            description="Name of the other camera; each pose follows that camera's pose of the same number."
+        ),
+    ]
     translation: Annotated[
-        Point, Meta(description="Metres along the other camera's axes: right, up, backward.")
+        Point, Meta(description="Translation in metres along the other camera's axes: right, up, backward.")
     ] = (0.0, 0.0, 0.0)
     rotation_deg: Angles = (0.0, 0.0, 0.0)
 
@@ -43,8 +48,10 @@ class Offset(Struct, frozen=True, forbid_unknown_fields=True):
 class Jitter(Struct, frozen=True, forbid_unknown_fields=True):
     """How far a pose is moved and turned by chance, in the camera's own axes."""
 
-    translation: Annotated[float, Meta(ge=0, lt=1e9, description="At most, metres, along each axis.")] = 0.0
-    rotation_deg: Annotated[float, Meta(ge=0, le=180, description="At most, about each axis.")] = 0.0
+    translation: Annotated[
+        float, Meta(ge=0, lt=1e9, description="Largest shift along each axis, in metres.")
+    ] = 0.0
+    rotation_deg: Annotated[float, Meta(ge=0, le=180, description="Largest rotation about each axis.")] = 0.0
 
 
 class Checks(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +63,8 @@ class Checks(Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 ge=0,
                 lt=1e9,
-                description="How far any surface must be, metres; 0.02 of the scene's radius without.",
+                description="Least distance in metres between the camera and any surface. Default: "
+                "0.02 of the scene's radius.",
             ),
         ]
         | None
@@ -67,38 +75,44 @@ class Checks(Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 ge=0,
                 lt=1e9,
-                description="How far all that is seen must be, metres; twice the clearance without.",
+                description="Least distance in metres between the camera and anything in view. "
+                "Default: twice the clearance.",
             ),
         ]
         | None
     ) = None
     least_seen: Annotated[
-        float, Meta(ge=0, le=1, description="The part of the picture that must show something.")
+        float, Meta(ge=0, le=1, description="Least share of the image that must show something.")
     ] = 0.0
-    see_target: Annotated[bool, Meta(description="Whether nothing may hide the target.")] = False
+    see_target: Annotated[bool, Meta(description="Whether the target must be visible from the camera.")] = (
+        False
+    )
     most_back_faces: Annotated[
         float,
         Meta(
             ge=0,
             le=1,
-            description="The part of the surfaces around the camera that may be back faces: inside a closed "
-            "object all are; 1 = it may stand inside.",
+            description="Largest share of back faces among the surfaces around the camera. Inside a closed "
+            "object, all faces are back faces; 1 = the camera may be inside an object.",
         ),
     ] = 0.4
     tries: Annotated[
-        int, Meta(ge=1, le=10_000, description="How often a pose is drawn before its item is given up.")
+        int, Meta(ge=1, le=10_000, description="Number of poses to try before the item is quarantined.")
     ] = 200
 
 
 class Camera(Struct, frozen=True, forbid_unknown_fields=True):
     """A camera of a dataset: its lens, and its poses for each subject."""
 
-    name: Annotated[CameraName, Meta(description="Of its views, with the number of the pose.")]
+    name: Annotated[
+        CameraName,
+        Meta(description="Name of the camera. Its views are named after it, followed by the pose's number."),
+    ]
     width: Annotated[Side, Meta(description="In pixels.")]
     height: Annotated[Side, Meta(description="In pixels.")]
-    poses: Annotated[Poses, Meta(description="A table with a kind.")] | None = None
+    poses: Annotated[Poses, Meta(description="How the poses are made: a table with a kind.")] | None = None
     offset: (
-        Annotated[Offset, Meta(description="In the place of poses: it is fastened to another camera.")] | None
+        Annotated[Offset, Meta(description="Attaches the camera to another one, instead of poses.")] | None
     ) = None
     count: (
         Annotated[
@@ -106,46 +120,65 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
             Meta(
                 ge=1,
                 le=_MOST_POSES,
-                description="Poses for each subject; without, all of a list's or a document's, else 1.",
+                description="Number of poses for each subject. Default: all poses of a list or of a "
+                "document's cameras, otherwise 1.",
             ),
         ]
         | None
     ) = None
-    focal_x: Annotated[Length, Meta(description="In pixels; as focal_y without.")] | None = None
-    focal_y: Annotated[Length, Meta(description="In pixels; as focal_x without.")] | None = None
+    focal_x: Annotated[Length, Meta(description="Focal length in pixels. Default: focal_y.")] | None = None
+    focal_y: Annotated[Length, Meta(description="Focal length in pixels. Default: focal_x.")] | None = None
     fov_y_deg: (
         Annotated[
             FieldOfView | Annotated[list[FieldOfView], Meta(min_length=1, max_length=1000)] | Range,
             Meta(
-                description="Vertical field of view, in the place of focal lengths: a number, a list to "
-                "choose from, or a range, of which each pose draws its own."
+                description="Vertical field of view in degrees, instead of focal lengths: a number, "
+                "a list to choose from, or a range, from which each pose draws its own."
             ),
         ]
         | None
     ) = None
     center_x: (
-        Annotated[Number, Meta(description="Principal point, pixels from the left edge; the middle without.")]
+        Annotated[
+            Number, Meta(description="Principal point, in pixels from the left edge. Default: the centre.")
+        ]
         | None
     ) = None
     center_y: (
         Annotated[
-            Number, Meta(description="Principal point, pixels from the upper edge; the middle without.")
+            Number, Meta(description="Principal point, in pixels from the upper edge. Default: the centre.")
         ]
         | None
     ) = None
     near: (
         Annotated[
-            Length, Meta(description="Metres; 0.01 without, or 0.01 of the scene's radius if that is less.")
+            Length,
+            Meta(
+                description="Distance of the near plane in metres. Default: 0.01, or 0.01 of the "
+                "scene's radius if that is less."
+            ),
         ]
         | None
     ) = None
     far: (
-        Annotated[Length, Meta(description="Metres; 1000 without, or what all of the scene is nearer than.")]
+        Annotated[
+            Length,
+            Meta(
+                description="Distance of the far plane in metres. Default: 1000, or beyond the "
+                "whole scene if that is farther."
+            ),
+        ]
         | None
     ) = None
     jitter: Jitter | None = None
     checks: (
-        Annotated[Checks, Meta(description="Without, poses that are drawn are checked as its defaults say.")]
+        Annotated[
+            Checks,
+            Meta(
+                description="Checks that each pose must pass. By default, randomly drawn poses are "
+                "checked with the default values."
+            ),
+        ]
         | None
     ) = None
     amodal_margin: Annotated[
@@ -153,8 +186,8 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1,
-            description="How far mask_amodal reaches beyond each edge of the image, in widths and heights of "
-            "it.",
+            description="How far mask_amodal extends beyond each edge of the image, as a share of its width "
+            "and height.",
         ),
     ] = 0.0
 
@@ -163,22 +196,26 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(placed, Offset):
             for name in ("count", "jitter", "checks"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"{name}: the camera has the poses of {placed.of!r}; give it there")
+                    raise ValueError(
+                        f"{name}: cannot be set for a camera that is attached to {placed.of!r}; set it "
+                        "for that camera"
+                    )
         has_focal = self.focal_x is not None or self.focal_y is not None
         if has_focal and self.fov_y_deg is not None:
-            raise ValueError("give either focal lengths or fov_y_deg")
+            raise ValueError("give either focal_x and focal_y, or fov_y_deg, but not both")
         brings_lens = self.offset is not None or isinstance(self.poses, DocumentPoses)
         if not has_focal and self.fov_y_deg is None and not brings_lens:
             raise ValueError("give focal_x and focal_y, or fov_y_deg")
         if self.fov_y_deg is not None:
             check_ends("fov_y_deg", self.fov_y_deg, 0, 180)
         if self.poses and self.checks and self.checks.see_target and not self.poses.has_target:
-            raise ValueError("checks: see_target is true, but the poses have no target")
+            raise ValueError("checks: see_target is true, but poses of this kind have no target")
         if self.near is not None and self.far is not None and self.near >= self.far:
-            raise ValueError(f"near, far: {self.near:g} must be less than {self.far:g}")
+            raise ValueError(f"near, far: near ({self.near:g}) must be less than far ({self.far:g})")
         if isinstance(self.poses, ListPoses) and self.count and self.count > len(self.poses.poses):
             raise ValueError(
-                f"count: {self.count} are more than the {len(self.poses.poses)} poses of the list"
+                f"count: must be at most {len(self.poses.poses)}, the number of poses in the list, not "
+                f"{self.count}"
             )
 
     @property
@@ -186,7 +223,7 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
         """Its poses, or the camera that it is fastened to."""
         placed = self.offset if self.poses is None else self.poses
         if placed is None or (self.offset is not None and self.poses is not None):
-            raise ValueError("give either poses or offset")
+            raise ValueError("give either poses or offset, and not both")
         return placed
 
     @property
@@ -222,7 +259,9 @@ def check_cameras(cameras: Sequence[Camera], where: str = "$.cameras") -> None:
     named: dict[str, Camera] = {}
     for index, camera in enumerate(cameras):
         if camera.name in named:
-            raise DatasetError(f"{where}[{index}].name: another camera has the name {camera.name!r}, too")
+            raise DatasetError(
+                f"{where}[{index}].name: {camera.name!r} is the name of another camera; names must be unique"
+            )
         named[camera.name] = camera
     _check_view_names(cameras, where)
     for index, camera in enumerate(cameras):
@@ -234,13 +273,16 @@ def _check_view_names(cameras: Sequence[Camera], where: str) -> None:
     names: dict[str, str] = {}
     for index, camera in enumerate(cameras):
         if (other := names.setdefault(camera.name.casefold(), camera.name)) != camera.name:
-            raise DatasetError(f"{where}[{index}].name: {camera.name!r} and {other!r} differ in case only")
+            raise DatasetError(
+                f"{where}[{index}].name: {camera.name!r} and {other!r} differ only in case; choose "
+                "another name"
+            )
     for index, camera in enumerate(cameras):
         stem = re.sub(r"_[0-9]{4,}$", "", camera.name.casefold())
         if stem != camera.name.casefold() and stem in names:
             raise DatasetError(
-                f"{where}[{index}].name: {camera.name!r} may be the name of a view of the camera "
-                f"{names[stem]!r}; choose another one"
+                f"{where}[{index}].name: {camera.name!r} could also be the name of a view of the camera "
+                f"{names[stem]!r}; choose another name"
             )
 
 
@@ -250,16 +292,18 @@ def _check_offset(camera: Camera, named: Mapping[str, Camera], where: str) -> No
         other = named.get(camera.offset.of)
         if other is None:
             raise DatasetError(
-                f"{where}.offset.of: there is no camera {camera.offset.of[:64]!r}; there are "
+                f"{where}.offset.of: there is no camera {camera.offset.of[:64]!r}; the cameras are "
                 f"{', '.join(named)}"
             )
         if other.name in way:
             circle = " -> ".join([*way, other.name])
-            raise DatasetError(f"{where}.offset.of: leads in a circle: {circle}")
+            raise DatasetError(
+                f"{where}.offset.of: the cameras are attached to each other in a circle: {circle}"
+            )
         if not camera.has_own_lens and (camera.width, camera.height) != (other.width, other.height):
             raise DatasetError(
-                f"{where}: {camera.name!r} has the lens of {other.name!r}, but pictures of another size; "
-                "give it focal_x and focal_y, or fov_y_deg"
+                f"{where}: {camera.name!r} uses the lens of {other.name!r}, but its images have another "
+                "size; give it focal_x and focal_y, or fov_y_deg"
             )
         way.append(other.name)
         camera = other

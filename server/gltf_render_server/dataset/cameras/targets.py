@@ -26,7 +26,8 @@ class ObjectTarget(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         Meta(
             min_length=1,
             max_length=1000,
-            description='Of its node; * and ? stand for any letters or any one, as in "chair*".',
+            description="Name of the object's node. * stands for any characters and ? for any one character, "
+            'as in "chair*".',
         ),
     ] = "*"
 
@@ -52,8 +53,7 @@ class ObjectTarget(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
                 ", ".join(repr(name[:40]) for name in [*dict.fromkeys(filter(None, names))][:10]) or "none"
             )
             raise RequestError(
-                f"target: no object of the scene has the name {self.name[:40]!r}; those with names are "
-                f"{known}"
+                f"target: no object in the scene is named {self.name[:40]!r}; the named objects are {known}"
             )
         instance = found[int(setting.rng.random() * len(found))] if len(found) > 1 else found[0]
         extent = object_bounds(scene, instance)
@@ -80,11 +80,13 @@ class DirectionTarget(Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
     elevation_deg: Annotated[
         Elevation | Annotated[list[Elevation], Meta(min_length=1, max_length=1000)] | Range,
-        Meta(description="Above the horizontal plane: a number, a list to choose from, or a range."),
+        Meta(
+            description="Elevation above the horizontal plane: a number, a list to choose from, or a range."
+        ),
     ] = Range(-30, 30)
     azimuth_deg: Annotated[
         Angle | Annotated[list[Angle], Meta(min_length=1, max_length=1000)] | Range,
-        Meta(description="About the vertical, counter-clockwise as seen from above; 0 is the world's front."),
+        Meta(description="Azimuth, counter-clockwise as seen from above; 0 is the world's front."),
     ] = Range(0, 360)
 
     def __post_init__(self) -> None:
@@ -134,7 +136,9 @@ def check_box(low: Point, high: Point) -> None:
     """
     for axis, least, most in zip("xyz", low, high, strict=True):
         if least > most:
-            raise ValueError(f"min, max: {least:g} must not be greater than {most:g} along {axis}")
+            raise ValueError(
+                f"min, max: min ({least:g}) must not be greater than max ({most:g}) along {axis}"
+            )
 
 
 def draw_in_box(low: Point | np.ndarray, high: Point | np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -39,7 +39,7 @@ def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str
         It cannot start like that.
     """
     if ray is not None and server is not None:
-        raise DatasetError("--ray, --server: give one of them")
+        raise DatasetError("--ray, --server: give only one of the two")
     if server is not None:
         return ServersEngine([url.strip() for url in server.split(",") if url.strip()], settings)
     if ray is not None:
