@@ -94,7 +94,6 @@ class Alone:
         self._shown = exact.looked_up(self._placements.instance, -1)
         self._depth = exact.depth
         self._to_camera = np.linalg.inv(view.camera_to_world) @ self._placements.matrix
-        self._rounding_px = rounding_px
         self._slack_m = slack_of(view, frame.scene, meshes, rounding_px)
         self._edges = farthest_windows(view, frame.scene, meshes)
         self._coverages: dict[int, Coverage | None] = {}
