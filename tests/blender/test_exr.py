@@ -92,7 +92,7 @@ def test_a_channel_that_is_not_there(tmp_path):
     written(path, FLOATS)
     assert "Depth.Z" in Channels(path)
     assert "pth.Z" not in Channels(path)
-    with pytest.raises(RenderError, match=r"no channel pth\.Z, only Layer\.Depth\.Z, Layer"):
+    with pytest.raises(RenderError, match=r"no channel pth\.Z; its channels are Layer\.Depth\.Z, Layer"):
         read(path, "pth.Z")
 
 
