@@ -381,7 +381,7 @@ def test_objects_fall_onto_a_table_in_a_room_that_is_open_or_closed(things):
         ({"objects": "models/*.glb", "room": "room.glb"}, "area: say where"),
         ({"objects": "models/*.glb", "room": "room.glb", "floor": {}, "area": {}}, "room, floor"),
         ({"objects": "models/*.glb", "size": 0.1, "scale": 2}, "size, scale"),
-        ({"objects": "models/*.glb", "count": 0}, "count: 0"),
+        ({"objects": "models/*.glb", "count": 0}, "count: must be from 1 to 200"),
         ({"objects": "models/*.glb", "friction": -1}, "friction"),
         ({"objects": "models/*.glb", "floor": {"textures": "*.jpg"}}, "textures"),
     ],

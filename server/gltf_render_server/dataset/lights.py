@@ -21,23 +21,26 @@ _ALL_AROUND = Range(0.0, 360.0)
 _MOST_LIGHTS = 100
 _MOST_LUX = 1e9
 
-Hue = Annotated[Choice, Meta(description="Of the light's colour, 0 to 1: 0 is red, 1/3 green, 2/3 blue.")]
-Saturation = Annotated[Choice, Meta(description="Of the light's colour, 0 to 1; 0 is white.")]
+Hue = Annotated[Choice, Meta(description="Hue of the light, 0 to 1: 0 is red, 1/3 green, 2/3 blue.")]
+Saturation = Annotated[Choice, Meta(description="Saturation of the light's colour, 0 to 1; 0 is white.")]
 Azimuth = Annotated[
     Choice,
-    Meta(description="About the vertical, counter-clockwise from above; 0 is the front, as for cameras."),
+    Meta(description="Azimuth, counter-clockwise as seen from above; 0 is the front, as for cameras."),
 ]
 
 
 class Sun(Struct, frozen=True, forbid_unknown_fields=True):
     """A sun, far away. Each value is fixed, one of a list, or a number between min and max."""
 
-    elevation_deg: Annotated[Choice, Meta(description="Where it stands above the horizon.")] = Range(20, 70)
+    elevation_deg: Annotated[Choice, Meta(description="Elevation of the sun above the horizon.")] = Range(
+        20, 70
+    )
     azimuth_deg: Azimuth = _ALL_AROUND
     lux: Annotated[
         Choice,
         Meta(
-            description="What faces it receives; where all lights give 2 to 4 lux, they are shown as bright."
+            description="Illuminance of a surface that faces the sun. Lights that give 2 to 4 lux in "
+            "all are shown as they are."
         ),
     ] = 3.0
     hue: Hue = 0.1
@@ -52,15 +55,18 @@ class Sun(Struct, frozen=True, forbid_unknown_fields=True):
 class PointLights(Struct, frozen=True, forbid_unknown_fields=True):
     """Lamps around the scene, each drawn by itself. Values are as those of the sun."""
 
-    count: Annotated[Choice, Meta(description="How many there are, rounded.")] = 1.0
+    count: Annotated[Choice, Meta(description="Number of point lights, rounded to a whole number.")] = 1.0
     distance: Annotated[
-        Choice, Meta(description="From the middle of the scene, in radii of the sphere around it.")
+        Choice, Meta(description="Distance from the middle of the scene, in radii of its bounding sphere.")
     ] = Range(1.5, 3.0)
-    elevation_deg: Annotated[Choice, Meta(description="Where they stand above the horizontal plane.")] = (
-        Range(10.0, 90.0)
-    )
+    elevation_deg: Annotated[
+        Choice, Meta(description="Elevation of the lights above the horizontal plane.")
+    ] = Range(10.0, 90.0)
     azimuth_deg: Azimuth = _ALL_AROUND
-    lux: Annotated[Choice, Meta(description="What faces each receives in the middle of the scene.")] = 2.0
+    lux: Annotated[
+        Choice,
+        Meta(description="Illuminance of a surface in the middle of the scene that faces one of the lights."),
+    ] = 2.0
     hue: Hue = 0.1
     saturation: Saturation = 0.0
 

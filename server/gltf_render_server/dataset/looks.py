@@ -25,21 +25,34 @@ class LookChoices(Struct, frozen=True, forbid_unknown_fields=True):
     environment: (
         Annotated[
             str | list[str],
-            Meta(description=f"An environment that Blender ships: {', '.join(_KNOWN)}."),
+            Meta(description=f"Name of an environment that Blender ships: {', '.join(_KNOWN)}."),
         ]
         | None
     ) = None
     rotation_deg: (
-        Annotated[Choice, Meta(description="By which it is turned about the vertical axis.")] | None
+        Annotated[Choice, Meta(description="Rotation of the environment about the vertical axis.")] | None
     ) = None
-    strength: Annotated[Choice, Meta(description="By which its light is multiplied.")] | None = None
-    exposure: Annotated[Choice, Meta(description="In stops; metered without.")] | None = None
+    strength: Annotated[Choice, Meta(description="Factor of the environment's light.")] | None = None
+    exposure: (
+        Annotated[Choice, Meta(description="Exposure in stops. Default: metered for each picture.")] | None
+    ) = None
     view_transform: (
-        Annotated[str | list[str], Meta(description="One of Blender's, such as AgX or Standard.")] | None
+        Annotated[
+            str | list[str],
+            Meta(description="Name of one of Blender's view transforms, such as AgX or Standard."),
+        ]
+        | None
     ) = None
-    quality: Annotated[Quality, Meta(description=f"{DEFAULT_QUALITY} without.")] | None = None
-    samples: Annotated[int, Meta(ge=1, le=65536, description="A pixel, at most.")] | None = None
-    transparent: Annotated[bool, Meta(description="Leave the background out of colour.")] = False
+    quality: Annotated[Quality, Meta(description=f"Quality preset. Default: {DEFAULT_QUALITY}.")] | None = (
+        None
+    )
+    samples: (
+        Annotated[
+            int, Meta(ge=1, le=65536, description="Most samples for each pixel, instead of the preset's.")
+        ]
+        | None
+    ) = None
+    transparent: Annotated[bool, Meta(description="Whether the background of colour is transparent.")] = False
     sun: Sun | None = None
     point_lights: PointLights | None = None
 

@@ -36,16 +36,20 @@ class Categories(Struct, frozen=True, forbid_unknown_fields=True):
 
     names: Annotated[
         dict[str, list[str]],
-        Meta(description="Patterns of nodes' names by category; their order is that of the numbers."),
+        Meta(
+            description="Glob patterns of nodes' names for each category. Categories are numbered in "
+            "this order."
+        ),
     ] = {}
     background: Annotated[
-        list[str], Meta(description="Patterns of the names of nodes that are annotated nowhere.")
+        list[str], Meta(description="Glob patterns of the names of nodes that are not annotated.")
     ] = []
     others: Annotated[
         Literal["name", "background"],
         Meta(
-            description="What is called by its author's `category`, or else its name without numbers, or "
-            "what is background, if no pattern matches."
+            description="What becomes of objects that no pattern matches. name: their category is "
+            "`category` of their "
+            "extras, or else their name without numbers; background: they are not annotated."
         ),
     ] = "name"
 
@@ -62,12 +66,15 @@ class Categories(Struct, frozen=True, forbid_unknown_fields=True):
 class RendererChoice(Struct, frozen=True, forbid_unknown_fields=True):
     """What renders, as far as pictures depend on it. Servers that are running have options of their own."""
 
-    backend: Annotated[str, Meta(description="blender, or vtk: no shadows, but many pictures a second.")] = (
-        "blender"
-    )
+    backend: Annotated[
+        str, Meta(description="blender; or vtk, which renders many pictures a second, without shadows.")
+    ] = "blender"
     engine: Engine | None = None
     blend_file: (
-        Annotated[str, Meta(description="A scene that objects join, relative to this file.")] | None
+        Annotated[
+            str, Meta(description="A .blend file that the objects are placed in, relative to this file.")
+        ]
+        | None
     ) = None
     number_blend_objects: bool = False
 
@@ -81,29 +88,32 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A dataset: what it is of, from where it is seen, how it is lit, and what is written of it."""
 
     source: AnySource
-    seed: Annotated[int, Meta(ge=0, le=2**62, description="Of all that is drawn by chance.")] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**62, description="Seed of all random choices.")] = 0
     cameras: Annotated[list[Camera], Meta(max_length=64)] = []
     look: LookChoices = LookChoices()
     vary: Vary = Vary()
     draw_per: Annotated[
         Literal["scene", "item"],
-        Meta(description="Whether look and variation are drawn once for a scene, or for each item of it."),
+        Meta(
+            description="Whether look and variation are chosen once for each scene, or anew for each of "
+            "its items."
+        ),
     ] = "scene"
-    passes: Annotated[list[str], Meta(description="Those that formats need are added.")] = field(
-        default_factory=_PASSES.copy
-    )
-    formats: Annotated[list[str], Meta(description="Written when all items are there.")] = []
+    passes: Annotated[
+        list[str], Meta(description="Passes to render. Passes that the formats need are added.")
+    ] = field(default_factory=_PASSES.copy)
+    formats: Annotated[list[str], Meta(description="Formats to write when all items are rendered.")] = []
     categories: Categories = Categories()
     split: Annotated[
         dict[str, Annotated[float, Meta(ge=0, le=1)]],
-        Meta(description="Shares of the scenes that go into other splits than train, by their names."),
+        Meta(description="Splits besides train: for each name, its share of the scenes."),
     ] = {}
     given_up_axis: (
         Annotated[
             UpAxis,
             Meta(
-                description="Which axis of the files points up; without, y as glTF says, and z for a "
-                "recording, as Drake writes."
+                description="Axis of the files that points up. Default: y, as glTF says, and z for a "
+                "recording, as Drake writes it."
             ),
         ]
         | None

@@ -30,18 +30,27 @@ Matrix = NDArray[np.float64]
 class MaterialChoices(Struct, frozen=True, forbid_unknown_fields=True):
     """How materials differ. Each value is fixed, one of a list, or a number between min and max."""
 
-    names: Annotated[Patterns, Meta(description="Patterns of the names of the materials.")] = "*"
-    hue: Annotated[Choice, Meta(description="Of the base colour, 0 to 1; as it is without.")] | None = None
-    saturation: Annotated[Choice, Meta(description="0 to 1; as it is without.")] | None = None
-    value: Annotated[Choice, Meta(description="0 (black) to 1; as it is without.")] | None = None
+    names: Annotated[Patterns, Meta(description="Glob patterns of the materials' names.")] = "*"
+    hue: Annotated[Choice, Meta(description="Hue of the base colour, 0 to 1. Default: unchanged.")] | None = (
+        None
+    )
+    saturation: (
+        Annotated[Choice, Meta(description="Saturation of the base colour, 0 to 1. Default: unchanged.")]
+        | None
+    ) = None
+    value: (
+        Annotated[Choice, Meta(description="Value of the base colour, 0 (black) to 1. Default: unchanged.")]
+        | None
+    ) = None
     roughness: Annotated[Choice, Meta(description="0 to 1; it multiplies what an image says.")] | None = None
     metallic: Annotated[Choice, Meta(description="0 to 1; it multiplies what an image says.")] | None = None
     textures: (
         Annotated[
             Patterns,
             Meta(
-                description="Patterns of PNG and JPEG files, relative to the specification; one takes the "
-                "place of the base colour's image. What has no texture coordinates keeps its own."
+                description="Glob patterns of PNG and JPEG files, relative to the specification; one "
+                "replaces the "
+                "base colour's image. Surfaces without texture coordinates keep their own."
             ),
         ]
         | None
@@ -57,9 +66,12 @@ class ScaleChoices(Struct, frozen=True, forbid_unknown_fields=True):
 
     nodes: Annotated[
         Patterns,
-        Meta(description="Patterns of their names; what is below one that matches is not scaled again."),
+        Meta(
+            description="Glob patterns of the objects' names; children of an object that matches are not "
+            "scaled again."
+        ),
     ]
-    scale: Annotated[Choice, Meta(description="By which its size is multiplied.")]
+    scale: Annotated[Choice, Meta(description="Factor of the object's size.")]
 
     def __post_init__(self) -> None:
         check_within("scale", self.scale, 1e-6, 1e6)

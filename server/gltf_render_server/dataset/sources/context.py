@@ -19,7 +19,7 @@ from ..site import find_files, shown_path
 __all__ = ["Context", "ViewsPerItem", "digest_of_names"]
 
 ViewsPerItem = Annotated[
-    int, Meta(ge=1, le=64, description="How many poses of each camera are an item together.")
+    int, Meta(ge=1, le=64, description="Number of poses of each camera that form one item.")
 ]
 
 

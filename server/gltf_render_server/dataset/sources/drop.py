@@ -47,9 +47,9 @@ Vector = NDArray[np.float64]
 class Floor(Struct, frozen=True, forbid_unknown_fields=True):
     """A square floor around the origin, with or without walls; each has a colour or a texture of its own."""
 
-    size: Annotated[float, Meta(gt=0, le=1000, description="Of its sides, metres.")] = 4.0
+    size: Annotated[float, Meta(gt=0, le=1000, description="Length of the floor's sides in metres.")] = 4.0
     walls: bool = True
-    wall_height: Annotated[float, Meta(gt=0, le=1000, description="Metres.")] = 2.0
+    wall_height: Annotated[float, Meta(gt=0, le=1000, description="Height of the walls in metres.")] = 2.0
     textures: (
         Annotated[
             str | list[str],
@@ -57,13 +57,15 @@ class Floor(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    tiles: Annotated[Choice, Meta(description="How often a texture is repeated along a side.")] = 1.0
-    hue: Annotated[Choice, Meta(description="Of the colour, where there are no textures, 0 to 1.")] = Range(
-        0.0, 1.0
+    tiles: Annotated[Choice, Meta(description="Number of repetitions of a texture along a side.")] = 1.0
+    hue: Annotated[Choice, Meta(description="Hue of surfaces without a texture, 0 to 1.")] = Range(0.0, 1.0)
+    saturation: Annotated[Choice, Meta(description="Saturation of surfaces without a texture, 0 to 1.")] = (
+        Range(0.0, 0.6)
     )
-    saturation: Annotated[Choice, Meta(description="Likewise.")] = Range(0.0, 0.6)
-    value: Annotated[Choice, Meta(description="Likewise.")] = Range(0.3, 0.9)
-    roughness: Annotated[Choice, Meta(description="0 to 1.")] = Range(0.4, 1.0)
+    value: Annotated[Choice, Meta(description="Value of surfaces without a texture, 0 to 1.")] = Range(
+        0.3, 0.9
+    )
+    roughness: Annotated[Choice, Meta(description="Roughness of the surfaces, 0 to 1.")] = Range(0.4, 1.0)
 
     def __post_init__(self) -> None:
         check_within("tiles", self.tiles, 0.01, 1000)
@@ -76,11 +78,20 @@ class Area(Struct, frozen=True, forbid_unknown_fields=True):
 
     center: Annotated[
         tuple[float, float],
-        Meta(description="Right and front of the origin, metres: x and z, or x and -y where z is up."),
+        Meta(
+            description="Middle of the area in metres, to the right and to the front of the origin: x "
+            "and z, or x and -y where z is up."
+        ),
     ] = (0.0, 0.0)
-    size: Annotated[tuple[float, float], Meta(description="Likewise.")] = (0.4, 0.4)
+    size: Annotated[
+        tuple[float, float], Meta(description="Size of the area in metres, in the same directions.")
+    ] = (0.4, 0.4)
     height: Annotated[
-        float, Meta(description="Lower end of what starts, metres; higher where that is not free.")
+        float,
+        Meta(
+            description="Height in metres from which objects fall, measured at their lower ends. Objects "
+            "start higher where there is no room."
+        ),
     ] = 0.1
 
 
@@ -89,23 +100,37 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
     objects: Annotated[
         str | list[str],
-        Meta(description="Patterns of GLB and glTF files, relative to the specification; each is an object."),
+        Meta(
+            description="Glob patterns of GLB and glTF files, relative to the specification; each file "
+            "is one object."
+        ),
     ]
     scenes: Annotated[int, Meta(ge=1, le=10**8)] = 100
-    count: Annotated[Choice, Meta(description="How many objects a scene has, rounded.")] = Range(5, 12)
-    size: Annotated[Choice, Meta(description="Longest side of the box around each, metres.")] | None = None
+    count: Annotated[Choice, Meta(description="Number of objects in a scene, rounded to a whole number.")] = (
+        Range(5, 12)
+    )
+    size: (
+        Annotated[
+            Choice,
+            Meta(description="Longest side of each object's bounding box in metres. Default: see scale."),
+        ]
+        | None
+    ) = None
     scale: Annotated[
-        Choice, Meta(description="Of each object, where no size is given; 1 = as its file says.")
+        Choice, Meta(description="Factor of each object's size, if no size is given; 1 = as in its file.")
     ] = 1.0
     floor: Floor | None = None
     """Without it and without a room, it is the floor of four metres with walls."""
-    room: Annotated[str, Meta(description="A file to fall into, in place of a floor.")] | None = None
+    room: (
+        Annotated[str, Meta(description="A GLB or glTF file that objects fall into, instead of a floor.")]
+        | None
+    ) = None
     area: Area | None = None
-    friction: Annotated[Choice, Meta(description="Of each object.")] = Range(0.4, 1.0)
-    density: Annotated[Choice, Meta(description="Of each object, kg / m^3.")] = 700.0
+    friction: Annotated[Choice, Meta(description="Friction of each object.")] = Range(0.4, 1.0)
+    density: Annotated[Choice, Meta(description="Density of each object in kg / m^3.")] = 700.0
     category: Annotated[
         Literal["file", "folder"],
-        Meta(description="What an object is called by: its file, or the folder that holds it."),
+        Meta(description="What names an object's category: its file, or the folder that holds the file."),
     ] = "file"
     views_per_item: ViewsPerItem = 64
 

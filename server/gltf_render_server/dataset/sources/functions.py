@@ -29,7 +29,10 @@ class FunctionSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
     function: Annotated[
         str,
-        Meta(pattern=r"^.+\.py:[A-Za-z_]\w*$", description="A file and a function in it: shots.py:frame"),
+        Meta(
+            pattern=r"^.+\.py:[A-Za-z_]\w*$",
+            description="A Python file and a function in it, such as shots.py:frame.",
+        ),
     ]
     items: Annotated[int, Meta(ge=1, le=10**9)]
 

@@ -27,18 +27,23 @@ class ObjectsSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
     files: Annotated[
         str | list[str],
-        Meta(description="Patterns of the files, relative to the specification: models/**/*.glb"),
+        Meta(
+            description="Glob patterns of the files, relative to the specification, such as models/**/*.glb."
+        ),
     ]
     size: (
-        Annotated[float, Meta(gt=0, lt=1e6, description="Longest side of the box around each, metres.")]
+        Annotated[
+            float, Meta(gt=0, lt=1e6, description="Longest side of each object's bounding box in metres.")
+        ]
         | Literal[False]
     ) = 1.0
     """False = as it is, where it is."""
     category: Annotated[
         Literal["file", "folder", "nodes"],
         Meta(
-            description="What an object is called by: its file, the folder that holds it, or the nodes in "
-            "it, which are objects of their own then."
+            description="What names an object's category: its file, the folder that holds the file, or "
+            "the nodes in "
+            "the file, each of which is an object of its own then."
         ),
     ] = "file"
     views_per_item: ViewsPerItem = 64

@@ -29,9 +29,9 @@ class RecordingSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field
     An item is a request for colour, or where there are none, for the same passes as the first request.
     """
 
-    folder: Annotated[str, Meta(description="That of --record, relative to the specification.")]
-    every: Annotated[int, Meta(ge=1, description="Take one frame of so many.")] = 1
-    frames: Annotated[int, Meta(ge=1, description="Take so many at most.")] | None = None
+    folder: Annotated[str, Meta(description="The folder that --record wrote, relative to the specification.")]
+    every: Annotated[int, Meta(ge=1, description="Takes every n-th frame.")] = 1
+    frames: Annotated[int, Meta(ge=1, description="Takes at most this number of frames.")] | None = None
 
 
 class Recordings:

@@ -28,7 +28,9 @@ class AnimationSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field
     """A file's animation, sampled at a frame rate; cameras that have paths move along them meanwhile."""
 
     file: Annotated[str, Meta(description="A GLB or glTF file, relative to the specification.")]
-    fps: Annotated[float, Meta(gt=0, le=1000, description="Items a second.")] = 24.0
+    fps: Annotated[
+        float, Meta(gt=0, le=1000, description="Number of items for each second of the animation.")
+    ] = 24.0
     start_s: Annotated[float, Meta(ge=0, le=_LONGEST_S)] = 0.0
     duration_s: Annotated[float, Meta(gt=0, le=_LONGEST_S)] = 1.0
 
