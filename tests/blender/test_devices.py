@@ -54,5 +54,7 @@ def test_the_best_kind_that_is_there_or_the_one_that_is_named(machine, devices, 
 @pytest.mark.parametrize("wanted", ["hip", "metal"])
 def test_another_kind_is_refused_with_those_that_are_there(machine, wanted):
     engines = machine(CPU, *CARDS)
-    with pytest.raises(SettingsError, match=f"--device {wanted}: .* no such device; it has cpu, optix, cuda$"):
+    with pytest.raises(
+        SettingsError, match=f"--device {wanted}: .* no such device; it has cpu, optix, cuda$"
+    ):
         engines.choose_device(wanted)

@@ -341,19 +341,19 @@ def test_layers_are_drawn_and_taken_away(good):
 def test_the_keyboard_is_enough(good):
     with opened(inspect(good)) as tab:
         tab.keyboard.press("?")
-        assert tab.locator("#help").is_visible()
+        tab.locator("#help").wait_for()
         tab.keyboard.press("Escape")
         tab.keyboard.press("/")
-        assert tab.evaluate("document.activeElement.id") == "find"
+        tab.wait_for_function("document.activeElement.id === 'find'")
         tab.keyboard.press("Escape")
         tab.locator(".tile button").first.focus()
         tab.keyboard.press("ArrowRight")
         tab.keyboard.press("Enter")
-        assert tab.url.endswith("#item/0/camera_1")
+        tab.wait_for_function("location.hash === '#item/0/camera_1'")
         tab.keyboard.press("ArrowRight")
-        assert tab.url.endswith("#item/1/camera_0")
+        tab.wait_for_function("location.hash === '#item/1/camera_0'")
         tab.keyboard.press("End")
-        assert tab.url.endswith("#item/3/camera_1")
+        tab.wait_for_function("location.hash === '#item/3/camera_1'")
         tab.keyboard.press("Escape")
         tab.wait_for_function("!document.getElementById('viewer').open")
         tab.wait_for_function("document.activeElement.dataset.at === '7'")
@@ -361,7 +361,7 @@ def test_the_keyboard_is_enough(good):
         light = tab.evaluate(theme)
         tab.keyboard.press("t")
         tab.keyboard.press("t")
-        assert tab.evaluate(theme) != light
+        tab.wait_for_function(f"{theme} !== '{light}'")
 
 
 @needs_browser

@@ -175,7 +175,7 @@ OTHER_FILES = {
     "bare.gltf": (b"{}", "missing required field `asset`"),
     "up.gltf": (
         b'{"asset": {"version": "2.0"}, "buffers": [{"byteLength": 3, "uri": "../secret.bin"}]}',
-        "not in the document's folder",
+        "outside the document's folder",
     ),
     "web.gltf": (
         b'{"asset": {"version": "2.0"}, "buffers": [{"byteLength": 3, "uri": "http://x/a.bin"}]}',
