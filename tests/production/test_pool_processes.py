@@ -120,7 +120,7 @@ def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
         wait_for(lambda: states(pool) == ["rendering"], 30)
         time.sleep(0.5)
         os.kill(pids(pool)[0], signal.SIGKILL)
-        with pytest.raises(NoWorkerError, match=r"1 workers .*; try again later"):
+        with pytest.raises(NoWorkerError, match=r"1 render workers .*; try again later"):
             answer.result(60)
 
 
