@@ -91,9 +91,7 @@ class Looks:
         self._restore()
         self._scene.world = world
         has_choice = lights + (world is not None) > 1 or self._brings_light
-        self._scene.cycles.use_light_tree &= (
-            has_choice  # where it chooses among lights; it only costs elsewhere
-        )
+        self._scene.cycles.use_light_tree &= has_choice  # with a single light, the tree only costs time
         self._override(look)
         self._applied = wanted
         last, self._rendered = self._rendered, (replace(look, **_NOT_RENDERED), lights)
