@@ -1,4 +1,7 @@
-"""The server's address as its clients need it: to be asked, with the token, as code. Knows no Blender."""
+"""The server's address in the forms that clients need: reachable, with the token, as code.
+
+Independent of Blender.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,24 @@ from urllib.parse import quote, urlsplit
 __all__ = ["drake_snippet", "reachable", "with_token"]
 
 _ELSEWHERE = {4: ("192.0.2.1", 9), 6: ("2001:db8::1", 9)}
-"""Addresses that nobody has (RFC 5737, RFC 3849): to ask which way packets would go, and send none."""
+"""Addresses reserved for documentation (RFC 5737, RFC 3849).
+
+Looking up the route to them sends no packets.
+"""
 
 
 def reachable(url: str) -> str:
-    """Put this computer's address in the place of one that means all of its addresses.
+    """Replace an address that means all addresses of this computer with one that clients can use.
 
     Parameters
     ----------
     url : str
-        Such as ``http://0.0.0.0:8000``.
+        The address, such as ``http://0.0.0.0:8000``.
 
     Returns
     -------
     str
-        What a client can ask; without a network, what this computer alone can.
+        The address for clients. Without a network, it can be reached only from this computer.
     """
     host = urlsplit(url).hostname or ""
     if host == "0.0.0.0":  # noqa: S104  it is what is replaced
@@ -34,14 +40,14 @@ def reachable(url: str) -> str:
 
 
 def with_token(url: str, token: str) -> str:
-    """Write the token into an address, as the password of a user whose name does not matter."""
+    """Add the token to an address, as the password of a user with an arbitrary name."""
     return url.replace("://", f"://blender:{quote(token, safe='')}@", 1) if token else url
 
 
 def drake_snippet(url: str, token: str) -> str:
     """Return the Python code with which Drake uses the server.
 
-    Drake's client cannot authenticate: the token goes into its endpoint.
+    Drake's client cannot authenticate, so the token is part of its endpoint.
     """
     endpoint = f', render_endpoint="render?token={quote(token, safe="")}"' if token else ""
     return (
@@ -52,7 +58,7 @@ def drake_snippet(url: str, token: str) -> str:
 
 
 def _outward(version: int) -> str:
-    """Return the address from which this computer would speak to others."""
+    """Return this computer's address in its network."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

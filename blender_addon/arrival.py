@@ -1,26 +1,26 @@
-"""What an import ends with: the objects that have come are selected, and the view is the camera's."""
+"""The end of an import: selects the imported objects, and switches the view to the camera."""
 
 from __future__ import annotations
 
 import bpy
 
 from .kept_requests import KeptRequest
-from .session import main_window
+from .session import window_in_use
 
 __all__ = ["import_and_show"]
 
 
 def import_and_show(kept: KeptRequest) -> None:
-    """Import a kept request into the open scene, select what has come, and look through its camera.
+    """Import a kept request into the open scene, select the new objects, and look through its camera.
 
     Raises
     ------
     RenderServerError
-        The request is one that the server would refuse.
+        The server would reject the request.
     """
     from .kept_scene import import_into_scene
 
-    scene = main_window().scene
+    scene = window_in_use().scene
     before = {item.session_uid for item in scene.objects}
     import_into_scene(kept)
     _select([item for item in scene.objects if item.session_uid not in before])
@@ -28,7 +28,7 @@ def import_and_show(kept: KeptRequest) -> None:
 
 
 def _select(arrived: list[bpy.types.Object]) -> None:
-    layer = main_window().view_layer
+    layer = window_in_use().view_layer
     layer.update()
     here = [item for item in arrived if item.name in layer.objects]
     for item in layer.objects:
@@ -39,7 +39,7 @@ def _select(arrived: list[bpy.types.Object]) -> None:
 
 
 def _look_through_camera() -> None:
-    for area in main_window().screen.areas:
+    for area in window_in_use().screen.areas:
         if area.type == "VIEW_3D":
             area.spaces.active.region_3d.view_perspective = "CAMERA"
             area.tag_redraw()

@@ -1,7 +1,7 @@
-"""The server in a Blender of its own, without a window. Knows processes, nothing of this one's Blender.
+"""The server in a separate Blender process without a window; independent of this process's Blender.
 
-The two talk by pipes: events come out of the child, commands go in, and when the pipe into it closes,
-however this process ended, the child ends, too.
+The two processes communicate through pipes: events come from the child, and commands go to it. When the pipe
+to the child closes, because this process has ended in whatever way, the child ends, too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,14 @@ _LOG_CHARACTERS = 2000
 
 
 class BackgroundServer:
-    """A `Server` that is a child process.
+    """A `Server` in a child process.
 
     Parameters
     ----------
     command : sequence of str
     environment : mapping of str to str
     log : Path
-        Where its standard error goes.
+        The file for its standard error.
     """
 
     tick_s = 0.1
@@ -53,22 +54,22 @@ class BackgroundServer:
 
     @property
     def pid(self) -> int:
-        """Process id."""
+        """The process id."""
         return self._process.pid
 
     def events(self) -> list[Event]:
-        """Return what has been told since the last call."""
+        """Return the events since the last call."""
         return take_all(self._events)
 
     def work(self) -> None:
-        """See `Server.work`: nothing, all is done elsewhere."""
+        """See `Server.work`. Here, nothing has to be done."""
 
     def keep_on(self, shelf: Shelf) -> None:
         """See `Server.keep_on`."""
         self._send({"keep": shelf.most, "folder": str(shelf.folder)})
 
     def _send(self, command: Mapping[str, Any]) -> None:
-        """Send a command; a process that has just ended gets none, and tells its end as an event."""
+        """Send a command. If the process has just ended, nothing is sent, and its end arrives as an event."""
         try:
             if self._process.stdin is not None:
                 self._process.stdin.write(json.dumps(command).encode() + b"\n")
@@ -77,11 +78,11 @@ class BackgroundServer:
             pass
 
     def stop(self) -> None:
-        """Ask it to end: it answers who waits, and tells `Ended`."""
+        """Ask the process to end. It answers waiting clients first, and then `Ended` arrives."""
         self._send({"stop": True})
 
     def kill(self, grace_s: float = 0.0) -> None:
-        """End it, at the latest after `grace_s`, and leave no thread and no file open."""
+        """End the process after at most `grace_s`, and close all threads and files."""
         try:
             self._process.wait(grace_s)
         except subprocess.TimeoutExpired:
@@ -98,11 +99,13 @@ class BackgroundServer:
         self._events.put(Ended(self._process.wait(), self._last_words()))
 
     def _last_words(self) -> str:
-        return self._log.read_text("utf-8", "replace")[-_LOG_CHARACTERS:]
+        with suppress(OSError):  # whoever clears temporary files may have removed it
+            return self._log.read_text("utf-8", "replace")[-_LOG_CHARACTERS:]
+        return ""
 
 
 def _apart() -> dict[str, Any]:
-    """Return what keeps a terminal's Ctrl-C and a console window away from the child."""
+    """Return options that protect the child from a terminal's Ctrl-C, and avoid a console window."""
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS}  # type: ignore
     return {"start_new_session": True}

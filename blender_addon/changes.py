@@ -1,4 +1,4 @@
-"""Whether the scene has changed since it was handed over to the server."""
+"""Detects whether the scene has changed since it was handed over to the server."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .session import main_window
 __all__ = ["handed_over", "switch"]
 
 _SETTINGS = ("render", "cycles", "eevee", "view_settings", "display_settings")
-"""Parts of a scene whose changes Blender tells nobody."""
+"""The parts of a scene for whose changes Blender sends no notification."""
 _LEFT_OUT = {"denoiser", "preview_denoiser"}
-"""A Blender without a denoiser warns whenever these are read."""
+"""Without a denoiser, Blender prints a warning whenever these are read."""
 
 
 class _HandOver:
-    """What was handed over, as far as it takes to tell that it is not up to date.
+    """The state of the last hand-over.
 
     Attributes
     ----------
@@ -34,27 +34,27 @@ class _HandOver:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether anything has changed since."""
+        """Whether anything has changed since the hand-over."""
         return self._has_changed or _digest(main_window().scene) != self._settings
 
     def note(self) -> None:
-        """Note that the scene has been handed over as it is now."""
-        bpy.context.view_layer.update()  # what is changed already is told now, and not later
+        """Record that the scene has been handed over in its current state."""
+        bpy.context.view_layer.update()  # sends pending notifications now, before the state is recorded
         self._has_changed = False
         self._settings = _digest(main_window().scene)
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """Pass over changes that are taken back."""
+        """Ignore changes that are undone within a ``with`` block."""
         had_changed = self._has_changed
         try:
             yield
         finally:
-            bpy.context.view_layer.update()  # or they would be told later
+            bpy.context.view_layer.update()  # otherwise the notifications would arrive later
             self._has_changed = had_changed
 
     def outdate(self) -> None:
-        """Note a change."""
+        """Record a change."""
         self._has_changed = True
 
 
@@ -62,7 +62,7 @@ handed_over = _HandOver()
 
 
 def switch(*, on: bool) -> None:
-    """Begin, or cease, to listen for changes."""
+    """Start or stop listening for changes."""
     handlers = bpy.app.handlers
     for function, places in (
         (_after_update, (handlers.depsgraph_update_post, handlers.frame_change_post)),
@@ -77,7 +77,7 @@ def switch(*, on: bool) -> None:
 
 @persistent
 def _after_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    """Note a change; selecting something is an update, too, but of nothing that is rendered."""
+    """Record a change. Selecting an object also causes an update, but changes nothing that is rendered."""
     if depsgraph.mode != "VIEWPORT" or scene != main_window().scene:
         return
     if any(

@@ -1,4 +1,4 @@
-"""Buttons of the scene check."""
+"""The buttons of the scene check."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CheckScene(bpy.types.Operator):
     bl_label = "Check Scene"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """List what is found."""
+        """Run the check, and list the results."""
         findings = lists().findings
         findings.clear()
         for trouble in find_trouble(context.scene):
@@ -46,11 +46,11 @@ class SelectFinding(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether objects can be selected."""
+        """Return whether objects can be selected."""
         return context.mode == "OBJECT"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Select them, and nothing else."""
+        """Select only these objects."""
         finding = lists().findings[self.index]
         here = context.view_layer.objects
         found = [
@@ -75,7 +75,7 @@ class MendFinding(bpy.types.Operator):
     index: bpy.props.IntProperty(options={"HIDDEN"})
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Mend it."""
+        """Fix the problem."""
         finding = lists().findings[self.index]
         kind, target = finding.kind, finding.target
         result, reason = {"FINISHED"}, ""

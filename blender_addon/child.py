@@ -1,4 +1,4 @@
-"""The background server itself, as its own Blender runs it; `background` is its other end."""
+"""The background server, which runs in a separate Blender process; `background` is its counterpart."""
 
 from __future__ import annotations
 
@@ -26,56 +26,56 @@ from .state import MOST_SHOWN
 
 __all__ = ["run"]
 
-_NICENESS = 5  # Blender's window comes first
+_NICENESS = 5  # gives Blender's window priority
 
 
 def run(answers: BinaryIO, pictures: Path | None = None) -> None:
-    """Serve until the parent says stop or is gone.
+    """Serve until the parent sends the command to stop, or has ended.
 
     Parameters
     ----------
     answers : binary file
-        Where events go.
+        The file to which events are written.
     pictures : Path, optional
-        The folder for the last pictures.
+        The folder for the latest images.
     """
     configure_logging()
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    tell = _teller(answers)
+    send = _event_writer(answers)
     try:
         last = LastPictures(pictures, MOST_SHOWN) if pictures else None
-        _serve(ServerSettings.from_environment(), tell, last)
+        _serve(ServerSettings.from_environment(), send, last)
     except RenderServerError as error:
-        tell(Failed(str(error)))
+        send(Failed(str(error)))
         os._exit(2)  # sys.exit would leave Blender's own exit status at 0
 
 
-def _serve(settings: ServerSettings, tell: Callable[[Event], None], pictures: LastPictures | None) -> None:
-    journal = Journal(tell, Shelf(Path(), 0), pictures)
+def _serve(settings: ServerSettings, send: Callable[[Event], None], pictures: LastPictures | None) -> None:
+    journal = Journal(send, Shelf(Path(), 0), pictures)
 
     def start(server: Server) -> None:
         threading.Thread(target=_obey, args=(journal,), name="commands", daemon=True).start()
         info = server.dispatcher.info
-        tell(Ready(server.url, info.version, info.engine, info.device))
+        send(Ready(server.url, info.version, info.engine, info.device))
 
     Server(settings, partial(make_renderer, settings), journal).run(start)
 
 
-def _teller(answers: BinaryIO) -> Callable[[Event], None]:
-    """Return what writes events one after the other, whatever thread they come from."""
+def _event_writer(answers: BinaryIO) -> Callable[[Event], None]:
+    """Return a function that writes events one after the other, from any thread."""
     lock = threading.Lock()
 
-    def tell(event: Event) -> None:
-        with lock, contextlib.suppress(OSError):  # the parent may be gone
+    def send(event: Event) -> None:
+        with lock, contextlib.suppress(OSError):  # the parent may have ended
             answers.write(to_line(event))
             answers.flush()
 
-    return tell
+    return send
 
 
 def _obey(journal: Journal) -> None:
-    """Do what the parent says; its silence, when the pipe closes, means the end as well."""
+    """Execute the parent's commands. When the pipe closes, that means to stop, too."""
     for line in sys.stdin.buffer:
         command = json.loads(line)
         if "keep" in command:

@@ -1,9 +1,9 @@
 """The script of the background server's Blender: ``blender -b --factory-startup -P child_main.py``.
 
-With factory settings no extension and no wheel is there, so the environment variable
-GLTF_RENDER_SERVER_PATHS holds the places where the parent finds its modules; GLTF_RENDER_SERVER_PICTURES
-may name a folder for the last pictures. GLTF_RENDER_SERVER_DATASET may name the job of a dataset, which is
-then made of the open file in the place of a server.
+With factory settings, Blender has no extensions and no wheels. Therefore, the environment variable
+GLTF_RENDER_SERVER_PATHS contains the parent's module paths. GLTF_RENDER_SERVER_PICTURES may name a folder for
+the latest images. If GLTF_RENDER_SERVER_DATASET names the job of a dataset, the script makes that dataset's
+files from the open file instead of running a server.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _PACKAGE = "gltf_render_server_extension"
 
 
 def main() -> None:
-    """Make this extension importable, then run the server, or make a dataset."""
+    """Make this extension importable, then run the server or prepare a dataset."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what Blender prints is no event
+    os.dup2(2, 1)  # keeps Blender's own output out of the events
     sys.path.extend(path for path in json.loads(os.environ.pop(PATHS)) if path not in sys.path)
     pictures, job = os.environ.pop(PICTURES, ""), os.environ.pop(DATASET, "")
     _load_extension(Path(__file__).resolve().parent)
@@ -37,12 +37,12 @@ def main() -> None:
         answers.write(events.to_line(events.Failed(wheels.advice(error))))
         answers.flush()
         os._exit(2)
-    file = job or pictures  # a dataset always has a job
+    file = job or pictures  # a dataset always has a job file
     child.run(answers, Path(file) if file else None)
 
 
 def _load_extension(folder: Path) -> None:
-    """Import the extension from where it is, under a name of its own; it registers nothing by that."""
+    """Import the extension from its folder under another name. This registers nothing."""
     spec = importlib.util.spec_from_file_location(
         _PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )

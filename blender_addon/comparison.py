@@ -1,4 +1,4 @@
-"""Two answers to one request, side by side. Knows arrays, nothing of Blender."""
+"""Compares two responses to one request side by side; independent of Blender."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _GAP_PX = 4
 
 
 def side_by_side(name: str, stored: bytes | None, now: bytes) -> NDArray[np.float32]:
-    """Put the stored answer on the left and the new one on the right.
+    """Put the stored response on the left and the new one on the right.
 
     Parameters
     ----------
     name : str
-        Of the pass that was asked for.
+        The name of the requested pass.
     stored, now : bytes
-        PNG or TIFF; None = there is no stored picture.
+        PNG or TIFF data; None if there is no stored image.
 
     Returns
     -------
     (height, width, 4) float32
-        As `picture.displayed` shows both on one scale; black where there is no stored picture.
+        Both images on one scale, as by `picture.displayed`; black if there is no stored image.
     """
     *left, right = displayed(name, *(decoded(name, data) for data in (stored, now) if data is not None))
     left = left or [right * np.array([0, 0, 0, 1], np.float32)]
@@ -36,7 +36,7 @@ def side_by_side(name: str, stored: bytes | None, now: bytes) -> NDArray[np.floa
 
 
 def difference(name: str, stored: bytes | None, now: bytes) -> str:
-    """Say how two answers differ."""
+    """Describe how two responses differ."""
     if stored is None:
         return "There is no stored picture to compare with"
     if stored == now:
@@ -50,4 +50,5 @@ def difference(name: str, stored: bytes | None, now: bytes) -> str:
 
 
 def _size(picture: NDArray[Any]) -> str:
-    return f"{picture.shape[1]} x {picture.shape[0]}"
+    alpha = " with alpha" if picture.ndim == 3 and picture.shape[2] == 4 else ""
+    return f"{picture.shape[1]} x {picture.shape[0]}{alpha}"

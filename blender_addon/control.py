@@ -1,4 +1,4 @@
-"""Starts, watches and stops the one server of this Blender; the only place that holds it."""
+"""Starts, watches and stops the server of this Blender. Only this module holds it."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from .wheels import advice
 
 __all__ = ["Controller", "Server", "controller"]
 
-_STOP_S = 12.0  # the child gives a render 8 s, and its clients 2 s
+_STOP_S = 12.0  # the child gives a render 8 s and its clients 2 s
 _RESTARTS = 3
 _MOST_LISTED = 100
 _RESTARTS_WITHIN_S = 120.0
 
 
 class Server(Protocol):
-    """A server in either place."""
+    """The server, in a child process or in this one."""
 
     tick_s: float
 
     def work(self) -> None:
-        """Do what must be done on this Blender's main thread."""
+        """Do the work that needs this Blender's main thread."""
         ...
 
     def events(self) -> list[Event]:
-        """Return what has happened since the last call; ends with `Ended`."""
+        """Return the events since the last call. The last event is `Ended`."""
         ...
 
     def keep_on(self, shelf: Shelf) -> None:
-        """Keep requests there from now on."""
+        """Set the shelf on which requests are kept from now on."""
         ...
 
     def stop(self) -> None:
-        """Begin to end."""
+        """Begin to shut down."""
         ...
 
     def kill(self, grace_s: float = 0.0) -> None:
-        """End at the latest after `grace_s`, and leave nothing behind."""
+        """End after at most `grace_s`, and clean up."""
         ...
 
 
 class Controller:
-    """Owns the server, and keeps `state` up to date from a timer.
+    """Owns the server, and updates `state` from a timer.
 
     Attributes
     ----------
@@ -73,10 +73,10 @@ class Controller:
         self._stopping_s = 0.0
         self._starts_again = False
         self._shown_s = -1
-        self._timer = Timer(lambda: self.tick(), "look after the server", self.tell)
+        self._timer = Timer(lambda: self.tick(), "look after the server", self.show_message)
 
     def start(self) -> None:
-        """Start the server where the scene says.
+        """Start the server in the place that the scene's settings choose.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Controller:
             redraw()
 
     def stop(self) -> None:
-        """Ask the server to end; it answers who waits first."""
+        """Ask the server to shut down. It answers waiting clients first."""
         self._starts_again = False
         if self._server is None:
             self.state.stopped()
@@ -104,12 +104,13 @@ class Controller:
             self.state.phase = Phase.STOPPING
             self._stopping_s = time.monotonic()
             self._timer.start()
-            with attempted("stop the server", self.tell):  # it is ended all the same when its time is up
+            # the server ends anyway after the time limit
+            with attempted("stop the server", self.show_message):
                 self._server.stop()
         redraw()
 
     def update(self) -> None:
-        """Hand the scene over as it is now; start the server anew where its options have changed.
+        """Hand over the scene in its current state, and restart the server if its options have changed.
 
         Raises
         ------
@@ -127,12 +128,12 @@ class Controller:
 
     @property
     def token(self) -> str:
-        """What the server that runs asks for, whatever the preferences say now; empty if nothing."""
+        """The token of the running server, whatever the preferences contain now; empty if there is none."""
         return self._options.get(TOKEN, "")
 
     @property
     def has_other_options(self) -> bool:
-        """Whether the server runs with other options than those chosen, of those that it cannot change."""
+        """Whether the running server has different values for options that need a restart."""
         if not self.state.is_on:
             return False
         is_background = bool(self.state.scene_time)
@@ -140,24 +141,24 @@ class Controller:
         names = now.keys() | self._options.keys() if is_background else {HOST, PORT, TOKEN}
         return any(now.get(name) != self._options.get(name) for name in names)
 
-    def tell(self, failure: str, note: str = "") -> None:
+    def show_message(self, failure: str, note: str = "") -> None:
         """Show a failure, or a note, in the panel and in the status bar."""
         if (failure, note) != (self.state.message, self.state.note):
             self.state.message, self.state.note = failure, note
             redraw()
 
     def shelf_changed(self) -> None:
-        """Tell the server where requests are kept, and read again what is there."""
+        """Tell the server the new location of the kept requests, and list those that are there."""
         if self._server is not None:
             self._server.keep_on(preferences().shelf)
         self.read_shelf()
 
     def read_shelf(self) -> None:
-        """List what is kept; the request that was selected stays so, or none is."""
+        """List the kept requests. The selected request stays selected if it still exists."""
         session = lists()
         requests = preferences().shelf.newest(_MOST_LISTED)
         selected = session.kept[session.kept_index].path if session.has_kept_selection else ""
-        first = -1 if session.kept else 0  # a list that was empty shows its first
+        first = -1 if session.kept else 0  # selects the first entry if the list was empty
         paths = [str(request.path) for request in requests]
         session.kept.clear()
         for request in requests:
@@ -171,19 +172,22 @@ class Controller:
         session.kept_index = paths.index(selected) if selected in paths else first
 
     def tick(self) -> float | None:
-        """Do what there is to do on the main thread; return after how many seconds to do more, if ever."""
+        """Do the pending work on the main thread.
+
+        Return the delay until the next call; None = no more calls.
+        """
         if self._server is None:
             return None
         events: list[Event] = []
-        with attempted("render what waits", self.tell):
+        with attempted("render what waits", self.show_message):
             self._server.work()
-        with attempted("hear from the server", self.tell):
+        with attempted("hear from the server", self.show_message):
             events += self._server.events()
         for event in events:
-            with attempted("note what the server tells", self.tell):
+            with attempted("note what the server tells", self.show_message):
                 self._apply(event)
         if any(isinstance(event, Answered) and event.kept for event in events):
-            with attempted("list the kept requests", self.tell):
+            with attempted("list the kept requests", self.show_message):
                 self.read_shelf()
         if self.state.phase is Phase.STOPPING and time.monotonic() - self._stopping_s > _STOP_S:
             self._end(0.0)
@@ -193,10 +197,10 @@ class Controller:
         return None if self._server is None else self._server.tick_s
 
     def shutdown(self) -> None:
-        """End the server and the timer, within a moment, and remove what was handed over."""
+        """End the server and the timer quickly, and remove the handed-over files."""
         self._end(2.0)
         self.state.stopped()
-        shutil.rmtree(blend_file().parent, ignore_errors=True)  # it may never have been made
+        shutil.rmtree(blend_file().parent, ignore_errors=True)  # the folder may not exist
         self._timer.stop()
 
     def _start(self) -> None:
@@ -229,11 +233,11 @@ class Controller:
     def _stopped(self) -> None:
         self.state.stopped()
         if self._starts_again:
-            with suppress(StartError):  # the panel tells it
+            with suppress(StartError):  # the panel shows the error
                 self.start()
 
     def _recover(self, event: Ended) -> None:
-        """Start the server that has crashed again, unless it does nothing but crash."""
+        """Restart a server that has crashed, unless it crashes repeatedly."""
         now_s = time.monotonic()
         often = len(self._crashes_s) == _RESTARTS and now_s - self._crashes_s[0] < _RESTARTS_WITHIN_S
         message = f"The background server crashed ({_cause(event)})"
@@ -253,7 +257,7 @@ class Controller:
         self.state.message = f"{message} and was started again"
 
     def _respect_online_access(self) -> None:
-        """End a server that others reach as soon as Blender may not be online any more."""
+        """Stop a server that is reachable from the network if Blender's online access is disabled."""
         if self._server is None or bpy.app.online_access or is_loopback(self._options[HOST]):
             return
         self._end(0.0)
@@ -264,17 +268,17 @@ class Controller:
         redraw()
 
     def _same_address(self) -> dict[str, str]:
-        """Return the option that gives clients the address again that they know."""
+        """Return the option by which the server keeps the address that clients know."""
         port = urlsplit(self.state.ready.url).port if self.state.ready else None
         return {PORT: str(port)} if port else {}
 
     def _end(self, grace_s: float) -> None:
         if self._server is not None:
             server, self._server = self._server, None
-            with attempted("stop the server", self.tell):
+            with attempted("stop the server", self.show_message):
                 if grace_s:
                     server.stop()
-            with attempted("end the server", self.tell):
+            with attempted("end the server", self.show_message):
                 server.kill(grace_s)
 
     def _show(self, *, is_news: bool) -> None:

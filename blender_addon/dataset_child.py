@@ -1,6 +1,7 @@
-"""What a Blender of its own makes of a copy of the user's file: the scene as GLB, its specification, a sheet.
+"""Exports a copy of the user's file in a separate Blender: the scene as GLB, its specification, a preview.
 
-Nothing here touches the user's session: the file that is open was saved for this, and is changed at will.
+The user's session is not affected. The open file is a copy that was saved for this purpose, and is modified
+freely.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ _PREVIEW_ITEMS = 6
 
 
 def run(answers: BinaryIO, job_file: Path) -> None:
-    """Make what a job says beside its file, and end this process; it ends, too, when the parent is gone.
+    """Write a job's files beside its file, and end this process, also if the parent has ended.
 
     Parameters
     ----------
     answers : binary file
-        Gets the event `Failed` where nothing can be made.
+        Receives the event `Failed` if nothing can be made.
     job_file : Path
-        See `dataset_choices.job_of`; ``preview`` in it says whether a sheet is wanted.
+        The job; see `dataset_choices.job_of`. Its entry ``preview`` says whether a preview is wanted.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -54,7 +55,7 @@ def run(answers: BinaryIO, job_file: Path) -> None:
         answers.write(to_line(Failed(str(error))))
         answers.flush()
         os._exit(2)
-    os._exit(0)  # Blender's own end hangs now and then
+    os._exit(0)  # Blender's own exit sometimes hangs
 
 
 def _end_with_parent() -> None:
@@ -64,9 +65,9 @@ def _end_with_parent() -> None:
 
 
 def _made(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    scene = bpy.context.scene
-    if scene is None:
-        raise RuntimeError("the copy of the file has no scene")
+    scene = bpy.data.scenes[job["scene"]]
+    if bpy.context.window is not None:
+        bpy.context.window.scene = scene  # one file has one for each window
     animation = _animation(scene) if job["animation"] else None
     lights = [item for item in objects(scene) if item.type == "LIGHT"]
     _show_what_renders(scene, job)
@@ -76,7 +77,8 @@ def _made(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         _keep_light_alone(lights)
         bpy.ops.wm.save_as_mainfile(filepath=os.fspath(folder / LIGHT), copy=True, compress=True)
     made = make_specification(job, cameras, animation)
-    # what a format needs may not be there in Blender, and it is the command that asks for it
+    # Without formats, because their requirements may be missing in Blender. Only the command line program
+    # needs them.
     plan = Plan(convert({**made, "formats": []}, SPECIFICATION), folder)
     (folder / SPECIFICATION).write_text(to_toml(made, job["remark"]), encoding="utf-8")
     result: dict[str, Any] = {"items": len(plan), "remarks": []}
@@ -86,14 +88,14 @@ def _made(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _animation(scene: Any) -> dict[str, float]:
-    """Return how the exported animation is to be sampled; it begins at 0, with the first frame."""
+    """Return how to sample the exported animation. It begins at 0, which is the first frame."""
     frames = len(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
     fps = scene.render.fps / scene.render.fps_base / scene.frame_step
     return {"fps": fps, "start_s": 0.0, "duration_s": frames / fps}
 
 
 def _show_what_renders(scene: Any, job: Mapping[str, Any]) -> None:
-    """Show what renders and the chosen cameras, and nothing else, as the exporter looks at what is shown."""
+    """Make exactly the rendered objects and the chosen cameras visible, because the exporter goes by that."""
     layer = used_layers(scene)[0]
     if (window := bpy.context.window) is not None:
         window.view_layer = layer
@@ -114,14 +116,15 @@ def _show_what_renders(scene: Any, job: Mapping[str, Any]) -> None:
         if is_shown and item.name in layer.objects:
             item.hide_viewport = False
             item.hide_set(False, view_layer=layer)
-    render = scene.render  # a camera's vertical field of view depends on the picture's shape
+    render = scene.render  # a camera's vertical field of view depends on the aspect ratios
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     render.resolution_x, render.resolution_y, render.resolution_percentage = job["width"], job["height"], 100
     if layer.objects.active is not None and layer.objects.active.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def _export(scene: Any, path: Path, job: Mapping[str, Any]) -> None:
-    """Write the scene as a GLB by Blender's own exporter."""
+    """Export the scene as a GLB with Blender's own exporter."""
     is_animated = job["animation"]
     wanted = {
         "filepath": os.fspath(path),
@@ -154,7 +157,7 @@ def _export(scene: Any, path: Path, job: Mapping[str, Any]) -> None:
 
 
 def _cameras_of(path: Path, wanted: Sequence[str]) -> dict[str, str]:
-    """Return the name of the node that holds each camera that was asked for."""
+    """Return the name of the node that contains each requested camera."""
     with path.open("rb") as file:
         _, _, _, length, _ = struct.unpack("<5I", file.read(20))
         nodes = json.loads(file.read(length)).get("nodes", [])
@@ -166,7 +169,7 @@ def _cameras_of(path: Path, wanted: Sequence[str]) -> dict[str, str]:
 
 
 def _keep_light_alone(lights: Sequence[Any]) -> None:
-    """Leave the lights where they are, the world and how the scene is rendered; all else is in the GLB."""
+    """Keep only the lights, the world and the render settings, because all else is in the GLB."""
     places = {light: light.matrix_world.copy() for light in lights}
     for light, place in places.items():
         light.hide_render = False
@@ -182,16 +185,18 @@ def _keep_light_alone(lights: Sequence[Any]) -> None:
 
 
 def _of_each_camera(plan: Plan) -> Plan:
-    """Return a plan whose items show one camera each, where one item would show all cameras of the scene."""
+    """Return a plan with one camera per item, instead of all cameras of the scene in one item."""
     specification = plan.specification
     if len(plan) > 1 or len(specification.cameras) == 1:
         return plan
     first = specification.cameras[0]
-    camera = structs.replace(first, poses=DocumentPoses(), count=len(specification.cameras))
+    camera = structs.replace(
+        first, poses=DocumentPoses(), count=len(specification.cameras), center_x=None, center_y=None
+    )
     return Plan(structs.replace(specification, cameras=[camera]), plan.folder)
 
 
 def _preview(plan: Plan, path: Path) -> list[str]:
-    """Write a sheet of a few items; return why some cannot be shown."""
+    """Write a preview of a few items, and return the reasons why others cannot be shown."""
     with closing(LocalEngine(renderer_settings(plan, workers=0))) as engine:
         return preview(plan, engine, path, _PREVIEW_ITEMS)

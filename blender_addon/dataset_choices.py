@@ -1,4 +1,4 @@
-"""What is chosen for a dataset of a scene, saved with it; and the job that a child Blender makes of that."""
+"""The dataset options of a scene, which are saved with it, and the job for a child Blender."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ __all__ = [
 ]
 
 FILE_LIGHT = "FILE"
-"""The choice to light a dataset as the file does."""
+"""The choice to use the lighting of the file."""
 
 _AROUND = {"ORBIT", "HEMISPHERE"}
-_MOST_BOXES = 32  # Blender's own limit of a vector
+_MOST_BOXES = 32  # Blender's limit for a vector property
 
 
 class DatasetError(Exception):
-    """The dataset cannot be made as it is chosen; the message says why, and what to do."""
+    """The dataset cannot be made with these options. The message says why, and what to do."""
 
 
 @cache
 def choices_of(kind: str) -> tuple[str, ...]:
-    """Return the names of all passes or formats; their tables need wheels, which are loaded with this."""
+    """Return the names of all passes or formats. This imports their tables, which need the wheels."""
     if kind == "passes":
         from .gltf_render_server.passes import PASSES
 
@@ -48,7 +48,7 @@ def choices_of(kind: str) -> tuple[str, ...]:
 
 
 def _boxes(kind: str, description: str) -> Any:
-    """Return a property of a box to tick for each name; the names that are ticked are what is stored."""
+    """Return a property with a checkbox for each name. The names of the checked boxes are stored."""
 
     def get(own: Any) -> list[bool]:
         ticked = getattr(own, f"{kind}_names").split()
@@ -76,7 +76,7 @@ def _environments() -> list[tuple[str, str, str]]:
 
 
 class DatasetProperties(bpy.types.PropertyGroup):
-    """A dataset of a scene; saved with it."""
+    """The dataset options of a scene; saved with it."""
 
     folder: bpy.props.StringProperty(
         name="Folder",
@@ -136,17 +136,17 @@ class DatasetProperties(bpy.types.PropertyGroup):
 
     @property
     def is_around(self) -> bool:
-        """Whether the cameras are made, and not the scene's own."""
+        """Whether the cameras are generated, instead of using the scene's own."""
         return self.cameras in _AROUND
 
     def ticked(self, kind: str) -> list[str]:
-        """Return the names of the passes or formats that are ticked and known."""
+        """Return the names of the passes or formats that are checked and known."""
         names = getattr(self, f"{kind}_names").split()
         return [name for name in choices_of(kind) if name in names]
 
 
 def folder_of(own: DatasetProperties) -> Path:
-    """Return the folder that is chosen.
+    """Return the chosen folder.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def folder_of(own: DatasetProperties) -> Path:
 
 
 def job_of(scene: Any, selected: list[Any], depsgraph: Any) -> dict[str, Any]:
-    """Return what the child Blender is to make of a copy of this file, as JSON takes it.
+    """Return the job for the child Blender, as a JSON value.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def job_of(scene: Any, selected: list[Any], depsgraph: Any) -> dict[str, Any]:
     Raises
     ------
     DatasetError
-        There is no camera, or nothing to be seen.
+        There is no camera, or nothing visible.
     """
     own = scene.gltf_render_server.dataset
     shown = objects(scene)
@@ -179,11 +179,14 @@ def job_of(scene: Any, selected: list[Any], depsgraph: Any) -> dict[str, Any]:
         raise DatasetError("The scene renders no object: show one in renders first")
     if not own.ticked("passes"):
         raise DatasetError("No pass is ticked: tick color at least")
+    cameras = [] if own.is_around else _cameras(own, scene)
     return {
+        "scene": scene.name,
         "around": _around(own, [item for item in selected if item in shown], depsgraph)
         if own.is_around
         else None,
-        "cameras": [] if own.is_around else _cameras(own, scene),
+        "cameras": [item.name for item in cameras],
+        "shifts": {item.name: _shift(item.data) for item in cameras},
         "width": own.width,
         "height": own.height,
         "animation": own.moments == "ANIMATION",
@@ -195,7 +198,7 @@ def job_of(scene: Any, selected: list[Any], depsgraph: Any) -> dict[str, Any]:
 
 
 def what_is_left_out(scene: Any) -> str:
-    """Say in a sentence what light of a scene its dataset lacks, as it is chosen."""
+    """Describe in a sentence which light of a scene its dataset will lack with these options."""
     light = scene.gltf_render_server.dataset.light
     if light == FILE_LIGHT:
         return "World and lights are those of this file, as they stand at this frame"
@@ -211,7 +214,7 @@ def what_is_left_out(scene: Any) -> str:
     return f"The scene's lights are taken, and {world}{areas}"
 
 
-def _cameras(own: DatasetProperties, scene: Any) -> list[str]:
+def _cameras(own: DatasetProperties, scene: Any) -> list[Any]:
     if own.cameras == "ACTIVE":
         if scene.camera is None or scene.camera.type != "CAMERA":
             raise DatasetError("The scene has no active camera: set one, or choose Orbit")
@@ -224,11 +227,15 @@ def _cameras(own: DatasetProperties, scene: Any) -> list[str]:
         raise DatasetError(f"The camera {other[0]} has no perspective: choose other cameras, or Orbit")
     if len(found) > MOST_CAMERAS:
         raise DatasetError(f"The scene has {len(found)} cameras, and a dataset at most {MOST_CAMERAS}")
-    return [item.name for item in found]
+    return found
+
+
+def _shift(lens: Any) -> dict[str, Any]:
+    return {"x": lens.shift_x, "y": lens.shift_y, "fit": lens.sensor_fit}
 
 
 def _around(own: DatasetProperties, selected: list[Any], depsgraph: Any) -> dict[str, Any]:
-    """Return what is looked at, with a box in the world of Blender where objects are selected."""
+    """Return the target of generated cameras, with a box in Blender's world if objects are selected."""
     around = {"kind": own.cameras.lower(), "count": own.count, "fov_deg": own.fov_deg, "box": None}
     if own.around == "SELECTION":
         corners = [

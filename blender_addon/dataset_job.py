@@ -1,4 +1,4 @@
-"""The child Blender that makes a dataset's files of a copy of this one; the window stays free meanwhile."""
+"""Runs a child Blender that makes a dataset's files from a copy of this file, without blocking the window."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ Done = Callable[[Path, dict[str, Any]], None]
 
 
 class DatasetJob:
-    """A child Blender that is under way, in a folder that goes with it.
+    """A running child Blender, with a temporary folder.
 
     Parameters
     ----------
     job : mapping
-        See `dataset_choices.job_of`.
+        The job; see `dataset_choices.job_of`.
     done : callable
-        Gets the folder with what was made, and what the child tells; called on the main thread.
+        Called on the main thread with the folder of the results and the child's report.
     beside : Path or None
-        The folder that the files will be moved to: they are made on the same disk.
+        The folder to which the files will be moved. The temporary folder is created on the same disk.
 
     Raises
     ------
     DatasetError
-        It cannot be started.
+        The child cannot be started.
     """
 
     def __init__(self, job: Mapping[str, Any], done: Done, beside: Path | None = None) -> None:
@@ -70,13 +70,13 @@ class DatasetJob:
         meanwhile(self._wait, self._meet)
 
     def cancel(self) -> None:
-        """End it; nothing of it stays."""
+        """End the child, and discard its results."""
         self._is_cancelled = True
         with suppress(OSError):
             self._process.kill()
 
     def abandon(self) -> None:
-        """Cancel it, and remove its folder at once."""
+        """Cancel the job, and remove its folder at once."""
         self.cancel()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -100,7 +100,7 @@ class DatasetJob:
             )
 
     def _wait(self) -> str:
-        """Return why nothing was made, or an empty text. On a thread."""
+        """Wait for the child, on a thread. Return an error message, or an empty text."""
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -108,9 +108,9 @@ class DatasetJob:
             events = map(from_line, (self._folder / _PRINTED).read_bytes().splitlines())
         except OSError as error:
             return str(error)
-        told = [event.message for event in events if isinstance(event, Failed)]
-        if told or (self._folder / RESULT).exists():
-            return "".join(told[:1])
+        failures = [event.message for event in events if isinstance(event, Failed)]
+        if failures or (self._folder / RESULT).exists():
+            return "".join(failures[:1])
         with suppress(OSError):
             log = (self._folder / _LOG).read_text(errors="replace").strip()
             return f"its Blender ended without a word: {log[-_LOG_CHARACTERS:]}"
@@ -120,24 +120,24 @@ class DatasetJob:
         current.clear()
         try:
             if self._is_cancelled:
-                controller.tell("", note="Dataset: cancelled; nothing was written")
+                controller.show_message("", note="Dataset: cancelled; nothing was written")
             elif failure:
-                controller.tell(f"Dataset: {failure}")
+                controller.show_message(f"Dataset: {failure}")
             else:
                 self._done(self._folder, json.loads((self._folder / RESULT).read_text()))
         except OSError as error:
-            controller.tell(f"Dataset: {error}")
+            controller.show_message(f"Dataset: {error}")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             redraw_panels()
 
 
 current: list[DatasetJob] = []
-"""The one that is under way, if any."""
+"""The running job, if any."""
 
 
 def abandon() -> None:
-    """End what is under way, and leave nothing of it: nobody will meet it any more."""
+    """End the running job and clean up, because nobody will use its results any more."""
     while current:
         current.pop().abandon()
 
@@ -148,7 +148,7 @@ def files_in(folder: Path) -> list[str]:
 
 
 def place(made: Path, folder: Path) -> None:
-    """Move what was made to where it was wanted; the specification last, as it names the others.
+    """Move the results to the chosen folder; the specification is last, because it refers to the others.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Buttons that write the specification of a dataset of the scene, show what it will be, and cancel that."""
+"""Buttons that write the specification of a scene's dataset, preview the dataset, and cancel either."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .control import controller
 from .dataset_choices import DatasetError, folder_of, job_of
 from .dataset_job import DatasetJob, current, files_in, place
 from .dataset_specification import PREVIEW, SPECIFICATION, command
-from .session import main_window, redraw_panels
+from .session import redraw_panels
 from .wheels import advice
 
 __all__ = ["CancelDataset", "CopyDatasetCommand", "PreviewDataset", "WriteDataset"]
@@ -21,18 +21,17 @@ _PICTURE = "Dataset Preview"
 
 
 class _Job:
-    """An operator that has a child Blender work; Esc cancels it, and all else goes on as ever."""
+    """An operator that runs a child Blender. Esc cancels it, and all other events pass through."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether none is at work."""
+        """Return whether no job is running."""
         return not current
 
     def begin(self, operator: Any, context: Any, done: Any, beside: Path | None, *, preview: bool) -> _Result:
-        """Have the child begin; tell what keeps it from that."""
+        """Start the child, or report the error that prevents it."""
         try:
-            scene = main_window().scene
-            job = job_of(scene, context.selected_objects, context.evaluated_depsgraph_get())
+            job = job_of(context.scene, context.selected_objects, context.evaluated_depsgraph_get())
             job |= {"preview": preview, "remark": _remark(beside)}
             self._job = DatasetJob(job, done, beside)
         except ImportError as error:
@@ -43,7 +42,7 @@ class _Job:
             return {"CANCELLED"}
         current.append(self._job)
         what = "rendering a preview" if preview else "exporting the scene"
-        controller.tell("", note=f"Dataset: {what}; Esc cancels")
+        controller.show_message("", note=f"Dataset: {what}; Esc cancels")
         redraw_panels()
         if bpy.app.background:
             return {"FINISHED"}
@@ -51,7 +50,7 @@ class _Job:
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
-        """Wait for Esc as long as the child works."""
+        """Wait for Esc while the child is running."""
         if self._job not in current:
             return {"FINISHED"}
         if event.type == "ESC" and event.value == "PRESS":
@@ -71,9 +70,9 @@ class WriteDataset(_Job, bpy.types.Operator):
     )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
-        """Ask first where files would be replaced."""
+        """Ask for confirmation if files would be replaced."""
         try:
-            there = files_in(folder_of(_choices()))
+            there = files_in(folder_of(_choices(context)))
         except DatasetError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -89,9 +88,9 @@ class WriteDataset(_Job, bpy.types.Operator):
         )
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Begin; what is written is told when it is there."""
+        """Start the job. The results are reported when they are there."""
         try:
-            folder = folder_of(_choices())
+            folder = folder_of(_choices(context))
         except DatasetError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -100,16 +99,16 @@ class WriteDataset(_Job, bpy.types.Operator):
             return {"CANCELLED"}
         may_replace = self.replace
 
-        def done(made: Path, told: dict[str, Any]) -> None:
-            if not may_replace and (there := files_in(folder)):  # somebody was faster
-                controller.tell(
+        def done(made: Path, result: dict[str, Any]) -> None:
+            if not may_replace and (there := files_in(folder)):  # the files were created in the meantime
+                controller.show_message(
                     f"Dataset: {there[0]} has come into {folder} meanwhile: choose another folder"
                 )
                 return
             place(made, folder)
             bpy.context.window_manager.clipboard = command(folder)
-            text = f"Dataset: wrote {folder / SPECIFICATION} of {_counted(told)}"
-            controller.tell("", note=f"{text}; the command that makes it is on the clipboard")
+            text = f"Dataset: wrote {folder / SPECIFICATION} of {_counted(result)}"
+            controller.show_message("", note=f"{text}; the command that makes it is on the clipboard")
 
         return self.begin(self, context, done, folder, preview=False)
 
@@ -121,7 +120,7 @@ class PreviewDataset(_Job, bpy.types.Operator):
     bl_label = "Preview"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Begin; the sheet is shown when it is rendered."""
+        """Start the job. The preview is shown when it is rendered."""
         return self.begin(self, context, _show, None, preview=True)
 
 
@@ -133,11 +132,11 @@ class CancelDataset(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether anything is under way."""
+        """Return whether a job is running."""
         return bool(current)
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Cancel it."""
+        """Cancel the job."""
         for job in current:
             job.cancel()
         return {"FINISHED"}
@@ -150,9 +149,9 @@ class CopyDatasetCommand(bpy.types.Operator):
     bl_label = "Copy Command"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Put the command on the clipboard."""
+        """Copy the command to the clipboard."""
         try:
-            folder = folder_of(_choices())
+            folder = folder_of(_choices(context))
         except DatasetError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -166,8 +165,8 @@ class CopyDatasetCommand(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _choices() -> Any:
-    return main_window().scene.gltf_render_server.dataset
+def _choices(context: Any) -> Any:
+    return context.scene.gltf_render_server.dataset
 
 
 def _remark(folder: Path | None) -> str:
@@ -176,12 +175,12 @@ def _remark(folder: Path | None) -> str:
     return f"{made_by}\nMake it: {command(folder)}" if folder is not None else made_by
 
 
-def _counted(told: dict[str, Any]) -> str:
-    return f"{told['items']} item{'' if told['items'] == 1 else 's'}"
+def _counted(result: dict[str, Any]) -> str:
+    return f"{result['items']} item{'' if result['items'] == 1 else 's'}"
 
 
-def _show(made: Path, told: dict[str, Any]) -> None:
-    """Show the sheet, and say what could not be shown."""
+def _show(made: Path, result: dict[str, Any]) -> None:
+    """Show the preview, and report what could not be shown."""
     import numpy as np
     from PIL import Image
 
@@ -189,8 +188,8 @@ def _show(made: Path, told: dict[str, Any]) -> None:
 
     with Image.open(made / PREVIEW) as image:
         sheet = np.asarray(image.convert("RGBA"), np.float32) / np.float32(255)
-    text = f"Dataset preview, {_counted(told)} in all"
-    if told["remarks"]:
-        text += f"; {len(told['remarks'])} cannot be shown: {told['remarks'][0]}"
+    text = f"Dataset preview, {_counted(result)} in all"
+    if result["remarks"]:
+        text += f"; {len(result['remarks'])} cannot be shown: {result['remarks'][0]}"
     show_image(_PICTURE, sheet, text)
-    controller.tell("", note=text)
+    controller.show_message("", note=text)

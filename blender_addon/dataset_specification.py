@@ -1,4 +1,4 @@
-"""The specification of a dataset of a scene, from what was chosen. Knows no Blender."""
+"""Creates the specification of a scene's dataset from the chosen options; independent of Blender."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ __all__ = [
 ]
 
 SCENE, SPECIFICATION, LIGHT = "scene.glb", "dataset.toml", "light.blend"
-"""The names of the files of a dataset."""
+"""The file names of a dataset."""
 RESULT, PREVIEW = "result.json", "preview.png"
-"""What a child Blender tells, and the sheet of pictures that it renders."""
+"""The file names of a child Blender's report, and of the preview that it renders."""
 
 MOST_CAMERAS = 64
-"""So many can a specification have."""
+"""The largest number of cameras in a specification."""
 
 _LONGEST_NAME = 50
-_LOWEST_DEG = 5.0  # of a hemisphere: from the ground itself, nothing is seen of it
+_LOWEST_DEG = 5.0  # of a hemisphere; a camera at ground level would not see the ground
 
 
 def make_specification(
     job: Mapping[str, Any], cameras: Mapping[str, str], animation: Mapping[str, float] | None
 ) -> dict[str, Any]:
-    """Return a specification as its file holds it.
+    """Return a specification, as its file contains it.
 
     Parameters
     ----------
     job : mapping
-        See `dataset_choices.job_of`.
+        The job; see `dataset_choices.job_of`.
     cameras : mapping of str to str
-        The node that holds a camera, by the name of the camera in Blender.
+        The node that contains each camera, by the camera's name in Blender.
     animation : mapping of {"fps", "duration_s"} to float, or None
-        None: the scene stands still.
+        How to sample the animation; None if the scene is static.
     """
     size = {"width": job["width"], "height": job["height"]}
     source = {"kind": "scene", "file": SCENE}
@@ -71,14 +71,14 @@ def make_specification(
     return {
         **made,
         "cameras": [
-            {"name": name, **size, "poses": {"kind": "document", "camera": node}}
-            for name, node in zip(names, cameras.values(), strict=True)
+            {"name": name, **size, **_center(job["shifts"][camera], size), "poses": _of_document(node)}
+            for name, (camera, node) in zip(names, cameras.items(), strict=True)
         ],
     }
 
 
 def to_toml(made: Mapping[str, Any], remark: str) -> str:
-    """Write a specification as TOML: values first, then tables; what is in those is written inline."""
+    """Write a specification as TOML: first the values, then the tables, whose contents are written inline."""
     lines = [*(f"# {line}" for line in remark.splitlines()), ""]
     lines += [f"{name} = {_value(value)}" for name, value in made.items() if not _is_table(value)]
     for name, value in made.items():
@@ -91,10 +91,26 @@ def to_toml(made: Mapping[str, Any], remark: str) -> str:
 
 
 def command(folder: Path, verb: str = "make") -> str:
-    """Return the line for a terminal that makes the dataset whose specification is in a folder."""
+    """Return the command line that makes the dataset whose specification is in a folder."""
     words = ["gltf-render-dataset", verb, str(folder / SPECIFICATION), "-o", str(folder / "dataset")]
     words += ["--workers", "2"]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _of_document(node: str) -> dict[str, Any]:
+    return {"kind": "document", "camera": node}
+
+
+def _center(shift: Mapping[str, Any], size: Mapping[str, int]) -> dict[str, float]:
+    """Return the principal point of a camera of Blender; empty if it is in the middle.
+
+    glTF has none. The unit of Blender's shift is the side of the image that the sensor is fitted to.
+    """
+    if not shift["x"] and not shift["y"]:
+        return {}
+    width, height = size["width"], size["height"]
+    unit = {"HORIZONTAL": width, "VERTICAL": height}.get(shift["fit"], max(width, height))
+    return {"center_x": width / 2 - shift["x"] * unit, "center_y": height / 2 + shift["y"] * unit}
 
 
 def _around(around: Mapping[str, Any], size: Mapping[str, int]) -> dict[str, Any]:
@@ -107,16 +123,17 @@ def _around(around: Mapping[str, Any], size: Mapping[str, int]) -> dict[str, Any
         half = math.radians(around["fov_deg"]) / 2
         half = min(half, math.atan(math.tan(half) * size["width"] / size["height"]))
         distance = math.dist(low, high) / 2 / math.sin(math.atan(0.8 * math.tan(half)))
-        poses |= {"target": [x, z, 0.0 - y], "distance": distance}  # glTF has y up
+        poses |= {"target": [x, z, 0.0 - y], "distance": distance}  # y is up in glTF
     return {"count": around["count"], "fov_y_deg": around["fov_deg"], "poses": poses}
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Return names as a specification takes them, in the same order, each once whatever its case."""
+    """Return names that are valid in a specification, in the same order, and unique regardless of case."""
     found: dict[str, str] = {}
     for name in names:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:_LONGEST_NAME].strip("_") or "camera"
-        stem = re.sub(r"_(?=[0-9]{4,}$)", "-", stem)  # a number of so many digits would be that of a pose
+        # a number with so many digits would look like that of a pose
+        stem = re.sub(r"_(?=[0-9]{4,}$)", "-", stem)
         unique, number = stem, 2
         while unique.casefold() in found:
             unique, number = f"{stem}-{number}", number + 1
@@ -141,4 +158,4 @@ def _value(value: Any) -> str:
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(value)  # numbers and truth are written alike
+    return json.dumps(value)  # numbers and booleans have the same form in TOML and JSON

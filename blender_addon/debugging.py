@@ -1,4 +1,4 @@
-"""Buttons for kept requests: to look at one in the scene, render it again, and hand it on."""
+"""Buttons for kept requests: import one into the scene, render it again, and export it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _COMPARISON = "Stored | Now"
 
 
 class _OfKept:
-    """An operator for the request that is selected when the button is pressed, whatever comes meanwhile."""
+    """An operator on the request that was selected when its button was pressed."""
 
     path: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether a request is selected."""
+        """Return whether a request is selected."""
         return lists().has_kept_selection
 
     @property
@@ -40,7 +40,7 @@ class _OfKept:
         return read_kept(Path(self.path))
 
     def choose(self) -> None:
-        """Remember which request is selected, once."""
+        """Remember the selected request, on the first call."""
         if not self.path:
             self.path = lists().kept[lists().kept_index].path
 
@@ -67,11 +67,11 @@ class RenderAgain(_OfKept, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is a request, and a server for it."""
+        """Return whether a request is selected and a server is running."""
         return super().poll(context) and bool(controller.state.url)
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Send the request; what comes is shown when it comes."""
+        """Send the request. The response is shown when it arrives."""
         done = "Rendering again; the answer will be shown beside the stored one"
         return _tried(self, lambda: _send_again(self.kept), done)
 
@@ -83,7 +83,7 @@ class ShowPass(_OfKept, bpy.types.Operator):
     bl_label = "Show Pass"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Begin to read the request; the pass is shown when it is rendered."""
+        """Start to read the request. The pass is shown when it is rendered."""
         from .kept_pass import show_pass
 
         name, view = lists().shown_pass, lists().shown_view
@@ -100,7 +100,7 @@ class ExportBlend(_OfKept, bpy.types.Operator, ExportHelper):  # pyright: ignore
     filter_glob: bpy.props.StringProperty(default="*.blend", options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
-        """Ask where."""
+        """Ask for the file."""
         self.choose()
         return ExportHelper.invoke(self, context, event)
 
@@ -120,7 +120,7 @@ class ExportFolder(_OfKept, bpy.types.Operator):
     directory: bpy.props.StringProperty(subtype="DIR_PATH")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
-        """Ask where."""
+        """Ask for the folder."""
         self.choose()
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -138,11 +138,11 @@ class ClearKept(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is any."""
+        """Return whether there are any kept requests."""
         return bool(lists().kept)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> _Result:
-        """Ask first."""
+        """Ask for confirmation."""
         return context.window_manager.invoke_confirm(self, event)
 
     def execute(self, context: bpy.types.Context) -> _Result:
@@ -155,7 +155,7 @@ class ClearKept(bpy.types.Operator):
 
 
 def _send_again(kept: KeptRequest) -> None:
-    """Send a request; all of it is read at once, for while it is rendered its file may go."""
+    """Send a request. All of it is read first, because its file may be deleted during the render."""
     if not kept.fields:
         raise RuntimeError("only a request of Drake's form can be sent again; export this one")
     name, stored = kept.answered.image_type, kept.answer
@@ -168,15 +168,15 @@ def _compare(name: str, stored: bytes | None, reply: Reply) -> None:
     from .image_view import show_image
 
     if reply.error:
-        controller.tell(f"Render Again: {reply.error}")
+        controller.show_message(f"Render Again: {reply.error}")
         return
     verdict = difference(name, stored, reply.picture)
     show_image(_COMPARISON, side_by_side(name, stored, reply.picture), f"{_COMPARISON}: {verdict}")
-    controller.tell("", note=f"Render Again: {verdict}")
+    controller.show_message("", note=f"Render Again: {verdict}")
 
 
 def _tried(operator: bpy.types.Operator, action: Callable[[], str | None], done: str = "") -> _Result:
-    """Do it, and say in plain words what became of it."""
+    """Run an action, and report its result in plain words."""
     from .gltf_render_server.errors import RenderServerError
 
     try:

@@ -1,4 +1,4 @@
-"""What a server tells of itself, as it happens; each event crosses between processes as a line of JSON."""
+"""The events of a server. Each is sent between processes as a line of JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Ready:
-    """It answers from now on."""
+    """The server answers requests from now on."""
 
     url: str
     blender: str
@@ -32,14 +32,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """It cannot start."""
+    """The server cannot start."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request has passed the checks, and waits or is rendered."""
+    """A request has passed the checks, and is waiting or being rendered."""
 
     number: int
     image_type: str
@@ -55,22 +55,22 @@ class Answered:
     Attributes
     ----------
     number : int
-        That of `Asked`, if the request got that far.
+        The number of the `Asked` event, if the request got that far.
     image_type : str
-        Empty if it is not known.
+        The requested image type; empty if it is unknown.
     width, height : int
-        0 if they are not known.
+        The size of the image; 0 if it is unknown.
     client : str
-        Address of who asked.
+        The address of the client.
     status : int
-        HTTP status.
+        The HTTP status.
     seconds : float
     message : str
-        Why it failed; empty if it did not.
+        The error message; empty on success.
     kept : str
-        The file in which it is kept; empty if it is not.
+        The file in which the request is kept; empty if it is not kept.
     picture : str
-        The file that holds the answer for a while; empty if there is none.
+        The file that contains the response for a while; empty if there is none.
     """
 
     number: int
@@ -87,21 +87,21 @@ class Answered:
 
 @dataclass(frozen=True)
 class Held:
-    """What waits is not rendered, as the user's own work comes first; or is again."""
+    """Rendering is paused because the user's own work has priority, or it has resumed."""
 
     is_held: bool
 
 
 @dataclass(frozen=True)
 class Ended:
-    """Its process is gone.
+    """The server's process has ended.
 
     Attributes
     ----------
     status : int
-        Exit status; negative = the signal that ended it.
+        The exit status; negative = the signal that ended the process.
     log : str
-        The last lines that it wrote.
+        The last lines of its log.
     """
 
     status: int
@@ -114,11 +114,13 @@ _KINDS: dict[str, type] = {kind.__name__: kind for kind in (Ready, Failed, Asked
 
 
 _SEPARATOR = b"\x1e"
-"""Begins each event, as in a JSON text sequence (RFC 7464): Blender, too, writes to its standard output."""
+"""The beginning of each event, as in a JSON text sequence (RFC 7464), because Blender also writes to standard
+output.
+"""
 
 
 def take_all(events: queue.SimpleQueue[Event]) -> list[Event]:
-    """Take what has been put into a queue since the last call."""
+    """Return what was put into a queue since the last call."""
     found = []
     while not events.empty():
         found.append(events.get())
@@ -126,14 +128,17 @@ def take_all(events: queue.SimpleQueue[Event]) -> list[Event]:
 
 
 def to_line(event: Event) -> bytes:
-    """Write an event as a line."""
+    """Encode an event as a line."""
     return _SEPARATOR + json.dumps([type(event).__name__, asdict(event)]).encode() + b"\n"
 
 
 def from_line(line: bytes) -> Event | None:
-    """Read what `to_line` wrote; None for any other line."""
+    """Decode a line of `to_line`; None for any other line, also one that a kill or a full disk cut short."""
     _, separator, text = line.partition(_SEPARATOR)
     if not separator:
         return None
-    kind, values = json.loads(text)
+    try:
+        kind, values = json.loads(text)
+    except ValueError:
+        return None
     return _KINDS[kind](**values)

@@ -1,4 +1,4 @@
-"""What must happen when the session changes under a server: files, undo, saving."""
+"""Handlers for changes of the session while a server is running: loading, undo, saving."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ __all__ = ["start_with_blender", "switch"]
 
 @persistent
 def _remove_guests(*_: Any) -> None:
-    """Keep what clients have sent out of saved files, and out of what undo brings back."""
+    """Keep clients' objects out of saved files and out of undo steps."""
     import sys
 
-    # only what has been loaded can have left anything
+    # if this module is not imported, there are no such objects
     module = sys.modules.get(f"{__package__}.gltf_render_server.blender.guests")
     if module is not None:
-        with attempted("remove the client's objects", controller.tell):
+        with attempted("remove the client's objects", controller.show_message):
             module.remove_guests()
 
 
 @persistent
 def _after_load(*_: Any) -> None:
-    """Fill what a new file leaves empty."""
-    with attempted("list the kept requests", controller.tell):
+    """Initialise what a new file leaves empty."""
+    with attempted("list the kept requests", controller.show_message):
         controller.read_shelf()
     lists().checked = False
 
 
 def _start_with_blender() -> None:
     if preferences().start_with_blender and not bpy.app.background:
-        with suppress(StartError):  # the panel tells it
+        with suppress(StartError):  # the panel shows the error
             controller.start()
 
 
-start_with_blender = Timer(_start_with_blender, "start the server", controller.tell)
-"""Starts the server if the preferences say so; no window is there before."""
+start_with_blender = Timer(_start_with_blender, "start the server", controller.show_message)
+"""Start the server if the preferences say so. Before this, there is no window."""
 
 
 def switch(*, on: bool) -> None:

@@ -1,4 +1,4 @@
-"""A picture in an image editor, zoomed to fit, with a line that says what it is."""
+"""Shows an image in an image editor, zoomed to fit, with a caption."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _drawing: list[Any] = []
 
 
 def show_image(name: str, pixels: NDArray[np.float32], caption: str = "") -> None:
-    """Show a picture in an image editor that is open, or else in a window of its own, as large as fits.
+    """Show an image in an open image editor, or else in a new window, as large as possible.
 
     Parameters
     ----------
     name : str
-        Of the image datablock, which takes the place of the last of that name.
+        The name of the image datablock, which replaces an earlier one of that name.
     pixels : (height, width, 4) float32
         Display-referred, 0 to 1.
     caption : str
-        Is written over the picture's lower edge.
+        The text that is drawn over the lower edge of the image.
     """
     image = _image(name, pixels)
     _captions[name] = caption
@@ -45,7 +45,7 @@ def show_image(name: str, pixels: NDArray[np.float32], caption: str = "") -> Non
 
 
 def switch(*, on: bool) -> None:
-    """Begin, or cease, to write captions."""
+    """Start or stop drawing captions."""
     space = bpy.types.SpaceImageEditor
     if on:
         _drawing.append(space.draw_handler_add(_draw_caption, (), "WINDOW", "POST_PIXEL"))
@@ -75,7 +75,10 @@ def _image_editor() -> tuple[Any, Any] | None:
 
 
 def _new_image_editor(image: Any) -> tuple[Any, Any]:
-    """Open a window in the picture's shape: Blender gives it a render's, so the scene lends its size."""
+    """Open a window with the image's aspect ratio.
+
+    Blender takes it from the render size, which is set briefly.
+    """
     before = set(bpy.context.window_manager.windows)
     with (
         _renders_in_windows(),
@@ -126,7 +129,7 @@ def _zoom_to_fit(window: Any, area: Any) -> None:
 
 
 def _draw_caption() -> None:
-    """Write what the picture is, on a dark strip; called by Blender for each image editor."""
+    """Draw the caption on a dark strip. Blender calls this for each image editor."""
     import blf
     import gpu
     from gpu_extras.batch import batch_for_shader

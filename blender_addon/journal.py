@@ -1,4 +1,4 @@
-"""Tells what happens to each request, and keeps it where that is wished. Knows Flask, nothing of Blender."""
+"""Reports what happens to each request, and keeps requests if the user wants that; independent of Blender."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ class Journal:
 
     Parameters
     ----------
-    tell : callable
-        Gets each event, on any thread.
+    send : callable
+        Called with each event, on any thread.
     shelf : Shelf
-        May be replaced at any time.
+        The shelf for kept requests, which may be replaced at any time.
     pictures : LastPictures, optional
-        Gets what is answered.
+        Stores the images of responses.
     """
 
     def __init__(
-        self, tell: Callable[[Event], None], shelf: Shelf, pictures: LastPictures | None = None
+        self, send: Callable[[Event], None], shelf: Shelf, pictures: LastPictures | None = None
     ) -> None:
-        self._tell = tell
+        self._send = send
         self._pictures = pictures
         self._numbers = itertools.count(1)
         self.shelf = shelf
 
     def asked(self, frame: Frame) -> None:
-        """Tell that a request waits to be rendered; called on the thread that answers it."""
+        """Report that a request is waiting to be rendered. This is called on the request's HTTP thread."""
         lens = frame.views[0].lens
-        self._tell(Asked(self._number(), frame.passes[0], lens.width, lens.height, _client()))
+        self._send(Asked(self._number(), frame.passes[0], lens.width, lens.height, _client()))
 
     def answered(self, request: Request | None, answer: Answer) -> None:
         """See `recording.Observer.answered`."""
         answered = self._answered(request, answer)
         kept = self._keep(request, answer, answered) if request and answered.image_type else ""
-        self._tell(replace(answered, kept=kept, picture=self._put(answer, answered.number)))
+        self._send(replace(answered, kept=kept, picture=self._put(answer, answered.number)))
 
     def _answered(self, request: Request | None, answer: Answer) -> Answered:
-        """Tell of a request as far as it could be read."""
+        """Report a request as far as it could be read."""
         request = request or Request("")
         form = {name: values[0] for name, values in request.form.items() if values}
         names = (form.get("image_type", ""), *request.passes)
@@ -74,13 +74,13 @@ class Journal:
         )
 
     def _number(self) -> int:
-        """Return the number of the request that this thread answers."""
+        """Return the number of the request that this thread is answering."""
         if "number" not in flask.g:
             flask.g.number = next(self._numbers)
         return flask.g.number
 
     def _put(self, answer: Answer, number: int) -> str:
-        """Have the picture shown later; it goes out even if that cannot be."""
+        """Store the image for later display. If that fails, the response is still sent."""
         if self._pictures is None or answer.status != HTTPStatus.OK:
             return ""
         try:
@@ -90,7 +90,7 @@ class Journal:
             return ""
 
     def _keep(self, request: Request, answer: Answer, answered: Answered) -> str:
-        """Keep the request; its answer goes out even if the disk is full."""
+        """Keep the request. If the disk is full, the response is still sent."""
         if not self.shelf.most or request.document is None or NOT_KEPT in flask.request.headers:
             return ""
         try:

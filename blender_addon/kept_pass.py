@@ -1,4 +1,4 @@
-"""A pass of a kept request: rendered in this Blender, and shown in false colours."""
+"""Renders a pass of a kept request in this Blender, and shows it in false colours."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ _PICTURE = "glTF Render Server"
 
 
 def show_pass(kept: KeptRequest, name: str, view: str) -> None:
-    """Render a pass of a kept request in this Blender, and show it; what fails is told in the panel.
+    """Render a pass of a kept request in this Blender, and show it. Errors are shown in the panel.
 
-    The request is read and checked on a thread. Then Blender waits as long as it renders, but not before the
-    user lets go of what is dragged or painted. Nothing of the client's stays in the scene.
+    The request is read and checked on a thread. Blender is then blocked while it renders, but not before the
+    user has finished dragging or painting. None of the client's objects stay in the scene.
 
     Parameters
     ----------
     kept : KeptRequest
     name : str
-        Of the pass.
+        The name of the pass.
     view : str
-        Of the view; the first, if there is none of that name.
+        The name of the view; if there is none of that name, the first view is used.
     """
     read = partial(_read, kept, name, view, importer_extensions())
     meanwhile(read, partial(_show, kept.label), lambda: not is_occupied())
 
 
 def _read(kept: KeptRequest, name: str, view: str, extensions: frozenset[str]) -> Frame | Exception:
-    """Return a frame of one view and one pass, or why there is none."""
+    """Return a frame with one view and one pass, or the error."""
     try:
         frame = kept.recorded.frame(extensions)
         names = [item.name for item in frame.views]
@@ -63,22 +63,23 @@ def _read(kept: KeptRequest, name: str, view: str, extensions: frozenset[str]) -
 
 def _show(label: str, frame: Frame | Exception) -> None:
     if isinstance(frame, Exception):
-        controller.tell(f"Show Pass: {frame}")
+        controller.show_message(f"Show Pass: {frame}")
         return
     try:
         array = _rendered(frame)
     except (RenderServerError, OSError, RuntimeError) as error:
-        controller.tell(f"Show Pass: {error}")
+        controller.show_message(f"Show Pass: {error}")
         return
     [name] = frame.passes
     text = describe(name, array)
     show_image(_PICTURE, displayed(name, array)[0], f"{label.split()[0]}: {text}")
-    controller.tell("", note=f"Show Pass: {text}")
+    controller.show_message("", note=f"Show Pass: {text}")
 
 
 def _rendered(frame: Frame) -> NDArray[Any]:
     with handed_over.undisturbed(), bpy.context.temp_override(window=main_window()):
-        renderer = BlenderRenderer(current_settings(), SessionSource(lambda: main_window().scene))
+        source = SessionSource(lambda: main_window().scene)
+        renderer = BlenderRenderer(current_settings(main_window().scene), source)
         try:
             [arrays] = renderer.render(frame).views
         finally:

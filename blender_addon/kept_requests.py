@@ -1,10 +1,10 @@
-"""Requests that are kept to be looked at later: a file each, the newest only. Knows nothing of Blender.
+"""Requests that are kept for inspection: one file each, the newest only; independent of Blender.
 
-A file is a zip that holds a recording of one frame (docs/recording.md), and ``about.json`` with what a list
-shows, which is read without any of the wheels.
+A file is a zip with a recording of one frame (docs/recording.md), and with ``about.json``, which has the data
+for a list and can be read without any of the wheels.
 
-Others may have files beside them. Only a plain file whose ``about.json`` holds the file's own name is ever
-removed: what somebody renamed, copied or changed is theirs, and so is every folder.
+The folder may contain other files. Only a plain file whose ``about.json`` contains the file's own name is
+ever removed. Files that a user has renamed, copied or changed, and all folders, are never touched.
 """
 
 from __future__ import annotations
@@ -33,33 +33,34 @@ if TYPE_CHECKING:
 __all__ = ["NOT_KEPT", "KeptRequest", "KeptRequestError", "Shelf", "export", "read_kept"]
 
 NOT_KEPT = "X-glTF-Render-Server-Not-Kept"
-"""The header of a request that is not to be kept."""
+"""The header of a request that must not be kept."""
 
 _logger = logging.getLogger(__name__)
 
 _ABOUT = "about.json"
 _PARTIAL = ".partial-"
-_PARTIAL_S = 3600.0  # what is older was left by a crash
+_PARTIAL_S = 3600.0  # an older partial file was left by a crash
 _NAME = re.compile(rf"({re.escape(_PARTIAL)})?\d{{8}}-\d{{6}}-\d{{6,}}-\w+-[0-9a-f]{{8}}\.zip")
 _MOST_BYTES = 4 * 10**9
 _TYPES: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "str": str}
 
 
 class KeptRequestError(Exception):
-    """A file holds no kept request, or one that cannot be read."""
+    """A file is not a kept request, or cannot be read."""
 
 
 @dataclass(frozen=True)
 class KeptRequest:
-    """One request and its answer.
+    """A request and its response.
 
     Attributes
     ----------
     path : Path
     answered : Answered
-        What a list shows.
+        The data for a list.
     passes, views : tuple of str
-        The names of what was asked for; none where the request was refused, or kept by an earlier version.
+        The names of the requested passes and views; empty if the request was rejected, or kept by an earlier
+        version.
     """
 
     path: Path
@@ -69,12 +70,12 @@ class KeptRequest:
 
     @cached_property
     def recorded(self) -> RecordedFrame:
-        """All of it.
+        """The complete record.
 
         Raises
         ------
         RecordingError
-            It is damaged.
+            The file is damaged.
         """
         from .gltf_render_server.recording import RecordedFrames
 
@@ -82,7 +83,7 @@ class KeptRequest:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The form, without the scene."""
+        """The form without the scene."""
         return {name: values[0] for name, values in self.recorded.request.form.items()}
 
     @property
@@ -93,25 +94,25 @@ class KeptRequest:
 
     @property
     def answer(self) -> bytes | None:
-        """The picture that was sent; None if there was none."""
+        """The image that was sent; None if there was none."""
         return self.recorded.answer.body if self.answered.status == HTTPStatus.OK else None
 
     @property
     def label(self) -> str:
-        """A name for lists: when, what, how large."""
+        """A label for lists: time, image type, size."""
         _, clock, *_ = self.path.name.split("-")
-        told = self.answered
-        size = f"{told.width or '?'} x {told.height or '?'}"
-        return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {told.image_type}  {size}"
+        answered = self.answered
+        size = f"{answered.width or '?'} x {answered.height or '?'}"
+        return f"{clock[:2]}:{clock[2:4]}:{clock[4:]}  {answered.image_type}  {size}"
 
 
 class Shelf:
-    """The folder of all that is kept.
+    """The folder of kept requests.
 
     Parameters
     ----------
     folder : Path
-        Made when it is needed.
+        The folder, which is created when it is needed.
     most : int
         How many requests are kept; 0 = none.
     """
@@ -121,7 +122,7 @@ class Shelf:
         self.most = most
 
     def keep(self, request: Request, answer: Answer, answered: Answered) -> Path:
-        """Keep a request, and let go of the oldest; return its file.
+        """Keep a request and remove the oldest ones; return its file.
 
         Raises
         ------
@@ -140,13 +141,13 @@ class Shelf:
             path = partial.rename(self.folder / name)
         except OSError:
             with suppress(OSError):
-                partial.unlink(missing_ok=True)  # or what is left would keep a full disk full
+                partial.unlink(missing_ok=True)  # otherwise the partial file would keep a full disk full
             raise
         self._let_go()
         return path
 
     def newest(self, count: int) -> list[KeptRequest]:
-        """Return the last that are kept and can be read, the newest first."""
+        """Return the newest readable requests, the newest first."""
         found = []
         for path in reversed(self._files()[-count:]):
             try:
@@ -156,13 +157,13 @@ class Shelf:
         return found
 
     def clear(self) -> int:
-        """Let go of everything that is the shelf's own; return how many files could not be removed."""
+        """Remove all files of the shelf, and return how many could not be removed."""
         return sum(not _remove(path) for path in self._files())
 
     def _let_go(self) -> None:
         size = 0
         for number, path in enumerate(reversed(self._files())):
-            with suppress(OSError):  # the other requests of this moment let go, too
+            with suppress(OSError):  # concurrent requests also remove files
                 size += path.stat().st_size
             if number and (number >= self.most or size > _MOST_BYTES):
                 _remove(path)
@@ -172,7 +173,7 @@ class Shelf:
                     path.unlink()
 
     def _files(self, prefix: str = "") -> list[Path]:
-        """Return the plain files that are called as the shelf's own, the oldest first."""
+        """Return the plain files whose names match those of the shelf, the oldest first."""
         try:
             paths = sorted(self.folder.iterdir())
         except OSError:
@@ -184,19 +185,19 @@ class Shelf:
 
 
 def read_kept(path: Path) -> KeptRequest:
-    """Read one kept request from its file, as far as a list shows it.
+    """Read the list data of a kept request from its file.
 
     Raises
     ------
     KeptRequestError
-        It is gone, or damaged.
+        The file is missing or damaged.
     """
     try:
         with ZipFile(path) as file:
             about = json.loads(file.read(_ABOUT))
-        told = {field.name: _TYPES[str(field.type)](about[field.name]) for field in fields(Answered)}
+        values = {field.name: _TYPES[str(field.type)](about[field.name]) for field in fields(Answered)}
         passes, views = (tuple(map(str, about.get(name, ()))) for name in ("passes", "views"))
-        return KeptRequest(path, Answered(**told), passes, views)
+        return KeptRequest(path, Answered(**values), passes, views)
     except FileNotFoundError as error:
         raise KeptRequestError(f"The kept request {path.name} is gone") from error
     except (OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -204,13 +205,13 @@ def read_kept(path: Path) -> KeptRequest:
 
 
 def export(kept: KeptRequest, target: Path) -> Path:
-    """Write a kept request as plain files, as somebody's own.
+    """Export a kept request as plain files.
 
     Parameters
     ----------
     kept : KeptRequest
     target : Path
-        Gets a folder with the request's name, and a number if there is one of that name.
+        The parent of the new folder, which has the request's name, plus a number if that name exists.
 
     Returns
     -------
@@ -220,7 +221,7 @@ def export(kept: KeptRequest, target: Path) -> Path:
     Raises
     ------
     RecordingError
-        It is damaged.
+        The file is damaged.
     """
     from .gltf_render_server.recording import unpack
 
@@ -231,7 +232,7 @@ def export(kept: KeptRequest, target: Path) -> Path:
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether a path is a file itself; Windows has links, junctions, that look like what they lead to."""
+    """Return whether a path is a regular file; on Windows, junctions must be excluded, too."""
     try:
         status = path.lstat()
     except OSError:
@@ -241,7 +242,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file of the shelf's own, and nobody's else; tell whether it is gone."""
+    """Remove a file if it belongs to the shelf, and return whether it is gone."""
     with suppress(OSError, BadZipFile, ValueError, KeyError, TypeError, RecursionError):
         with ZipFile(path) as file:
             is_own = json.loads(file.read(_ABOUT))["kept"] == path.name

@@ -1,4 +1,4 @@
-"""A kept request in the open session: the client's objects, camera and light, as the server sees them."""
+"""Sets up a kept request in the open session: the client's objects, camera and light, as on the server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .gltf_render_server.blender import BlenderRenderer
 from .gltf_render_server.blender.guests import adopt_guests
 from .gltf_render_server.blender.sources import SessionSource
 from .kept_requests import KeptRequest
-from .session import main_window
+from .session import window_in_use
 from .window import current_settings
 
 __all__ = ["import_into_scene", "write_blend"]
@@ -21,14 +21,14 @@ _FRAME = ("resolution_x", "resolution_y", "resolution_percentage", "pixel_aspect
 
 
 def import_into_scene(kept: KeptRequest) -> None:
-    """Make the client's objects part of the open scene, and its camera, image size and light the scene's own.
+    """Add the client's objects to the open scene, and set the scene's camera, image size and light.
 
     Raises
     ------
     RenderServerError
-        The request is one that the server would refuse.
+        The server would reject the request.
     """
-    scene = main_window().scene
+    scene = window_in_use().scene
     with _arranged(kept) as arranged:
         scene.world = arranged.world
         for name in _FRAME:
@@ -38,12 +38,12 @@ def import_into_scene(kept: KeptRequest) -> None:
 
 
 def write_blend(kept: KeptRequest, path: str) -> None:
-    """Write what the server would render, the open scene with the client's objects, to a .blend.
+    """Save the open scene with the client's objects, as the server would render it, to a .blend.
 
     Raises
     ------
     RenderServerError
-        The request is one that the server would refuse.
+        The server would reject the request.
     OSError, RuntimeError
         The file cannot be written.
     """
@@ -53,10 +53,12 @@ def write_blend(kept: KeptRequest, path: str) -> None:
 
 @contextmanager
 def _arranged(kept: KeptRequest) -> Iterator[bpy.types.Scene]:
-    renderer = BlenderRenderer(current_settings(), SessionSource(lambda: main_window().scene))
+    # looked up each time, because writing a library removes references to the scene
+    source = SessionSource(lambda: window_in_use().scene)
+    renderer = BlenderRenderer(current_settings(window_in_use().scene), source)
     try:
         frame = kept.recorded.frame(renderer.extensions)
-        with renderer.arranged(replace(frame, passes=("color",))) as scene:  # objects in their colours
+        with renderer.arranged(replace(frame, passes=("color",))) as scene:  # the objects with their colours
             yield scene
     finally:
         renderer.close()

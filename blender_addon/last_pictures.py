@@ -1,4 +1,4 @@
-"""The last pictures that were answered, for the panel to show. Knows nothing of Blender."""
+"""The latest rendered images, for display in the panel; independent of Blender."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class LastPictures:
     Parameters
     ----------
     folder : Path
-        Made when it is needed; nothing else is in it.
+        The folder, which is created when it is needed and contains nothing else.
     most : int
-        How many are left.
+        How many files are kept.
     """
 
     def __init__(self, folder: Path, most: int) -> None:
@@ -26,12 +26,12 @@ class LastPictures:
         self._most = most
 
     def put(self, number: int, picture: bytes, mimetype: str) -> str:
-        """Write a picture, and remove what is too old; return its path, or nothing if it is no picture.
+        """Write an image and remove old ones. Return its path, or an empty text if it is not an image.
 
         Raises
         ------
         OSError
-            The disk is full, or the folder cannot be written to.
+            The disk is full, or the folder is not writable.
         """
         suffix = _SUFFIXES.get(mimetype)
         if suffix is None:
@@ -40,5 +40,5 @@ class LastPictures:
         file = self._folder / f"{time.time_ns():020d}-{number}{suffix}"
         file.write_bytes(picture)
         for old in sorted(self._folder.iterdir())[: -self._most]:
-            old.unlink(missing_ok=True)  # the other requests of this moment do it, too
+            old.unlink(missing_ok=True)  # concurrent requests also remove files
         return str(file)

@@ -1,10 +1,9 @@
-"""Starting a server: whether its address may be used, the scene that it is given, and its process."""
+"""Starts a server: checks its address, saves the scene for it, and starts its process."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import bpy
 from . import child_main
 from .background import BackgroundServer
 from .changes import handed_over
-from .gltf_render_server.http.addresses import is_loopback, listen
+from .gltf_render_server.http.addresses import is_loopback, listen, reason_of
 from .options import child_environment
 from .preferences import ServerPreferences
 from .session import main_window
@@ -32,11 +31,11 @@ __all__ = [
 
 
 class StartError(Exception):
-    """The server cannot start, for a reason that is told to who asked for it."""
+    """The server cannot start. The message is shown to the user."""
 
 
 def check_address(own: ServerPreferences) -> None:
-    """Refuse an address that may not or cannot be listened on, before anything is started.
+    """Check that the server may and can listen on an address, before anything is started.
 
     Raises
     ------
@@ -58,16 +57,9 @@ def check_address(own: ServerPreferences) -> None:
         listen(host, own.port).close()
     except OSError as error:
         raise StartError(
-            f"Port {own.port} of {host} cannot be used ({_reason(error)}): another program may have it; "
+            f"Port {own.port} of {host} cannot be used ({reason_of(error)}): another program may have it; "
             "choose another in the add-on's preferences"
         ) from error
-
-
-def _reason(error: OSError) -> str:
-    """Return the system's words, to which some Pythons add the address."""
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
-    return os.strerror(error.errno)
 
 
 def launch(options: Mapping[str, str]) -> BackgroundServer:
@@ -82,7 +74,7 @@ def launch(options: Mapping[str, str]) -> BackgroundServer:
     environment = child_environment(options)
     environment[child_main.PATHS] = json.dumps(sys.path)
     environment[child_main.PICTURES] = os.fspath(pictures_folder())
-    # a Blender with factory settings knows no extension, and removes the wheels of all that it finds
+    # a Blender with factory settings knows no extension, and would remove the wheels of all that it finds
     environment["BLENDER_USER_RESOURCES"] = os.fspath(file.with_name("resources"))
     try:
         return BackgroundServer(command, environment, file.with_suffix(".log"))
@@ -91,22 +83,22 @@ def launch(options: Mapping[str, str]) -> BackgroundServer:
 
 
 def blend_file() -> Path:
-    """Return the file by which a scene is handed over."""
+    """Return the file by which the scene is handed over."""
     return Path(bpy.app.tempdir) / "gltf_render_server" / "scene.blend"
 
 
 def pictures_folder() -> Path:
-    """Return the folder of the last pictures; it goes with the one of the scene."""
+    """Return the folder of the latest images, which is removed together with that of the scene."""
     return blend_file().with_name("pictures")
 
 
 def save_scene() -> None:
-    """Save a copy of the open scene; the server opens it with the next request.
+    """Save a copy of the open scene. The server opens it with the next request.
 
     Raises
     ------
     StartError
-        It cannot be written.
+        The file cannot be written.
     """
     file = blend_file()
     new = file.with_stem("new")
@@ -120,12 +112,12 @@ def save_scene() -> None:
 
 
 def save_copy(file: Path) -> None:
-    """Save a copy of the open file; the user's own stays what it is.
+    """Save a copy of the open file, without changing the user's own file.
 
     Raises
     ------
     RuntimeError
-        It cannot be written.
+        The file cannot be written.
     """
     with bpy.context.temp_override(window=main_window()), _without_thumbnail():
         bpy.ops.wm.save_as_mainfile(filepath=os.fspath(file), copy=True, check_existing=False)
@@ -133,7 +125,7 @@ def save_copy(file: Path) -> None:
 
 @contextmanager
 def _without_thumbnail() -> Iterator[None]:
-    """Keep Blender from rendering a picture for the file, which takes longer than all the rest."""
+    """Prevent Blender from rendering a thumbnail for the file, which takes longer than saving it."""
     preferences = bpy.context.preferences
     kept, was_dirty = preferences.filepaths.file_preview_type, preferences.is_dirty
     preferences.filepaths.file_preview_type = "NONE"

@@ -1,4 +1,4 @@
-"""Work that a thread does while Blender goes on; what has come of it is met on the main thread."""
+"""Runs work on a thread while Blender continues, and handles the result on the main thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Outcome = TypeVar("_Outcome")
 
 @dataclass(eq=False)
 class _Waiting:
-    """Work that is under way, or whose outcome has not been met."""
+    """Work that is running, or whose result has not been handled."""
 
     then: Callable[[Any], None]
     may_go_on: Callable[[], bool]
@@ -33,15 +33,15 @@ def meanwhile(
     then: Callable[[_Outcome], None],
     may_go_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Do some work on a thread, and call `then` on the main thread with what it returns.
+    """Run some work on a thread, and call `then` on the main thread with its result.
 
     Parameters
     ----------
     work : callable
-        Does not touch Blender, and raises nothing.
+        The work, which must not use Blender or raise exceptions.
     then : callable
     may_go_on : callable
-        Whether `then` may be called now; it is asked again until it may.
+        Returns whether `then` may be called now. It is called repeatedly until it returns true.
     """
     waiting = _Waiting(then, may_go_on)
     _waiting.append(waiting)
@@ -50,16 +50,16 @@ def meanwhile(
 
 
 def stop_waiting() -> None:
-    """Forget what is under way."""
+    """Forget all running work."""
     _waiting.clear()
     _timer.stop()
 
 
 def _go_on() -> float | None:
     for waiting in [waiting for waiting in _waiting if waiting.outcomes and waiting.may_go_on()]:
-        _waiting.remove(waiting)  # first, so that a failure is not met again
+        _waiting.remove(waiting)  # before the result is handled, so that a failure is not handled again
         waiting.then(waiting.outcomes[0])
     return _POLL_S if _waiting else None
 
 
-_timer = Timer(_go_on, "show an answer", controller.tell)
+_timer = Timer(_go_on, "show an answer", controller.show_message)

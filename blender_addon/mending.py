@@ -1,4 +1,4 @@
-"""How what ``scene_check`` finds is mended."""
+"""Fixes for the problems that ``scene_check`` finds."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ __all__ = ["mend", "mend_name", "where_linked"]
 
 
 def mend_name(kind: str) -> str:
-    """Say what `mend` does, in a word or two; empty if it can do nothing."""
+    """Describe in a word or two what `mend` does; empty if it cannot fix the problem."""
     return _MENDS[kind][0] if kind in _MENDS else ""
 
 
 def mend(scene: bpy.types.Scene, kind: str, target: str) -> None:
-    """Mend a trouble of this kind."""
+    """Fix a problem of this kind."""
     _MENDS[kind][1](scene, target)
 
 
 def where_linked(scene: bpy.types.Scene, kind: str, target: str) -> str:
-    """Return the file in which alone a trouble can be mended, as it is linked from there; else nothing.
+    """Return the linked file in which alone a problem can be fixed; an empty text if it can be fixed here.
 
     Raises
     ------
     KeyError
-        What it is about is gone.
+        The object or setting does not exist any more.
     """
     libraries = [owner.library for owner in _owners(scene, kind, target) if owner.library is not None]
     return libraries[0].filepath if libraries else ""
 
 
 def _owners(scene: bpy.types.Scene, kind: str, target: str) -> list[Any]:
-    """Return what is changed when a trouble is mended."""
+    """Return what is changed to fix a problem."""
     if kind == "script":
         return [bpy.data.texts[target]]
     if kind not in ABOUT_OBJECTS:
@@ -84,7 +84,7 @@ def _do_not_register(_scene: bpy.types.Scene, target: str) -> None:
 
 
 def _setting(name: str, value: object) -> Callable[[bpy.types.Scene, str], None]:
-    """Return what gives a setting of the render this value."""
+    """Return a function that sets a render setting to this value."""
     return lambda scene, _target: setattr(scene.render, name, value)
 
 
@@ -105,4 +105,4 @@ _MENDS: dict[str, tuple[str, Callable[[bpy.types.Scene, str], None]]] = {
     "compositing": ("Render without Compositor", _setting("use_compositing", value=False)),
     "script": ("Do Not Register", _do_not_register),
 }
-"""By the kind of trouble: what the button says, and what it does."""
+"""By the kind of problem: the button's text, and its action."""

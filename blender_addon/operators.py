@@ -1,4 +1,4 @@
-"""Buttons that start, stop and reach the server."""
+"""Buttons that start, stop and access the server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class StartServer(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is no server."""
+        """Return whether no server is running."""
         return not controller.state.is_on
 
     def execute(self, context: bpy.types.Context) -> _Result:
@@ -56,7 +56,7 @@ class StopServer(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is a server."""
+        """Return whether a server is running."""
         return controller.state.is_on
 
     def execute(self, context: bpy.types.Context) -> _Result:
@@ -73,7 +73,7 @@ class UpdateScene(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is a server."""
+        """Return whether a server is running."""
         return controller.state.is_on
 
     def execute(self, context: bpy.types.Context) -> _Result:
@@ -93,7 +93,7 @@ class CopyAddress(bpy.types.Operator):
     bl_label = "Copy Address"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Put the address on the clipboard."""
+        """Copy the address to the clipboard."""
         context.window_manager.clipboard = controller.state.url
         self.report({"INFO"}, f"Copied {controller.state.url}")
         return {"FINISHED"}
@@ -119,11 +119,11 @@ class CopySnippet(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is an address."""
+        """Return whether there is an address."""
         return bool(controller.state.url)
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Put the code on the clipboard."""
+        """Copy the code to the clipboard."""
         token = controller.token
         context.window_manager.clipboard = drake_snippet(controller.state.url, token)
         self.report({"INFO"}, "Copied the code for Drake" + (", with the token" if token else ""))
@@ -137,7 +137,7 @@ class GenerateToken(bpy.types.Operator):
     bl_label = "Generate Token"
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Set the token and put it on the clipboard."""
+        """Set the token, and copy it to the clipboard."""
         preferences().token = context.window_manager.clipboard = secrets.token_urlsafe(_TOKEN_BYTES)
         context.preferences.is_dirty = True
         later = "; the server that runs takes it up with Update" if controller.state.is_on else ""

@@ -1,4 +1,4 @@
-"""The choices made in Blender, as the options of the server; written as its environment variables."""
+"""Converts the settings in Blender to the options of the server, as environment variables."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .properties import AS_SCENE, ServerProperties
 __all__ = ["HOST", "PORT", "TOKEN", "child_environment", "server_options"]
 
 HOST, PORT, TOKEN = f"{ENVIRONMENT_PREFIX}HOST", f"{ENVIRONMENT_PREFIX}PORT", f"{ENVIRONMENT_PREFIX}TOKEN"
-"""The variables that say where clients reach the server, and how."""
+"""The variables for the address of the server and for its token."""
 
 
 def server_options(
     properties: ServerProperties, preferences: ServerPreferences, blend_file: Path | None
 ) -> dict[str, str]:
-    """Return the environment variables that say what is to be served, and how.
+    """Return the environment variables that configure the server.
 
     Parameters
     ----------
     properties : ServerProperties
-        Of the scene.
+        The settings of the scene.
     preferences : ServerPreferences
     blend_file : Path or None
-        None: the open scene is rendered, on the device that the preferences of Cycles name.
+        The file to render. None means the open scene, rendered on the device in the preferences of Cycles.
     """
     options = {
         "HOST": preferences.listens_on,
@@ -45,7 +45,7 @@ def server_options(
 
 
 def child_environment(options: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with these options and no others."""
+    """Return this process's environment, with exactly these options of the server."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     return {**inherited, **options}
 

@@ -1,4 +1,4 @@
-"""What is shown: panels in the 3D view's sidebar and the render properties, a word in the status bar."""
+"""The user interface: panels in the 3D view's sidebar and the render properties, text in the status bar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .dataset_choices import choices_of, what_is_left_out
 from .dataset_job import current
 from .events import Answered
 from .preferences import draw_below_address, preferences
-from .session import lists
+from .session import lists, main_window, scene_properties
 from .state import Phase, ServerState
 from .wheels import advice
 
@@ -32,7 +32,7 @@ _REASON_LINES = 4
 
 
 class KeptList(bpy.types.UIList):
-    """The kept requests, the newest first."""
+    """The list of kept requests, the newest first."""
 
     bl_idname = "GLTF_RENDER_SERVER_UL_kept"
 
@@ -53,7 +53,7 @@ class KeptList(bpy.types.UIList):
 
 
 def draw_status(header: Any, context: bpy.types.Context) -> None:
-    """Say in the status bar what the server does."""
+    """Show the state of the server in the status bar."""
     state = controller.state
     if state.phase is Phase.STOPPED:
         return
@@ -65,13 +65,13 @@ def draw_status(header: Any, context: bpy.types.Context) -> None:
 
 
 def draw_menu_entry(menu: Any, context: Any) -> None:
-    """Add the server to the menu Render."""
+    """Add the server to the Render menu."""
     menu.layout.separator()
     menu.layout.menu(ServerMenu.bl_idname, icon=_status_icon(controller.state))
 
 
 def _draw_pending_options(layout: Any) -> None:
-    """Say that the server runs with other options than those chosen, where it does."""
+    """Show a hint if the running server has different options from those chosen."""
     if not controller.has_other_options:
         return
     box = layout.box()
@@ -83,7 +83,7 @@ draw_below_address.append(_draw_pending_options)
 
 
 class ServerMenu(bpy.types.Menu):
-    """What the panel offers, for who has closed it."""
+    """The menu with the panel's functions, for users who have closed the panel."""
 
     bl_idname = "GLTF_RENDER_SERVER_MT_server"
     bl_label = "glTF Render Server"
@@ -111,6 +111,8 @@ class _Server:
         """Draw the switch, the state and the address."""
         layout, state = self.layout, controller.state
         _draw_switch(layout, state)
+        if context.scene != (served := main_window().scene):
+            _draw_text(layout, f"Served is {served.name}, the scene of the first window", icon="INFO")
         layout.label(text=_status_text(state), icon=_status_icon(state))
         if state.message:
             _draw_text(layout.box(), state.message, icon="ERROR")
@@ -127,8 +129,8 @@ class _Options:
     bl_label = "Rendering"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw how the scene is rendered."""
-        layout, own = self.layout, context.scene.gltf_render_server
+        """Draw the render settings."""
+        layout, own = self.layout, scene_properties()
         layout.use_property_split = True
         layout.use_property_decorate = False
         if controller.state.is_on:
@@ -148,7 +150,7 @@ class _Requests:
     bl_label = "Requests"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw what is rendered, what waits and what was answered."""
+        """Draw the running, waiting and answered requests."""
         layout, state = self.layout, controller.state
         for index, asked in enumerate(list(state.waiting.values())[:_MOST_LINES]):
             size = f"{asked.width} x {asked.height}"
@@ -164,7 +166,7 @@ class _Kept:
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the list of kept requests and what can be done with one."""
+        """Draw the list of kept requests and the buttons for the selected one."""
         layout, session = self.layout, lists()
         layout.prop(preferences(), "keep_requests")
         layout.template_list(KeptList.bl_idname, "", session, "kept", session, "kept_index", rows=3)
@@ -187,7 +189,7 @@ class _Check:
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw what would disturb serving."""
+        """Draw the problems of the scene."""
         layout, session = self.layout, lists()
         layout.operator("gltf_render_server.check", icon="VIEWZOOM")
         if session.checked and not session.findings:
@@ -201,7 +203,7 @@ class _Dataset:
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012  as Blender wants it
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the choices for a dataset, and what can be done with them."""
+        """Draw the options and buttons for a dataset."""
         layout, own = self.layout, context.scene.gltf_render_server.dataset
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -228,7 +230,7 @@ class _Dataset:
 
 
 def _panels() -> list[type]:
-    """Return each panel twice: in the sidebar and in the render properties."""
+    """Return each panel twice: for the sidebar and for the render properties."""
     places = {
         "VIEW3D_PT": {"bl_space_type": "VIEW_3D", "bl_region_type": "UI", "bl_category": "glTF Server"},
         "RENDER_PT": {
@@ -287,7 +289,7 @@ def _draw_update(layout: Any) -> None:
 
 
 def _is_background(own: Any) -> bool:
-    """Whether a Blender in the background renders, or would."""
+    """Return whether a background process renders, or would render."""
     return bool(controller.state.scene_time) if controller.state.is_on else own.mode == "BACKGROUND"
 
 
@@ -309,7 +311,7 @@ def _draw_answered(layout: Any, answered: Iterable[Answered]) -> None:
 
 
 def _draw_passes(column: Any, session: Any) -> None:
-    """Draw which pass of which view of the selected request is to be shown."""
+    """Draw the choice of pass and view for the selected request."""
     row = column.row(align=True)
     row.prop(session, "shown_pass", text="")
     row.operator("gltf_render_server.show_pass", icon="IMAGE_RGB")
@@ -318,7 +320,7 @@ def _draw_passes(column: Any, session: Any) -> None:
 
 
 def _draw_boxes(layout: Any, own: Any, kind: str) -> None:
-    """Draw a box to tick for each pass or format."""
+    """Draw a checkbox for each pass or format."""
     try:
         names = choices_of(kind)
     except ImportError as error:
@@ -341,14 +343,14 @@ def _draw_finding(box: Any, index: int, finding: Any) -> None:
 
 
 def _draw_text(layout: Any, text: str, icon: str, most: int = _MOST_LINES) -> None:
-    """Draw a text in as many lines as it takes; Blender would cut it."""
+    """Draw a text in as many lines as it needs, because Blender would truncate it."""
     column = layout.column(align=True)
     for number, line in enumerate(_lines(text, most)):
         column.label(text=line, icon="BLANK1" if number else icon)
 
 
 def _draw_fact(layout: Any, name: str, value: str) -> None:
-    """Draw what cannot be chosen now, where the choice would be."""
+    """Draw a fixed value in the place of a setting."""
     split = layout.split(factor=0.4)
     names = split.row()
     names.alignment = "RIGHT"

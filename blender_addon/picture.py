@@ -1,4 +1,4 @@
-"""A picture as the server sends it, made visible in false colours. Knows no Blender."""
+"""Converts the server's images to false colours for display; independent of Blender."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TOO_FAR_MM = 65535
 def decoded(name: str, data: bytes) -> NDArray[Any]:
     """Decode a PNG or TIFF to the array of its pass.
 
-    Labels that are written as colours become numbers, and depths in millimetres metres.
+    Labels that are encoded as colours become numbers, and depths in millimetres become metres.
 
     Returns
     -------
     (height, width) or (height, width, 3 or 4) array
-        Of the dtype that the pass has. In depths, inf = too far, NaN = too close.
+        The array in the data type of the pass. In depths, inf = too far, NaN = too close.
     """
     row = find_pass(name)
     with Image.open(io.BytesIO(data)) as image:
@@ -36,42 +36,42 @@ def decoded(name: str, data: bytes) -> NDArray[Any]:
     if pixels.ndim == 3:
         return decode_labels(pixels)
     if pixels.dtype == np.int32:
-        return pixels.view(np.uint32)  # a TIFF of the server's holds no others
+        return pixels.view(np.uint32)  # the server writes no other kind of TIFF
     return pixels if np.dtype(row.dtype).kind != "f" else _metres(pixels)
 
 
 def displayed(name: str, *arrays: NDArray[Any]) -> list[NDArray[np.float32]]:
-    """Show arrays of one pass in false colours, on one scale.
+    """Convert arrays of one pass to false colours with a common scale.
 
     Parameters
     ----------
     name : str
-        Of the pass.
+        The name of the pass.
     *arrays
-        As the pass's row describes them.
+        The arrays, as the pass's row describes them.
 
     Returns
     -------
     list of (height, width, 4) float32
-        Display-referred, 0 to 1, opaque; see `false_colours`.
+        Opaque display-referred images, 0 to 1; see `false_colours`.
 
     Raises
     ------
     RequestError
-        There is no such pass.
+        The pass does not exist.
     """
     scale = value_range(name, *arrays)
     return [_as_rgba(false_colours(array, name, scale)) for array in arrays]
 
 
 def describe(name: str, array: NDArray[Any]) -> str:
-    """Say in a few words what `displayed` shows of one array: ``"depth 640 x 480, 0.52 to 3.10 m"``."""
+    """Describe what `displayed` shows of an array: ``"depth 640 x 480, 0.52 to 3.10 m"``."""
     height, width = array.shape[-2:] if array.dtype == bool else array.shape[:2]
     return ", ".join(filter(None, (f"{name} {width} x {height}", legend(array, name))))
 
 
 def _metres(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Return depths in metres; Drake's form writes 0 for what is too close."""
+    """Return depths in metres, with NaN where Drake's form has 0 for too close."""
     metres = pixels.astype(np.float32)
     if pixels.dtype == np.uint16:
         metres /= np.float32(1000)

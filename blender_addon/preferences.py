@@ -1,4 +1,4 @@
-"""What belongs to this computer and not to a .blend: the address, the token, what is kept."""
+"""Settings of this computer, which are not saved in a .blend: address, token, kept requests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .properties import described
 __all__ = ["ServerPreferences", "draw_below_address", "keep_changed", "preferences"]
 
 draw_below_address: list[Callable[[Any], None]] = []
-"""Functions of other modules that draw into the preferences' layout."""
+"""Functions of other modules that add to the preferences' layout."""
 
 keep_changed: list[Callable[[], None]] = []
-"""Functions of other modules that are called when it has changed where and how many requests are kept."""
+"""Functions of other modules that are called when the settings for kept requests change."""
 
 _PORTS = options_of(ServerSettings)["port"].bounds
 
@@ -75,12 +75,12 @@ class ServerPreferences(bpy.types.AddonPreferences):
 
     @property
     def listens_on(self) -> str:
-        """The host without what a slip of the hand has added."""
+        """The host without surrounding spaces."""
         return self.host.strip() or ServerSettings.host
 
     @property
     def shelf(self) -> Shelf:
-        """Where requests are kept, and how many."""
+        """The shelf for kept requests."""
         return Shelf(self._keep_path, self.keep_count if self.keep_requests else 0)
 
     @property

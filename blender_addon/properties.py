@@ -1,4 +1,4 @@
-"""What belongs to a scene: how the server renders it. And what the panel lists, which is saved nowhere."""
+"""The render settings of a scene, and the lists of the panel, which are not saved."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .gltf_render_server.settings import ServerSettings
 __all__ = ["AS_SCENE", "Finding", "KeptEntry", "KeptView", "ServerProperties", "SessionLists", "described"]
 
 AS_SCENE = "SCENE"
-"""The choice to leave an option to the scene."""
+"""The choice to use the scene's own value for an option."""
 
 _AS_SCENE = (AS_SCENE, "As the Scene", "What the scene's own render settings say")
 _NAMES = {name.lower(): name for name in ("CPU", "CUDA", "EEVEE", "HIP", "OptiX", "oneAPI")}
 
 
 def described(option: str) -> str:
-    """Return the help of a server's option as Blender writes descriptions."""
+    """Return the help text of a server option, in the style of Blender's descriptions."""
     text = options_of(ServerSettings)[option].help
     return text[0].upper() + text[1:]
 
@@ -32,13 +32,13 @@ def _item(choice: str) -> tuple[str, str, str]:
 
 
 def _choice(option: str, name: str, *first: tuple[str, str, str], more: str = "") -> Any:
-    """Return a property that takes what a server's option takes; the first choice is the default."""
+    """Return an enum property with the values of a server option. The first choice is the default."""
     items = [*first, *map(_item, options_of(ServerSettings)[option].choices)]
     return bpy.props.EnumProperty(name=name, description=described(option) + more, items=items)
 
 
 def _redraw(_self: object, context: bpy.types.Context) -> None:
-    """Do nothing: that there is something to call makes Blender draw everything again."""
+    """Do nothing. If a property has an update function, Blender redraws everything after a change."""
 
 
 class ServerProperties(bpy.types.PropertyGroup):
@@ -78,10 +78,10 @@ class ServerProperties(bpy.types.PropertyGroup):
 
 @cache
 def _passes(asked: tuple[str, ...]) -> list[tuple[str, str, str, str, int]]:
-    """Return a choice of all passes that have a picture, those that were asked for first and marked.
+    """Return the choice of all passes that can be displayed; requested ones come first and are marked.
 
-    What tells of motion is a choice where it was asked for: other requests know of one moment only. Blender
-    does not hold on to the texts of a choice that is made anew, so they are kept here.
+    A motion pass is included only if it was requested, because other requests have only one moment. Blender
+    keeps no references to the texts of dynamic enum items, so they are stored here.
     """
     from .gltf_render_server.passes import PASSES
 
@@ -100,11 +100,11 @@ def _passes_to_show(session: Any, _context: object) -> list[tuple[str, str, str,
 
 
 class KeptView(bpy.types.PropertyGroup):
-    """A view of a kept request; Blender gives it a name."""
+    """A view of a kept request. Its name is a built-in property."""
 
 
 class KeptEntry(bpy.types.PropertyGroup):
-    """A line in the list of kept requests."""
+    """An entry in the list of kept requests."""
 
     passes: bpy.props.StringProperty()
     views: bpy.props.CollectionProperty(type=KeptView)
@@ -115,7 +115,7 @@ class KeptEntry(bpy.types.PropertyGroup):
 
 
 class Finding(bpy.types.PropertyGroup):
-    """A line in the list of what the scene check has found."""
+    """An entry in the list of problems that the scene check has found."""
 
     text: bpy.props.StringProperty()
     kind: bpy.props.StringProperty()
@@ -125,14 +125,14 @@ class Finding(bpy.types.PropertyGroup):
 
 
 class SessionLists(bpy.types.PropertyGroup):
-    """What the panel lists; of the window manager, so that no .blend holds it.
+    """The lists of the panel. They belong to the window manager, so they are not saved.
 
     Attributes
     ----------
     checked : bool
         Whether the scene has been checked.
     redraw : int
-        Setting it makes Blender draw every window again, the status bar included.
+        Setting it makes Blender redraw every window, including the status bar.
     """
 
     kept: bpy.props.CollectionProperty(type=KeptEntry)

@@ -1,4 +1,4 @@
-"""What is registered in Blender: one list of classes, and what is added beside them."""
+"""Registration in Blender: one list of classes, and other additions."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _CLASSES = [
 
 
 def register() -> None:
-    """Switch the add-on on."""
+    """Enable the add-on."""
     for cls in _CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.gltf_render_server = bpy.props.PointerProperty(type=properties.ServerProperties)
@@ -78,7 +78,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Switch the add-on off, and leave nothing of it behind."""
+    """Disable the add-on, and remove everything that it added."""
     dataset_job.abandon()
     meanwhile.stop_waiting()
     controller.shutdown()

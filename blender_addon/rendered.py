@@ -1,4 +1,4 @@
-"""What of a scene takes part in its renders: objects, materials, nodes, images. Changes nothing."""
+"""Finds what takes part in a scene's renders: objects, materials, nodes, images. It changes nothing."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ __all__ = [
 ]
 
 SURFACES = {"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "POINTCLOUD", "VOLUME"}
-"""The types of objects that can hold out or catch shadows; the others only carry the flags."""
+"""The object types that can be holdouts or shadow catchers. Other types have these flags without effect."""
 
 _UDIM, _UVTILE = "<UDIM>", "<UVTILE>"
 
 
 def engine_of(scene: Any) -> str:
-    """Name the engine that renders colour: the scene's, unless another is chosen in the panel."""
+    """Return the engine that renders colour: the one chosen in the panel, or else the scene's."""
     chosen = getattr(getattr(scene, "gltf_render_server", None), "engine", "SCENE")
     return scene.render.engine if chosen == "SCENE" else chosen
 
 
 def used_layers(scene: bpy.types.Scene) -> list[bpy.types.ViewLayer]:
-    """Return the view layers that are rendered; if none is, the first, which depth and labels take."""
+    """Return the enabled view layers. If there are none, return the first, which depth and labels use."""
     return [layer for layer in scene.view_layers if layer.use] or [scene.view_layers[0]]
 
 
 def layer_collections(layer: bpy.types.ViewLayer) -> Iterator[bpy.types.LayerCollection]:
-    """Yield the collections that a view layer renders, its scene's own first."""
+    """Yield the collections that a view layer renders, beginning with the scene's own."""
     yield from _shown([layer.layer_collection])
 
 
 def objects(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Return the objects that are rendered, those of instanced collections included, each once."""
+    """Return the rendered objects, including those of instanced collections, each once."""
     shown = (collection for layer in used_layers(scene) for collection in layer_collections(layer))
     placed = [item for collection in shown for item in collection.collection.objects]
     found: dict[bpy.types.Object, None] = {}
@@ -66,14 +66,14 @@ def materials(item: bpy.types.Object) -> list[Any]:
 
 
 def has_volume(material: Any) -> bool:
-    """Whether light is scattered or absorbed inside of what has this material."""
+    """Return whether a material has a volume shader."""
     nodes = material.node_tree.nodes if material.node_tree else ()
     outputs = (node for node in nodes if node.type == "OUTPUT_MATERIAL" and node.is_active_output)
     return any(node.inputs["Volume"].is_linked for node in outputs)
 
 
 def is_held_out(scene: bpy.types.Scene, item: bpy.types.Object) -> bool:
-    """Whether an object cuts a hole, by its own setting, that of its collection, or its material."""
+    """Return whether an object is a holdout, by its own setting, its collection's, or its material."""
     if item.type not in SURFACES:
         return False
     return (
@@ -88,30 +88,30 @@ def is_held_out(scene: bpy.types.Scene, item: bpy.types.Object) -> bool:
 
 
 def holds_out(tree: Any) -> bool:
-    """Whether a node tree has a holdout shader."""
+    """Return whether a node tree contains a holdout shader."""
     return any(node.type == "HOLDOUT" for node in tree.nodes)
 
 
 def trees_of(item: bpy.types.Object) -> list[Any]:
-    """Return the node trees of an object's materials and light, and all groups in them."""
+    """Return the node trees of an object's materials and light, with all nested groups."""
     owners = [*materials(item), *([item.data] if item.type == "LIGHT" else [])]
     return _with_groups(owner.node_tree for owner in owners)
 
 
 def images_of(item: bpy.types.Object) -> list[bpy.types.Image]:
-    """Return the images that an object shows."""
+    """Return the images that an object uses."""
     return _images(trees_of(item))
 
 
 def images(scene: bpy.types.Scene) -> list[bpy.types.Image]:
-    """Return the images that a scene shows, by name."""
+    """Return the images that a scene uses, by name."""
     used = {image for item in objects(scene) for image in images_of(item)}
     used |= set(_images(_with_groups([scene.world.node_tree if scene.world else None])))
     return sorted(used, key=lambda image: image.name)
 
 
 def missing_files(image: Any) -> list[str]:
-    """Return the paths of an image, one for each tile, at which there is no file."""
+    """Return the missing files of an image, one for each tile."""
     if image.source not in {"FILE", "SEQUENCE", "MOVIE", "TILED"} or image.packed_files:
         return []
     return [
@@ -120,12 +120,12 @@ def missing_files(image: Any) -> list[str]:
 
 
 def gltf_knows_light(item: Any) -> bool:
-    """Whether glTF knows this kind of light."""
+    """Return whether glTF supports this type of light."""
     return item.data.type != "AREA"
 
 
 def is_missing_library(library: Any) -> bool:
-    """Whether something that is used comes from a file that is not there."""
+    """Return whether a used datablock is linked from a missing file."""
     is_inside = library.packed_file is not None or getattr(library, "is_archive", False)
     if is_inside or not any(item.users for item in library.users_id):
         return False
@@ -133,14 +133,14 @@ def is_missing_library(library: Any) -> bool:
 
 
 def has_visible_strips(scene: Any) -> bool:
-    """Whether the sequencer would be rendered; sound alone is not."""
+    """Return whether the sequencer would be rendered. Sound strips do not count."""
     editor = scene.sequence_editor
     strips = getattr(editor, "strips", None) or getattr(editor, "sequences", ())
     return any(strip.type != "SOUND" and not strip.mute for strip in strips)
 
 
 def drivers(item: Any) -> Iterator[Any]:
-    """Yield the drivers of an object, a world or a scene, of its data, its materials and their node trees."""
+    """Yield the drivers of an object, world or scene, its data, its materials and their node trees."""
     owners = [item, getattr(item, "data", None)]
     owners += [getattr(owner, "shape_keys", None) for owner in owners]
     if isinstance(item, bpy.types.Object):
@@ -160,7 +160,7 @@ def _shown(collections: Iterable[Any]) -> Iterator[Any]:
 
 
 def _add(placed: Iterable[Any], found: dict[bpy.types.Object, None]) -> None:
-    """Add objects that are rendered, and what they are instances of."""
+    """Add rendered objects, and the objects that they instance."""
     for item in placed:
         if item.hide_render or item in found:
             continue
@@ -177,7 +177,7 @@ def _inside(collection: Any) -> Iterator[Any]:
 
 
 def _with_groups(trees: Iterable[Any]) -> list[Any]:
-    """Return node trees and the groups that they hold, at any depth, each once."""
+    """Return node trees and all nested groups, each once."""
     found: list[Any] = []
     waiting = [tree for tree in trees if tree is not None]
     while waiting:
@@ -194,7 +194,7 @@ def _images(trees: Iterable[Any]) -> list[bpy.types.Image]:
 
 
 def _paths(image: Any) -> list[str]:
-    """Return the paths of an image; those of tiles have their numbers in the place of a word."""
+    """Return the paths of an image. For tiles, the placeholder is replaced with their numbers."""
     path = image.filepath
     if image.source != "TILED":
         return [path]

@@ -1,4 +1,4 @@
-"""The scene of the test request: a ball, a box and a board, each with a label. Knows nothing of Blender."""
+"""The scene of the test request: a labelled ball, box and board; independent of Blender."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 __all__ = ["LABELS", "sample_camera", "sample_scene"]
 
 LABELS = {1: "board", 2: "ball", 3: "box"}
-"""What the labels of the scene mean."""
+"""The meaning of the scene's labels."""
 
 _FLOAT, _UNSIGNED = 5126, 5125
 _EYE, _TARGET = (1.5, -2.2, 1.4), (0.0, 0.0, 0.2)
-_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)  # z up -> y up
+_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)  # from z up to y up
 
 
 @dataclass(frozen=True)
 class _Body:
-    """A mesh: (n, 3) float32 metres and normals, (m, 3) uint32, and what it is made of."""
+    """A mesh: (n, 3) float32 vertices in metres and normals, (m, 3) uint32 triangles, and a material."""
 
     vertices: NDArray[np.float32]
     normals: NDArray[np.float32]
@@ -34,14 +34,14 @@ class _Body:
 
 
 def sample_scene(up_axis: str = "z", *, in_labels: bool = False) -> bytes:
-    """Write the scene as glTF 2.0 with all that it needs.
+    """Return the scene as a self-contained glTF 2.0 document.
 
     Parameters
     ----------
     up_axis : {"z", "y"}
-        Which way is up in the file.
+        The up axis of the file.
     in_labels : bool
-        Whether materials hold the labels, as Drake encodes them, R + 256 G, instead of what they look like.
+        Whether the materials contain labels, which Drake encodes as R + 256 G, instead of colours.
     """
     document = _Document(in_labels=in_labels)
     for body in _bodies():
@@ -50,7 +50,7 @@ def sample_scene(up_axis: str = "z", *, in_labels: bool = False) -> bytes:
 
 
 def sample_camera(width: int, height: int) -> dict[str, Any]:
-    """Return the intrinsics and clipping planes that show all of the scene: px and metres."""
+    """Return intrinsics and clipping planes, in px and metres, with which all of the scene is visible."""
     focal = 1.1 * width
     return {
         "width": width,
@@ -65,7 +65,7 @@ def sample_camera(width: int, height: int) -> dict[str, Any]:
 
 
 class _Document:
-    """A glTF document in the making."""
+    """A glTF document under construction."""
 
     def __init__(self, *, in_labels: bool) -> None:
         self._in_labels = in_labels
@@ -75,7 +75,7 @@ class _Document:
         self._data = bytearray()
 
     def add(self, body: _Body) -> None:
-        """Add a mesh, its material and its node."""
+        """Add a mesh with its material and node."""
         red, green = body.label % 256 / 255, body.label // 256 / 255
         rgb = (red, green, 0.0) if self._in_labels else body.rgb
         surface = {
@@ -95,7 +95,7 @@ class _Document:
         self._append("nodes", {"name": LABELS[body.label], "mesh": mesh, "translation": body.place})
 
     def to_bytes(self, camera_to_world: NDArray[np.float64], root: NDArray[np.float64]) -> bytes:
-        """Add the camera and a root node, and write it all."""
+        """Add the camera and a root node, and return the document."""
         lens = {"yfov": 0.8, "znear": 0.05, "aspectRatio": 4 / 3}
         matrix = camera_to_world.T.reshape(-1).tolist()
         self._append("nodes", {"name": "camera", "camera": 0, "matrix": matrix})
@@ -140,7 +140,7 @@ def _bodies() -> list[_Body]:
 
 
 def _box(x: float, y: float, z: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Make a box around the origin with edges of these lengths, m; each side has vertices of its own."""
+    """Make a box around the origin with these edge lengths, m. Each side has separate vertices."""
     vertices, normals = [], []
     for axis in range(3):
         for sign in (-1.0, 1.0):
@@ -165,7 +165,7 @@ def _ball(radius: float, rings: int = 24) -> tuple[NDArray[Any], NDArray[Any], N
     ).reshape(-1, 3)
     row = sectors + 1
     corners = [ring * row + sector for ring in range(rings) for sector in range(sectors)]
-    # the first and the last ring are of triangles: a corner of each of their squares is a pole
+    # the first and the last ring consist of triangles, because two corners of each quad coincide at a pole
     upper = [(n, n + row, n + row + 1) for n in corners if n < (rings - 1) * row]
     lower = [(n, n + row + 1, n + 1) for n in corners if n >= row]
     return _arrays(normals * radius, normals, upper + lower)

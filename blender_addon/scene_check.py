@@ -1,7 +1,7 @@
-"""What in a scene would disturb serving it. No buttons here: see ``checking``; ``mending`` mends it.
+"""Finds problems of a scene that affect serving it. ``checking`` has the buttons, ``mending`` the fixes.
 
-What each of these does to colour, depth and labels was measured with Cycles in Blender 5.2. ``rendered``
-finds what takes part.
+The effects on colour, depth and labels were measured with Cycles in Blender 5.2. ``rendered`` finds what
+takes part in renders.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _DEFAULT_CUBE = {(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)}
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that would disturb.
+    """A problem of a scene.
 
     Attributes
     ----------
     kind : str
-        Names what mends it.
+        The kind of problem, which selects the fix.
     target : str
-        Name of the object or other datablock that it is about; empty = the scene.
+        The name of the affected object or datablock; empty = the scene.
     text : str
         What happens, and what to do, in plain words.
     """
@@ -40,12 +40,12 @@ class Trouble:
 
 
 def find_trouble(scene: bpy.types.Scene) -> list[Trouble]:
-    """Look for all that is known to disturb."""
+    """Return all known problems of a scene."""
     return [trouble for check in _CHECKS for trouble in check(scene)]
 
 
 def objects_of(scene: bpy.types.Scene, kind: str, target: str) -> list[bpy.types.Object]:
-    """Return the objects that a trouble is about."""
+    """Return the objects that a problem affects."""
     if kind == "texture":
         image = bpy.data.images.get(target)
         return [item for item in scene.objects if image in rendered.images_of(item)]
@@ -268,11 +268,11 @@ ABOUT_OBJECTS = {
     "shadow_catcher",
     "volume",
 }
-"""The kinds of trouble whose target is an object."""
+"""The kinds of problem whose target is an object."""
 
 
 def _is_default_cube(item: bpy.types.Object) -> bool:
-    """Whether this is a cube of two metres at the origin, with nothing that makes something else of it."""
+    """Return whether this is an unmodified cube of two metres at the origin."""
     if item.type != "MESH" or len(item.data.vertices) != 8 or item.modifiers:
         return False
     corners = {tuple(round(x, 4) for x in item.matrix_world @ vertex.co) for vertex in item.data.vertices}
@@ -280,14 +280,14 @@ def _is_default_cube(item: bpy.types.Object) -> bool:
 
 
 def _compositor(scene: Any) -> Any:
-    """Return the compositor's nodes, if they are used; since 5.0 they are a group of their own."""
+    """Return the compositor's nodes if they are used. Since Blender 5.0, they are a separate node group."""
     if hasattr(scene, "compositing_node_group"):
         return scene.compositing_node_group
     return scene.node_tree if scene.use_nodes else None
 
 
 def _driven(scene: bpy.types.Scene) -> list[Any]:
-    """Return what may have drivers that matter: the objects, the world, and the scene itself."""
+    """Return the datablocks whose drivers matter: the objects, the world, and the scene itself."""
     return [*rendered.objects(scene), *filter(None, [scene.world]), scene]
 
 

@@ -1,4 +1,4 @@
-"""Requests that the add-on sends itself, as a client does; what comes is told on the main thread."""
+"""Sends requests like a client, and handles the responses on the main thread."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Reply", "send"]
 
 @dataclass(frozen=True)
 class Reply:
-    """What came.
+    """The response to a request.
 
     Attributes
     ----------
     picture : bytes
-        Empty after a failure.
+        The image; empty after a failure.
     error : str
-        Why there is no picture.
+        The error message if there is no image.
     seconds : float
-        From sending to the last byte.
+        The time from sending to the last byte.
     """
 
     picture: bytes
@@ -38,7 +38,7 @@ def send(
     then: Callable[[Reply], None],
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Send a request, and call `then` on the main thread with what comes.
+    """Send a request, and call `then` on the main thread with the response.
 
     Parameters
     ----------
@@ -47,10 +47,10 @@ def send(
     scene : bytes
         A glTF file.
     fields : mapping of str to str
-        The form.
+        The form fields.
     then : callable
     headers : mapping of str to str, optional
-        What is sent beside the usual ones.
+        Additional request headers.
     """
     meanwhile(partial(_ask, url, scene, fields, headers or {}), then)
 

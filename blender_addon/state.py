@@ -1,4 +1,4 @@
-"""What the panel shows of the server. Knows events, nothing of Blender."""
+"""The state of the server for the panel, computed from events; independent of Blender."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .events import Answered, Asked, Event, Failed, Held, Ready
 __all__ = ["MOST_SHOWN", "Phase", "ServerState"]
 
 MOST_SHOWN = 5
-"""How many of the last answers are listed, and have their pictures."""
+"""How many recent responses are listed with their images."""
 
 
 class Phase(StrEnum):
-    """Where the server is between its start and its end."""
+    """The phase of the server between its start and its end."""
 
     STOPPED = "Stopped"
     STARTING = "Starting"
@@ -28,27 +28,27 @@ class Phase(StrEnum):
 
 @dataclass
 class ServerState:
-    """Kept up to date by `apply`.
+    """The state of the server, updated by `apply`.
 
     Attributes
     ----------
     phase : Phase
     ready : Ready or None
-        What the server has said when it began to answer; its address is one that clients can ask.
+        The event with which the server began to answer. Its address is one that clients can use.
     ready_s : float
-        When, by `time.monotonic`.
+        The time of that event, by `time.monotonic`.
     scene_time : str
-        When the scene was handed over that the server renders; empty = it renders the open one.
+        When the scene was handed over to the server; empty = the server renders the open scene.
     waiting : dict of int to Asked
-        What is rendered, then what waits for it.
+        The request that is being rendered, then those that wait.
     answered : deque of Answered
-        The last, the newest first.
+        The latest responses, the newest first.
     is_held : bool
-        Whether what waits waits for the user.
+        Whether waiting requests are paused because of the user.
     message : str
-        What went wrong last, in plain words; empty if nothing did.
+        The last error, in plain words; empty if there is none.
     note : str
-        What else there is to tell.
+        Any other message.
     """
 
     phase: Phase = Phase.STOPPED
@@ -63,12 +63,12 @@ class ServerState:
 
     @property
     def is_on(self) -> bool:
-        """Whether it serves, or is about to."""
+        """Whether the server is running or starting."""
         return self.phase in (Phase.STARTING, Phase.RUNNING)
 
     @property
     def place(self) -> str:
-        """Which Blender renders, while it is on."""
+        """Which Blender renders, while the server is running."""
         return "Background" if self.scene_time else "This Window"
 
     @property
@@ -78,16 +78,16 @@ class ServerState:
 
     @property
     def url(self) -> str:
-        """The address; empty while there is none."""
+        """The address of the server; empty while there is none."""
         return self.ready.url if self.ready and self.phase is Phase.RUNNING else ""
 
     @property
     def uptime_s(self) -> int:
-        """Whole seconds since it began to answer."""
+        """The seconds since it began to answer."""
         return int(time.monotonic() - self.ready_s) if self.phase is Phase.RUNNING else 0
 
     def starting(self, scene_time: str) -> None:
-        """Note that it was started."""
+        """Record that the server was started."""
         self.phase = Phase.STARTING
         self.ready = None
         self.scene_time = scene_time
@@ -95,20 +95,20 @@ class ServerState:
         self.waiting.clear()
 
     def failed(self, message: str) -> None:
-        """Note that it cannot go on."""
+        """Record a fatal error."""
         self.phase = Phase.FAILED
         self.message = message
         self.waiting.clear()
 
     def stopped(self) -> None:
-        """Note that it is gone as it was asked to; what went wrong before is over."""
+        """Record that the server was stopped on request, and clear earlier errors."""
         self.phase = Phase.STOPPED
         self.message = self.note = ""
         self.ready = None
         self.waiting.clear()
 
     def apply(self, event: Event) -> None:
-        """Note what the server has told."""
+        """Update the state with an event."""
         match event:
             case Ready():
                 self.phase = Phase.RUNNING

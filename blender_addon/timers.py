@@ -1,4 +1,4 @@
-"""What Blender calls again and again, and what it drops, or leaves half done, where an exception gets out."""
+"""Timers that survive exceptions, which would make Blender drop a timer or leave work half done."""
 
 from __future__ import annotations
 
@@ -14,58 +14,58 @@ __all__ = ["Timer", "attempted"]
 _logger = logging.getLogger(__name__)
 
 _AGAIN_S = 1.0
-_QUIET_S = 60.0  # so long the same failure is not logged again
+_QUIET_S = 60.0  # the same failure is logged at most once in this time
 _logged_s: dict[str, float] = {}
 
 
 @contextmanager
-def attempted(purpose: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Go on after a block that fails, whatever the reason: it is logged with its traceback, and told.
+def attempted(purpose: str, report: Callable[[str], None]) -> Iterator[None]:
+    """Log and report any exception of a block, and continue.
 
     Parameters
     ----------
     purpose : str
-        What the block is there to do: "list the kept requests".
-    tell : callable
-        Gets a sentence for the user.
+        The purpose of the block, such as "list the kept requests".
+    report : callable
+        Called with a sentence for the user.
     """
     try:
         yield
-    except Exception as error:  # the next call may go well, and the user must be able to stop
+    except Exception as error:  # the next call may succeed, and the user must be able to stop
         text = f"Failed to {purpose} ({type(error).__name__}: {error}); the console tells more"
         if time.monotonic() - _logged_s.get(text, -_QUIET_S) >= _QUIET_S:
             _logged_s[text] = time.monotonic()
             _logger.exception("failed to %s", purpose)
-        tell(text)
+        report(text)
 
 
 class Timer:
-    """Calls a function on Blender's main thread until it says that it is done; goes on when it fails.
+    """Calls a function on Blender's main thread until it is done, even if it raises exceptions.
 
     Parameters
     ----------
     function : callable
-        Returns after how many seconds to call it again; None = it is done.
-    purpose, tell
+        Returns the delay until the next call; None = it is done.
+    purpose, report
         See `attempted`.
     """
 
     def __init__(
-        self, function: Callable[[], float | None], purpose: str, tell: Callable[[str], None]
+        self, function: Callable[[], float | None], purpose: str, report: Callable[[str], None]
     ) -> None:
         def run() -> float | None:
-            with attempted(purpose, tell):
+            with attempted(purpose, report):
                 return function()
             return _AGAIN_S
 
-        self._run = run  # Blender knows a timer by its function's identity
+        self._run = run  # Blender identifies a timer by its function object
 
     def start(self, first_s: float = 0.0) -> None:
-        """Begin, unless it has begun."""
+        """Start the timer, unless it is running."""
         if not bpy.app.timers.is_registered(self._run):
             bpy.app.timers.register(self._run, first_interval=first_s, persistent=True)
 
     def stop(self) -> None:
-        """End, if it has begun."""
+        """Stop the timer, if it is running."""
         if bpy.app.timers.is_registered(self._run):
             bpy.app.timers.unregister(self._run)

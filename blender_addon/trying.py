@@ -1,4 +1,4 @@
-"""Buttons that ask the server something and show what it has answered."""
+"""Buttons that send requests to the server and show the responses."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class SendTest(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether there is a server."""
+        """Return whether a server is running."""
         return bool(controller.state.url)
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Send the request; what comes is shown when it comes."""
+        """Send the request. The response is shown when it arrives."""
         image_type = lists().test_type.lower()
         scene = _test_scene(image_type)
         url = with_token(controller.state.url, controller.token)
         send(url, scene, _test_form(image_type), lambda reply: _show_test(reply, image_type))
-        controller.tell("", note="Test request: sent")
+        controller.show_message("", note="Test request: sent")
         return {"FINISHED"}
 
 
@@ -54,12 +54,12 @@ class ShowAnswer(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: Any) -> str:
-        """Say what the answer was."""
+        """Return the tooltip, which describes the response."""
         answered = controller.state.answered
         return _summary(answered[properties.index]) if properties.index < len(answered) else ""
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Show it."""
+        """Show the image, or the error."""
         if self.index >= len(controller.state.answered):
             return {"CANCELLED"}
         answer = controller.state.answered[self.index]
@@ -79,11 +79,11 @@ class ShowKept(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether a request is selected."""
+        """Return whether a request is selected."""
         return 0 <= lists().kept_index < len(lists().kept)
 
     def execute(self, context: bpy.types.Context) -> _Result:
-        """Show it."""
+        """Show the image, or the error."""
         entry = lists().kept[lists().kept_index]
         try:
             kept = read_kept(Path(entry.path))
@@ -94,7 +94,7 @@ class ShowKept(bpy.types.Operator):
 
 
 def _test_scene(image_type: str) -> bytes:
-    """Make what Drake would send: its materials hold labels unless a picture is made of them."""
+    """Make the scene that Drake would send: except for colour images, its materials contain labels."""
     from .gltf_render_server.passes import Render, find_pass
     from .sample_scene import sample_scene
 
@@ -109,19 +109,20 @@ def _test_form(image_type: str) -> dict[str, str]:
     from .sample_scene import sample_camera
 
     lens = Lens(**sample_camera(*_TEST_SIZE_PX))
-    return form_fields(ImageType(image_type), lens, DepthRange(**_TEST_RANGE))  # only depth's is read
+    # only depth requests use the range
+    return form_fields(ImageType(image_type), lens, DepthRange(**_TEST_RANGE))
 
 
 def _show_test(reply: Reply, image_type: str) -> None:
     if reply.error:
-        controller.tell(f"Test request: {reply.error}")
+        controller.show_message(f"Test request: {reply.error}")
         return
     try:
         text = _show_picture(reply.picture, image_type, f"Test request, {reply.seconds:.2f} s")
     except (OSError, ValueError, RuntimeError) as error:
-        controller.tell(f"Test request: the picture that came cannot be shown: {error}")
+        controller.show_message(f"Test request: the picture that came cannot be shown: {error}")
         return
-    controller.tell("", note=f"Test request: {text}, {reply.seconds:.2f} s")
+    controller.show_message("", note=f"Test request: {text}, {reply.seconds:.2f} s")
 
 
 def _show(operator: bpy.types.Operator, picture: bytes | None, image_type: str, summary: str) -> _Result:
@@ -134,7 +135,7 @@ def _show(operator: bpy.types.Operator, picture: bytes | None, image_type: str, 
 
 
 def _show_picture(data: bytes, image_type: str, summary: str = "") -> str:
-    """Show a picture with a line that says what it is; return what it is."""
+    """Show an image with a caption, and return the caption."""
     from .image_view import show_image
     from .picture import decoded, describe, displayed
 
@@ -146,6 +147,6 @@ def _show_picture(data: bytes, image_type: str, summary: str = "") -> str:
 
 
 def _summary(answer: Answered) -> str:
-    """Return status, time, client and reason."""
+    """Return status, time, client and error message."""
     text = f"{answer.status} in {answer.seconds:.2f} s to {answer.client or 'an unknown client'}"
     return f"{text}: {answer.message}" if answer.message else text

@@ -1,4 +1,4 @@
-"""The modules that the extension brings as wheels, and what to say where they are missing."""
+"""The modules that the extension's wheels provide, and advice if they are missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["advice"]
 
 
 def advice(error: ImportError) -> str:
-    """Say in plain words what an import has failed for."""
+    """Explain in plain words why an import has failed."""
     version = ".".join(map(str, sys.version_info[:2]))
     return (
         f"This Blender's Python {version} lacks what the server needs: {error}. The extension brings it for "

@@ -1,4 +1,4 @@
-"""The server in this Blender: requests render in the open session, one between two redraws."""
+"""The server in this Blender: it renders requests in the open session, one between two redraws."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .last_pictures import LastPictures
 from .launch import pictures_folder
 from .options import server_options
 from .preferences import preferences
-from .session import main_window, scene_properties
+from .session import main_window
 from .state import MOST_SHOWN
 
 __all__ = ["SessionRenderer", "WindowServer", "current_settings", "is_occupied"]
@@ -31,10 +31,10 @@ _JOBS = ("RENDER", "OBJECT_BAKE", "COMPOSITE")
 
 
 class SessionRenderer:
-    """Renders with the settings that the panel shows when a request's turn comes."""
+    """A renderer that uses the panel's current settings for each request."""
 
     def __init__(self) -> None:
-        self._settings = current_settings()
+        self._settings = current_settings(main_window().scene)
         self._renderer = _renderer(self._settings)
         self.info = self._renderer.info
         self.extensions = self._renderer.extensions
@@ -47,8 +47,8 @@ class SessionRenderer:
             return self.current().render(frame)
 
     def current(self) -> BlenderRenderer:
-        """Return a renderer with the settings of now."""
-        settings = current_settings()
+        """Return a renderer with the current settings."""
+        settings = current_settings(main_window().scene)
         if settings != self._settings:
             self.close()
             self._renderer, self._settings = _renderer(settings), settings
@@ -60,17 +60,17 @@ class SessionRenderer:
 
 
 class WindowServer:
-    """A `Server` that needs this Blender's main thread, again and again.
+    """A `Server` that does its work on this Blender's main thread.
 
     Parameters
     ----------
     options : dict of str to str
-        See `server_options`.
+        The environment variables; see `server_options`.
 
     Raises
     ------
     SettingsError
-        It cannot start like that.
+        The server cannot start with these settings.
     """
 
     tick_s = 0.03
@@ -87,7 +87,7 @@ class WindowServer:
         self._events.put(Ready(self._server.url, info.version, info.engine, info.device))
 
     def work(self) -> None:
-        """See `Server.work`: render what waits, one request at a time, when nothing else is under way."""
+        """See `Server.work`. Render one waiting request, unless the user is busy."""
         is_held = is_occupied()
         if is_held != self._is_held:
             self._is_held = is_held
@@ -104,7 +104,7 @@ class WindowServer:
         self._journal.shelf = shelf
 
     def stop(self) -> None:
-        """See `Server.stop`; done at once, as nothing is being rendered now."""
+        """See `Server.stop`. It takes effect at once, because nothing is being rendered at this point."""
         self._server.close(_DRAIN_S)
         self._events.put(Ended(0, ""))
 
@@ -117,22 +117,22 @@ class WindowServer:
             remove_guests()
 
 
-def current_settings() -> ServerSettings:
-    """Return the settings that the panel shows, for the open scene."""
-    return ServerSettings.from_environment(server_options(scene_properties(), preferences(), None))
+def current_settings(scene: bpy.types.Scene) -> ServerSettings:
+    """Return the settings with which a scene is rendered now."""
+    return ServerSettings.from_environment(server_options(scene.gltf_render_server, preferences(), None))
 
 
 def is_occupied() -> bool:
-    """Whether the user drags, paints or chooses something, or Blender renders or bakes for the user."""
+    """Return whether the user is dragging, painting or choosing, or Blender is rendering or baking."""
     windows = bpy.context.window_manager.windows
     modal = {operator.bl_idname for window in windows for operator in window.modal_operators}
     return any(map(_holds_data, modal - _choosing_files())) or any(map(bpy.app.is_job_running, _JOBS))
 
 
 def _holds_data(name: str) -> bool:
-    """Whether a modal operator may hold on to the scene's data until the user lets go.
+    """Return whether a modal operator may hold references to the scene's data until it ends.
 
-    All of Blender's own may, and none of them goes on by itself; some of add-ons run for ever.
+    All of Blender's own operators may do so, and all of them end. Those of add-ons may run for ever.
     """
     of_python = bpy.types.Operator.bl_rna_get_subclass_py(name)
     if of_python is None:
@@ -141,7 +141,7 @@ def _holds_data(name: str) -> bool:
 
 
 def _choosing_files() -> set[str]:
-    """Return the operators that wait for a choice in a file browser, which may take long."""
+    """Return the operators that wait for a file browser, which may take a long time."""
     areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas)
     spaces: Any = (area.spaces.active for area in areas if area.type == "FILE_BROWSER")
     return {space.active_operator.bl_idname for space in spaces if space.active_operator is not None}

@@ -4,7 +4,9 @@
 Kitchenware falls onto a table. Three cameras ride on a frame that turns around the table; they take
 their pictures one after another, as cameras on a real robot do. Each camera is an RgbdSensorAsync:
 Drake asks the render server on a background thread, and the picture arrives in the simulation after a
-delay, so the simulation need not wait for it as it does with an RgbdSensor.
+delay, so the simulation need not wait for it as it does with an RgbdSensor. Each camera has its picture
+before the next one looks, because Drake's cameras share meshes: two that write them as glTF at the same
+time end the process now and then.
 
 Run it beside a server:
 
@@ -54,6 +56,8 @@ from gltf_render_server.false_colours import false_colours
 MODELS = Path(__file__).parent / "datasets" / "models"
 TABLE_HEIGHT = 0.7
 FPS = 4.0
+STAGGER = 1 / FPS / 3  # seconds from one camera to the next
+DELAY = 0.9 * STAGGER  # seconds until the picture is there, before the next camera looks
 BROWN = np.array([0.45, 0.3, 0.18, 1.0])
 THINGS: dict[str, tuple[Shape, tuple[float, float, float]]] = {
     # the shape for physics, and where in the model its middle is
@@ -78,7 +82,7 @@ def main() -> None:
         simulator, sensors = build(options.server, options.width, Path(folder))
         saved = simulate(simulator, sensors, options.seconds, options.output)
     if not saved:
-        parser.error(f"--seconds: the first pictures come after {2 / FPS:g} s of simulated time")
+        parser.error(f"--seconds: the first pictures come after {1 / FPS:g} s of simulated time")
     rows = [np.hstack([saved[-1][name][kind] for name in sensors]) for kind in ("color", "depth", "label")]
     picture = options.output / "picture.jpg"
     Image.fromarray(np.vstack(rows)).save(picture, quality=88)
@@ -178,8 +182,8 @@ def add_camera(
         plant.GetBodyFrameIdOrThrow(rig.index()),
         looking(eye, np.array([0.0, 0.0, TABLE_HEIGHT + 0.03])),
         fps=FPS,
-        capture_offset=number / FPS / 3,
-        output_delay=0.9 / FPS,
+        capture_offset=number * STAGGER,
+        output_delay=DELAY,
         color_camera=color,
         depth_camera=depth,
         render_label_image=True,
@@ -202,7 +206,7 @@ def simulate(
     """Advance from one set of new pictures to the next, and save each."""
     saved = []
     root = simulator.get_context()
-    first = (2 / 3 + 0.9) / FPS + 1e-6  # when the last camera's first picture is there
+    first = 2 * STAGGER + DELAY + 1e-6  # when the last camera's first picture is there
     for number, time in enumerate(np.arange(first, seconds, 1 / FPS)):
         simulator.AdvanceTo(time)
         moment = {name: read(sensor, sensor.GetMyContextFromRoot(root)) for name, sensor in sensors.items()}

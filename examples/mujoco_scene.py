@@ -2,7 +2,7 @@
 """A MuJoCo simulation, photographed by the render server: the geometry is sent once, then poses alone.
 
 The geoms of the MjModel become a GLB with a node for each body. The server gets it with the first
-picture; after that, each picture costs a few kilobytes, which tell where the bodies are now. The
+picture; after that, each request has a few kilobytes with the current poses of the bodies. The
 numbers in the pass "instance" are bodies, and depth is metres along the camera's axis. The camera is
 one of the model's, or MuJoCo's free camera, with the field of view that the model gives it.
 

@@ -2,9 +2,9 @@
 """From a glTF file to the data of a radiance field: posed pictures in nerfstudio's format.
 
 Cameras are spread evenly over a hemisphere around the scene; the scene that comes with the project has
-a wall behind it, so there they stand on arcs before it. Poses and lenses need no structure from motion,
-for they are what the pictures were rendered with; depth and a cloud of points come along, for methods
-that start from them. The specification is written beside the data, as dataset.toml.
+a wall behind it, so there they stand on arcs in front of it. Poses and lenses need no structure from
+motion, because they are those of the renders. Depth and a point cloud are included, for methods that
+start from them. The specification is written beside the data, as dataset.toml.
 
 Run it with the scene that comes with the project, or with one of your own:
 

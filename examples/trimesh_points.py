@@ -2,8 +2,8 @@
 """From a trimesh scene to a picture, and from its depth back to points in space.
 
 The scene, with its camera, goes to the render server as it is. Depth is exact: each pixel's ray ends
-on the surface of the meshes, so the points that are made of it lie on them, and a table tells how
-closely. Colours and the names of the objects come along.
+on the surface of the meshes, so the points lie on the meshes, and a table shows how closely
+for each object. The points keep the colours of the picture.
 
 Run it beside a server, with the models that come with the project or with files of your own:
 

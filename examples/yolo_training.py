@@ -3,8 +3,8 @@
 
 The objects fall onto a floor of a random colour, in random light, and are photographed from all
 sides. Each file is a class, called by its name. The specification of the dataset is written beside
-it, as dataset.toml, to be changed and used again with gltf-render-dataset. A run that was stopped
-goes on where it was.
+it, as dataset.toml, to be changed and used again with gltf-render-dataset. After an
+interruption, the same command continues.
 
 Run it with the models that come with the project, or with a folder of your own:
 
@@ -13,7 +13,7 @@ Run it with the models that come with the project, or with a folder of your own:
     python examples/yolo_training.py my_models --scenes 200 --output mine
 
 It writes the training data into OUTPUT/dataset/formats/yolo-detect, and picture.jpg, which shows some
-of the pictures with the boxes that the labels tell. With --train, and "pip install ultralytics", it
+of the pictures with the boxes of the labels. With --train, and "pip install ultralytics", it
 also trains; otherwise it prints the command that does.
 """
 

@@ -9,7 +9,6 @@ BlenderProc take turns at one scene from a ring of poses, in the same light and 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from pathlib import Path
 try:
     from rich.console import Console
 
-    from benchmarking.exchange import Server
+    from benchmarking.exchange import Server, servers_of
     from benchmarking.measures import Measure, Plan, Run, Settings, carry_out, plans
     from benchmarking.memory import MemoryWatch
     from benchmarking.peer import Peer, add_peer_options, peer_of
@@ -27,7 +26,7 @@ try:
     from benchmarking.scenes import ImageType
     from benchmarking.tables import tables
     from option_types import image_types, whole_number
-    from reporting import add_output_options, check_outputs, progress, run, tell
+    from reporting import add_output_options, check_outputs, end, progress, report, run
 except ModuleNotFoundError as error:
     sys.exit(
         f"benchmark: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
@@ -53,12 +52,12 @@ _ORBIT_FRAMES = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; return the exit status.
+    """Run the benchmark, and return the exit status.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; by default those of the process.
+        The arguments without the program's name. The default is the arguments of this process.
     """
     options = _parser().parse_args(arguments)
     stopped = "stopped before anything was measured"
@@ -72,11 +71,11 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
         return _beside(peer, options, console)
     settings = _settings(options)
     points = plans(settings)
-    servers = _servers(options)
+    servers = servers_of(options)
     about = {server.name: server.greet() for server in servers}
     watches = [MemoryWatch(server) for server in servers] if settings.measure is Measure.MEMORY else []
     runs = _runs(points, settings, servers, watches, console)
-    tell(
+    report(
         tables(settings.measure, runs, servers),
         record_of(settings, runs, servers, about),
         options,
@@ -86,18 +85,18 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
 
 
 def _beside(peer: Peer, options: argparse.Namespace, console: Console) -> int:
-    """Compare with BlenderProc; what that needs of Blender and of datasets is loaded for nothing else."""
+    """Compare with BlenderProc. The modules for that are imported only here."""
     from benchmarking.beside import beside, beside_tables
     from benchmarking.orbit import Orbit
 
-    [server] = _servers(options)[:1]
+    [server] = servers_of(options)[:1]
     server.greet()
     size = (options.width or _ORBIT_SIZE[0], options.height or _ORBIT_SIZE[1])
     orbit = Orbit(options.frames or _ORBIT_FRAMES, size, options.samples)
     with progress(console) as bars:
         task = bars.add_task("turns", total=options.turns)
         turns = beside(server.client, peer, orbit, options.turns, partial(bars.advance, task))
-    tell(beside_tables(turns, orbit), {"orbit": orbit, "turns": turns}, options)
+    report(beside_tables(turns, orbit), {"orbit": orbit, "turns": turns}, options)
     return 0
 
 
@@ -108,7 +107,7 @@ def _runs(
     watches: Sequence[MemoryWatch],
     console: Console,
 ) -> list[Run]:
-    """Measure point after point under a bar; when the user stops it, what is complete counts."""
+    """Measure point after point with a progress bar. If the user stops, the completed points count."""
     runs: list[Run] = []
     requests = (settings.warm_up + settings.frames) * len(settings.image_types) * len(servers)
     with progress(console) as bars:
@@ -141,13 +140,6 @@ def _settings(options: argparse.Namespace) -> Settings:
         height=options.height,
         seed=options.seed,
     )
-
-
-def _servers(options: argparse.Namespace) -> list[Server]:
-    servers = [Server("server", options.url, options.timeout)]
-    if options.peer_url:
-        servers.append(Server("peer", options.peer_url, options.timeout))
-    return servers
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -255,7 +247,4 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # Blender's own end hangs now and then, where it was loaded
+    end(main())

@@ -19,16 +19,22 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 __all__ = ["PLATFORMS", "Platform", "build", "main", "repository", "uv"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _REQUIREMENTS = ROOT / "scripts" / "requirements" / "blender.txt"
 
-# Blender itself brings requests and what that needs; the add-on has no pool of processes, watches no
-# code, and draws no progress bars
+# Blender itself provides requests and its dependencies. The add-on has no worker pool, does not watch code,
+# and draws no progress bars.
 _LEFT_OUT = {
     "anyio",
     "certifi",
@@ -47,16 +53,17 @@ _LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Platform:
-    """Where a zip can be used.
+    """A platform for which a zip is built.
 
     Attributes
     ----------
     name : str
-        As Blender calls it.
+        Its name in Blender.
     tags : tuple of str
-        The platforms of the wheels that run there.
+        The platform tags of wheels that run there.
     pythons : tuple of str
-        Those of Blender 4.2 to 5.0, of Blender 5.1 and 5.2, and of Linux distributions' own Blender.
+        The Python versions of Blender 4.2 to 5.0, of Blender 5.1 and 5.2, and of Blender packages in Linux
+        distributions.
     """
 
     name: str
@@ -74,13 +81,13 @@ PLATFORMS = {
         ),
         Platform("windows-x64", ("win_amd64",)),
         Platform("macos-arm64", ("macosx_11_0_arm64",)),
-        Platform("macos-x64", ("macosx_11_0_x86_64",), ("3.11",)),  # Blender 5 has none for Intel
+        Platform("macos-x64", ("macosx_11_0_x86_64",), ("3.11",)),  # Blender 5 is not available for Intel
     )
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Build what the command line says."""
+    """Build the platforms that the command line selects."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--platform", action="append", choices=list(PLATFORMS), help="default: all")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="default: dist")
@@ -97,12 +104,12 @@ def build(platform: Platform, output: Path) -> Path:
     ----------
     platform : Platform
     output : Path
-        The folder for it; made if need be.
+        The output folder. It is created if necessary.
 
     Returns
     -------
     Path
-        The zip.
+        The path of the zip.
     """
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="extension-") as folder:
@@ -115,7 +122,7 @@ def build(platform: Platform, output: Path) -> Path:
 
 
 def stage(platform: Platform, folder: Path) -> None:
-    """Put together what a platform's zip holds."""
+    """Assemble the content of a platform's zip."""
     without_waste = shutil.ignore_patterns("__pycache__", "gltf_render_server", "*.pyc")
     shutil.copytree(ROOT / "blender_addon", folder, ignore=without_waste)
     shutil.copytree(
@@ -132,31 +139,40 @@ def stage(platform: Platform, folder: Path) -> None:
 
 
 def download_wheels(platform: Platform) -> list[Path]:
-    """Return the wheels for all Pythons of a platform, downloaded where they are not yet."""
+    """Return the wheels for all Python versions of a platform. Missing ones are downloaded."""
     folder = ROOT / "build" / "wheels" / platform.name
-    requirements = ROOT / "build" / "wheels" / "requirements.txt"
+    requirements, stamp = folder / "requirements.txt", folder / ".made-from"
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join(_requirements())
-    stamp = folder / ".made-from"
-    if not stamp.exists() or stamp.read_text() != text + str(platform):
-        for old in folder.glob("*.whl"):
-            old.unlink()
-        for python in platform.pythons:
-            requirements.write_text("\n".join(_for_python(python, _requirements())))
-            _download(requirements, platform, python, folder)
-        stamp.write_text(text + str(platform))
-    return sorted(folder.glob("*.whl"))
+    with _alone(folder / ".lock"):  # both Pythons may build at the same time
+        if not stamp.exists() or stamp.read_text() != text + str(platform):
+            for old in folder.glob("*.whl"):
+                old.unlink()
+            for python in platform.pythons:
+                requirements.write_text("\n".join(_for_python(python, _requirements())))
+                _download(requirements, platform, python, folder)
+            stamp.write_text(text + str(platform))
+        return sorted(folder.glob("*.whl"))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file during a ``with`` block, where the system has such locks."""
+    with path.open("ab") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _requirements() -> Iterator[str]:
-    """Yield what is pinned, with its hashes, but for what Blender brings."""
+    """Yield the pinned requirements with their hashes, except for packages that Blender provides."""
     for entry in re.split(r"\n(?=\S)", _REQUIREMENTS.read_text()):
         if entry.partition("==")[0] not in _LEFT_OUT:
             yield entry
 
 
 def _for_python(python: str, entries: Iterable[str]) -> Iterator[str]:
-    """Yield what a Python needs, without the markers: pip judges them by the Python that it runs on."""
+    """Yield the requirements of a Python version without markers, which pip evaluates for its own."""
     for entry in entries:
         older_than = re.search(r" ; python_full_version < '3\.(\d+)'", entry)
         if older_than is None:
@@ -181,7 +197,7 @@ def _pip() -> list[str]:
 
 
 def uv() -> list[str]:
-    """Return the command uv: the system's, or the one that scripts/test has installed."""
+    """Return the command for uv: the system's, or the one installed by scripts/test."""
     found = shutil.which("uv") or shutil.which("uv", path=ROOT / ".venv" / "tools" / "bin")
     if found is None:
         raise SystemExit("uv is not there: https://docs.astral.sh/uv tells how to install it")
@@ -189,13 +205,13 @@ def uv() -> list[str]:
 
 
 def repository(root: Path = ROOT) -> str:
-    """Return where the project is at home, as pyproject.toml says."""
+    """Return the address of the project's repository, from pyproject.toml."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     return project["tool"]["hatch"]["metadata"]["hooks"]["custom"]["repository"]
 
 
 def _complete_manifest(file: Path, platform: Platform) -> None:
-    """Set the version, which the package says, the project's address, the platform and the wheels."""
+    """Set the package's version, the project's address, the platform and the wheels."""
     wheels = sorted(wheel.name for wheel in (file.parent / "wheels").iterdir())
     lines = "".join(f'  "./wheels/{name}",\n' for name in wheels)
     website = f'website = "{repository()}"'
@@ -214,7 +230,7 @@ def _version() -> str:
 
 
 def _blender_extension(command: str, *options: str) -> None:
-    """Run Blender's own tool for extensions: the program's that BLENDER names, or the bpy package's."""
+    """Run Blender's extension tool, of the program that BLENDER names or of the bpy package."""
     blender = os.environ.get("BLENDER")
     tool = [blender, "-b", "--command", "extension"] if blender else [sys.executable, str(_packaged_tool())]
     done = subprocess.run([*tool, command, *options], capture_output=True, text=True, check=False)

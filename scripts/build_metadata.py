@@ -1,9 +1,8 @@
-"""Completes the package's metadata when it is built: addresses, and a README that can be read anywhere.
+"""Completes the package's metadata at build time: project addresses, and a README with absolute links.
 
-hatchling runs this, as ``[tool.hatch.metadata.hooks.custom]`` in pyproject.toml says. Where the project is at
-home stands there, in ``repository``, and nowhere else. The README's links and pictures are relative, so that
-they work in a checkout and on a forge; a package index needs whole addresses, and gets those of the version's
-tag.
+hatchling runs this as ``[tool.hatch.metadata.hooks.custom]`` in pyproject.toml. The address of the project is
+defined only there, in ``repository``. The README has relative links, so that they work in a checkout and on a
+forge. A package index needs absolute links, which point to the version's tag.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ _LINK = re.compile(r"""(\]\(|\b(?:src|href|srcset)=["'])(?![a-z]+:|#|//)([^)"'\s
 
 
 class AbsoluteLinks(MetadataHookInterface):
-    """Fills in ``readme`` and ``urls``."""
+    """Sets ``readme`` and ``urls``."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Add what follows from the repository's address."""
+        """Add the metadata that depend on the repository's address."""
         root, repository = Path(self.root), self.config["repository"]
         source = (root / "server" / "gltf_render_server" / "__init__.py").read_text("utf-8")
         [version] = re.findall(r'(?m)^__version__ = "(.+)"$', source)
@@ -34,7 +33,7 @@ class AbsoluteLinks(MetadataHookInterface):
 
 
 def urls(repository: str) -> dict[str, str]:
-    """Return the addresses that a package index shows."""
+    """Return the addresses that a package index displays."""
     return {
         "Repository": repository,
         "Documentation": f"{repository}/tree/HEAD/docs",
@@ -44,15 +43,15 @@ def urls(repository: str) -> dict[str, str]:
 
 
 def absolute(markdown: str, repository: str, tag: str) -> str:
-    """Make the relative links of a text of the repository's root whole, but for those in blocks of code.
+    """Make the relative links of a text in the repository's root absolute, except in code blocks.
 
     Parameters
     ----------
     markdown : str
     repository : str
-        Its address on a forge with GitHub's paths: ``/raw/TAG/`` are files, ``/blob/TAG/`` are pages.
+        The address on a forge with GitHub's paths: ``/raw/TAG/`` for files, ``/blob/TAG/`` for pages.
     tag : str
-        Of the version.
+        The tag of the version.
 
     Returns
     -------

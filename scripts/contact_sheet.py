@@ -1,4 +1,4 @@
-"""One picture that shows colour, depth and labels side by side, for people."""
+"""Combines colour, depth and labels side by side in one image for display."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def contact_sheet(
     label: NDArray[np.uint8],
     names: Mapping[int, str],
 ) -> NDArray[np.uint8]:
-    """Lay out the three images of one frame.
+    """Arrange the three images of one frame.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def contact_sheet(
 
 
 def captioned(pictures: Mapping[str, NDArray[np.uint8]], columns: int | None = None) -> NDArray[np.uint8]:
-    """Lay pictures of one size out row by row, each above its caption.
+    """Arrange images of equal size in rows, each above its caption.
 
     Parameters
     ----------

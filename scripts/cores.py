@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
+from statistics import median
 
 try:
     from rich.console import Console, RenderableType
@@ -28,7 +29,7 @@ try:
     from gltf_render_server.http.form import ImageType
     from option_types import image_types, sizes, whole_number
     from own_server import OwnServer, own_server
-    from reporting import ScriptError, add_output_options, check_outputs, progress, run, table, tell
+    from reporting import ScriptError, add_output_options, check_outputs, progress, report, run, table
 except ModuleNotFoundError as error:
     sys.exit(
         f"cores: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
@@ -45,6 +46,7 @@ _WORKER_STAGES = ("transfer", "import", "update", "render", "read")
 _WARM_UP = 2  # pictures
 _LEAST = 3
 _ANY_MEMORY = 10**15
+_TICK_S = 0.01  # in which Linux counts processor times: a few small pictures may take less
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,14 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
                 for kind in kinds:
                     checks.append(_check(server, kind, costs[kind], count, workers, options))
                     bars.advance(task)
-    tell(_tables(costs, checks, options.model), {"costs": list(costs.items()), "checks": checks}, options)
+    report(_tables(costs, checks, options.model), {"costs": list(costs.items()), "checks": checks}, options)
     return 0
 
 
 def _costs(servers: Sequence[OwnServer], kind: Kind, seconds: float) -> Costs:
     """Ask servers of one thread and of more in turn, picture after picture of a scene that moves.
 
-    The quickest picture of each counts, and processor time, so that the machine's other work counts little.
+    Processor times are means, and what more threads save is the difference of medians.
     """
     [requests] = simulations(1, kind.size, [kind.image_type])
     for _ in range(_WARM_UP):
@@ -157,17 +159,29 @@ def _costs(servers: Sequence[OwnServer], kind: Kind, seconds: float) -> Costs:
         for server in servers:
             server.client.post(request.scene, request.fields)
     times_s: list[list[float]] = [[] for _ in servers]
-    before = sum(server.processor_s() for server in servers), time.process_time()
+    before = _processor_times_s(servers)
     deadline_s = time.monotonic() + seconds
     while len(times_s[0]) < _LEAST or time.monotonic() < deadline_s:
         request = next(requests)
         for server, own_s in zip(servers, times_s, strict=True):
             stages_ms = server.client.post(request.scene, request.fields).stages_ms
             own_s.append(sum(stages_ms.get(stage, 0.0) for stage in _WORKER_STAGES) / 1000)
-    took = sum(server.processor_s() for server in servers) - before[0], time.process_time() - before[1]
-    server_s, client_s = (each / sum(map(len, times_s)) for each in took)
-    one_s, more_s = map(min, times_s)
-    return Costs.measured(one_s, more_s, _THREADS, server_s, client_s)
+    after = _processor_times_s(servers)
+    took = [max(_TICK_S, now - then) for now, then in zip(after, before, strict=True)]
+    pictures = len(times_s[0])
+    worker_s = took[0] / pictures
+    server_s, client_s = (each / pictures / len(servers) for each in took[1:])
+    one_s, more_s = map(median, times_s)
+    return Costs.measured(worker_s, one_s - more_s, _THREADS, server_s, client_s)
+
+
+def _processor_times_s(servers: Sequence[OwnServer]) -> tuple[float, float, float]:
+    """Return what the first server's workers, all servers' processes of HTTP, and this client have taken."""
+    return (
+        servers[0].workers_processor_s(),
+        sum(server.processor_s() for server in servers),
+        time.process_time(),
+    )
 
 
 def _check(

@@ -29,7 +29,7 @@ try:
     from benchmarking.programs import Run, run_program
     from gltf_render_server.errors import RenderServerError
     from option_types import size, whole_number
-    from reporting import ScriptError, add_output_options, check_outputs, progress, run, table, tell
+    from reporting import ScriptError, add_output_options, check_outputs, end, progress, report, run, table
 except ModuleNotFoundError as error:
     sys.exit(
         f"dataset_speed: {error.name} is not installed; in the project's folder: "
@@ -49,7 +49,7 @@ _OURS = "this program, {}"
 
 
 def main() -> int:
-    """Measure, and show; return the exit status."""
+    """Run the measurements, show the results, and return the exit status."""
     options = _parser().parse_args()
     return run("dataset_speed", lambda console: _measure(options, console))
 
@@ -95,12 +95,12 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
                 runs[part] = list(bars.track(found, total=_count(part, options), description=part))
             except RenderServerError as error:
                 raise ScriptError(str(error)) from None
-    tell(_tables(runs), runs, options)
+    report(_tables(runs), runs, options)
     return 0
 
 
 def _count(part: str, options: argparse.Namespace) -> int:
-    """How many runs a part takes."""
+    """Return the number of runs that a part takes."""
     return options.turns * {"orbit": 2 + (options.blenderproc is not None), "overhead": 2, "objects": 4}[part]
 
 
@@ -226,7 +226,4 @@ def _median_stage(group: list[Run], name: str) -> float:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # Blender's own end hangs now and then
+    end(main())

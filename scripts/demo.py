@@ -21,8 +21,10 @@ from rich.markup import escape
 import still_life
 from contact_sheet import contact_sheet
 from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
+from gltf_render_server.encode import encode_png
 from gltf_render_server.false_colours import false_colours
 from gltf_render_server.labels import decode_labels
+from gltf_render_server.process.files import write_whole
 from option_types import whole_number
 from own_server import own_server
 from reporting import ScriptError, run
@@ -40,16 +42,16 @@ _Size = tuple[int, int]
 
 
 def main() -> int:
-    """Run the demo; return the exit status."""
+    """Run the demo, and return the exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # the server ends with it
+        signal.signal(number, signal.default_int_handler)  # the server ends with this process
     options = _options()
     stopped = f"stopped; what was rendered before is in {options.output}"
     return run("scripts/demo", lambda console: _run(options, console), stopped)
 
 
 def sizes(width: int, height: int) -> list[_Size]:
-    """Return the sizes in which colour comes, the smallest first."""
+    """Return the sizes of the colour images, the smallest first."""
     steps = [(width // divisor, height // divisor) for divisor in _DIVISORS]
     return [size for size in steps if min(size) >= _SMALLEST_STEP_PX or size == (width, height)]
 
@@ -72,7 +74,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> None:
-    """Ask for a small colour picture, for depth and labels, and for larger colour pictures."""
+    """Request a small colour image, depth and labels, and then larger colour images."""
     first, *larger = sizes(*size)
     color = exchange.ask("color", first)
     depth, label = exchange.ask("depth", size), exchange.ask("label", size)
@@ -86,13 +88,13 @@ def _render(exchange: Exchange, size: _Size, folder: Path, console: Console) -> 
 
 
 class Exchange:
-    """Asks the server for one picture after another.
+    """Requests one image after another from the server.
 
     Parameters
     ----------
     client : RenderClient
     console : Console
-        Where bars tell how far it is.
+        The console for progress bars.
     """
 
     def __init__(self, client: RenderClient, console: Console) -> None:
@@ -101,7 +103,7 @@ class Exchange:
         self._s_per_pixel: float | None = None
 
     def ask(self, image_type: ImageType, size: _Size) -> RenderAnswer:
-        """Return the server's answer; how long colour takes is learned from the one before."""
+        """Return the server's response. The expected time for colour is estimated from the previous one."""
         request = still_life.scene(image_type), still_life.request_fields(image_type, *size)
         what = f"Rendering {image_type}, {size[0]} x {size[1]}"
         pixels, is_color = size[0] * size[1], image_type == "color"
@@ -118,12 +120,12 @@ class Exchange:
 
 
 def _keep(answers: Mapping[ImageType, RenderAnswer], folder: Path) -> None:
-    """Write the pictures as they came, and views of them that any viewer shows."""
+    """Save the images as received, and versions that any viewer can display; Ctrl-C cuts none of them."""
     for name, answer in answers.items():
-        (folder / name).with_suffix(_SUFFIXES[answer.mimetype]).write_bytes(answer.body)
+        write_whole((folder / name).with_suffix(_SUFFIXES[answer.mimetype]), answer.body)
     depth, label = answers["depth"].pixels(), answers["label"].pixels()
-    Image.fromarray(false_colours(depth, "depth")).save(folder / "depth_colored.png")
-    Image.fromarray(false_colours(decode_labels(label), "label")).save(folder / "label_colored.png")
+    write_whole(folder / "depth_colored.png", encode_png(false_colours(depth, "depth")).data)
+    write_whole(folder / "label_colored.png", encode_png(false_colours(decode_labels(label), "label")).data)
     color = Image.fromarray(answers["color"].pixels()).convert("RGB").resize(depth.shape[::-1])
     sheet = contact_sheet(
         color=np.asarray(color),
@@ -131,7 +133,7 @@ def _keep(answers: Mapping[ImageType, RenderAnswer], folder: Path) -> None:
         label=label,
         names={label: name for name, label in still_life.labels().items()},
     )
-    Image.fromarray(sheet).save(folder / "contact_sheet.png")
+    write_whole(folder / "contact_sheet.png", encode_png(sheet).data)
 
 
 def _options() -> argparse.Namespace:

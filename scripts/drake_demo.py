@@ -28,7 +28,7 @@ try:
     from domino_run.server import ServerAddress, base_url, greet
     from domino_run.simulation import Simulation
     from option_types import whole_number
-    from reporting import ScriptError, progress, run, tell
+    from reporting import ScriptError, progress, report, run
 except ModuleNotFoundError as error:
     sys.exit(
         f"drake_demo: {error.name} is not installed; "
@@ -53,12 +53,12 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return the exit status.
+    """Run the demo, and return the exit status.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; by default those of the process.
+        The arguments without the program's name. The default is the arguments of this process.
     """
     options = _parser().parse_args(arguments)
     stopped = f"stopped; what was rendered before is in {options.output}"
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _prepare(output: Path) -> None:
-    """Say that nothing can be kept before anything is rendered."""
+    """Check that results can be saved, before anything is rendered."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         clear_pictures(output)
@@ -96,7 +96,7 @@ def _prepare(output: Path) -> None:
 
 
 def _engines(options: argparse.Namespace) -> list[EngineName]:
-    """Return the engine whose pictures are kept, and what it is compared with."""
+    """Return the engine whose images are kept, and the one with which it is compared."""
     first: EngineName = options.render_engine
     return sorted(ENGINES, key=lambda name: name != first) if options.compare else [first]
 
@@ -104,7 +104,7 @@ def _engines(options: argparse.Namespace) -> list[EngineName]:
 def _kept(
     simulation: Simulation, options: argparse.Namespace, console: Console
 ) -> Iterator[dict[EngineName, Frame]]:
-    """Save frame after frame, and pass it on."""
+    """Save each frame, and yield it."""
     count = 1 if options.still else max(1, round(options.seconds * options.fps))
     with Film(options.output / _main_file(options), options.fps) as film:
         shown = _with_progress(simulation.frames(count, options.fps), count, console)
@@ -136,7 +136,7 @@ def _comparison(frames: dict[EngineName, Frame]) -> Comparison:
 def _judge(comparisons: Sequence[Comparison]) -> int:
     total = pooled(comparisons)
     verdict = list(checks(total))
-    tell(tables(comparisons, total, verdict))
+    report(tables(comparisons, total, verdict))
     return 0 if all(check.passed for check in verdict) else 1
 
 
@@ -149,7 +149,7 @@ def _meshcat(console: Console) -> Meshcat:
 
 
 def _leave_to_look_at(meshcat: Meshcat, output: Path, console: Console) -> None:
-    """Keep the motion as a page, and the address alive while somebody is there."""
+    """Save the animation as a page, and keep the address available until the user quits."""
     meshcat.PublishRecording()
     (output / "simulation.html").write_text(meshcat.StaticHtml())
     if sys.stdin.isatty():
@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     def add(name: str, **settings: object) -> None:
-        """Add an option that may be written with underscores or with dashes."""
+        """Add an option that can be written with underscores or with dashes."""
         spellings = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
         parser.add_argument(*spellings, **settings)  # pyright: ignore[reportArgumentType]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # ruff: noqa: ANN001, ANN201
-"""Make the small models of the datasets' examples, examples/datasets/models; the same bytes each time."""
+"""Makes the small models of the dataset examples, examples/datasets/models; the bytes are reproducible."""
 
 from pathlib import Path
 
@@ -14,26 +14,26 @@ ROUND = 40
 
 
 def revolved(profile):
-    """Turn a profile, rows of radius and height, about the vertical; it begins and ends on the axis."""
+    """Rotate a profile, rows of radius and height, about the vertical axis; both ends are on the axis."""
     mesh = trimesh.creation.revolve(np.array(profile, float), sections=ROUND)
     return outward(mesh)
 
 
 def outward(mesh):
-    """Turn a closed mesh inside out if it is so."""
+    """Flip a closed mesh if its faces point inward."""
     if mesh.volume < 0:
         mesh.invert()
     return mesh
 
 
 def arc(center, radius, start_deg, end_deg, count=7):
-    """Return points on a circle."""
+    """Return points on an arc."""
     angles = np.radians(np.linspace(start_deg, end_deg, count))
     return [(center[0] + radius * np.cos(a), center[1] + radius * np.sin(a)) for a in angles]
 
 
 def block(size, at=(0, 0, 0)):
-    """Return a box with edges that are cut off, so that light catches on them."""
+    """Return a box with bevelled edges, which catch highlights."""
     half, bevel = np.array(size) / 2, 0.08 * min(size)
     points = []
     for axis in range(3):
@@ -45,7 +45,7 @@ def block(size, at=(0, 0, 0)):
 
 
 def hull(points):
-    """Return the convex hull of few points, by trying all planes through three of them."""
+    """Return the convex hull of a few points, by trying all planes through three of them."""
     points = np.array(points)
     faces = {}
     for i in range(len(points)):
@@ -71,7 +71,7 @@ def hull(points):
 
 
 def prism(outline, depth):
-    """Return an outline, counter-clockwise, as thick as told."""
+    """Extrude a counter-clockwise outline to a given depth."""
     outline = np.array(outline, float)
     count = len(outline)
     points = np.concatenate([np.c_[outline, np.full(count, z)] for z in (-depth / 2, depth / 2)])
@@ -86,7 +86,7 @@ def prism(outline, depth):
 
 
 def ears(outline):
-    """Cut an outline into triangles."""
+    """Triangulate an outline by clipping ears."""
     left, triangles = list(range(len(outline))), []
     while len(left) > 2:
         for n in range(len(left)):
@@ -102,7 +102,7 @@ def ears(outline):
 
 
 def turn(a, b, c):
-    """Return twice the area of triangles, positive where they are counter-clockwise."""
+    """Return twice the signed area of triangles; it is positive if they are counter-clockwise."""
     c = np.asarray(c)
     return (b[0] - a[0]) * (c[..., 1] - a[1]) - (b[1] - a[1]) * (c[..., 0] - a[0])
 
@@ -116,7 +116,7 @@ def bowl():
 
 
 def mug():
-    """Return a cup with a handle."""
+    """Return a mug with a handle."""
     outer, inner = 0.04, 0.035
     cup = revolved(
         [
@@ -147,7 +147,7 @@ def mug():
 
 
 def bracket():
-    """Return an angle of metal."""
+    """Return a metal angle bracket."""
     return prism([(0, 0), (0.1, 0), (0.1, 0.03), (0.03, 0.03), (0.03, 0.08), (0, 0.08)], 0.04)
 
 
@@ -157,7 +157,7 @@ def ring():
 
 
 def bottle():
-    """Return a bottle, closed by its cap."""
+    """Return a bottle with its cap."""
     shoulder = arc((0.012, 0.1), 0.02, 0, 90)
     return revolved(
         [
@@ -179,7 +179,7 @@ def ball():
 
 
 def carton():
-    """Return a box."""
+    """Return a carton."""
     return block((0.09, 0.06, 0.13))
 
 
@@ -200,7 +200,7 @@ def main():
     MODELS.mkdir(parents=True, exist_ok=True)
     for name, (make, colour, metallic, roughness) in MAKES.items():
         mesh = creased(make(), np.radians(20 if name in SHARP else 35))
-        if name in ("bowl", "mug", "bottle"):  # theirs is z
+        if name in ("bowl", "mug", "bottle"):  # their axis is z
             mesh.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, (1, 0, 0)))
         mesh.visual = TextureVisuals(
             material=PBRMaterial(
@@ -218,7 +218,7 @@ def main():
 
 
 def creased(mesh, angle_rad):
-    """Return a mesh that is smooth but where its surfaces meet at more than an angle."""
+    """Return a mesh that is smooth except where faces meet at more than an angle."""
     corners = mesh.triangles
     normals = mesh.face_normals
     weighted = mesh.area_faces[:, None] * normals

@@ -25,11 +25,11 @@ _SIZE = (320, 240)
 _COLUMNS = 4
 
 _Light = tuple[dict[str, Any], tuple[float, float, float]]
-"""A light of glTF, and where it stands; it shines at the middle of the table."""
+"""A glTF light and its position. It points at the middle of the table."""
 
 
 def main() -> int:
-    """Render and save; return the exit status."""
+    """Render and save the image, and return the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("file", type=Path, help="the picture to write, .jpg or .png")
     file = options.parse_args().file
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _save_pictures(file: Path, console: Console) -> int:
-    """Render the still life once for each of the lights."""
+    """Render the still life with each of the lights."""
     fields = still_life.request_fields("color", *_SIZE)
     with own_server() as server, progress(console) as bars:
         pictures = {

@@ -1,4 +1,4 @@
-"""What the scripts' options take, for argparse."""
+"""Types of the scripts' options, for argparse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["image_types", "size", "sizes", "whole_number"]
 
 
 def whole_number(at_least: int) -> Callable[[str], int]:
-    """Take a whole number that is not too small."""
+    """Return a parser for whole numbers with a minimum."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < at_least:
@@ -22,7 +22,7 @@ def whole_number(at_least: int) -> Callable[[str], int]:
 
 
 def size(text: str) -> tuple[int, int]:
-    """Take a picture's width and height, px, such as 320x240."""
+    """Parse the width and height of an image, px, such as 320x240."""
     width, _, height = text.lower().partition("x")
     try:
         return whole_number(1)(width), whole_number(1)(height)
@@ -31,12 +31,12 @@ def size(text: str) -> tuple[int, int]:
 
 
 def sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """Take some sizes, with commas between them."""
+    """Parse several sizes, separated by commas."""
     return tuple(map(size, text.split(",")))
 
 
 def image_types(text: str) -> tuple[ImageType, ...]:
-    """Take the names of some kinds of image, with commas between them; each counts once."""
+    """Parse the names of image types, separated by commas, and drop duplicates."""
     known = {kind.value: kind for kind in ImageType}
     names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names or not known.keys() >= set(names):

@@ -21,7 +21,7 @@ from gltf_render_server.renderer import Renderer
 from gltf_render_server.scene import Scene
 from gltf_render_server.settings import ServerSettings
 from option_types import size, whole_number
-from reporting import run, tell
+from reporting import report, run
 
 _GEOMETRY = (
     "depth,distance,label,instance,material,normal,normal_world,normal_geometric,position,"
@@ -60,7 +60,7 @@ def _measure(options: argparse.Namespace) -> int:
     info = renderer.info
     renderer.close()
     compared = f"depth {depth_ms:.0f} ms, {len(kinds[1])} passes {all_ms:.0f} ms, ratio {ratio:.2f}"
-    tell([f"{info.name} {info.version}: {compared}"])
+    report([f"{info.name} {info.version}: {compared}"])
     return 0
 
 

@@ -32,7 +32,7 @@ __all__ = ["main", "pictures", "render"]
 _FILE = Path(__file__).resolve().parent.parent / "examples" / "still_life" / "still_life.glb"
 _VIEW = {"name": "eye", "camera": 0, "width": 480, "height": 360}
 _LARGE = ("table", "apron", "wall", "cloth")
-"""What stands behind all else, and is left out where objects are drawn over each other."""
+"""The background objects, which are left out where objects are overlaid."""
 _CLEARLY_SEEN_PX = 1500
 _BAR_PX, _GAP_PX, _WHEEL_PX = 14, 6, 72
 _PAPER = 250
@@ -42,7 +42,7 @@ Bytes = NDArray[np.uint8]
 
 
 def main() -> int:
-    """Render and save; return the exit status."""
+    """Render and save the images, and return the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument(
         "folder", type=Path, help="where the pictures are written, such as docs/images/passes"
@@ -65,9 +65,9 @@ def render(client: RenderClient, passes: list[str]) -> dict[str, Any]:
     still = [name for name in passes if name != "label" and not _is_of_motion(name)]
     first = client.render(_FILE, _VIEW, still, look={"up_axis": "y"})
     arrays = {**first["eye"]}
-    if "label" in passes:  # the materials of the file are no labels
+    if "label" in passes:  # the materials of the file are not labels
         arrays |= client.render(still_life.scene("label"), _VIEW, ["label"])["eye"]
-    if "emission" in passes:  # nothing in the file gives off light
+    if "emission" in passes:  # nothing in the file emits light
         arrays |= client.render(_with_glowing_candle(), _VIEW, ["emission"])["eye"]
     for ending, when, way in (("_forward", "after", 1.0), ("_backward", "before", -1.0)):
         if of_motion := [name for name in passes if name.endswith(ending)]:
@@ -77,7 +77,7 @@ def render(client: RenderClient, passes: list[str]) -> dict[str, Any]:
 
 
 def pictures(arrays: Arrays) -> dict[str, Bytes]:
-    """Return a picture of each pass, with its legend below; some also show `color` or ask `instance`."""
+    """Return an image of each pass, with its legend below. Some also need `color` or `instance`."""
     return {name: _picture(name, arrays) for name in arrays}
 
 
@@ -94,7 +94,7 @@ def _with_glowing_candle() -> bytes:
 
 
 def _moved(answer: FrameAnswer, way: float) -> dict[str, Any]:
-    """Return another moment, after the view or, with -1, before it."""
+    """Return another moment: the next one, or with -1 the previous one."""
     matrices = {row["node"]: np.reshape(row["matrix"], (4, 4)) for row in answer.frame["instances"]}
     [eye] = answer.frame["views"]
     camera = np.reshape(eye["camera_to_world"], (4, 4)) @ _shift(0.02 * way, 0, 0)
@@ -110,7 +110,7 @@ def _shift(*offset: float) -> NDArray[np.float64]:
 
 
 def _turn(angle_rad: float) -> NDArray[np.float64]:
-    """Return a turn about z."""
+    """Return a rotation about z."""
     matrix, (cosine, sine) = np.eye(4), (np.cos(angle_rad), np.sin(angle_rad))
     matrix[:2, :2] = (cosine, -sine), (sine, cosine)
     return matrix
@@ -123,7 +123,7 @@ def _picture(name: str, arrays: Arrays) -> Bytes:
     if name == "mask_amodal":
         array = array & _is_small()[:, None, None]
         return _captioned(false_colours(array, name), "whole objects; where some overlap, their colours mix")
-    if name == "object_coordinates":  # of what is as small as most things
+    if name == "object_coordinates":  # from the sizes of typical objects
         array = np.where(np.append(False, _is_small())[arrays["instance"]][..., None], array, np.nan)
     scale = _scale(name, array)
     painted = false_colours(array, name, scale)
@@ -131,12 +131,12 @@ def _picture(name: str, arrays: Arrays) -> Bytes:
         painted = np.concatenate([painted, _bar(name, scale, painted.shape[1])])
     elif scale is not None and PASSES[name].unit == "px":
         painted[-_WHEEL_PX:, :_WHEEL_PX] = _wheel(name, float(scale[0, 1]))
-    told, unit = legend(array, name, scale), PASSES[name].unit
-    return _captioned(painted, told.removesuffix(f" {unit}") if " " in unit else told)
+    text, unit = legend(array, name, scale), PASSES[name].unit
+    return _captioned(painted, text.removesuffix(f" {unit}") if " " in unit else text)
 
 
 def _scale(name: str, array: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Return the ends of a pass's scale; no flow is beyond them."""
+    """Return the scale of a pass. It contains all flow vectors."""
     percentiles = (0.0, 100.0) if PASSES[name].unit == "px" else (1.0, 99.0)
     return value_range(name, array, percentiles=percentiles)
 
@@ -146,7 +146,7 @@ def _captioned(picture: Bytes, caption: str) -> Bytes:
 
 
 def _bar(name: str, scale: NDArray[np.float64], width: int) -> Bytes:
-    """Return what runs from the low end of a scale to the high one, to be put below a picture."""
+    """Return a colour bar for a scale, to be put below an image."""
     low, high = scale[0]
     values = np.linspace(low, high, width, dtype=np.float32)
     bar = false_colours(np.tile(values, (_BAR_PX, 1)), name, scale)
@@ -154,7 +154,10 @@ def _bar(name: str, scale: NDArray[np.float64], width: int) -> Bytes:
 
 
 def _wheel(name: str, largest: float) -> Bytes:
-    """Return the colours of all flows that are not too long: to the right of the middle, things go right."""
+    """Return the colours of all flow vectors up to a length.
+
+    To the right of the centre, the motion is to the right.
+    """
     steps = np.linspace(-1, 1, _WHEEL_PX, dtype=np.float32)
     flow = np.stack(np.meshgrid(steps, steps), -1)
     flow[np.hypot(*np.moveaxis(flow, -1, 0)) > 1] = np.nan
@@ -162,12 +165,12 @@ def _wheel(name: str, largest: float) -> Bytes:
 
 
 def _is_small() -> NDArray[np.bool_]:
-    """Tell of each object, by its number, whether it is no background."""
+    """Return for each object, by number, whether it is not in the background."""
     return np.array([name not in _LARGE for name in still_life.labels()])
 
 
 def _boxed(colour: Bytes, rows: list[dict[str, Any]]) -> Bytes:
-    """Draw the boxes of objects over a picture."""
+    """Draw the bounding boxes of objects over an image."""
     numbers = np.array([[row["number"] for row in rows]], np.uint16)
     inks = false_colours(numbers, "instance")[0].tolist()
     colours = {row["name"]: tuple(ink) for row, ink in zip(rows, inks, strict=True)}

@@ -37,7 +37,7 @@ from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.settings import Quality
 from option_types import size
 from own_server import OwnServer, own_server
-from reporting import add_output_options, check_outputs, progress, run, table, tell
+from reporting import add_output_options, check_outputs, progress, report, run, table
 from viewpoint import form_of, look_at
 
 _Picture = NDArray[np.uint8]
@@ -49,25 +49,27 @@ _WARM_UP_SIZE = (16, 12)
 _YARDSTICK_SAMPLES = 256
 _YARDSTICK = f"{_YARDSTICK_SAMPLES} plain"
 _SHOWN = (*get_args(Quality), _YARDSTICK, "reference")
-_LEAST_LEFT = 0.05  # of an error, when the reference's own is taken off
+_LEAST_LEFT = 0.05  # the smallest error that remains after subtracting that of the reference
 _PREAMBLE = """\
 from gltf_render_server.blender.engines import PRESETS, apply_preset
 c = bpy.context.scene.cycles
 def preset(name):
     apply_preset(bpy.context.scene, PRESETS[name])
 """
-_REFERENCE_SEED = 1  # another one than what is measured: both would share their first samples' noise
+# different from the seed of the measured images, with which it would otherwise share the noise of its first
+# samples
+_REFERENCE_SEED = 1
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to render.
+    """One set of render settings.
 
     Attributes
     ----------
     name : str
     script : str
-        Python; ``c`` is the scene's Cycles settings, and ``preset`` takes the name of one.
+        Python code. ``c`` is the scene's Cycles settings, and ``preset`` applies a preset by name.
     """
 
     name: str
@@ -76,7 +78,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Case:
-    """A client's scene, and what its server is started with."""
+    """A client's scene, and the options of its server."""
 
     name: str
     scene: bytes
@@ -86,7 +88,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A picture, (height, width, 3), the processor's seconds over the cores, and those by the clock."""
+    """An image, (height, width, 3), the processor time divided by the cores, and the wall time; seconds."""
 
     picture: _Picture
     seconds: float
@@ -95,7 +97,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Result:
-    """What one setting makes of one case; `psnr` in dB, `flip` from 0 (equal) to 1."""
+    """The result of one setting for one case; `psnr` in dB, `flip` from 0 (equal) to 1."""
 
     case: str
     setting: str
@@ -106,13 +108,13 @@ class Result:
 
 
 def plain(samples: int, seed: int = 0) -> Setting:
-    """Return what Cycles does without a denoiser and without adaptive sampling."""
+    """Return a setting without denoiser and without adaptive sampling."""
     script = f"c.samples = {samples}; c.seed = {seed}; c.use_denoising = c.use_adaptive_sampling = False"
     return Setting(f"{samples} plain", script)
 
 
 def change(name: str, script: str) -> Setting:
-    """Return the preset `balanced` with something else about it."""
+    """Return the preset `balanced` with a change."""
     return Setting(name, f"preset('balanced'); {script}")
 
 
@@ -156,7 +158,7 @@ _STANDARD_NAMES = tuple(setting.name for setting in STANDARD)
 
 
 def main() -> int:
-    """Measure, and show; return the exit status."""
+    """Run the measurements, show the results, and return the exit status."""
     options = _options()
     if options.list_variants:
         print("\n".join(setting.name for setting in VARIANTS))
@@ -174,7 +176,7 @@ def _measure_all(options: argparse.Namespace, console: Console) -> int:
     results.sort(key=lambda result: result.case)
     if options.sheet is not None:
         Image.fromarray(captioned(pictures, len(pictures) // len(cases))).save(options.sheet, quality=90)
-    tell(_tables(results), results, options, lambda path: _plot(results, path))
+    report(_tables(results), results, options, lambda path: _plot(results, path))
     return 0
 
 
@@ -242,7 +244,7 @@ is measured is the change. Needs the dependency group "quality" (pip install --g
 
 
 def _settings(options: argparse.Namespace) -> list[Setting]:
-    """Return what is to be measured."""
+    """Return the settings to be measured."""
     known = {setting.name for setting in VARIANTS}
     if unknown := set(options.variants) - known - {"all"}:
         sys.exit(f"scripts/quality.py: no such variant: {', '.join(sorted(unknown))}; see --list-variants")
@@ -261,7 +263,7 @@ def _tea_table(width: int, height: int) -> Case:
 
 
 def _interior(width: int, height: int) -> Case:
-    """Let the still life, without its own surroundings, stand on the room's table."""
+    """Put the still life, without its own surroundings, on the table of the room."""
     document = still_life.document()
     root, *nodes = document["nodes"]
     root["children"] = [
@@ -291,7 +293,7 @@ def _measured(
     pictures: dict[str, _Picture],
     console: Console,
 ) -> Iterator[Result]:
-    """Render everything, one after the other, under a moving bar; add the sheet's pictures to `pictures`."""
+    """Render everything with a progress bar. Images for the sheet are added to `pictures`."""
     with progress(console) as bars:
         task = bars.add_task("", total=len(cases) * (1 + len(settings)))
         for case in cases:
@@ -299,7 +301,7 @@ def _measured(
                 rendered = {}
                 for setting in settings:
                     bars.update(task, description=f"{case.name}: {setting.name}")
-                    with _told(setting, console):
+                    with _refusal_printed(setting, console):
                         rendered[setting.name] = studio.render(setting)
                     bars.advance(task)
                 bars.update(task, description=f"{case.name}: reference")
@@ -313,19 +315,19 @@ def _measured(
 
 
 def _earlier(path: Path | None) -> list[Result]:
-    """Return what another run found."""
+    """Return the results of an earlier run."""
     return [] if path is None else msgspec.json.decode(path.read_bytes(), type=list[Result])
 
 
 def _middle(picture: _Picture) -> _Picture:
-    """Cut out what shows noise at the size of a page."""
+    """Crop an image so that its noise is visible at the size of a page."""
     height, width = picture.shape[:2]
     return picture[height // 4 : -height // 4, width // 3 : -width // 4]
 
 
 @contextmanager
-def _told(setting: Setting, console: Console) -> Iterator[None]:
-    """Say that a setting cannot be rendered; this Blender may not know it."""
+def _refusal_printed(setting: Setting, console: Console) -> Iterator[None]:
+    """Report a setting that cannot be rendered, because this Blender version may not support it."""
     try:
         yield
     except RenderClientError as error:
@@ -341,14 +343,14 @@ def _results(rendered: Mapping[str, Rendered], case: Case, truth: _Truth) -> Ite
 
 @dataclass(frozen=True)
 class _Truth:
-    """The picture of very many samples, and the mean square of what is still noise in it."""
+    """The image with very many samples, and the mean square of its remaining noise."""
 
     picture: _Picture
     noise: float
 
 
 def _truth(studio: _Studio, rendered: Mapping[str, Rendered], samples: int, cache: Path) -> _Truth:
-    """Return the reference; both it and 256 plain samples, which tell its noise, are kept."""
+    """Return the reference. It is cached, with an image of 256 plain samples that determines its noise."""
     if _YARDSTICK in rendered:
         Image.fromarray(rendered[_YARDSTICK].picture).save(_path(studio.case, _YARDSTICK, cache))
     yardstick = _kept(studio, plain(_YARDSTICK_SAMPLES), _YARDSTICK, cache)
@@ -378,7 +380,7 @@ def _keep(rendered: Mapping[str, Rendered], case: Case, reference: _Picture, fol
 
 
 class _Studio:
-    """A server that renders one case, each time with another settings script."""
+    """A server that renders one case with different settings scripts."""
 
     def __init__(self, case: Case, client: RenderClient, server: OwnServer, script: Path) -> None:
         self.case = case
@@ -387,7 +389,7 @@ class _Studio:
         self._script = script
 
     def render(self, setting: Setting) -> Rendered:
-        """Render once at a small size, to be warm, and then as the case says."""
+        """Render once at a small size to warm up, and then at the size of the case."""
         self._script.write_text(_PREAMBLE + setting.script + "\n")
         fields = {name: value for name, value in self.case.fields.items() if name != "scene_sha256"}
         self._client.post(self.case.scene, with_size(fields, *_WARM_UP_SIZE))
@@ -438,7 +440,7 @@ def _verdicts(results: dict[str, Result], case: str) -> Iterator[str]:
 
 
 def _plot(results: Sequence[Result], path: Path) -> None:
-    """Draw PSNR and FLIP over time, a column for each scene."""
+    """Plot PSNR and FLIP over time, with a column for each scene."""
     import matplotlib.pyplot as plt  # pyright: ignore[reportMissingImports]
 
     cases = list(dict.fromkeys(result.case for result in results))

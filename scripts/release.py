@@ -24,11 +24,12 @@ __all__ = ["main", "prepare", "problems", "version_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = {
-    "server/gltf_render_server/__init__.py": r'(?m)^__version__ = "(.+)"$',  # pyproject.toml reads it here
+    # pyproject.toml reads it from here
+    "server/gltf_render_server/__init__.py": r'(?m)^__version__ = "(.+)"$',
     "blender_addon/blender_manifest.toml": r'(?m)^version = "(.+)"$',
     "CITATION.cff": r"(?m)^version: (.+)$",
 }
-"""Where the version stands: its files, and what precedes it there. The first one decides."""
+"""The files that contain the version, with a pattern for each. The first file is authoritative."""
 
 _CITATION = "CITATION.cff"
 _CHANGELOG, _UNRELEASED = "CHANGELOG.md", "## [Unreleased]"
@@ -48,7 +49,7 @@ docs/releasing.md tells what to look at before and after."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line says."""
+    """Run the subcommand of the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/release",
         description=__doc__,
@@ -80,7 +81,7 @@ def _version(text: str) -> str:
 
 
 def version_of(root: Path, place: str = next(iter(PLACES))) -> str:
-    """Return the version that a file of a checkout says."""
+    """Return the version in a file of a checkout."""
     found = re.search(PLACES[place], (root / place).read_text("utf-8"))
     if found is None:
         raise SystemExit(f"release: {place} does not say its version")
@@ -88,7 +89,7 @@ def version_of(root: Path, place: str = next(iter(PLACES))) -> str:
 
 
 def prepare(root: Path, version: str, date: datetime.date) -> None:
-    """Write a version wherever it stands, and its heading into the changelog."""
+    """Write a version to all files, and add its heading to the changelog."""
     for place, pattern in PLACES.items():
         _write(root / place, pattern, version)
     _write(root / _CITATION, _RELEASED, date.isoformat())
@@ -109,7 +110,7 @@ def _write(file: Path, pattern: str, value: str) -> None:
 
 
 def problems(root: Path) -> list[str]:
-    """Return what keeps a checkout from being released, a sentence each."""
+    """Return the problems that prevent a release, one sentence each."""
     version = version_of(root)
     found = [
         f"{place} says version {version_of(root, place)}, and the package says {version}"
@@ -133,7 +134,7 @@ def problems(root: Path) -> list[str]:
 
 
 def _section(root: Path, name: str) -> str:
-    """Return what stands below a heading of the changelog."""
+    """Return the text below a heading of the changelog."""
     text = (root / _CHANGELOG).read_text("utf-8")
     dated = "" if name == "Unreleased" else r" - \d{4}-\d\d-\d\d"
     found = re.search(rf"(?ms)^## \[{re.escape(name)}\]{dated}$(.*?)(?=^## |\Z)", text)
@@ -155,8 +156,8 @@ def _check(is_rehearsal: bool) -> None:
 def _build(*, with_extension: bool) -> None:
     version = version_of(ROOT)
     folder = ROOT / "dist" / version
-    shutil.rmtree(folder, ignore_errors=True)  # of an earlier build
-    # the wheel from the sdist, as everybody else who builds one will do it
+    shutil.rmtree(folder, ignore_errors=True)  # files of an earlier build
+    # builds the wheel from the sdist, as other people will
     subprocess.run([*build_extension.uv(), "build", "--quiet", "--out-dir", folder, ROOT], check=True)
     (folder / ".gitignore").unlink(missing_ok=True)
     packages = sorted(folder.iterdir())

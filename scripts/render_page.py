@@ -26,7 +26,7 @@ _COLUMNS, _JPEG_QUALITY = 4, 90
 
 
 def main() -> int:
-    """Render, and lay the pictures out."""
+    """Render and arrange the images."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", default="400x300")
     parser.add_argument("--quality", default="balanced")

@@ -1,13 +1,14 @@
-"""How scripts tell what they do and find: bars, tables, files for other programs, and what went wrong."""
+"""Reports of the scripts: progress bars, tables, result files, and error messages."""
 
 from __future__ import annotations
 
 import argparse
 import copy
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from rich import box
@@ -24,26 +25,35 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["ScriptError", "add_output_options", "check_outputs", "progress", "reason", "run", "table", "tell"]
+__all__ = [
+    "ScriptError",
+    "add_output_options",
+    "check_outputs",
+    "end",
+    "progress",
+    "report",
+    "run",
+    "table",
+]
 
-_FILE_WIDTH = 200  # of tables that no terminal shows
+_FILE_WIDTH = 200  # the width of tables that are written to a file
 
 
 class ScriptError(Exception):
-    """A script cannot go on; the message says why, and what helps."""
+    """A script cannot continue. The message says why, and what to do."""
 
 
 def run(name: str, work: Callable[[Console], int], stopped: str = "stopped") -> int:
-    """Do a script's work; return the exit status, and say in a line what stopped it.
+    """Run a script's work, return the exit status, and print a one-line message if it fails.
 
     Parameters
     ----------
     name : str
-        Of the script.
+        The name of the script.
     work : callable
-        Takes a console for what is no result, which is stderr; returns the exit status.
+        Called with the console for messages, which is stderr. It returns the exit status.
     stopped : str
-        What to say when the user stops it.
+        The message if the user stops the script.
     """
     console = Console(stderr=True, highlight=False)
     try:
@@ -56,15 +66,15 @@ def run(name: str, work: Callable[[Console], int], stopped: str = "stopped") -> 
         return 130
 
 
-def reason(error: BaseException) -> str:
-    """Return the innermost cause, without the layers of the libraries."""
-    if error.__context__ is not None:
-        return reason(error.__context__)
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def end(status: int) -> NoReturn:
+    """End the process at once, because Blender's own exit sometimes hangs, if it was loaded."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def progress(console: Console) -> Progress:
-    """Return the bars of a script that does many things, each counted."""
+    """Return a progress display for many counted steps."""
     return Progress(
         TextColumn("{task.description:20}"),
         BarColumn(bar_width=30),
@@ -76,7 +86,7 @@ def progress(console: Console) -> Progress:
 
 
 def table(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
-    """Return a table without rows: columns of words, and columns of numbers."""
+    """Return an empty table with columns of words, and columns of numbers."""
     made = Table(*words, title=title, caption_justify="left")
     for heading in numbers:
         made.add_column(heading, justify="right")
@@ -84,7 +94,7 @@ def table(title: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, plot: bool = True) -> None:
-    """Add the options that `check_outputs` and `tell` read; `plot` = there is a figure to draw."""
+    """Add the options that `check_outputs` and `report` read; `plot` = there is a figure to draw."""
     parser.set_defaults(plot=None)
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every sample and every result")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="keep the tables")
@@ -95,7 +105,7 @@ def add_output_options(parser: argparse.ArgumentParser, *, plot: bool = True) ->
 
 
 def check_outputs(options: argparse.Namespace) -> None:
-    """Say that a file cannot be written now, not after an hour of measuring.
+    """Check now, not after an hour of measuring, that the output files can be written.
 
     Raises
     ------
@@ -106,29 +116,29 @@ def check_outputs(options: argparse.Namespace) -> None:
             raise ScriptError(f"{path}: there is no folder {path.resolve().parent}; make it first")
 
 
-def tell(
+def report(
     found: Iterable[RenderableType],
     record: Any = None,
     options: argparse.Namespace | None = None,
     draw: Callable[[Path], None] | None = None,
 ) -> None:
-    """Print what was found, and write the files that the options name.
+    """Print the results, and write the files that the options name.
 
     Parameters
     ----------
     found : iterable of table or str
     record : object
-        What the JSON file holds: dataclasses, lists, numbers.
+        The content of the JSON file: dataclasses, lists, numbers.
     options : argparse.Namespace, optional
-        With those of `add_output_options`; without, nothing is written.
+        The options of `add_output_options`. Without them, nothing is written.
     draw : callable, optional
-        Draws the figure into a file.
+        Draws the figure to a file.
     """
     parts = list(found)
     output = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False)
     _print(parts, output)
     if options and options.json:
-        data = msgspec.json.encode(record, enc_hook=str)  # paths
+        data = msgspec.json.encode(record, enc_hook=str)  # for paths
         options.json.write_bytes(msgspec.json.format(data, indent=1) + b"\n")
     if options and options.markdown:
         with options.markdown.open("w") as file:
@@ -138,7 +148,7 @@ def tell(
 
 
 def _print(parts: Sequence[RenderableType], console: Console, lines: box.Box | None = None) -> None:
-    """Print parts, tables below their titles, which may be longer than they are wide."""
+    """Print the parts, with titles above the tables, because a title may be wider than its table."""
     for part in parts:
         if isinstance(part, Table):
             console.print(Text(f"{part.title}\n" if lines else f"{part.title}", "bold"), soft_wrap=True)

@@ -1,9 +1,10 @@
-"""Runs the notebook of the examples in Jupyter, and keeps its outputs small: pictures become JPEG.
+"""Runs the example notebook in Jupyter, and converts its images to JPEG to keep the file small.
 
 usage: run_notebook.py [http://127.0.0.1:8000]
 
-Only who changes the notebook needs this, so Jupyter is no dependency of the tests; beside what they need, the
-environment must have it: uv pip install --python .venv/3.13/bin/python ipykernel nbclient
+Only developers who change the notebook need this, so the tests do not depend on Jupyter. In addition to the
+packages for the tests, the environment needs: uv pip install --python .venv/3.13/bin/python ipykernel
+nbclient
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "passes.ipynb"
 
 
 def main() -> None:
-    """Run all cells, and write the notebook with what they show."""
+    """Run all cells, and save the notebook with its outputs."""
     if len(sys.argv) > 1:
         os.environ["RENDER_SERVER"] = sys.argv[1]
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     place = {"metadata": {"path": str(NOTEBOOK.parent)}}
     nbclient.NotebookClient(notebook, resources=place, timeout=600).execute()
     for cell in notebook.cells:
-        cell.metadata.clear()  # times of the run
+        cell.metadata.clear()  # the times of the run
         for output in cell.get("outputs", ()):
             _shrink(output.get("data", {}))
     notebook.metadata.language_info = {"name": "python"}

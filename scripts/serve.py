@@ -1,8 +1,7 @@
 """Serve from inside a real Blender: ``blender -b -P scripts/serve.py -- [options]``.
 
-The options are those of ``gltf-render-server``; ``--help`` lists them. Where Blender's own Python lacks the
-server's dependencies, they live in a folder of the user's outside Blender; ``--install-dependencies`` puts
-them there.
+The options are those of ``gltf-render-server``; ``--help`` lists them. If Blender's own Python lacks the
+server's dependencies, ``--install-dependencies`` installs them to a folder of the user outside Blender.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ def main() -> None:
     if _INSTALL in arguments:
         arguments.remove(_INSTALL)
         _install(folder)
-    # at the end: what Blender brings itself, numpy above all, stays its own
+    # at the end, so that packages of Blender itself, above all numpy, have priority
     sys.path.append(str(folder))
     sys.path.insert(0, str(_ROOT / "server"))
     try:
         from gltf_render_server.settings import ServerSettings
 
-        ServerSettings.from_command_line(arguments)  # before what takes long to load
+        ServerSettings.from_command_line(arguments)  # parse the options before slow imports
         from gltf_render_server.cli import main as run
     except ModuleNotFoundError as error:
         blender = "blender" if _is_program() else sys.argv[0]
@@ -42,12 +41,12 @@ def main() -> None:
         )
     os.environ.setdefault(
         "GLTF_RENDER_SERVER_WORKERS", "0"
-    )  # a worker would be a Python without this Blender
+    )  # a worker process would run a Python without Blender
     run(arguments)
 
 
 def _arguments() -> list[str]:
-    """Return the server's: what comes after Blender's, or all where a Python runs this for its help."""
+    """Return the server's arguments: those after Blender's, or all if this runs without Blender."""
     if "--" in sys.argv:
         return sys.argv[sys.argv.index("--") + 1 :]
     return sys.argv[1:] if _is_program() else []
@@ -58,7 +57,7 @@ def _is_program() -> bool:
 
 
 def dependencies_folder() -> Path:
-    """Return the folder for this Python's dependencies; XDG_DATA_HOME moves it."""
+    """Return the folder for this Python's dependencies. XDG_DATA_HOME changes its location."""
     if os.name == "nt":
         home = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     else:

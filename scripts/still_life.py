@@ -1,6 +1,6 @@
-"""The still life of examples/, as a Drake client would send it: data: URIs, a z-up world.
+"""The still life of examples/ as a Drake client would send it: with data: URIs, in a z-up world.
 
-It is the scene of the demo, and of tests and measurements; its models are those of the Drake demo.
+It is the scene of the demo, and of tests and benchmarks. Its models are also those of the Drake demo.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _CLIPPING_M, _DEPTH_RANGE_M = (0.01, 10.0), (0.1, 3.0)
 
 @lru_cache(maxsize=2)
 def scene(image_type: ImageType) -> bytes:
-    """Return the glTF file that is sent for an image; one for colour and depth, another for labels."""
+    """Return the glTF file for an image type: one for colour and depth, another for labels."""
     return json.dumps(document(image_type), separators=(",", ":")).encode()
 
 
 def document(image_type: ImageType = "color") -> dict[str, Any]:
-    """Return that file as an object of JSON: node 0 holds all others; the last one is the camera's."""
+    """Return that file as a JSON object. Node 0 contains all others, and the last node is the camera's."""
     gltf = copy.deepcopy(_document())
     if image_type == "label":
         gltf["materials"] = [_label_material(each, labels()[each["name"]]) for each in gltf["materials"]]
@@ -43,18 +43,18 @@ def document(image_type: ImageType = "color") -> dict[str, Any]:
 
 
 def labels() -> dict[str, int]:
-    """Return the label of each object, 1 and up, by its name."""
+    """Return the label of each object, from 1, by its name."""
     named = [node["name"] for node in _file()[0]["nodes"] if "mesh" in node]
     return {name: label for label, name in enumerate(named, start=1)}
 
 
 def request_fields(image_type: ImageType, width: int, height: int) -> dict[str, str]:
-    """Return the form of a request, all but the scene and its digest."""
+    """Return the form fields of a request, without the scene and its digest."""
     return form_of(image_type, (width, height), _FOV_Y_RAD, _CLIPPING_M, _DEPTH_RANGE_M)
 
 
 def model(name: str, pose: NDArray[np.float64] | None = None) -> dict[str, Any]:
-    """Return one object alone, y-up as any glTF file; `pose` (4, 4) moves it within its own z-up frame."""
+    """Return a single object, y-up as in any glTF file. `pose` (4, 4) moves it in its own z-up frame."""
     source, _ = _file()
     mesh = next(node["mesh"] for node in source["nodes"] if node.get("name") == name)
     root = source["nodes"][0] | {"children": [1]}
@@ -66,7 +66,8 @@ def model(name: str, pose: NDArray[np.float64] | None = None) -> dict[str, Any]:
 def _document() -> dict[str, Any]:
     source, _ = _file()
     root, *nodes = source["nodes"]
-    upright = {"name": "Renderer Node", "children": root["children"]}  # the file is y-up, Drake's world z-up
+    # the file is y-up, and Drake's world is z-up
+    upright = {"name": "Renderer Node", "children": root["children"]}
     return _copied(range(len(source["meshes"])), [upright, *nodes]) | {"cameras": source["cameras"]}
 
 
@@ -86,7 +87,7 @@ def _copied(meshes: Iterable[int], nodes: list[dict[str, Any]]) -> dict[str, Any
 
 
 class _Copier:
-    """Copies meshes of the file, and what they use, into a document that holds all inside."""
+    """Copies meshes of the file, with everything that they use, into a self-contained document."""
 
     def __init__(self, source: dict[str, Any], binary: bytes) -> None:
         self._source = source
@@ -96,7 +97,7 @@ class _Copier:
         self._copies: dict[tuple[str, int], int] = {}
 
     def copy(self, kind: str, index: int) -> int:
-        """Copy an item, if it is not there yet; return its index in the new document."""
+        """Copy an item once, and return its index in the new document."""
         if (kind, index) not in self._copies:
             item = getattr(self, f"_{kind}")(self._source[kind][index])
             self._lists.setdefault(kind, []).append(item)
@@ -130,7 +131,7 @@ class _Copier:
         }
 
     def _materials(self, material: dict[str, Any]) -> dict[str, Any]:
-        """Copy a material, or the part of one that holds textures."""
+        """Copy a material, or the part of one that contains textures."""
         return {
             name: value | {"index": self.copy("textures", value["index"])}
             if name.endswith("Texture")
@@ -161,7 +162,7 @@ class _Copier:
 
 
 def _label_material(material: dict[str, Any], label: int) -> dict[str, Any]:
-    """Return a material as Drake sends it for a label image: colours that count, no textures."""
+    """Return a material as Drake sends it for a label image: the label as its colour, no textures."""
     colour = [label % 256 / 255, label // 256 / 255, 0.0]
     pbr = {
         name: value

@@ -17,10 +17,10 @@ try:
     from rich.console import Console, RenderableType
 
     from benchmarking.crowd import Turn, simulations, take_turn
-    from benchmarking.exchange import Server
+    from benchmarking.exchange import Server, servers_of
     from benchmarking.scenes import ImageType
     from option_types import image_types
-    from reporting import add_output_options, check_outputs, progress, run, table, tell
+    from reporting import add_output_options, check_outputs, progress, report, run, table
 except ModuleNotFoundError as error:
     sys.exit(
         f"throughput: {error.name} is not installed; in the project's folder: pip install . --group benchmark"
@@ -34,20 +34,18 @@ example, two servers on one machine, of which one is measured at a time:
 
 
 def main() -> int:
-    """Measure, and show; return the exit status."""
+    """Run the measurements, show the results, and return the exit status."""
     options = _parser().parse_args()
     return run("throughput", lambda console: _measure(options, console))
 
 
 def _measure(options: argparse.Namespace, console: Console) -> int:
     check_outputs(options)
-    servers = [Server("server", options.url, options.timeout)]
-    if options.peer_url:
-        servers.append(Server("peer", options.peer_url, options.timeout))
+    servers = servers_of(options)
     for server in servers:
         server.greet()
     turns = list(_turns(servers, options, console))
-    tell(_tables(turns), turns, options)
+    report(_tables(turns), turns, options)
     return 0
 
 
@@ -79,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _turns(servers: Sequence[Server], options: argparse.Namespace, console: Console) -> Iterator[Turn]:
-    """Give the servers turns; the first of each is to warm up, and does not count."""
+    """Let the servers take turns. The first turn of each is a warm-up that does not count."""
     clients = simulations(options.clients, (options.width, options.height), options.types)
     with ThreadPoolExecutor(options.clients) as pool, progress(console) as bars:
         for number in bars.track(range(options.turns + 1), description="Measuring"):

@@ -1,4 +1,4 @@
-"""A scene of trimesh -> a glTF document with all that it needs inside, as data: URIs."""
+"""Converts a trimesh scene to a self-contained glTF document with data: URIs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["document_of"]
 
 
 def document_of(scene: trimesh.Scene, *, normals: bool = False) -> dict[str, Any]:
-    """Return the glTF document as an object of JSON, without materials.
+    """Return the glTF document as a JSON object, without materials.
 
-    Each array has a buffer of its own, as VTK writes it for Drake; trimesh would share what is equal.
+    Each array has a separate buffer, as VTK writes it for Drake, whereas trimesh shares equal buffers.
     """
     files: dict[str, bytes] = export_gltf(scene, include_normals=normals)
     shared = json.loads(files.pop("model.gltf"))

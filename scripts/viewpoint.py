@@ -1,4 +1,4 @@
-"""Where a camera stands, and the form of a request that shows what it sees; as Drake's client writes it."""
+"""The pose of a camera, and the form of a request for its image, as Drake's client writes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def form_of(
     clipping_m: tuple[float, float],
     depth_range_m: tuple[float, float],
 ) -> dict[str, str]:
-    """Return the fields of a request, all but the scene and its digest.
+    """Return the form fields of a request, without the scene and its digest.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def form_of(
     fov_y_rad : float
     clipping_m : (near, far)
     depth_range_m : (min_depth, max_depth)
-        Sent with a depth image only.
+        Sent only for a depth image.
     """
     width, height = size
     focal = height / 2 / math.tan(fov_y_rad / 2)

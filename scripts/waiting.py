@@ -1,4 +1,4 @@
-"""A bar for each thing that is waited for, with the time that is left where that can be told."""
+"""A progress bar for each task, with the remaining time if it can be estimated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["for_result"]
 
 _LOOK_S = 0.1
 _NEARLY = 0.98
-"""As full as a bar gets before its end: what is expected may be wrong."""
+"""The fullest state of a bar before the task ends, because the estimate may be wrong."""
 
 _Result = TypeVar("_Result")
 
@@ -22,16 +22,16 @@ _Result = TypeVar("_Result")
 def for_result(
     console: Console, what: str, work: Callable[[], _Result], expected_s: float | None = None
 ) -> _Result:
-    """Do `work` under a bar, and return its result.
+    """Run `work` with a progress bar, and return its result.
 
     Parameters
     ----------
     console : Console
     what : str
     work : callable
-        Called in another thread, so that a signal is heard meanwhile.
+        Called on another thread, so that signals are handled meanwhile.
     expected_s : float, optional
-        How long it should take, seconds; without, the bar only moves.
+        The expected duration in seconds. Without it, the bar only moves.
     """
     columns = (
         TextColumn("{task.description:32}"),
@@ -55,8 +55,8 @@ def _watch(result: Future[_Result], expected_s: float | None, progress: Progress
         if expected_s is not None:
             left_s = expected_s - (time.monotonic() - started_s)
             share = min(1 - left_s / expected_s, _NEARLY)
-            progress.update(task, completed=share, left=_told(left_s))
+            progress.update(task, completed=share, left=_time_left(left_s))
 
 
-def _told(left_s: float) -> str:
+def _time_left(left_s: float) -> str:
     return f"about {left_s:.0f} s left" if left_s >= 1 else "any moment now"

@@ -1,4 +1,4 @@
-"""The parts of scripts/benchmark.py: scenes that move, servers that are asked, and what is told of it.
+"""The parts of scripts/benchmark.py: moving scenes, requests to servers, and reports of the results.
 
-scenes -> sequences -> exchange -> measures -> summary, tables, plot; each knows only what stands before it.
+scenes -> sequences -> exchange -> measures -> summary, tables, plot; each depends only on those before it.
 """

@@ -1,4 +1,4 @@
-"""A warm server beside BlenderProc: the same file, light, poses and samples, in turn, told by ratios."""
+"""Compares a warm server with BlenderProc, in turn, with the same file, light, poses and samples."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ __all__ = ["Turn", "beside", "beside_tables"]
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds a frame of one turn: each frame of the server, and the mean of BlenderProc's frames.
+    """The seconds per frame in one turn: of each frame of the server, and BlenderProc's mean.
 
     Attributes
     ----------
     ours_s : dict of str to list of float
-        By quality, from the request to the arrays of all passes.
+        By quality, from sending the request to receiving the arrays of all passes.
     peer_s : float
-        What its render of all poses took, over their number; its start, and writing files, are left out.
+        The time to render all poses divided by their number, without start-up and without writing files.
     """
 
     ours_s: dict[str, list[float]]
     peer_s: float
 
     def ratio(self, quality: str) -> float:
-        """Return how many frames the server makes while BlenderProc makes one."""
+        """Return how many frames the server renders in the time of one frame of BlenderProc."""
         return self.peer_s / statistics.mean(self.ours_s[quality])
 
 
 def beside(
     client: RenderClient, peer: Peer, orbit: Orbit, turns: int, on_turn: Callable[[], None] = lambda: None
 ) -> list[Turn]:
-    """Let them take turns at an orbit.
+    """Let the server and BlenderProc take turns at an orbit.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def beside(
 
 
 def beside_tables(turns: Sequence[Turn], orbit: Orbit) -> Iterator[RenderableType]:
-    """Yield what to print."""
+    """Yield the tables to print."""
     width, height = orbit.size
     title = f"Seconds a frame, {width} x {height}, {orbit.samples} samples, {orbit.light}: medians of turns"
     made = table(title, ["program"], ["a frame", "BlenderProc's time / its", "of the turns"])
@@ -81,7 +81,7 @@ def beside_tables(turns: Sequence[Turn], orbit: Orbit) -> Iterator[RenderableTyp
 
 
 def _frames_s(client: RenderClient, shots: Sequence[Shot], quality: str) -> Iterator[float]:
-    """Ask for all frames; for the first one twice, so that what is measured is warm."""
+    """Request all frames, the first one twice, so that the measurements are of a warm server."""
     for number, shot in enumerate([shots[0], *shots]):
         look = replace(shot.look, quality=quality)
         started_s = time.perf_counter()

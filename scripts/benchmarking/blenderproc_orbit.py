@@ -1,7 +1,7 @@
-"""What BlenderProc is asked to do: pictures of one file from given poses, as HDF5 and COCO, by its functions.
+"""The program for BlenderProc: renders a file from given poses with BlenderProc, as HDF5 and COCO.
 
-It runs in a Python that has BlenderProc's sources and the bpy package, with the path of a `job` as its only
-argument, and needs nothing of this project. The last line that it prints is JSON: seconds by stage.
+It runs in a Python with BlenderProc's sources and the bpy package, and needs nothing from this project. Its
+only argument is the path of a `job`. The last line of its output is JSON: the seconds of each stage.
 """
 
 import json
@@ -15,12 +15,13 @@ _STARTED_S = time.perf_counter()
 import blenderproc as bproc  # noqa: E402  # pyright: ignore[reportMissingImports]  it is measured, too
 import numpy as np  # noqa: E402
 
-_LUMENS_PER_WATT = 683  # by which Blender's importer divides, so that a sun of pi lux lights next to nothing
-_TO_BLENDER = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # as Blender imports glTF
+_LUMENS_PER_WATT = 683  # Blender's importer divides by this, which makes a sun of pi lux almost invisible
+# the change of axes when Blender imports glTF
+_TO_BLENDER = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 
 
 def main(path: str) -> None:
-    """Do a job."""
+    """Run a job."""
     job = json.loads(Path(path).read_text())
     bproc.init()
     laps = [("start", time.perf_counter())]
@@ -36,7 +37,7 @@ def main(path: str) -> None:
 
 
 def _load(job: dict[str, Any]) -> Any:
-    """Load the file, and return Blender's scene; each object is a category of its own."""
+    """Load the file, and return Blender's scene. Each object becomes a separate category."""
     objects = bproc.loader.load_obj(job["file"])
     meshes = [item for item in objects if item.blender_obj.type == "MESH"]
     for number, item in enumerate(meshes, start=1):
@@ -49,7 +50,7 @@ def _load(job: dict[str, Any]) -> Any:
 
 
 def _set_up(job: dict[str, Any], scene: Any) -> None:
-    """Say from where it is seen, and how it is rendered."""
+    """Set the camera poses and the render settings."""
     bproc.camera.set_intrinsics_from_K_matrix(np.array(job["K"]), job["width"], job["height"])
     for pose in job["poses"]:
         bproc.camera.add_camera_pose(_TO_BLENDER @ np.array(pose))

@@ -30,11 +30,21 @@ class Costs:
 
     @classmethod
     def measured(
-        cls, one_s: float, many_s: float, threads: int, server_s: float, client_s: float = 0.0
+        cls, worker_s: float, saved_s: float, threads: int, server_s: float, client_s: float = 0.0
     ) -> Costs:
-        """Return the costs where a worker takes `one_s` with one thread, and `many_s` with some."""
-        parallel_s = min(one_s, max(0.0, (one_s - many_s) * threads / (threads - 1)))
-        return cls(one_s - parallel_s, parallel_s, server_s, client_s)
+        """Return the costs of what was measured.
+
+        Parameters
+        ----------
+        worker_s : float
+            The processor time of a worker with one thread.
+        saved_s, threads : float, int
+            How much sooner a worker with some threads is done.
+        server_s, client_s : float
+            As the attributes.
+        """
+        parallel_s = min(worker_s, max(0.0, saved_s * threads / (threads - 1)))
+        return cls(worker_s - parallel_s, parallel_s, server_s, client_s)
 
     def alone_s(self, threads: int) -> float:
         """Return how long a picture takes that is asked for alone."""

@@ -1,4 +1,4 @@
-"""Many clients at once: each is a simulation with a scene of its own that moves from frame to frame."""
+"""Many concurrent clients. Each is a simulation with its own scene, which changes from frame to frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Turn", "simulations", "take_turn"]
 
 @dataclass(frozen=True)
 class Turn:
-    """What one server did in one turn."""
+    """The results of one server in one turn."""
 
     server: str
     answers: int
@@ -26,22 +26,22 @@ class Turn:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """The number of responses per second."""
         return self.answers / self.seconds
 
 
 def simulations(
     count: int, size: tuple[int, int], image_types: Sequence[ImageType] = tuple(ImageType)
 ) -> list[Iterator[SceneRequest]]:
-    """Return the requests of some simulations, each without end.
+    """Return an infinite stream of requests for each simulation.
 
     Parameters
     ----------
     count : int
     size : (width, height)
-        Of the images, px.
+        The size of the images, px.
     image_types : sequence of ImageType
-        What each asks for in turn.
+        The image types that each simulation requests in turn.
     """
     return [_requests(Moving(small_scene(seed), seed, *size), image_types) for seed in range(count)]
 
@@ -53,7 +53,7 @@ def take_turn(
     seconds: float,
     pool: ThreadPoolExecutor,
 ) -> Turn:
-    """Let all of them ask a server of this name for so long."""
+    """Let all simulations send requests to the server with this name for a given time, each at least one."""
     started_s = time.monotonic()
     deadline_s = started_s + seconds
     answers = sum(pool.map(lambda requests: _ask_until(deadline_s, client, requests), simulations))
@@ -67,9 +67,9 @@ def _requests(sequence: Moving, image_types: Sequence[ImageType]) -> Iterator[Sc
 
 
 def _ask_until(deadline_s: float, client: RenderClient, requests: Iterator[SceneRequest]) -> int:
-    """Ask until the time is up; return how many were answered."""
+    """Send a request, and more until the deadline; return the number of responses."""
     count = 0
-    while time.monotonic() < deadline_s:
+    while not count or time.monotonic() < deadline_s:
         request = next(requests)
         client.post(request.scene, request.fields)
         count += 1

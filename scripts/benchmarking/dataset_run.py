@@ -1,6 +1,6 @@
-"""Makes one dataset in a process of its own, as `gltf-render-dataset make` does, and tells where time went.
+"""Makes one dataset in a separate process, like `gltf-render-dataset make`, and reports its stages.
 
-The last line that it prints is JSON: seconds by stage, counted from the start of the process.
+The last line of its output is JSON: the seconds of each stage, measured from the start of the process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NOT_RENDERING = ("queue", "transfer")
 
 
 def main(specification: str, out: str, workers: str) -> int:
-    """Make it; return the exit status."""
+    """Make the dataset, and return the exit status."""
     rendered_s: list[float] = []
 
     def note(frame: RenderedFrame) -> None:
@@ -31,7 +31,7 @@ def main(specification: str, out: str, workers: str) -> int:
     plan = read_plan(Path(specification))
     settings = renderer_settings(plan, workers=int(workers))
     with closing(LocalEngine(settings, note)) as engine:
-        _ = engine.versions  # waits for Blender
+        _ = engine.versions  # waits until Blender has started
         ready_s = time.perf_counter()
         summary = make(plan, Path(out), engine)
         made_s = time.perf_counter() - ready_s

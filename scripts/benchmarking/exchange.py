@@ -1,7 +1,8 @@
-"""Requests go out to one server or two, in turn; each answer's time and the stages that it tells are kept."""
+"""Sends requests to one server, or to two in turn, and records the time and stages of each response."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import time
 from collections.abc import Iterator
@@ -13,13 +14,13 @@ from typing import Any, Literal
 import requests
 from PIL import Image
 
-from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError
-from reporting import ScriptError, reason
+from gltf_render_server.client import RenderAnswer, RenderClient, RenderClientError, innermost_reason
+from reporting import ScriptError
 
 from .scenes import ImageType
 from .sequences import SceneRequest, Sequence
 
-__all__ = ["Sample", "Server", "ServerName", "play"]
+__all__ = ["Sample", "Server", "ServerName", "play", "servers_of"]
 
 ServerName = Literal["server", "peer"]
 
@@ -28,15 +29,15 @@ _GREETING_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is measured.
+    """A server to be measured.
 
     Attributes
     ----------
     name : {"server", "peer"}
-        Its part: a ratio is the peer's time over the server's.
+        Its role. A ratio is the peer's time divided by the server's time.
     url : str
     timeout_s : float
-        How long to wait for an answer.
+        How long to wait for a response.
     """
 
     name: ServerName
@@ -45,23 +46,25 @@ class Server:
 
     @cached_property
     def client(self) -> RenderClient:
-        """The client that asks it."""
+        """The client for this server."""
         return RenderClient(self.url, self.timeout_s)
 
     def greet(self) -> dict[str, Any]:
-        """Return what it tells of itself; nothing, if it tells nothing.
+        """Return the server's description of itself; empty if it has none.
 
         Raises
         ------
         ScriptError
-            It cannot be reached.
+            The server cannot be reached.
         """
         try:
             return RenderClient(self.url, _GREETING_TIMEOUT_S).health()
-        except (RenderClientError, requests.exceptions.JSONDecodeError):
-            return {}  # it is there, and has no such page
+        except (RenderClientError, requests.exceptions.InvalidJSONError):
+            return {}  # the server is running, but has no such page
         except requests.RequestException as error:
-            raise ScriptError(f"{self.url} cannot be reached: {reason(error)}\n{self._advice()}") from error
+            raise ScriptError(
+                f"{self.url} cannot be reached: {innermost_reason(error)}\n{self._advice()}"
+            ) from error
 
     def _advice(self) -> str:
         if self.name == "server":
@@ -71,22 +74,30 @@ class Server:
         return "Start the peer, or leave --peer-url out to measure one server alone."
 
 
+def servers_of(options: argparse.Namespace) -> list[Server]:
+    """Return the server that the options of a script name, and the peer if they name one."""
+    servers = [Server("server", options.url, options.timeout)]
+    if options.peer_url:
+        servers.append(Server("peer", options.peer_url, options.timeout))
+    return servers
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One answered request.
+    """A request and its response.
 
     Attributes
     ----------
     server : {"server", "peer"}
     image_type : ImageType
     frame : int
-        0 is the first after the warm-up.
+        The number of the frame; 0 is the first one after the warm-up.
     elapsed_ms : float
-        From connecting to the last byte, as the client sees it.
+        The time from connecting to receiving the last byte, as the client sees it.
     stages_ms : dict of str to float
-        What the server tells in ``Server-Timing``.
+        The stages in the server's ``Server-Timing`` header.
     sent_bytes, received_bytes : int
-        Sizes of the request's form and of the picture.
+        The sizes of the request's form and of the image.
     """
 
     server: ServerName
@@ -107,18 +118,20 @@ def play(
     warm_up: int,
     failures: dict[ServerName, str] | None = None,
 ) -> Iterator[Sample]:
-    """Ask for every image of frame after frame, each of all servers in turn, another one first each time.
+    """Request every image of each frame from all servers in turn, each time beginning with another server.
 
     Parameters
     ----------
     sequence : Sequence
     servers : sequence of Server
     image_types : sequence of ImageType
-        In the order of asking.
+        In the order of the requests.
     frames, warm_up : int
-        The frames that count, and those before them that do not: their numbers are negative.
+        The number of frames that count, and of frames before them that do not. The latter have negative
+        numbers.
     failures : dict, optional
-        Takes a server's failure, which then ends only that server's part; without, a failure ends everything.
+        Receives the failures of servers. A failed server is skipped from then on. Without it, a failure is
+        raised.
 
     Raises
     ------
@@ -161,7 +174,7 @@ def _ask(server: Server, request: SceneRequest, image_type: ImageType, frame: in
 
 
 def _check_size(server: Server, answer: RenderAnswer, request: SceneRequest, what: str) -> None:
-    """Take a picture of another size for no answer, however fast it came."""
+    """Reject an image of the wrong size, because its time would be meaningless."""
     asked = int(request.fields["width"]), int(request.fields["height"])
     try:
         with Image.open(io.BytesIO(answer.body)) as image:
@@ -183,4 +196,5 @@ def _failure(server: Server, what: str, error: Exception) -> str:
             f"{server.url} took longer than {server.timeout_s:g} s for {what}\n"
             "Give it more (--timeout), or ask for less (--width, --height, --values, --types)."
         )
-    return f"{server.url} went away during {what}: {reason(error)}\nIts log may tell why; start it again."
+    reason = innermost_reason(error)
+    return f"{server.url} went away during {what}: {reason}\nIts log may tell why; start it again."

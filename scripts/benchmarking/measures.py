@@ -1,4 +1,4 @@
-"""What is measured: frames as a simulation asks for them, how cost grows, and memory over many requests."""
+"""The measurements: frames as in a simulation, the growth of cost, and memory over many requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _READINGS = 200
 
 
 class Measure(StrEnum):
-    """What is measured."""
+    """The kinds of measurement."""
 
     FRAMES = "frames"
     SCENE_SIZE = "scene-size"
@@ -32,22 +32,22 @@ class Measure(StrEnum):
 
     @property
     def grows(self) -> bool:
-        """Whether it is a row of points, of growing cost."""
+        """Whether it has several points of increasing cost."""
         return self in _VALUES
 
     @property
     def unit(self) -> str:
-        """What a point's value counts."""
+        """The unit of a point's value."""
         return {"scene-size": "MB of JSON", "objects": "objects", "image-size": "pixels"}.get(self, "")
 
     @property
     def frames(self) -> int:
-        """How many frames are measured by default, at each point."""
+        """The default number of measured frames at each point."""
         return {Measure.FRAMES: 20, Measure.MEMORY: 1000}.get(self, 5)
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The points by default."""
+        """The default points."""
         return _VALUES.get(self, ())
 
 
@@ -60,20 +60,20 @@ _VALUES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for.
+    """The options of the user.
 
     Attributes
     ----------
     measure : Measure
-    image_types : tuple of ImageType
+    In the order of the requests.
         In the order of asking.
     frames, warm_up : int
     values : tuple of str
-        Points, for the measures that have some.
+        The points, for measurements with points.
     scenes : tuple of Path
-        Recorded folders; none = scenes of the benchmark's own.
+        Recorded folders. If there are none, the benchmark generates scenes.
     width, height : int or None
-        px; None = the scene's own.
+        Px; None = the scene's own size.
     seed : int
     """
 
@@ -90,7 +90,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """A point to measure: `make` makes its sequence, which may take seconds."""
+    """A point to be measured. `make` creates its sequence, which may take seconds."""
 
     name: str
     value: float
@@ -99,17 +99,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured at one point.
+    """The measurements at one point.
 
     Attributes
     ----------
     name : str
     value : float
-        Megabytes, objects or pixels; 0 where nothing grows.
+        Megabytes, objects or pixels; 0 if nothing grows.
     samples : list of Sample
-        Without the warm-up.
+        The samples without those of the warm-up.
     failures : dict of str to str
-        Servers that could not do it, and why.
+        The servers that failed, with the reasons.
     memory : list of Reading
     """
 
@@ -121,17 +121,17 @@ class Run:
 
     @property
     def scene_mb(self) -> float:
-        """Size of the largest request, 10**6 bytes."""
+        """The size of the largest request, 10**6 bytes."""
         return max((sample.sent_bytes for sample in self.samples), default=0) / 1e6
 
 
 def plans(settings: Settings) -> list[Plan]:
-    """Return the points to measure, in order.
+    """Return the points to be measured, in order.
 
     Raises
     ------
     ScriptError
-        A value cannot be read, or is none of this measure.
+        A value is malformed, or not valid for this measurement.
     """
     measure = settings.measure
     if settings.scenes and measure in (Measure.SCENE_SIZE, Measure.OBJECTS):
@@ -162,18 +162,18 @@ def carry_out(
     ----------
     plan : Plan
     sequence : Sequence
-        What ``plan.make`` made.
+        The result of ``plan.make``.
     settings : Settings
     servers : sequence of Server
     watches : sequence of MemoryWatch
-        Of the servers whose memory is read now and then.
+        The servers whose memory is sampled.
     on_answer : callable, optional
-        Called after each answer.
+        Called after each response.
 
     Raises
     ------
     ScriptError
-        A server failed, and this is no row of points.
+        A server failed, and the measurement has no points.
     """
     run = Run(plan.name, plan.value)
     answers = play(

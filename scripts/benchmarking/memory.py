@@ -1,4 +1,4 @@
-"""How much memory a server on this machine takes: what listens on its port, and the workers beside that."""
+"""The memory of a server on this machine: the process that listens on its port, and its workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["MemoryWatch", "Reading"]
 
 @dataclass(frozen=True)
 class Reading:
-    """A server's memory after a number of answered requests."""
+    """The memory of a server after a number of responses."""
 
     server: ServerName
     requests: int
@@ -26,12 +26,12 @@ class Reading:
 
 
 class MemoryWatch:
-    """Watches one server.
+    """Measures the memory of one server.
 
     Raises
     ------
     ScriptError
-        Its process is on another machine, or cannot be seen.
+        The server's process is on another machine, or not accessible.
     """
 
     def __init__(self, server: Server) -> None:
@@ -39,7 +39,7 @@ class MemoryWatch:
         self._processes = [psutil.Process(pid) for pid in _listening(server)]
 
     def read(self, requests: int) -> Reading:
-        """Read its memory now, 10**6 bytes.
+        """Read the current memory, 10**6 bytes.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class MemoryWatch:
         return Reading(self._server.name, requests, rss / 1e6)
 
     def _family(self) -> set[psutil.Process]:
-        """Return what listens, and what renders for it."""
+        """Return the listening processes and the processes that render for them."""
         children = [child for process in self._processes for child in process.children(recursive=True)]
         return {*self._processes, *children}
 
@@ -77,13 +77,13 @@ def _listening(server: Server) -> list[int]:
 
 
 def _pids(port: int) -> list[int]:
-    """Return the listening processes: one, or a WSGI server's workers with their parent."""
+    """Return the listening processes: one, or the workers of a WSGI server with their parent."""
     pids = set()
     for process in psutil.process_iter():
         try:
             connections = process.net_connections("tcp")
         except psutil.Error:
-            continue  # not ours to look at
+            continue  # no permission to examine it
         if any(_listens(connection, port) for connection in connections):
             pids.add(process.pid)
     return sorted(pids)

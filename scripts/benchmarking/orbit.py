@@ -1,4 +1,4 @@
-"""One scene from a ring of poses: as a dataset of this program, and as BlenderProc is told to render it."""
+"""A scene seen from a ring of poses, as a dataset of this program and as a job for BlenderProc."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ __all__ = [
 STILL_LIFE = SCRIPTS.parent / "examples" / "still_life" / "still_life.glb"
 SUN = "sun"
 QUALITIES = ("preview", "balanced")
-"""Those that are compared with BlenderProc."""
+"""The qualities that are compared with BlenderProc."""
 
 PASSES = ("color", "depth", "normal", "instance", "instances")
 CONTENTS = f'passes = {json.dumps(PASSES)}\nformats = ["hdf5", "coco"]\n'
-"""What a specification says of what is made."""
+"""The part of the specification with the passes and formats."""
 
 POSES = (
     '{ kind = "orbit", target = { kind = "object", name = "teapot" }, distance = 1.2, elevation_deg = 30, '
     "start_deg = -60, turns = 0.33 }"
 )
-"""Of the still life, as a specification has them."""
+"""The poses for the still life, as a table of the specification."""
 
 _SAME_AS_OURS = {
     "bounces": {
@@ -65,17 +65,17 @@ class Orbit:
     ----------
     frames : int
     size : (width, height)
-        px.
+        Px.
     samples : int
-        A pixel.
+        Per pixel.
     light : str
-        `SUN`, which is put into the file, or the name of an environment.
+        `SUN`, which is added to the file, or the name of an environment.
     scene : Path
         A glTF or GLB file.
     up_axis : {"y", "z"}
-        Of the file.
+        The up axis of the file.
     poses : str
-        A table of a specification.
+        The poses, as a table of the specification.
     """
 
     frames: int
@@ -88,11 +88,11 @@ class Orbit:
 
     @property
     def environment(self) -> str:
-        """What a frame's look says of light."""
+        """The environment in a frame's look."""
         return "none" if self.light == SUN else self.light
 
     def specification(self, quality: str) -> str:
-        """Return the dataset's specification."""
+        """Return the specification of the dataset."""
         width, height = self.size
         sun = "sun = { elevation_deg = 45, azimuth_deg = 30 }\n" if self.light == SUN else ""
         return (
@@ -106,7 +106,7 @@ class Orbit:
         )
 
     def shots(self, specification: Path) -> list[Shot]:
-        """Return the frames of a specification, with the very file that is rendered."""
+        """Return the frames of a specification, each with the file that is rendered."""
         plan, documents, known = read_plan(specification), Documents(ServerSettings()), importer_extensions()
         return [
             plan.item(index, lambda document: documents.asset(document, known)).shot
@@ -114,15 +114,15 @@ class Orbit:
         ]
 
     def job(self, shots: Sequence[Shot], folder: Path, *, has_own_bounces: bool = False) -> dict[str, Any]:
-        """Return what BlenderProc is told: the same file, light, lens, poses and samples.
+        """Return the job for BlenderProc: the same file, light, lens, poses and samples.
 
         Parameters
         ----------
         shots : sequence of Shot
         folder : Path
-            For the file.
+            The folder for the file.
         has_own_bounces : bool
-            Whether it keeps the bounces that it has by itself, which are fewer.
+            Whether BlenderProc keeps its default number of bounces, which is lower.
         """
         lens = shots[0].views[0].lens
         scene = folder / "scene.glb"

@@ -1,4 +1,4 @@
-"""BlenderProc on this machine: how it is set up, and how it is run; `Orbit.job` says what it renders."""
+"""BlenderProc on this machine: its installation, and running a job. `Orbit.job` describes what it renders."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ how BlenderProc's current sources are set up (Python 3.11, for they need Blender
 
 @dataclass(frozen=True)
 class Peer:
-    """BlenderProc on this machine.
+    """An installation of BlenderProc.
 
     Attributes
     ----------
     python : Path
-        The Python that has what it needs.
+        The Python with its dependencies.
     sources : Path
-        A folder that holds ``blenderproc/`` and nothing else.
+        A folder that contains only ``blenderproc/``.
     """
 
     python: Path
     sources: Path
 
     def run(self, job: dict[str, Any], out: Path) -> Run:
-        """Let it do an orbit's job, and write into a new folder `out`."""
+        """Run the job of an orbit, and write the results to a new folder `out`."""
         path = out.with_suffix(".json")
         path.write_text(json.dumps(job | {"out": str(out)}))
         command = [str(self.python), str(SCRIPTS / "benchmarking" / "blenderproc_orbit.py"), str(path)]
@@ -59,12 +59,12 @@ def add_peer_options(parser: argparse.ArgumentParser) -> None:
 
 
 def peer_of(options: argparse.Namespace) -> Peer | None:
-    """Return BlenderProc where the options say where it is.
+    """Return BlenderProc, if the options say where it is installed.
 
     Raises
     ------
     ScriptError
-        They say half of it.
+        Only one of the two options is given.
     """
     if (options.blenderproc is None) != (options.sources is None):
         raise ScriptError(

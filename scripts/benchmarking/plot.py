@@ -1,4 +1,4 @@
-"""What was measured, as a figure."""
+"""The measurements as a figure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .summary import image_types, stages, timing
 __all__ = ["save_plot"]
 
 _COLOURS = {"color": "tab:red", "depth": "tab:blue", "label": "tab:green"}
-_NOT_TOLD = "not told"
+_UNREPORTED = "not reported"
 _STYLES = {"server": "-", "peer": "--"}
 
 
 def save_plot(path: Path, measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> None:
-    """Draw the runs into a file; its suffix says the format (.png, .svg, .pdf)."""
+    """Save a figure of the runs. The suffix of the file gives the format (.png, .svg, .pdf)."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     if measure is Measure.MEMORY:
         _draw_memory(figure.add_subplot(), runs[0], servers)
@@ -49,11 +49,11 @@ def _draw_growth(axes: Axes, measure: Measure, runs: ListOf[Run], servers: ListO
 
 
 def _draw_frames(figure: Figure, runs: ListOf[Run], servers: ListOf[Server]) -> None:
-    """Draw a row for each run; each image type has its own scale."""
+    """Draw a row for each run. Each image type has its own scale."""
     figure.set_figheight(1 + 2 * len(runs))
     kinds = image_types(runs[0])
-    told = [name for run in runs for server in servers for name in stages(run, server.name)]
-    names = list(dict.fromkeys([*told, _NOT_TOLD]))
+    reported = [name for run in runs for server in servers for name in stages(run, server.name)]
+    names = list(dict.fromkeys([*reported, _UNREPORTED]))
     for row, run in zip(figure.subplots(len(runs), len(kinds), squeeze=False), runs, strict=True):
         for axes, kind in zip(row, kinds, strict=True):
             _draw_stages(axes, run, servers, kind, names)
@@ -63,7 +63,7 @@ def _draw_frames(figure: Figure, runs: ListOf[Run], servers: ListOf[Server]) -> 
 
 
 def _draw_stages(axes: Axes, run: Run, servers: ListOf[Server], kind: ImageType, names: ListOf[str]) -> None:
-    """Draw a bar for each server, in parts where the server tells its stages."""
+    """Draw a bar for each server, divided into stages if the server reports them."""
     left = [0.0] * len(servers)
     for number, name in enumerate(names):
         widths = [_stage_ms(run, server, kind, name) for server in servers]
@@ -75,11 +75,11 @@ def _draw_stages(axes: Axes, run: Run, servers: ListOf[Server], kind: ImageType,
 
 
 def _stage_ms(run: Run, server: Server, kind: ImageType, name: str) -> float:
-    told = stages(run, server.name)
-    if told:
-        return told.get(name, {}).get(kind, 0.0)
+    reported = stages(run, server.name)
+    if reported:
+        return reported.get(name, {}).get(kind, 0.0)
     each = timing(run, server.name, kind)
-    return each.mean_ms if each and name == _NOT_TOLD else 0.0
+    return each.mean_ms if each and name == _UNREPORTED else 0.0
 
 
 def _draw_memory(axes: Axes, run: Run, servers: ListOf[Server]) -> None:

@@ -1,4 +1,4 @@
-"""Runs programs that tell their stages, and keeps how long they took."""
+"""Runs programs that report their stages, and records their times."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from reporting import ScriptError
 __all__ = ["SCRIPTS", "Run", "run_program"]
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-"""The folder in which programs start."""
+"""The working folder of the programs."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one program.
+    """One run of a program.
 
     Attributes
     ----------
     who : str
     pictures : int
     seconds : dict of str to float
-        By stage; ``start`` is all before the first thing that depends on the scene.
+        By stage. ``start`` is everything before the first step that depends on the scene.
     total_s : float
-        Wall time of the whole process.
+        The wall time of the whole process.
     processor_s : float
-        Of the process and of all that it started.
+        The processor time of the process and of all its children.
     workers : int
     """
 
@@ -44,22 +44,22 @@ class Run:
 
     @property
     def working_s(self) -> float:
-        """Wall time without the start."""
+        """The wall time without the start."""
         return self.total_s - self.seconds["start"]
 
     @property
     def an_hour(self) -> float:
-        """Pictures, the start left out."""
+        """Images per hour, without the start."""
         return 3600 * self.pictures / self.working_s
 
     @property
     def a_processor_hour(self) -> float:
-        """Pictures in an hour of one core, the start included."""
+        """Images per hour of one core, including the start."""
         return 3600 * self.pictures / self.processor_s
 
     @property
     def overhead(self) -> float:
-        """The part of items and formats in which a worker does not render, from 0 to 1."""
+        """The fraction of the stages items and formats in which a worker is not rendering, from 0 to 1."""
         return 1 - self.seconds["renders"] / (
             self.workers * (self.seconds["items"] + self.seconds["formats"])
         )
@@ -68,22 +68,23 @@ class Run:
 def run_program(
     who: str, command: Sequence[str], environ: Mapping[str, str], pictures: int, workers: int = 1
 ) -> Run:
-    """Run a program that prints its stages as its last line of JSON.
+    """Run a program whose last line of output is JSON with its stages.
 
-    Blender as a module may crash when Python ends, after all is written, so the line counts and no status.
+    The exit status is ignored, because the bpy module may crash when Python ends, after everything was
+    written.
 
     Raises
     ------
     ScriptError
-        It printed none.
+        The program printed no such line.
     """
     before, started_s = os.times(), time.perf_counter()
     done = subprocess.run(
         command, env=environ, cwd=SCRIPTS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     total_s, after = time.perf_counter() - started_s, os.times()
-    told = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if not told:
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
         raise ScriptError(f"{who}: ended with status {done.returncode}:\n{done.stdout[-2000:]}")
     processor_s = sum(after[2:4]) - sum(before[2:4])
-    return Run(who, pictures, json.loads(told[-1]), total_s, processor_s, workers)
+    return Run(who, pictures, json.loads(lines[-1]), total_s, processor_s, workers)

@@ -1,4 +1,4 @@
-"""What was measured, as JSON: every sample, and the numbers that the tables show."""
+"""The measurements as JSON: every sample, and the numbers in the tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def record_of(
     servers: ListOf[Server],
     about: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return what the JSON file holds.
+    """Return the content of the JSON file.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def record_of(
     runs : sequence of Run
     servers : sequence of Server
     about : mapping of str to mapping
-        What each server tells of itself.
+        What each server reports about itself.
     """
     return {
         "format": _FORMAT,

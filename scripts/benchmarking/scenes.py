@@ -1,6 +1,6 @@
-"""Scenes at rest, as a Drake client would send them: recorded ones, and ones that are made to measure.
+"""Static scenes in the form that a Drake client would send: recorded ones, and generated ones.
 
-Knows nothing of motion, servers or time.
+Independent of motion, servers and time.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _TEXTURE_BYTES_PER_PIXEL = 3.55  # base64 of a PNG with seven bits of noise in e
 
 @dataclass(frozen=True)
 class StillScene:
-    """One frame's requests, before anything moves.
+    """The requests for one frame of a static scene.
 
     Attributes
     ----------
     name : str
     documents : dict of ImageType to bytes
-        The glTF file of each image type; all have the same nodes.
+        The glTF file for each image type. All have the same nodes.
     fields : dict of ImageType to dict of str to str
-        The form of each, without the digest.
+        The form fields for each image type, without the digest.
     """
 
     name: str
@@ -58,12 +58,12 @@ class StillScene:
 
 
 def recorded(folder: Path, image_types: Sequence[ImageType]) -> StillScene:
-    """Read a folder of recorded requests: ``color.gltf``, ``color.json`` (the form's fields), and so on.
+    """Read a folder of recorded requests: ``color.gltf``, ``color.json`` (the form fields), and so on.
 
     Raises
     ------
     ScriptError
-        Something is missing or cannot be read.
+        A file is missing or malformed.
     """
     documents, fields = {}, {}
     for image_type in image_types:
@@ -83,7 +83,7 @@ def table() -> StillScene:
 
 
 def many_objects(count: int) -> StillScene:
-    """Make boxes and balls on a floor; each brings a small mesh and a material of its own, as in Drake."""
+    """Make boxes and balls on a floor. Each has its own small mesh and material, as in Drake."""
     rng = np.random.default_rng(count)
     shapes = (_box((1, 1, 1)), _ball(6))
     meshes = [_sized(shapes[n % 2], rng.uniform(0.05, 0.12, 3)) for n in range(max(count - 1, 1))]
@@ -91,7 +91,7 @@ def many_objects(count: int) -> StillScene:
 
 
 def heavy_scene(megabytes: float) -> StillScene:
-    """Make ten textured balls that take `megabytes` of JSON, half for meshes, half for textures."""
+    """Make ten textured balls with a total of `megabytes` of JSON, half for meshes, half for textures."""
     rng = np.random.default_rng(0)
     share = max(megabytes * 1e6 - 20_000, 0) / 2 / _HEAVY_THINGS
     ball = _sized(_ball(max(round((share / _MESH_BYTES_PER_RING2) ** 0.5), 4)), [0.14] * 3)
@@ -101,7 +101,7 @@ def heavy_scene(megabytes: float) -> StillScene:
 
 
 def small_scene(seed: int) -> StillScene:
-    """Make a dozen objects, some textured, that no other seed makes."""
+    """Make a dozen objects, some textured, which differ for each seed."""
     rng = np.random.default_rng(seed)
     shapes = (_box((1, 1, 1)), _ball(8))
     things = [
@@ -152,7 +152,7 @@ class _Object:
 
 
 def _on_a_floor(name: str, things: Sequence[_Object]) -> StillScene:
-    """Put things onto a floor, in rows, with a camera that sees them all."""
+    """Put objects on a floor, in rows, with a camera that sees them all."""
     columns = int(np.ceil(len(things) ** 0.5))
     side_m = columns * _SPACING_M
     floor = _Object(_box((side_m + 0.4, side_m + 0.4, 0.02)), (0.6, 0.6, 0.58))
@@ -178,7 +178,7 @@ def _on_a_floor(name: str, things: Sequence[_Object]) -> StillScene:
 
 
 def _with_materials(document: dict[str, Any], things: Sequence[_Object]) -> dict[str, Any]:
-    """Give each mesh a material and a picture of its own, as Drake does."""
+    """Give each mesh its own material and texture, as Drake does."""
     materials, textures, images = [], [], []
     for mesh, thing in zip(document["meshes"], things, strict=True):
         pbr = _drake_pbr(thing.colour)
@@ -206,12 +206,12 @@ def _box(size_m: Sequence[float]) -> trimesh.Trimesh:
 
 
 def _ball(rings: int) -> trimesh.Trimesh:
-    """Return a ball of diameter 1 m about the origin."""
+    """Return a ball of diameter 1 m around the origin."""
     return _unwrapped(trimesh.creation.uv_sphere(radius=0.5, count=[rings, rings]))
 
 
 def _unwrapped(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Lay the texture around the mesh as a map of the world."""
+    """Add texture coordinates like those of a world map."""
     x, y, z = mesh.vertices.T / np.linalg.norm(mesh.vertices, axis=1)
     uv = np.stack([np.arctan2(y, x) / (2 * np.pi) + 0.5, np.arcsin(z) / np.pi + 0.5], axis=-1)
     mesh.visual = TextureVisuals(uv=uv)
@@ -228,7 +228,7 @@ def _colour(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _noisy_png(rng: np.random.Generator, side_px: int) -> bytes:
-    """Return a picture that no compression makes smaller, so that its size is known before."""
+    """Return an incompressible image, whose size is known in advance."""
     tint = rng.integers(0, 128, 3)
     pixels = (rng.integers(0, 128, (side_px, side_px, 3)) + tint).astype(np.uint8)
     file = io.BytesIO()

@@ -1,7 +1,7 @@
-"""A scene at rest -> the requests of frame after frame, in which every object and the camera move a little.
+"""Converts a static scene to requests for consecutive frames, in which objects and camera move a little.
 
-All image types of one frame show the same poses; no two frames do, so that no answer can come from a cache.
-Knows nothing of servers or time.
+All image types of a frame have the same poses. No two frames have, so that no response can come from a cache.
+Independent of servers and time.
 """
 
 from __future__ import annotations
@@ -32,41 +32,41 @@ Node = dict[str, Any]
 _SHIFT_M = 0.01
 _TURN_RAD = math.radians(3.0)
 _ORBIT_RAD = math.radians(2.0)
-_SLOWEST, _FASTEST = 0.2, 0.7  # rad from frame to frame
+_SLOWEST, _FASTEST = 0.2, 0.7  # rad per frame
 _PLACES = ("matrix", "translation", "rotation", "scale")
 
 
 @dataclass(frozen=True)
 class SceneRequest:
-    """What is posted for one image: the glTF file, and the form's fields without the digest."""
+    """The request for one image: the glTF file, and the form fields without the digest."""
 
     scene: bytes
     fields: dict[str, str]
 
 
 class Sequence(Protocol):
-    """Requests of frame after frame; the same frame is the same bytes at any time."""
+    """A sequence of requests. The same frame always gives the same bytes."""
 
     def request(self, frame: int, image_type: ImageType) -> SceneRequest:
-        """Return what to post for an image of the frame with this number, 0 or more."""
+        """Return the request for an image of frame number `frame`, 0 or more."""
         ...
 
 
 class Moving:
-    """A still scene set into motion.
+    """A static scene with motion added.
 
     Parameters
     ----------
     scene : StillScene
     seed : int
-        Another seed, another motion.
+        Different seeds give different motions.
     width, height : int, optional
-        Another size than the scene's own; see `with_size`.
+        A size that replaces the scene's own; see `with_size`.
 
     Raises
     ------
     ScriptError
-        The scene's documents cannot be read, or differ in their nodes.
+        The scene's documents cannot be parsed, or differ in their nodes.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class Moving:
         self._nodes_at = lru_cache(maxsize=1)(self._motion.nodes_at)
 
     def request(self, frame: int, image_type: ImageType) -> SceneRequest:
-        """Return what to post for an image of the frame with this number, 0 or more."""
+        """Return the request for an image of frame number `frame`, 0 or more."""
         document = self._parts[image_type] | {"nodes": self._nodes_at(frame)}
         return SceneRequest(msgspec.json.encode(document), dict(self._fields[image_type]))
 
 
 class Changing:
-    """Another scene at each frame, which `make` makes from the frame's number."""
+    """A different scene in each frame. `make` creates it from the frame's number."""
 
     def __init__(
         self, make: Callable[[int], StillScene], width: int | None = None, height: int | None = None
@@ -93,31 +93,31 @@ class Changing:
         self._size = width, height
 
     def request(self, frame: int, image_type: ImageType) -> SceneRequest:
-        """Return what to post for an image of the frame with this number, 0 or more."""
+        """Return the request for an image of frame number `frame`, 0 or more."""
         scene = self._make(frame)
         fields = with_size(scene.fields[image_type], *self._size)
         return SceneRequest(scene.documents[image_type], fields)
 
 
 class Alternating:
-    """Frames of several sequences in turn."""
+    """Several sequences that take turns, frame by frame."""
 
     def __init__(self, sequences: ListOf[Sequence]) -> None:
         self._sequences = sequences
 
     def request(self, frame: int, image_type: ImageType) -> SceneRequest:
-        """Return what to post for an image of the frame with this number, 0 or more."""
+        """Return the request for an image of frame number `frame`, 0 or more."""
         return self._sequences[frame % len(self._sequences)].request(frame, image_type)
 
 
 def with_size(fields: Mapping[str, str], width: int | None, height: int | None) -> dict[str, str]:
-    """Return the form for an image of another size: as high a field of view, pixels as square as before.
+    """Return the form for another image size, with the same vertical field of view and pixel aspect.
 
     Parameters
     ----------
     fields : mapping of str to str
     width, height : int or None
-        px; None = as it is.
+        Px; None = unchanged.
     """
     old_width, old_height = int(fields["width"]), int(fields["height"])
     width, height = width or old_width, height or old_height
@@ -138,7 +138,7 @@ def with_size(fields: Mapping[str, str], width: int | None, height: int | None) 
 
 
 def _parsed(scene: StillScene) -> dict[ImageType, dict[str, Any]]:
-    """Take each document apart; all but its nodes stays the text that it was, so a frame costs a copy."""
+    """Parse each document. Everything but the nodes stays text, so that a frame costs only a copy."""
     parsed: dict[int, dict[str, Any]] = {}
     for image_type, data in scene.documents.items():
         if id(data) not in parsed:
@@ -174,7 +174,7 @@ def _motion_of(scene: StillScene, parts: Mapping[ImageType, dict[str, Any]], see
 
 
 class _Motion:
-    """Where the nodes with a mesh and the camera's are at each frame: never far from where they rest."""
+    """The motion of the camera and of the nodes with a mesh; they stay near their original poses."""
 
     def __init__(self, nodes: list[Node], graph: Graph, seed: int) -> None:
         self._nodes = nodes
@@ -189,9 +189,9 @@ class _Motion:
         self._speed = rng.uniform(_SLOWEST, _FASTEST, (3, len(self._moved)))
 
     def nodes_at(self, frame: int) -> list[Node]:
-        """Return all nodes, with a ``matrix`` in those that move."""
+        """Return all nodes, with a ``matrix`` for those that move."""
         local = self._from_world @ self._world_at(frame)
-        local[:, 3] = 0, 0, 0, 1  # to the last bit
+        local[:, 3] = 0, 0, 0, 1  # removes rounding errors
         columns = local.transpose(0, 2, 1).reshape(-1, 16).tolist()
         nodes = list(self._nodes)
         for index, matrix in zip(self._moved, columns, strict=True):
@@ -200,7 +200,7 @@ class _Motion:
         return nodes
 
     def _world_at(self, frame: int) -> Matrices:
-        """Turn objects about themselves and shift them; turn the camera about the middle of the scene."""
+        """Rotate each object about itself and move it; rotate the camera about the middle of the scene."""
         swing = np.sin(self._phase + self._speed * frame)
         turns = _turns(np.where(self._is_camera, _ORBIT_RAD, _TURN_RAD) * swing[0])
         places = self._rest[:, :2, 3]
@@ -217,7 +217,7 @@ def _has(node: Node, *names: str) -> bool:
 
 
 def _parents_world(nodes: list[Node], graph: Graph) -> Matrices:
-    """Return (n, 4, 4): what each node's own matrix is multiplied by."""
+    """Return the world matrix of each node's parent, (n, 4, 4)."""
     above = np.tile(np.eye(4), (len(nodes), 1, 1))
     for index in graph.order:
         for child in nodes[index].get("children") or ():
@@ -226,7 +226,7 @@ def _parents_world(nodes: list[Node], graph: Graph) -> Matrices:
 
 
 def _turns(angles_rad: Matrices) -> Matrices:
-    """Return (n, 4, 4) rotations about the vertical axis."""
+    """Return rotations about the vertical axis, (n, 4, 4)."""
     turns = np.tile(np.eye(4), (len(angles_rad), 1, 1))
     cosine, sine = np.cos(angles_rad), np.sin(angles_rad)
     turns[:, 0, 0], turns[:, 0, 1] = cosine, -sine

@@ -1,4 +1,4 @@
-"""Samples -> the few numbers that are told: medians, ratios, stages, growth of memory. Pure arithmetic."""
+"""Statistics of the samples: medians, ratios, stages, growth of memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .scenes import ImageType
 __all__ = ["MemoryGrowth", "Timing", "frame_times", "growth", "image_types", "ratio", "stages", "timing"]
 
 Kind = ImageType | None
-"""An image type; None = a whole frame, all of them."""
+"""An image type, or None for a whole frame with all image types."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Times of one kind of request at one server, milliseconds."""
+    """The times of one kind of request to one server, milliseconds."""
 
     median_ms: float
     mean_ms: float
@@ -29,13 +29,14 @@ class Timing:
 
 @dataclass(frozen=True)
 class MemoryGrowth:
-    """How a server's memory went, 10**6 bytes.
+    """The change of a server's memory, 10**6 bytes.
 
     Attributes
     ----------
     first_mb, last_mb, peak_mb : float
     per_1000_mb : float
-        Slope of a straight line through the second half, for 1000 requests; about 0 = nothing is kept.
+        The slope of a line fitted to the second half, per 1000 requests. About 0 means that nothing
+        accumulates.
     """
 
     first_mb: float
@@ -45,12 +46,12 @@ class MemoryGrowth:
 
 
 def image_types(run: Run) -> list[ImageType]:
-    """Return the image types of a run, in the order of asking."""
+    """Return the image types of a run, in the order of the requests."""
     return list(dict.fromkeys(sample.image_type for sample in run.samples))
 
 
 def timing(run: Run, server: ServerName, kind: Kind) -> Timing | None:
-    """Return the times of a kind of image, or of whole frames; None = it was not measured."""
+    """Return the times of one image type, or of whole frames; None if they were not measured."""
     times = list(frame_times(run, server, kind).values())
     if not times:
         return None
@@ -58,14 +59,14 @@ def timing(run: Run, server: ServerName, kind: Kind) -> Timing | None:
 
 
 def ratio(run: Run, kind: Kind) -> float | None:
-    """Return the peer's time over the server's, the median of the frames' ratios."""
+    """Return the median over the frames of the peer's time divided by the server's."""
     ours, theirs = frame_times(run, "server", kind), frame_times(run, "peer", kind)
     ratios = [theirs[frame] / ours[frame] for frame in ours.keys() & theirs.keys()]
     return float(np.median(ratios)) if ratios else None
 
 
 def frame_times(run: Run, server: ServerName, kind: Kind) -> dict[int, float]:
-    """Return frame -> milliseconds; a whole frame counts only where all its images were answered."""
+    """Return the milliseconds by frame. A whole frame counts only if all its images were received."""
     wanted = [kind] if kind else image_types(run)
     times: dict[int, dict[ImageType, float]] = {}
     for sample in run.samples:
@@ -75,23 +76,24 @@ def frame_times(run: Run, server: ServerName, kind: Kind) -> dict[int, float]:
 
 
 def stages(run: Run, server: ServerName) -> dict[str, dict[ImageType, float]]:
-    """Return stage -> image type -> mean milliseconds, in the order in which stages were first told.
+    """Return the mean milliseconds by stage and image type, in the order of the stages.
 
-    What the client sees beyond them comes last, as ``transport``; a server that tells none has none at all.
+    The rest of the time that the client sees is the last stage, ``transport``. A server that reports no
+    stages has none.
     """
     samples = [sample for sample in run.samples if sample.server == server]
     names = dict.fromkeys(name for sample in samples for name in sample.stages_ms)
     if not names:
         return {}
-    told = {
+    means = {
         name: _means(samples, lambda sample, name=name: sample.stages_ms.get(name, 0.0)) for name in names
     }
     rest = _means(samples, lambda sample: sample.elapsed_ms - sum(sample.stages_ms.values()))
-    return {**told, "transport": rest}
+    return {**means, "transport": rest}
 
 
 def growth(readings: Iterable[Reading], server: ServerName) -> MemoryGrowth | None:
-    """Return how a server's memory went; None = it was not read."""
+    """Return the change of a server's memory; None if it was not measured."""
     own = [reading for reading in readings if reading.server == server]
     if not own:
         return None

@@ -1,4 +1,4 @@
-"""What was measured, as tables."""
+"""The measurements as tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["tables"]
 
 
 def tables(measure: Measure, runs: ListOf[Run], servers: ListOf[Server]) -> Iterator[RenderableType]:
-    """Yield what to print."""
+    """Yield the tables to print."""
     if measure.grows:
         yield _points(measure, runs, servers)
         yield from _failures(runs)

@@ -1,4 +1,4 @@
-"""A domino run on a laid table, simulated and rendered by Drake: what scripts/drake_demo.py is made of.
+"""A domino run on a laid table, simulated and rendered by Drake: the parts of scripts/drake_demo.py.
 
 bodies       what is there, where, of what shape          simulation   its physics, frame by frame
 models       their meshes, as files for Drake             cameras      the render engines and the camera

@@ -1,6 +1,6 @@
-"""What is on the table: a ball on a ramp, dominoes, and fruit that falls into a bowl.
+"""The bodies on the table: a ball on a ramp, dominoes, and fruit that falls into a bowl.
 
-The world is z-up, in metres. The table's top is z = 0; the camera looks along +y.
+The world is z-up, in metres. The top of the table is at z = 0. The camera looks along +y.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PAINTS = [
     (0.16, 0.50, 0.60),
     (0.14, 0.24, 0.46),
 ]
-"""Of the dominoes, first to last; sRGB."""
+"""Colours of the dominoes, first to last; sRGB."""
 
 _WOOD_DENSITY, _FRUIT_DENSITY, _BRASS_DENSITY = 650.0, 900.0, 8500.0
 
@@ -50,15 +50,15 @@ class Body:
     ----------
     name : str
     look : pydrake.geometry.Shape
-        What cameras see.
+        The visible shape.
     pose : RigidTransform
-        At the start, in the world.
+        The initial pose in the world.
     solid : pydrake.geometry.Shape, optional
-        What others bump into, about the body's origin; None = nothing.
+        The collision shape, around the body's origin; None = no collisions.
     density : float, optional
-        kg/m^3; None = fixed to the world.
+        The density, kg/m^3; None = fixed to the world.
     rgba : tuple of float, optional
-        Colour of a look that brings no material.
+        The colour of a shape without materials.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Body:
 
 
 def bodies(models: Models, seed: int) -> list[Body]:
-    """Return all that is on the table; another seed drops the fruit otherwise."""
+    """Return all bodies on the table. The seed determines how the fruit falls."""
     return [
         *_room(models),
         *_tableware(models),
@@ -82,8 +82,8 @@ def bodies(models: Models, seed: int) -> list[Body]:
 
 
 def _room(models: Models) -> Iterator[Body]:
-    # a solid is about its body's origin, so the table's is below its top; a half space that is
-    # no part of the world's own body crashes Drake's collision tree
+    # A collision shape is centred on the body's origin, so the table's origin is below its top. A half space
+    # that does not belong to the world body crashes Drake's collision tree.
     thick = 0.2
     deeper = np.diag([1.0, (_BACK - _FRONT) / (_BACK - _STILL_LIFE_FRONT), 1.0, 1.0])
     deeper[1:3, 3] = _BACK * (1 - deeper[1, 1]), thick / 2
@@ -122,7 +122,7 @@ def _dominoes(models: Models) -> Iterator[Body]:
 
 
 def _pins() -> Iterator[Body]:
-    """Stand skittles where the last domino falls: Drake's own shape, in a plain colour."""
+    """Place skittles where the last domino falls. They have a shape of Drake's and a plain colour."""
     for number, (x, y) in enumerate(_PINS, start=1):
         pin = Cylinder(0.014, 0.075)
         yield Body(f"pin_{number}", pin, _at(x, y, 0.0375), pin, _WOOD_DENSITY, (0.86, 0.82, 0.74, 1.0))
@@ -145,14 +145,14 @@ def _at(x: float, y: float, z: float = 0.0, *, yaw: float = 0.0) -> RigidTransfo
 
 
 def _paint(part: float) -> tuple[float, float, float]:
-    """Return a paint from coral over amber to blue, by the place in the row, 0..1; linear."""
+    """Return a linear colour from coral over amber to blue, by the position in the row, 0..1."""
     places = np.linspace(0, 1, len(_PAINTS))
     red, green, blue = (float(np.interp(part, places, channel)) for channel in np.array(_PAINTS).T)
     return red**2.2, green**2.2, blue**2.2
 
 
 def _along(corners: list[tuple[float, float]], gap_m: float) -> NDArray[np.float64]:
-    """Return points at equal distances on a curve that `corners` (n, 2) draw, metres: Chaikin's."""
+    """Return equidistant points on the curve that Chaikin's algorithm makes of `corners` (n, 2), metres."""
     line = np.array(corners)
     for _ in range(5):
         a, b = line[:-1], line[1:]
@@ -164,7 +164,7 @@ def _along(corners: list[tuple[float, float]], gap_m: float) -> NDArray[np.float
 
 
 def _coarse_bowl() -> trimesh.Trimesh:
-    """Return what fruit bumps into: each triangle it touches costs time."""
+    """Return the collision shape of the bowl. It is coarse, because each triangle in contact takes time."""
     angle = np.radians(np.linspace(68, 0, 9))
     inside = np.stack([0.135 * np.sin(angle), 0.15 - 0.135 * np.cos(angle)], axis=-1)
     section = np.concatenate([[(0, 0), (0.047, 0), (0.1288, 0.1005)], inside])
@@ -172,7 +172,7 @@ def _coarse_bowl() -> trimesh.Trimesh:
 
 
 def _wedge(size: tuple[float, float, float]) -> trimesh.Trimesh:
-    """Return a prism that falls along +x, its middle on the ground at the origin."""
+    """Return a prism that slopes down along +x, with its centre on the ground at the origin."""
     length, width, height = size
     corners = [(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0), (-1, -1, 1), (-1, 1, 1)]
     triangles = [(0, 2, 1), (0, 3, 2), (0, 1, 4), (2, 3, 5), (0, 4, 5), (0, 5, 3), (1, 2, 5), (1, 5, 4)]

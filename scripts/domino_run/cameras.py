@@ -1,4 +1,4 @@
-"""The render engines, and the camera that looks at the table."""
+"""The render engines, and the camera that sees the table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DEPTH_RANGE_M = (0.3, 3.0)
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What one camera saw at one moment.
+    """The images of one camera at one moment.
 
     Attributes
     ----------
@@ -56,13 +56,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """The size of the pictures, pixels."""
+    """The size of the images in pixels."""
 
     width: int
     height: int
 
     def config(self, name: EngineName) -> CameraConfig:
-        """Return the camera for one engine."""
+        """Return the camera configuration for an engine."""
         return CameraConfig(
             name=name,
             renderer_name=name,
@@ -77,7 +77,7 @@ class Viewpoint:
 
 
 def engine(name: EngineName, server: ServerAddress) -> RenderEngine:
-    """Make a render engine, of which the client asks `server`."""
+    """Create a render engine. The client engine sends its requests to `server`."""
     if name == "client":
         params = RenderEngineGltfClientParams(base_url=server.base_url, render_endpoint=server.endpoint)
         return MakeRenderEngineGltfClient(params)
@@ -86,7 +86,7 @@ def engine(name: EngineName, server: ServerAddress) -> RenderEngine:
 
 
 def _vtk_lights() -> list[LightParameter]:
-    """Return a sun from above and a fill light beside the camera; the server brings an environment."""
+    """Return a sun from above and a fill light beside the camera. The server uses an environment instead."""
     sun = LightParameter(
         type="directional", frame="world", direction=np.array([0.4, 0.5, -1.0]), intensity=2.6
     )
@@ -94,7 +94,7 @@ def _vtk_lights() -> list[LightParameter]:
 
 
 def add_camera(builder: DiagramBuilder, scene_graph: SceneGraph, config: CameraConfig) -> RgbdSensor:
-    """Add a camera that stands still and sees colour, depth and labels."""
+    """Add a static camera for colour, depth and labels."""
     color, depth = config.MakeCameras()
     sensor = RgbdSensor(scene_graph.world_frame_id(), _looking(_EYE, _TARGET), color, depth)
     builder.AddSystem(sensor)
@@ -103,17 +103,17 @@ def add_camera(builder: DiagramBuilder, scene_graph: SceneGraph, config: CameraC
 
 
 def show_from_here(meshcat: Meshcat) -> None:
-    """Let a browser look from where the camera stands."""
+    """Set Meshcat's camera to the pose of the simulated camera."""
     meshcat.SetCameraPose(np.array(_EYE), np.array(_TARGET))
 
 
 def capture(sensor: RgbdSensor, context: Context) -> Frame:
-    """Take the three pictures of a moment.
+    """Render the three images of a moment.
 
     Raises
     ------
     ScriptError
-        The server refused, or went away.
+        The server rejected the request, or has ended.
     """
     ports = (
         sensor.color_image_output_port(),
@@ -133,12 +133,12 @@ def _pixels(port: OutputPort, context: Context) -> NDArray[Any]:
 
 
 def _numbers(label: NDArray[np.int16]) -> NDArray[np.uint16]:
-    """Write "empty", which VTK sees where the client sees "don't care", as that."""
+    """Replace VTK's label "empty" with "don't care", which the client uses."""
     return np.where(label == int(RenderLabel.kEmpty), DONT_CARE, label).astype(np.uint16)
 
 
 def _looking(eye: Sequence[float], target: Sequence[float]) -> RigidTransform:
-    """Return the pose of a camera, x right, y down, z forward."""
+    """Return the pose of a camera with x right, y down, z forward."""
     forward = np.subtract(target, eye)
     right = np.cross(forward, (0, 0, 1))
     columns = [right, np.cross(forward, right), forward]

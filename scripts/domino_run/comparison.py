@@ -1,4 +1,4 @@
-"""How far the client's depth and labels are from VTK's, and whether that is too far; needs no Drake."""
+"""Compares the client's depth and labels with VTK's, and checks the differences; independent of Drake."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ __all__ = [
 ]
 
 _STEP = 0.01
-"""How far 1/z may be from the plane through a pixel's neighbours, as a share of it: beyond is an edge."""
+"""The relative deviation of 1/z from a plane through a pixel's neighbours, above which there is an edge."""
 
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """What differs among some pixels.
+    """The differences in a set of pixels.
 
     Attributes
     ----------
     pixels : int
-        How many there are.
+        The number of pixels.
     labels_off : int
-        Those with another label.
+        The number of pixels with different labels.
     range_off : int
-        Those of one label with another opinion of "too far" or "too close".
+        The number of pixels with equal labels of which only one engine says "too far" or "too close".
     depth_off_m : (n,) float64
-        Of those of one label that both engines measured, the difference in depth, metres.
+        The differences in depth, metres, where both engines have equal labels and a measured depth.
     """
 
     pixels: int
@@ -50,30 +50,30 @@ class Difference:
 
     @property
     def median_m(self) -> float:
-        """Median of the differences in depth; 0 where nothing was measured."""
+        """The median of the differences in depth; 0 if there are none."""
         return float(np.median(self.depth_off_m)) if self.depth_off_m.size else 0.0
 
     @property
     def p99_m(self) -> float:
-        """Their 99th percentile."""
+        """The 99th percentile of the differences."""
         return float(np.percentile(self.depth_off_m, 99)) if self.depth_off_m.size else 0.0
 
     @property
     def max_m(self) -> float:
-        """The largest."""
+        """The largest difference."""
         return float(self.depth_off_m.max(initial=0.0))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One picture or many.
+    """The comparison of one image or of many.
 
     Attributes
     ----------
     overall : Difference
         Over all pixels.
     inside : Difference
-        Over those that no edge is near, of a body or within one.
+        Over the pixels that are not near an edge, between or within bodies.
     """
 
     overall: Difference
@@ -82,7 +82,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Check:
-    """A figure and its limit."""
+    """A number and its limit."""
 
     what: str
     found: float
@@ -91,7 +91,7 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure is within its limit."""
+        """Whether the number is within its limit."""
         return self.found <= self.limit
 
 
@@ -101,7 +101,7 @@ def compare(
     true_label: NDArray[np.uint16],
     true_depth: NDArray[np.float32],
 ) -> Comparison:
-    """Compare two engines' pictures of one moment.
+    """Compare the images of two engines at one moment.
 
     Parameters
     ----------
@@ -116,14 +116,14 @@ def compare(
 
 
 def away_from_edges(label: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Return where a pixel's eight neighbours have its own label, (height, width)."""
+    """Return where a pixel's eight neighbours have the same label, (height, width)."""
     return (_around(label) == label[..., None]).all(-1)
 
 
 def on_a_surface(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return where a pixel is on the plane through each two opposite neighbours, (height, width).
+    """Return where a pixel is on the plane through each pair of opposite neighbours, (height, width).
 
-    1/z of a plane is linear in the picture. So a body's edge before another part of itself is found, too.
+    For a plane, 1/z is linear in the image. So this also finds edges within a single body.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         near = _around(1 / depth.astype(float))
@@ -132,20 +132,20 @@ def on_a_surface(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _around(values: NDArray[Any]) -> NDArray[Any]:
-    """Return each pixel with its neighbours, row by row, (height, width, 9)."""
+    """Return each pixel with its eight neighbours, row by row, (height, width, 9)."""
     windows = sliding_window_view(np.pad(values, 1, mode="edge"), (3, 3))
     return windows.reshape(*values.shape, 9)
 
 
 def pooled(comparisons: Sequence[Comparison]) -> Comparison:
-    """Take the pixels of many pictures together: few are mostly edges."""
+    """Combine the pixels of many images. A single small image may consist mostly of edges."""
     return Comparison(
         _pooled([each.overall for each in comparisons]), _pooled([each.inside for each in comparisons])
     )
 
 
 def checks(comparison: Comparison) -> Iterator[Check]:
-    """Hold a comparison against limits, as shares of the pixels: small pictures are mostly edges."""
+    """Compare the differences with limits, as fractions of the pixels."""
     overall, inside = comparison.overall, comparison.inside
     edge_pixels = overall.pixels - inside.pixels
     for what, everywhere, found in (

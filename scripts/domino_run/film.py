@@ -1,4 +1,4 @@
-"""What is kept of a run: every picture as it is, and a video that shows them side by side, for people."""
+"""Saves a run: every image without loss, and a video that shows them side by side."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _KINDS = {"color": ".png", "depth": ".tiff", "label": ".png"}
 
 
 class Film:
-    """A video of colour, depth and labels side by side, one row for each engine; H.264 in an MP4 file.
+    """A video of colour, depth and labels side by side, one row per engine; H.264 in an MP4 file.
 
-    The first frame decides how depth is coloured.
+    The first frame determines the colour scale of depth.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ class Film:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the video, also when something else failed: what is there can be watched."""
+        """Finish the video. If something else failed, the existing part can be watched."""
         if self._container:
             self._container.mux(self._stream.encode())
             self._container.close()
 
     def sheet(self, frames: Mapping[EngineName, Frame]) -> NDArray[np.uint8]:
-        """Return (sheet height, sheet width, 3) uint8; both even, as the video's colours need it."""
+        """Return (sheet height, sheet width, 3) uint8; both are even, as the video encoding requires."""
         if self._span is None:
             self._span = value_range("depth", next(iter(frames.values())).depth)
         return np.concatenate([self._row(*item) for item in frames.items()])
@@ -84,7 +84,7 @@ class Film:
 
 
 def save_pictures(frame: Frame, folder: Path, number: int) -> None:
-    """Write a frame's three pictures: 8-bit PNG, float32 TIFF in metres, 16-bit PNG of labels."""
+    """Save a frame's three images: 8-bit PNG, float32 TIFF in metres, 16-bit PNG of labels."""
     arrays = {"color": frame.color, "depth": frame.depth, "label": frame.label}
     for kind, array in arrays.items():
         path = folder / kind / f"{number:04d}{_KINDS[kind]}"
@@ -93,7 +93,7 @@ def save_pictures(frame: Frame, folder: Path, number: int) -> None:
 
 
 def clear_pictures(folder: Path) -> None:
-    """Remove the pictures of an earlier run, which may have had more of them."""
+    """Remove the images of an earlier run, which may have been longer."""
     for kind, suffix in _KINDS.items():
         for old in (folder / kind).glob(f"[0-9][0-9][0-9][0-9]{suffix}"):
             old.unlink()

@@ -1,4 +1,4 @@
-"""Meshes as the files that Drake loads: glTF with materials, OBJ for physics or a plain colour."""
+"""Writes meshes as files for Drake: glTF with materials, or OBJ for physics and plain colours."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["Models", "rounded_box"]
 
 
 class Models:
-    """Writes meshes into a folder, under the names that it is given.
+    """Writes meshes to a folder, under given names.
 
     Parameters
     ----------
     folder : Path
-        Must last as long as what Drake made of the files.
+        The folder. It must exist as long as Drake uses the files.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def still_life(self, name: str, pose: NDArray[np.float64] | None = None) -> str:
-        """Write an object of the still life; return the file's path. See `still_life.model`."""
+        """Write an object of the still life, and return the path. See `still_life.model`."""
         return self._gltf(name, still_life.model(name, pose))
 
     def painted(self, name: str, mesh: trimesh.Trimesh, rgb: Sequence[float], **material: float) -> str:
-        """Write a mesh in one linear colour; return the file's path.
+        """Write a mesh with one linear colour, and return the path.
 
         Parameters
         ----------
@@ -49,12 +49,12 @@ class Models:
         document["materials"] = [{"pbrMetallicRoughness": factors}]
         document["meshes"][0]["primitives"][0]["material"] = 0
         root = document["scenes"][0]["nodes"][0]
-        document["nodes"][root]["rotation"] = [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]  # z-up -> y-up
+        document["nodes"][root]["rotation"] = [-(0.5**0.5), 0.0, 0.0, 0.5**0.5]  # from z-up to y-up
         document["nodes"][root].pop("matrix", None)
         return self._gltf(name, document)
 
     def obj(self, name: str, mesh: trimesh.Trimesh) -> str:
-        """Write a mesh alone, flat shaded; return the file's path."""
+        """Write a mesh without a material, flat shaded, and return the path."""
         path = self._folder / f"{name}.obj"
         corners = mesh.triangles.reshape(-1, 3)
         normals = np.repeat(mesh.face_normals, 3, axis=0)
@@ -70,7 +70,7 @@ class Models:
 
 
 def rounded_box(size: Sequence[float], radius: float, subdivisions: int = 2) -> trimesh.Trimesh:
-    """Return a box about the origin with rounded edges: a ball whose eighths are moved apart."""
+    """Return a box around the origin with rounded edges: the eight octants of a ball, moved apart."""
     ball = trimesh.creation.icosphere(subdivisions, radius=radius)
     corners = np.where(ball.vertices < 0, -1, 1) * (np.divide(size, 2) - radius)
     normals = ball.vertices / radius

@@ -1,4 +1,4 @@
-"""A comparison, as tables for a terminal."""
+"""A comparison as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["tables"]
 def tables(
     comparisons: Sequence[Comparison], total: Comparison, verdict: Sequence[Check]
 ) -> Iterator[RenderableType]:
-    """Yield what to print: every frame and all of them, then each figure with its limit."""
+    """Yield the tables: one of all frames and their total, and one of the numbers with their limits."""
     yield _frames(comparisons, total)
     yield _verdict(verdict)
 

@@ -1,4 +1,4 @@
-"""The server that Drake's client will ask: whether it is there, and whether Drake can ask it."""
+"""The render server for Drake's client: checks that it is running, and that Drake can use it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _REFUSALS = (401, 403)
 
 
 class ServerAddress(NamedTuple):
-    """Where Drake's client asks: ``base_url/endpoint``.
+    """The address to which Drake's client sends requests: ``base_url/endpoint``.
 
     Attributes
     ----------
     base_url : str
     endpoint : str
-        May bring a query, such as ``render?token=TOKEN``.
+        It may contain a query, such as ``render?token=TOKEN``.
     """
 
     base_url: str
@@ -31,12 +31,12 @@ class ServerAddress(NamedTuple):
 
 
 def base_url(text: str) -> str:
-    """Check an address that a user gave; return it as Drake wants it, without a slash at its end.
+    """Check an address given by a user, and return it in Drake's form, without a trailing slash.
 
     Raises
     ------
     ValueError
-        Drake's client cannot ask there; the message says why.
+        Drake's client cannot use the address. The message says why.
     """
     if not text.startswith("http://"):
         raise ValueError(f"must begin with http:// (Drake's client has no TLS); got {text!r}")
@@ -49,17 +49,17 @@ def base_url(text: str) -> str:
 
 
 def greet(server: ServerAddress) -> None:
-    """Ask the server how it is.
+    """Check that the server is running.
 
     Raises
     ------
     ScriptError
-        Nobody answers there, or only who shows a token.
+        No server responds, or the server requires a token.
     """
     try:
         RenderClient(server.base_url, _TIMEOUT_S).health()
-    except requests.exceptions.JSONDecodeError:
-        pass  # it is there, and its page is another
+    except requests.exceptions.InvalidJSONError:
+        pass  # the server is running, but has another page there
     except RenderClientError as error:
         _check_refusal(server, error)
     except requests.RequestException as error:
@@ -70,7 +70,7 @@ def greet(server: ServerAddress) -> None:
 
 
 def _check_refusal(server: ServerAddress, error: RenderClientError) -> None:
-    """Let a server pass that has no page of its health, or wants for it the token that the endpoint has."""
+    """Accept a server without a health page, or one that requires the token that the endpoint contains."""
     if error.status in _REFUSALS and "token=" not in server.endpoint:
         raise ScriptError(
             f"{server.base_url} refuses: {error}\nA token goes into --render_endpoint 'render?token=TOKEN'."

@@ -1,4 +1,4 @@
-"""The physics of the bodies, frame by frame, and what the cameras see of it."""
+"""The physics of the bodies, frame by frame, and the images of the cameras."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FRICTION = CoulombFriction(0.45, 0.40)
 
 
 class Simulation:
-    """A table full of bodies, seen by one camera for each render engine.
+    """A table with bodies, and one camera for each render engine.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class Simulation:
     viewpoint : Viewpoint
     engines : sequence of {"client", "vtk"}
     server : ServerAddress
-        That the client asks.
+        The server for the client engine.
     meshcat : Meshcat, optional
-        Shows the simulation in a browser.
+        Displays the simulation in a browser.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class Simulation:
         self._simulator.Initialize()
 
     def frames(self, count: int, fps: float) -> Iterator[dict[EngineName, Frame]]:
-        """Yield what each engine sees at 0, 1/fps, 2/fps ... seconds.
+        """Yield the images of each engine at 0, 1/fps, 2/fps ... seconds.
 
         Raises
         ------
         ScriptError
-            The server refused, or went away.
+            The server rejected a request, or has ended.
         """
         for number in range(count):
             self._simulator.AdvanceTo(number / fps)
@@ -95,7 +95,7 @@ class Simulation:
 
 
 def _add(plant: MultibodyPlant, body: Body) -> None:
-    """Add a body; Drake labels what a camera sees of it with its index."""
+    """Add a body. Drake uses its index as the label."""
     link = plant.AddRigidBody(body.name, _inertia(body))
     plant.RegisterVisualGeometry(link, _look(body))
     if body.solid is not None:
@@ -110,12 +110,12 @@ def _add(plant: MultibodyPlant, body: Body) -> None:
 
 def _inertia(body: Body) -> SpatialInertia:
     if body.solid is None or body.density is None:
-        return SpatialInertia.Zero()  # of what is welded to the world, it plays no part
+        return SpatialInertia.Zero()  # irrelevant for bodies that are welded to the world
     return CalcSpatialInertia(shape=body.solid, density=body.density)
 
 
 def _look(body: Body) -> GeometryInstance:
-    """Return what is seen; without properties, the plant leaves a mesh its own materials."""
+    """Return the visible shape. Without properties, the plant uses the mesh's own materials."""
     instance = GeometryInstance(RigidTransform(), body.look, f"{body.name}_look")
     if body.rgba:
         instance.set_perception_properties(PerceptionProperties())
@@ -125,7 +125,7 @@ def _look(body: Body) -> GeometryInstance:
 
 
 def _contact(body: Body) -> ProximityProperties:
-    """Make what moves elastic and what is fixed rigid: Drake presses the one against the other."""
+    """Make moving bodies compliant and fixed ones rigid, because Drake's contact model needs such pairs."""
     properties = ProximityProperties()
     AddContactMaterial(1.0, None, _FRICTION, properties)
     if body.density is None:

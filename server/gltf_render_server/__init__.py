@@ -1,6 +1,6 @@
-"""glTF Render Server: photographs, exact depth and exact labels of glTF scenes, over HTTP.
+"""glTF Render Server: photorealistic images, exact depth and exact labels of glTF scenes, over HTTP.
 
-The way of a request is one direction, and each step knows only the next::
+A request passes through these steps in one direction, and each step knows only the next one::
 
     form -> Frame -> Dispatcher -> Renderer.render -> arrays -> encode -> response
 

@@ -1,4 +1,4 @@
-"""The back ends by name: the server's own, and those that other packages bring."""
+"""Look-up of back ends by name: those of this package, and those that other packages register."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from .settings import ServerSettings
 __all__ = ["ENTRY_POINT_GROUP", "backend_names", "make_renderer"]
 
 ENTRY_POINT_GROUP = "gltf_render_server.renderers"
-"""A package that has a back end names its class under this; the class is called with the settings."""
+"""The entry point group in which a package registers its back end class.
+
+The class is called with the settings.
+"""
 
 _BPY_OF_PYTHON = {(3, 11): "4.5", (3, 13): "5.2"}
-"""The Blender whose bpy package there is for a Python."""
+"""The version of the bpy package that is published for each Python version."""
 
 _LIBRARIES_OF_BLENDER = (
     "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1 libegl1 "
@@ -26,12 +29,12 @@ _LIBRARIES_OF_BLENDER = (
 
 
 def make_renderer(settings: ServerSettings) -> Renderer:
-    """Make the back end that the settings name, on the thread that will own it.
+    """Create the back end that the settings name. Call this on the thread that will own the back end.
 
     Raises
     ------
     SettingsError
-        There is none of that name, or it cannot start.
+        No back end has that name, or the back end cannot start.
     """
     load = _own_backends().get(settings.backend) or _foreign_backend(settings.backend)
     try:
@@ -42,13 +45,13 @@ def make_renderer(settings: ServerSettings) -> Renderer:
 
 
 def backend_names() -> list[str]:
-    """Return the names that can be asked for, the server's own first."""
+    """Return the names of all available back ends, this package's own first."""
     foreign = {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)}
     return [*_own_backends(), *sorted(foreign - _own_backends().keys())]
 
 
 def _own_backends() -> dict[str, Callable[[], Callable[[ServerSettings], Renderer]]]:
-    """Return loaders: none is imported before it is asked for."""
+    """Return a loader for each back end, so that a back end is imported only when it is asked for."""
     return {"blender": _load_blender, "vtk": _load_vtk}
 
 
@@ -88,7 +91,7 @@ def _advice(name: str, error: ImportError) -> str:
 
 
 def _where_bpy_is() -> str:
-    """Tell how this Python, or another, gets Blender."""
+    """Return a hint on how to get Blender for this Python version, or which Python version has it."""
     if release := _BPY_OF_PYTHON.get(sys.version_info[:2]):
         return f'pip install "bpy=={release}.*" brings Blender {release}'
     here = ".".join(map(str, sys.version_info[:2]))

@@ -1,10 +1,11 @@
-"""The program: options -> settings -> a server that runs until a signal ends it."""
+"""The server program: read the options, make the settings, and serve until a signal ends the process."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .compose import Server
 from .errors import RenderServerError
@@ -20,17 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; by default those of the process.
+        The arguments without the program's name. The default is the arguments of this process.
     """
     settings = ServerSettings.from_command_line(sys.argv[1:] if arguments is None else arguments)
     configure_logging(settings.logging_level)
     try:
-        Server(settings).run(_tell)
+        Server(settings).run(_print_address)
     except RenderServerError as error:
         print(f"gltf-render-server: error: {error}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
-        os._exit(2)  # inside the program, sys.exit would leave Blender's exit status at 0
+        os._exit(2)  # when Python runs inside Blender, sys.exit would leave Blender's exit status at 0
 
 
-def _tell(server: Server) -> None:
-    print(f"Running on {server.url}", flush=True)  # noqa: T201
+def _print_address(server: Server) -> None:
+    with suppress(OSError):  # a full disk, or nobody who reads it
+        print(f"Running on {server.url}", flush=True)  # noqa: T201

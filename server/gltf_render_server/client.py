@@ -1,6 +1,6 @@
-"""A small client: sends what a frame needs, or what Drake's client sends, and returns arrays.
+"""A small HTTP client: it sends a frame request, or a request in Drake's form, and returns arrays.
 
-Needs neither Drake nor Blender.
+The client needs neither Drake nor Blender.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ import numpy as np
 import requests
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from requests.exceptions import (
+    ChunkedEncodingError,
+    InvalidJSONError,
+    InvalidSchema,
+    InvalidURL,
+    MissingSchema,
+)
 
 from .decode import decode
 from .frame import ALPHA_THRESHOLD, Lens, Look, View
@@ -42,17 +48,20 @@ __all__ = [
     "form_fields",
 ]
 
-_UPLOADS = 2  # of a scene that the server lets go before its frame comes; then they are sent together
-_REMEMBERED = 8  # files whose digests are known
+# attempts to upload a scene that the server evicts before rendering; then the frame and scene go in one
+# request
+_UPLOADS = 2
+_REMEMBERED = 8  # number of files whose digests are remembered
+_PIECE_BYTES = 2**20  # chunk size for reading a response; requests reads only 10 KiB at a time by default
 
 _NOT_FOUND, _NOT_KEPT = "scene_not_found", "scene_not_kept"
 
 
 class Exportable(Protocol):
-    """What can write itself as a GLB: a ``trimesh.Scene`` or ``trimesh.Trimesh``."""
+    """An object that can export itself as a GLB: a ``trimesh.Scene`` or a ``trimesh.Trimesh``."""
 
     def export(self, *, file_type: str) -> Any:
-        """Return the bytes of a file."""
+        """Return the object as the bytes of a file."""
         ...
 
 
@@ -60,18 +69,18 @@ SceneLike = str | os.PathLike[str] | bytes | Exportable
 
 
 class RenderClientError(Exception):
-    """The server answered with an error.
+    """The server answered a request with an error.
 
     Attributes
     ----------
     status : int
-        HTTP status.
+        The HTTP status code.
     reason : str or None
-        A word for programs, such as ``scene_not_found``.
+        A machine-readable reason, such as ``scene_not_found``.
     message : str
-        What the server says.
+        The error message of the server.
     retry_after_s : float or None
-        When it may be asked again, where it says so.
+        The number of seconds after which to retry, if the server gave one.
     """
 
     def __init__(
@@ -86,15 +95,15 @@ class RenderClientError(Exception):
 
 @dataclass(frozen=True)
 class RenderAnswer:
-    """A picture as the server sent it.
+    """The server's response as it was received: an image, or an archive with a frame.
 
     Attributes
     ----------
     body : bytes
-        A PNG or TIFF.
+        The response body: a PNG or a TIFF; for a frame, a ZIP archive.
     mimetype : str
     stages_ms : dict of str to float
-        Where the server's time went, milliseconds.
+        The milliseconds that the server spent in each stage.
     """
 
     body: bytes
@@ -102,24 +111,24 @@ class RenderAnswer:
     stages_ms: dict[str, float] = field(default_factory=dict)
 
     def pixels(self) -> NDArray[Any]:
-        """Decode the picture as it is: (height, width) or (height, width, channels)."""
+        """Decode the image without conversion: (height, width) or (height, width, channels)."""
         with Image.open(io.BytesIO(self.body)) as image:
             return np.asarray(image)
 
 
 @dataclass(frozen=True)
 class FrameAnswer:
-    """The arrays of a frame.
+    """The decoded arrays of a frame.
 
     Attributes
     ----------
     views : dict of str to dict of str to ndarray
-        By the names of views and passes; what each array tells is in ``frame["passes"]``. A table, such as
-        ``instances``, is a list of dictionaries.
+        The arrays by view name and pass name. ``frame["passes"]`` describes the content of each pass. A
+        table, such as ``instances``, is a list of dictionaries.
     frame : dict
-        What was rendered, as the server describes it: versions, views, passes, instances.
+        The server's description of what it rendered: versions, views, passes, instances.
     stages_ms : dict of str to float
-        Where the server's time went, milliseconds.
+        The milliseconds that the server spent in each stage.
     """
 
     views: dict[str, dict[str, Any]]
@@ -131,24 +140,24 @@ class FrameAnswer:
 
     @property
     def instances(self) -> dict[int, str]:
-        """The names of the nodes by the numbers in the pass ``instance``."""
+        """The node names by the numbers that the pass ``instance`` contains."""
         return {instance["number"]: instance["node"] for instance in self.frame["instances"]}
 
 
 class RenderClient:
-    """Talks to one server. A token stands in the address, as ``http://:TOKEN@127.0.0.1:8000``.
+    """A client of one server. A token can be part of the address: ``http://:TOKEN@127.0.0.1:8000``.
 
     Parameters
     ----------
     base_url : str
-        As in ``Running on http://127.0.0.1:8000``.
+        The address of the server, as it prints it: ``Running on http://127.0.0.1:8000``.
     timeout_s : float, optional
-        How long to wait for an answer; None = for ever, as Drake's client does.
+        How long to wait for a response. None means no timeout, which is what Drake's client does.
 
     Attributes
     ----------
     shown_url : str
-        The address without its token, for people.
+        The address without its token, for messages.
     """
 
     def __init__(self, base_url: str, timeout_s: float | None = None) -> None:
@@ -172,32 +181,32 @@ class RenderClient:
         after: Mapping[str, Any] | None = None,
         alpha_threshold: float | None = ALPHA_THRESHOLD,
     ) -> FrameAnswer:
-        """Render views of a scene, which is uploaded where the server does not have it.
+        """Render views of a scene. The scene is uploaded if the server does not have it yet.
 
         Parameters
         ----------
         scene : path, bytes or Exportable
-            A GLB, or a glTF with embedded resources. A path is read again when the file changes.
+            A GLB, or a glTF with embedded resources. A file is read again when it has changed.
         views : View, mapping, or sequence of them
-            Mappings hold what the API's JSON does; see docs/api.md.
+            The views to render. A mapping holds the fields of the API's JSON; see docs/api.md.
         passes : sequence of str
         look : Look or mapping, optional
         poses : mapping of str to (4, 4) array, optional
-            World matrices, column vectors, that nodes have instead of their own, by the nodes' names.
+            World matrices by node name, for column vectors. They replace the nodes' own world matrices.
         time_s : float, optional
-            When the scene's animation is shown.
+            The time in the scene's animation that is rendered.
         before, after : mapping, optional
-            How things stand at another moment, for passes that tell of motion: ``poses`` and ``time_s`` as
-            above, and ``cameras``, a (4, 4) camera_to_world by the name of a view. What is left out is as in
+            The state at another moment, for motion passes: ``poses`` and ``time_s`` as above, and
+            ``cameras``, which holds a (4, 4) camera_to_world matrix by view name. Omitted values are those of
             the frame.
         alpha_threshold : float or None
-            The alpha, 0 to 1, from which on surfaces of the mode BLEND are solid in the exact passes; None =
-            all surfaces are solid, those of the mode MASK included.
+            The alpha, from 0 to 1, at or above which surfaces with alpha mode BLEND count as solid in the
+            exact passes. With None, all surfaces count as solid, those with alpha mode MASK included.
 
         Raises
         ------
         RenderClientError
-            The server refused or failed.
+            The server refused the request or failed to render it.
         ValueError
             A number is not finite.
         """
@@ -222,8 +231,8 @@ class RenderClient:
         }
         return _read_frame(self._frame(json.dumps(frame, allow_nan=False, default=_plain), digest, read))
 
-    def _frame(self, frame: str, digest: str, read: Callable[[], bytes]) -> requests.Response:
-        """Ask for a frame by its scene's digest, and send the scene where the server lacks it."""
+    def _frame(self, frame: str, digest: str, read: Callable[[], bytes]) -> RenderAnswer:
+        """Request a frame by the digest of its scene, and upload the scene if the server does not have it."""
         headers = {"Content-Type": "application/json"}
         for _ in range(_UPLOADS + 1):
             if digest in self._unkept:
@@ -241,22 +250,22 @@ class RenderClient:
                 self._unkept.add(digest)
         return self._ask("POST", "/v1/frames", files={"frame": frame, "scene": ("scene", read())})
 
-    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+    def _ask(self, method: str, path: str, **options: Any) -> RenderAnswer:
         with self._plainly():
             response = self._session.request(
-                method, f"{self._base_url}{path}", timeout=self._timeout_s, **options
+                method, f"{self._base_url}{path}", timeout=self._timeout_s, stream=True, **options
             )
-        _raise_for_error(response)
-        return response
+            return _read_answer(response)
 
     @cached_property
     def _session(self) -> requests.Session:
         session = requests.Session()
-        session.headers["X-Render-Client"] = uuid4().hex  # a balancer lets it stay where its scene is
+        # lets a load balancer send this client always to the server that keeps its scene
+        session.headers["X-Render-Client"] = uuid4().hex
         return session
 
     def _scene(self, scene: SceneLike) -> tuple[str, Callable[[], bytes]]:
-        """Return a scene's digest, and what reads it; what was digested before is not read again."""
+        """Return the digest of a scene and a function that reads it. A file is digested only once."""
         if isinstance(scene, bytes):
             if self._last[0] is not scene:
                 self._last = scene, _sha256(scene)
@@ -282,28 +291,28 @@ class RenderClient:
         return np.where(pixels == np.iinfo(np.uint16).max, np.float32(np.inf), metres)
 
     def label(self, scene: bytes, camera: Lens) -> NDArray[np.uint16]:
-        """Return (height, width) uint16 labels; `DONT_CARE` where there is none."""
+        """Return (height, width) uint16 labels. A pixel without a label is `DONT_CARE`."""
         return decode_labels(self.post(scene, form_fields(ImageType.LABEL, camera)).pixels())
 
     def post(self, scene: bytes, fields: Mapping[str, str]) -> RenderAnswer:
-        """Send a request as it is.
+        """Send a request in Drake's form as it is.
 
         Parameters
         ----------
         scene : bytes
             A glTF 2.0 file.
         fields : mapping of str to str
-            The form; see `form_fields`.
+            The form fields; see `form_fields`.
 
         Raises
         ------
         RenderClientError
-            The server refused or failed.
+            The server refused the request or failed to render it.
         """
         return self.send(self.prepare(scene, fields))
 
     def prepare(self, scene: bytes, fields: Mapping[str, str]) -> requests.PreparedRequest:
-        """Write the request that `post` sends, digest and form included, and leave it to `send`."""
+        """Prepare the request that `post` sends, with its digest and form, to be sent with `send` later."""
         files = {"scene": ("scene.gltf", scene, "model/gltf+json")}
         fields = {"scene_sha256": hashlib.sha256(scene).hexdigest(), **fields}
         request = requests.Request("POST", f"{self._base_url}/render", data=fields, files=files)
@@ -311,42 +320,58 @@ class RenderClient:
             return session.prepare_request(request)
 
     def send(self, request: requests.PreparedRequest) -> RenderAnswer:
-        """Send what `prepare` made, over a connection of its own, as Drake's client does.
+        """Send a prepared request over a new connection, as Drake's client does.
 
         Raises
         ------
         RenderClientError
-            The server refused or failed.
+            The server refused the request or failed to render it.
         requests.RequestException
-            Nobody answered; the message says where and why.
+            No server responded. The message gives the address and the reason.
         """
         with requests.Session() as session, self._plainly():
-            proxies = session.merge_environment_settings(request.url, {}, None, None, None)
-            response = session.send(request, timeout=self._timeout_s, **proxies)
-        _raise_for_error(response)
-        timing = _server_timing(response.headers.get("Server-Timing", ""))
-        return RenderAnswer(response.content, response.headers["Content-Type"], timing)
+            options = session.merge_environment_settings(request.url, {}, True, None, None)
+            return _read_answer(session.send(request, timeout=self._timeout_s, **options))
 
     def health(self) -> dict[str, Any]:
-        """Return what ``/healthz`` says, whether the server is ready or not."""
+        """Return the content of ``/healthz``, whether or not the server is ready."""
         with self._plainly():
             response = requests.get(f"{self._base_url}/healthz", timeout=self._timeout_s)
-        if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        is_own = response.headers.get("Content-Type", "").startswith("application/json")
+        if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or not is_own:
             _raise_for_error(response)
-        return response.json()
+        return self._decoded(response.content, "/healthz")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the content of ``/v1/server``: what the server supports, as soon as it has started."""
+        return self._decoded(self._ask("GET", "/v1/server").body, "/v1/server")
+
+    def _decoded(self, body: bytes, path: str) -> dict[str, Any]:
+        """Decode the JSON object that a glTF Render Server has at a path."""
+        try:
+            if isinstance(value := json.loads(body), dict):
+                return value
+        except ValueError:
+            pass
+        raise InvalidJSONError(f"{self.shown_url}{path} is not that of a glTF Render Server")
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
-        """Say in a line that nobody answers, where the HTTP library tells of its pools and of the token."""
+        """Replace the HTTP library's connection errors, which show the token, with a one-line message."""
         try:
             yield
-        except requests.Timeout as error:
-            message = f"the server at {self.shown_url} did not answer within {self._timeout_s:g} s"
+        # without a limit of the client, it is the system that gives up
+        except (requests.Timeout, requests.ConnectionError) as error:
+            if isinstance(error, requests.Timeout) and self._timeout_s is not None:
+                message = f"the server at {self.shown_url} did not answer within {self._timeout_s:g} s"
+                raise type(error)(message) from error
+            message = f"no server answers at {self.shown_url}: {innermost_reason(error)}"
             raise type(error)(message) from error
-        except requests.ConnectionError as error:
-            message = f"no server answers at {self.shown_url}: {_innermost_reason(error)}"
-            raise type(error)(message) from error
-        except (InvalidSchema, InvalidURL, MissingSchema) as error:  # its text holds the token
+        except ChunkedEncodingError as error:
+            message = f"the server at {self.shown_url} broke off its answer: {innermost_reason(error)}"
+            raise requests.ConnectionError(message) from error
+        # the text of the original error contains the token
+        except (InvalidSchema, InvalidURL, MissingSchema) as error:
             message = f"{self.shown_url!r} is no address such as http://127.0.0.1:8000"
             raise type(error)(f"{message} ({type(error).__name__})") from None
 
@@ -355,7 +380,7 @@ def _views(views: View | Mapping[str, Any] | Sequence[View | Mapping[str, Any]])
     several = [views] if isinstance(views, View | Mapping) else [*views]
     written = [_view(view) for view in several]
     if len(written) > 1 and {view.get("name", View.name) for view in written} == {View.name}:
-        for view in written:  # they were given no names: the server numbers them
+        for view in written:  # unnamed views, which the server numbers
             view.pop("name", None)
     return written
 
@@ -386,14 +411,22 @@ def _rows(matrix: ArrayLike) -> list[float]:
 
 
 def _plain(value: Any) -> Any:
-    """Write numpy's numbers as they are."""
+    """Convert a numpy scalar or array to plain Python values."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be sent: {value!r}")
 
 
-def _read_frame(response: requests.Response) -> FrameAnswer:
-    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+def _read_answer(response: requests.Response) -> RenderAnswer:
+    """Read the rest of a response's body."""
+    _raise_for_error(response)
+    body = b"".join(response.iter_content(_PIECE_BYTES))
+    timing = _server_timing(response.headers.get("Server-Timing", ""))
+    return RenderAnswer(body, response.headers.get("Content-Type", ""), timing)
+
+
+def _read_frame(answer: RenderAnswer) -> FrameAnswer:
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
         frame = json.loads(archive.read("frame.json"))
         views = {
             view["name"]: {
@@ -404,7 +437,7 @@ def _read_frame(response: requests.Response) -> FrameAnswer:
             }
             for view in frame["views"]
         }
-    return FrameAnswer(views, frame, _server_timing(response.headers.get("Server-Timing", "")))
+    return FrameAnswer(views, frame, answer.stages_ms)
 
 
 def _sha256(data: bytes) -> str:
@@ -418,15 +451,17 @@ def _raise_for_error(response: requests.Response) -> None:
         body = response.json()
         message, reason = str(body["message"]), body.get("reason")
     except (ValueError, KeyError, TypeError):
-        message, reason = response.text[:500], None
-    told = response.headers.get("Retry-After", "")
-    retry_after_s = float(told) if told.isdecimal() else None
+        is_page = "html" in response.headers.get("Content-Type", "")  # a proxy's, for people
+        message, reason = response.reason if is_page else response.text[:500], None
+    header = response.headers.get("Retry-After", "")
+    retry_after_s = float(header) if header.isdecimal() else None
     raise RenderClientError(response.status_code, message, reason, retry_after_s)
 
 
-def _innermost_reason(error: BaseException) -> str:
+def innermost_reason(error: BaseException) -> str:
+    """Return the reason of the error that caused another, without the layers of the libraries."""
     if error.__context__ is not None:
-        return _innermost_reason(error.__context__)
+        return innermost_reason(error.__context__)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Options, from the command line and from the environment, read by click."""
+"""Reads options from the command line and from environment variables, by means of click."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ __all__ = ["command_of", "option_type", "read_options"]
 _logger = logging.getLogger(__name__)
 
 _ALMOST_CERTAINLY = 0.8
-"""How like a known name an unknown one is, from 0 to 1, that is only misspelt."""
+"""The similarity, from 0 to 1, above which an unknown name is taken for a misspelling of a known one."""
 
 
 def read_options(
     cls: type, arguments: Sequence[str], environ: Mapping[str, str], *, prefix: str, **about: str
 ) -> dict[str, Any]:
-    """Return the values of those fields of `cls` that an option, or else the environment, sets.
+    """Return the values of the fields of `cls` that an option or an environment variable sets.
 
-    A variable that begins with `prefix` and is no field's is warned of: it may be meant for another program,
-    as those are that a cluster sets for each of its services.
+    A variable that begins with `prefix` but belongs to no field causes a warning only, because it may be
+    meant for another program: Kubernetes, for example, sets such variables for each of its services.
 
     Parameters
     ----------
     cls : type
         A dataclass whose fields are declared by `option`.
     arguments : sequence of str
-        Without the program's name; ``--help`` ends the process.
+        The arguments without the program's name; ``--help`` ends the process.
     environ : mapping of str to str
     prefix : str
-        Of the variables: with ``P_``, the field ``max_queue`` is ``P_MAX_QUEUE``.
+        The prefix of the variables. With the prefix ``P_``, the variable of the field ``max_queue`` is
+        ``P_MAX_QUEUE``.
     **about : str
-        The program's name, help and epilog, for click.
+        The program's name, help text and epilog, which are passed to click.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def read_options(
 
 
 class _Command(click.Command):
-    """A command whose help shows options by their groups."""
+    """A command whose help text lists the options by group."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
@@ -74,7 +75,7 @@ class _Command(click.Command):
 
 
 class _Option(click.Option):
-    """An option of a group, whose variable is looked up in what the context holds."""
+    """An option that belongs to a group and reads its variable from the environment in the click context."""
 
     def __init__(self, option: Option, prefix: str) -> None:
         name = option.name.replace("_", "-")
@@ -83,7 +84,7 @@ class _Option(click.Option):
             [option.name, spellings],
             default=None,
             envvar=prefix + option.name.upper(),
-            help=option.help + _told_default(option),
+            help=option.help + _default_text(option),
             is_flag=option.kind is bool,
             metavar=option.metavar or (None if option.choices else option.name.upper()),
             type=option_type(option),
@@ -102,7 +103,7 @@ class _Option(click.Option):
 
 @cache
 def command_of(cls: type, prefix: str, **about: str) -> click.Command:
-    """Return the command whose options are the fields of a dataclass; see `read_options`."""
+    """Return the click command whose options are the fields of a dataclass; see `read_options`."""
     command = _Command(
         **about,  # pyright: ignore[reportArgumentType]
         params=[_Option(option, prefix) for option in options_of(cls).values()],
@@ -116,7 +117,7 @@ def command_of(cls: type, prefix: str, **about: str) -> click.Command:
 
 
 def _check_names(cls: type, prefix: str, environ: Mapping[str, str]) -> None:
-    """Refuse a variable whose name is nearly an option's, and warn of others that begin as they do."""
+    """Reject variables whose names nearly match an option, and warn of others with the same prefix."""
     known = [name.upper() for name in options_of(cls)]
     names = sorted(name.removeprefix(prefix) for name in environ if name.startswith(prefix))
     for name in names:
@@ -129,20 +130,20 @@ def _check_names(cls: type, prefix: str, environ: Mapping[str, str]) -> None:
         _logger.warning("%s%s is set, but this server has no such option; it is ignored", prefix, name)
 
 
-def _told_default(option: Option) -> str:
+def _default_text(option: Option) -> str:
     if not option.unset and option.default in (None, False, ()):
         return ""
-    default = _told(option.default) if option.kind is float and not option.unset else option.default
+    default = _in_full(option.default) if option.kind is float and not option.unset else option.default
     return f" [default: {option.unset or default}]"
 
 
-def _told(number: float) -> str:
-    """Write a number as people do: 16777216, not 1.67772e+07."""
+def _in_full(number: float) -> str:
+    """Format a number in full: 16777216, not 1.67772e+07."""
     return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def option_type(option: Option) -> click.ParamType | Callable[[str], Any]:
-    """Return what click takes for an option's value."""
+    """Return the click type or the conversion function for an option's value."""
     if option.choices and option.kind is str:
         return click.Choice(option.choices, case_sensitive=False)
     types = {bool: click.BOOL, str: _text, tuple: _words, Path: _file}
@@ -150,7 +151,7 @@ def option_type(option: Option) -> click.ParamType | Callable[[str], Any]:
 
 
 def _text(text: str) -> str:
-    """Take any text that is not blank."""
+    """Accept any text that is not blank."""
     if not text.strip():
         raise click.BadParameter("must not be empty")
     return text.strip()
@@ -161,7 +162,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _file(text: str) -> Path:
-    """Take the path of a file that is there; returned absolute."""
+    """Accept the path of an existing file, and return it as an absolute path."""
     path = Path(text).expanduser()
     if not path.is_file():
         raise click.BadParameter(f"{text}: there is no such file")
@@ -169,14 +170,14 @@ def _file(text: str) -> Path:
 
 
 def _number(option: Option) -> Callable[[str], Any]:
-    """Take a number within the option's bounds, or one of its words; click's own would take nan, too."""
+    """Return a converter to a number in the option's bounds, or one of its words. click's own accepts nan."""
     name = "whole number" if option.kind is int else "number"
     low, high = option.bounds
     words = "".join(f", or {word}" for word in option.choices)
-    advice = f"must be a {name} between {_told(low)} and {_told(high)}{words}"
+    advice = f"must be a {name} between {_in_full(low)} and {_in_full(high)}{words}"
 
     def number(value: Any) -> Any:
-        text = str(value)  # click hands a default over as it is
+        text = str(value)  # click passes default values without converting them to text
         if text.lower() in option.choices:
             return text.lower()
         try:

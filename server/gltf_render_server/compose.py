@@ -1,4 +1,4 @@
-"""The composition root: settings -> back end and dispatcher -> application -> HTTP -> an orderly end."""
+"""The composition root: it builds the back end, dispatcher, application and HTTP server from the settings."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["Observer", "Server", "make_app"]
 
 
 class Observer(AnswerObserver, Protocol):
-    """Is told what happens to each request: that it waits, and what was answered."""
+    """An observer that is notified when a request is queued and when it has been answered."""
 
     def asked(self, frame: Frame) -> None:
-        """Note that a request waits to be rendered; called on the thread that answers it."""
+        """Note that a request is waiting to be rendered. This is called on the request's HTTP thread."""
         ...
 
 
@@ -38,29 +38,29 @@ def make_app(
     renderer: Renderer | None = None,
     observer: Observer | None = None,
 ) -> tuple[flask.Flask, Dispatcher]:
-    """Make the WSGI application, and the dispatcher that renders for it; see `Dispatcher`."""
+    """Make the WSGI application and the dispatcher that renders for it; see `Dispatcher`."""
     dispatcher = Dispatcher(settings, renderer, observer.asked if observer else None)
     observers = (*recorders, observer) if observer else recorders
     return create_app(settings, dispatcher, *observers), dispatcher
 
 
 class Server:
-    """A server of its own, which listens from its construction on, and answers from `start` on.
+    """A complete server. It listens once it is constructed, and answers requests once `start` was called.
 
-    Made on the thread that a renderer of this process gets for its own.
+    Construct it on the thread that is to own the renderer, if the renderer lives in this process.
 
     Parameters
     ----------
     settings : ServerSettings
     make : callable, optional
-        Makes a renderer of this process, however many workers the settings name. Without it, the settings
-        decide: so many workers render, or with none the back end in this process.
+        Creates a renderer in this process, whatever number of workers the settings give. By default, the
+        settings decide: they give the number of worker processes, or 0 for a back end in this process.
     observer : Observer, optional
 
     Raises
     ------
     SettingsError
-        It cannot start like that.
+        The server cannot start with these settings.
     """
 
     def __init__(
@@ -85,20 +85,23 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """The address of the server."""
         return self._http.url
 
     def start(self) -> None:
-        """Answer requests; without workers, `Dispatcher.run_next` must be called to render them."""
+        """Start to answer requests.
+
+        Without workers, the caller must call `Dispatcher.run_next` to render them.
+        """
         self._http.start()
 
     def run(self, on_start: Callable[[Server], None]) -> None:
-        """Render and answer requests until a signal ends the process, on the main thread.
+        """Render and answer requests on the main thread until a signal ends the process.
 
         Parameters
         ----------
         on_start : callable
-            Called when requests are answered.
+            Called once the server answers requests.
         """
         watch = ShutdownWatch(self.dispatcher, self._drain)
         self.start()
@@ -109,12 +112,12 @@ class Server:
         watch.wait()
 
     def close(self, timeout_s: float) -> None:
-        """Take nothing more, and send what was answered."""
+        """Stop accepting requests, and finish sending the responses that are under way."""
         self.dispatcher.close()
         self._drain(timeout_s)
 
     def shut_down(self, timeout_s: float) -> None:
-        """Leave nothing behind in a process that goes on without."""
+        """Close the server and release all its resources, in a process that continues to run."""
         self.dispatcher.close()
         try:
             self._http.close(timeout_s)
@@ -124,7 +127,7 @@ class Server:
                 recorder.close(timeout_s)
 
     def _drain(self, timeout_s: float) -> None:
-        """Send what was answered, and write down what is recorded."""
+        """Finish sending responses, and flush the recording to disk."""
         self._http.drain(timeout_s)
         for recorder in self._recorders:
             recorder.close(timeout_s)

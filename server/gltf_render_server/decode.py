@@ -1,4 +1,4 @@
-"""The bytes of a PNG, TIFF, EXR or JSON -> the array of a pass: what `encode` wrote, exactly."""
+"""Decodes a PNG, TIFF, EXR or JSON into the array of a pass; the exact inverse of `encode`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def decode(data: bytes, dtype: str, count: int | None = None) -> Any:
     ----------
     data : bytes
     dtype : str
-        As the row of the table of passes says; "json" = a table.
+        The data type from the pass's row in the table of passes. "json" means a table.
     count : int or None
-        How many images a stack has; None = it is no stack.
+        The number of images in a stack; None if the pass is not a stack.
 
     Returns
     -------
     array
-        (height, width), (height, width, channels), or (count, height, width) for a stack; or what JSON holds.
+        An array of shape (height, width), (height, width, channels), or (count, height, width) for a stack;
+        for a table, the decoded JSON value.
     """
     if dtype == "json":
         return msgspec.json.decode(data)
@@ -43,7 +44,7 @@ def decode(data: bytes, dtype: str, count: int | None = None) -> Any:
 
 
 def _image(data: bytes, dtype: str) -> NDArray[Any]:
-    """Decode a picture; of 32-bit integers without a sign the files know only those with one."""
+    """Decode an image. TIFF files store uint32 as int32, which is converted back here."""
     if data.startswith(_EXR_BEGINS):
         with OpenEXR.File(io.BytesIO(data), separate_channels=True) as exr:
             channels = exr.channels()

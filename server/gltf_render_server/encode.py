@@ -1,4 +1,4 @@
-"""Arrays -> the bytes of a PNG, TIFF, EXR or JSON; the first two as Drake's client decodes them."""
+"""Encodes arrays as PNG, TIFF, EXR or JSON. Drake's client can decode the PNGs and TIFFs."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ __all__ = ["EXR", "EncodedImage", "encode", "encode_depth", "encode_exr", "encod
 EXR = "image/x-exr"
 
 _MIMETYPES = {"png": "image/png", "tiff": "image/tiff", "exr": EXR, "json": "application/json"}
-_PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long for a tenth less
+_PNG_COMPRESS_LEVEL = 1  # level 6 takes four times as long and saves only a tenth of the size
 _MILLIMETRES_TOO_FAR = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """The body of an answer and its media type."""
+    """A response body and its media type."""
 
     data: bytes
     mimetype: str
 
 
 def mimetype_of(row: Pass, scene: Scene) -> str:
-    """Return the media type that a pass of a scene is stored as by default."""
+    """Return the media type in which a pass of a scene is stored by default."""
     return _MIMETYPES[row.storage(scene)]
 
 
 def encode(array: Any, row: Pass, scene: Scene) -> EncodedImage:
-    """Encode the array of a pass as it is stored by default: every value arrives as it is."""
+    """Encode the array of a pass in its default format, which is lossless."""
     storage = row.storage(scene)
     if storage == "json":
         return EncodedImage(msgspec.json.encode(array), _MIMETYPES[storage])
@@ -56,7 +56,7 @@ def encode(array: Any, row: Pass, scene: Scene) -> EncodedImage:
 
 
 def encode_exr(channels: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> EncodedImage:
-    """Encode planes, (height, width) float32 or uint32 each, by the names of their channels."""
+    """Encode channels, each (height, width) float32 or uint32, given by channel name."""
     fixed = {"compression": OpenEXR.ZIPS_COMPRESSION, "type": OpenEXR.scanlineimage}
     planes = {name: OpenEXR.Channel(np.ascontiguousarray(plane)) for name, plane in channels.items()}
     buffer = io.BytesIO()
@@ -72,8 +72,8 @@ def encode_depth(depth: NDArray[np.float32], depth_format: DepthFormat) -> Encod
     depth : (height, width) float32
         Metres; 0 = too close, inf = too far.
     depth_format : {"tiff32f", "png16"}
-        ``tiff32f`` keeps every bit. ``png16`` rounds to millimetres; 65535 = too far, which everything
-        beyond 65.534 m is as well.
+        ``tiff32f`` is lossless. ``png16`` rounds to millimetres and stores depths beyond 65.534 m as 65535,
+        which means too far.
     """
     if depth_format == "tiff32f":
         return EncodedImage(_tiff(depth), "image/tiff")
@@ -88,9 +88,9 @@ def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> EncodedImage:
 
 
 def _pages(stack: NDArray[np.bool_]) -> bytes:
-    """Write a stack of masks as the pages of a TIFF, of 1 bit a pixel; of none, one page of zeros.
+    """Write a stack of masks as a TIFF with one page per mask and 1 bit per pixel.
 
-    For a file of no pages there is no format.
+    A TIFF needs at least one page, so an empty stack is written as one page of zeros.
     """
     first, *others = stack if len(stack) else np.zeros((1, *stack.shape[1:]), bool)
     return _saved(
@@ -103,20 +103,20 @@ def _pages(stack: NDArray[np.bool_]) -> bytes:
 
 
 def _tiff(array: NDArray[Any]) -> bytes:
-    """Write (height, width) float32 or int32 with the very bytes of the image library, which takes longer."""
+    """Write (height, width) float32 or int32. The bytes equal those of Pillow, which takes longer."""
     plane = np.ascontiguousarray(array)
     return b"".join((_tiff_head(*plane.shape, plane.dtype.str), plane.data))
 
 
 @lru_cache(maxsize=256)
 def _tiff_head(height: int, width: int, dtype: str) -> bytes:
-    """Return what stands before the pixels of every picture of a size; they follow as they are."""
+    """Return the part of the file before the pixel data. It depends on the image's size and type only."""
     blank = np.zeros((height, width), dtype)
     return _saved(Image.fromarray(blank), "TIFF")[: -blank.nbytes]
 
 
 def _signed(array: NDArray[Any]) -> NDArray[Any]:
-    """Return what the image library can write: it knows 32-bit integers with a sign only."""
+    """Reinterpret uint32 as int32, because Pillow can only write signed 32-bit integers."""
     return array.view(np.int32) if array.dtype == np.uint32 else array
 
 

@@ -1,4 +1,4 @@
-"""The HDRIs that Blender ships for light from all around, by name, and how each is shown."""
+"""The HDRI environments that Blender ships, by name, with the exposure of each."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ NO_ENVIRONMENT = "none"
 
 @dataclass(frozen=True)
 class Exposure:
-    """How an HDRI is shown.
+    """How an HDRI is adjusted when it lights a scene.
 
     Attributes
     ----------
     strength : float
-        Multiplies the radiance.
+        The factor that multiplies the radiance.
     rotation_deg : float
-        About the vertical axis.
+        The rotation about the vertical axis.
     tint : tuple of float
-        Red, green and blue, of about the same luminance as white.
+        The white balance as red, green and blue factors, with about the luminance of white.
     """
 
     strength: float = 1.0
@@ -29,10 +29,10 @@ class Exposure:
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
-# Neutral exposure: strength = 1.2 pi / max(E, (E + V) / 2), where E is the irradiance of a card that lies and
-# V the largest of a card that stands (night: 0.6 of that). The rotation brings the side of V to the diagonal
-# -x -y, so that no camera along an axis has the light right in front or behind. The tint is a white balance
-# of 60 %.
+# Neutral exposure: strength = 1.2 pi / max(E, (E + V) / 2). E is the irradiance of a horizontal card, and V
+# is the largest irradiance of a vertical card. The night environment gets 0.6 of that. The rotation puts the
+# direction of V on the diagonal -x -y, so that a camera along an axis has the light neither directly in front
+# nor directly behind. The tint is a 60 % white balance.
 ENVIRONMENTS = {
     "city": Exposure(0.552, 101, (1.010, 0.999, 0.982)),
     "courtyard": Exposure(1.026, 159, (1.078, 1.010, 0.796)),

@@ -1,4 +1,4 @@
-"""The errors of the server; each knows the HTTP status that it becomes.
+"""The exception classes of the server. Each class has the HTTP status of its response.
 
 ::
 
@@ -27,7 +27,8 @@
         ├── WorkerLostError              500   its process crashed, or grew too large
         └── RenderTimeoutError           504   it took too long
 
-An error is raised where its cause is known and turned into a response in one place, ``http.responses``.
+Code raises an error where its cause is known. ``http.responses`` is the only place that turns errors into
+responses.
 """
 
 from __future__ import annotations
@@ -63,14 +64,14 @@ __all__ = [
 
 
 class RenderServerError(Exception):
-    """Base of all errors that the server raises on purpose.
+    """Base class of all errors that the server raises deliberately.
 
     Attributes
     ----------
     status : HTTPStatus
-        What the client gets.
+        The HTTP status that the client receives.
     reason : str or None
-        A word for programs, where they can do something about it.
+        A machine-readable reason, for errors that a client program can handle.
     """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -78,20 +79,21 @@ class RenderServerError(Exception):
 
 
 class RequestError(RenderServerError):
-    """The request is wrong; the message says what and where."""
+    """The request is invalid. The message says what is wrong and where."""
 
     status = HTTPStatus.BAD_REQUEST
 
 
 class SceneError(RequestError):
-    """The scene document is wrong.
+    """The scene document is invalid.
 
     Parameters
     ----------
     message : str
-        What is wrong, and what to do about it where that is not plain.
+        A description of the error and, where it is not obvious, of the remedy.
     where : str
-        The place in the document in JSON-path form, ``$.nodes[3].mesh``; empty for the document as a whole.
+        The location in the document as a JSONPath, such as ``$.nodes[3].mesh``. It is empty if the error
+        concerns the document as a whole.
     """
 
     def __init__(self, message: str, where: str = "") -> None:
@@ -100,12 +102,12 @@ class SceneError(RequestError):
         self.where = where
 
     def __reduce__(self) -> tuple[type[SceneError], tuple[str, str]]:
-        """Travel between processes; what `Exception` would do applies the prefix twice."""
+        """Support pickling. The default of `Exception` would add the location to the message twice."""
         return type(self), (self.message, self.where)
 
 
 class TooLargeError(RequestError):
-    """The request asks for more than the server allows."""
+    """The request asks for more than the server's limits allow."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -123,91 +125,92 @@ class UnauthorizedError(RequestError):
 
 
 class ForbiddenError(RequestError):
-    """The request was made by a foreign web page in somebody's browser."""
+    """The request was sent by a web page of another site, in somebody's browser."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class SceneNotFoundError(RequestError):
-    """The scene that the request names is not kept, or no longer; the client sends it again."""
+    """The server does not have the scene that the request names. The client has to upload it again."""
 
     status = HTTPStatus.NOT_FOUND
     reason = "scene_not_found"
 
 
 class NotAcceptableError(RequestError):
-    """The answer cannot have the form that the client accepts."""
+    """The server cannot answer in any format that the client accepts."""
 
     status = HTTPStatus.NOT_ACCEPTABLE
 
 
 class SceneNotKeptError(RequestError):
-    """The scene is larger than all that may be kept; the client sends it with each request."""
+    """The scene is larger than the whole scene cache. The client has to send it with each request."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     reason = "scene_not_kept"
 
 
 class MediaTypeError(RequestError):
-    """The body has none of the forms that are read here."""
+    """The request body has a media type that the server does not support."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class UnavailableError(RenderServerError):
-    """The request may be fine, but the server cannot take it now."""
+    """The server cannot handle the request now. The request itself may be valid."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class CheckTimeoutError(UnavailableError):
-    """Checking the scene took longer than it may; on a server that has less to do, it may not."""
+    """Checking the scene exceeded the time limit. It may succeed when the server is less busy."""
 
 
 class QueueFullError(UnavailableError):
-    """As many requests wait as may wait."""
+    """The queue of waiting requests is full."""
 
 
 class NoRoomError(UnavailableError):
-    """The file system in memory, which pictures pass through, is full."""
+    """The in-memory file system through which image data passes is full."""
 
 
 class NoWorkerError(UnavailableError):
-    """No process that renders can be started, or each is killed before it has rendered."""
+    """No worker process can be started, or each one is killed before it has rendered anything."""
 
 
 class ShuttingDownError(UnavailableError):
-    """The server is ending and renders nothing more."""
+    """The server is shutting down and does not accept requests any more."""
 
 
 class DatasetError(RenderServerError):
-    """A dataset on disk, or the specification of one, is wrong; the message says what and where."""
+    """A dataset or a dataset specification is invalid. The message says what is wrong and where."""
 
 
 class RecordingError(RenderServerError):
-    """A recording, or a frame of it, cannot be read."""
+    """A recording, or one of its frames, cannot be read."""
 
 
 class SettingsError(RenderServerError):
-    """An option or the .blend of the server's own user is wrong."""
+    """An option of the server or its .blend file is invalid."""
 
 
 class SettingsScriptError(SettingsError):
-    """The user's settings script fails; editing it mends this without a restart."""
+    """The user's settings script fails. The user can fix the script without restarting the server."""
 
 
 class RenderError(RenderServerError):
-    """The back end could not deliver a picture of a valid request."""
+    """The back end failed to render a valid request."""
 
 
 class WorkerLostError(RenderError):
-    """The process that rendered crashed, or took more memory than it may.
+    """The worker process crashed, or it exceeded its memory limit.
 
     Parameters
     ----------
     message : str
     is_foreign : bool
-        Whether somebody else ended it, so that the request is hardly to blame.
+        Whether something outside the server ended the process, so that the request is unlikely to be the
+        cause.
     """
 
     def __init__(self, message: str, *, is_foreign: bool = False) -> None:
@@ -216,6 +219,6 @@ class WorkerLostError(RenderError):
 
 
 class RenderTimeoutError(RenderError):
-    """The render took longer than it may."""
+    """Rendering exceeded the time limit."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT

@@ -1,4 +1,4 @@
-"""What is told where a package is missing that only an extra of this package brings."""
+"""Hints for error messages when a package of one of this distribution's extras is missing."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["brought_by"]
 
 
 def brought_by(extra: Literal["dataset", "physics", "ray", "vtk"]) -> str:
-    """Return the command that installs an extra, as the end of a sentence on what is missing."""
+    """Return the command that installs an extra, phrased as the end of an error message."""
     return f'pip install "gltf-render-server[{extra}]" brings it'

@@ -1,7 +1,7 @@
-"""The array of any pass as a picture for a person.
+"""Converts the array of any pass into an RGB image for display.
 
-How an array is shown follows from its pass's row in the table (unit, dtype, channels, span, nothing) and from
-the array, never from the pass's name. So a new row has a picture, too.
+How an array is shown depends only on the array and on the pass's row in the table (unit, dtype, channels,
+span, nothing), never on the pass's name. Therefore a new row is shown without any change here.
 """
 
 from __future__ import annotations
@@ -24,23 +24,21 @@ Floats = NDArray[np.float64]
 _Range = Floats | None
 
 DARK = 64
-"""The grey, of 255, of a pixel that has nothing to tell."""
+"""The grey level, of 255, of pixels without a value."""
 
 LINEAR = "linear Rec. 709"
-"""The unit of light that no view transform has seen."""
+"""The unit of linear colours, before any view transform."""
 
 _WHITE = 255
 _PERCENTILES = (1.0, 99.0)
-_GOLDEN = (
-    0.6180339887  # steps of the golden ratio around the circle of hues stay apart, however many they are
-)
+_GOLDEN = 0.6180339887  # multiples of the golden ratio keep hues apart, however many there are
 _SATURATION, _VALUE = 0.75, 0.9
 _MOST_LISTED = 6
 _VIRIDIS = (
     "440154 481a6c 472f7d 414487 39568c 31688e 2a788e 23888e "
     "1f988b 22a884 35b779 54c568 7ad151 a5db36 d2e21b fde725"
 )
-"""Matplotlib's colour map, at equal steps: as bright as the value is large, also to the colour-blind."""
+"""Matplotlib's viridis in equal steps: brightness increases with the value, also for colour-blind viewers."""
 
 _WHEEL = (
     ((255, 0, 0), 15),
@@ -50,40 +48,42 @@ _WHEEL = (
     ((0, 0, 255), 13),
     ((255, 0, 255), 6),
 )
-"""The colour wheel of the Middlebury benchmark of optical flow: a colour, and how many steps to the next."""
+"""The colour wheel of the Middlebury optical flow benchmark: each colour, and the number of steps to the
+next.
+"""
 
 
 def false_colours(array: NDArray[Any], row: Pass | str, value_range: ArrayLike | None = None) -> Bytes:
-    """Show an array of a pass.
+    """Convert the array of a pass into an RGB image.
 
-    Colour is as it is, and light as sRGB shows it. A number, of a label, an object or a material, has a
-    colour of its own, the same in all pictures. Single values run through the colour map viridis, from dark
-    purple to yellow, over their range. Vectors become red, green and blue, each channel from 0 to 255 over
-    its range: for unit vectors that is (n + 1) / 2. Texture coordinates are red and green, and beyond 0 to 1
-    they begin again as textures do. Flow has Middlebury's colour wheel: the hue is the direction, white is no
-    motion, and more than the largest is darker. Masks are white; of a stack of masks each has its object's
-    colour, and where some overlap, the mean.
+    Display colours are shown as they are, and linear colours are converted to sRGB. Each label, object or
+    material number has a colour of its own, which is the same in all images. Scalars are mapped to the colour
+    map viridis, from dark purple to yellow, over their range. The channels of a vector become red, green and
+    blue, each mapped from its range to 0 to 255; for unit vectors, that is (n + 1) / 2. Texture coordinates
+    become red and green, and repeat outside 0 to 1. Flow uses Middlebury's colour wheel: the hue is the
+    direction, white is no motion, and vectors longer than the range are darker. Masks are white. In a stack
+    of masks, each mask has its object's colour, and overlapping masks are averaged.
 
     Parameters
     ----------
     array : (height, width), (height, width, channels), or (k, height, width) bool
-        As the row describes it.
+        The array, as the pass's row describes it.
     row : Pass or str
-        The pass, or its name.
+        The pass or its name.
     value_range : (low, high), or (channels, 2), optional
-        What the ends of the scale stand for, in the pass's unit; see the function `value_range`, whose answer
-        for this array is the default. Flow reads the high end alone.
+        The values at the two ends of the scale, in the pass's unit. The default is the result of the function
+        `value_range` for this array. Flow uses only the high end.
 
     Returns
     -------
     (height, width, 3) uint8
-        sRGB. Where there is nothing, it is `DARK` grey, and so it is where a value is NaN; where something is
-        infinitely far, it is white.
+        The sRGB image. Pixels that show nothing or have a NaN value are `DARK` grey. Infinitely far pixels
+        are white.
 
     Raises
     ------
     RequestError
-        There is no pass of that name.
+        No pass has that name.
     """
     row = _row(row)
     way = _way(row, array)
@@ -97,41 +97,43 @@ def false_colours(array: NDArray[Any], row: Pass | str, value_range: ArrayLike |
 def value_range(
     row: Pass | str, *arrays: NDArray[Any], percentiles: tuple[float, float] = _PERCENTILES
 ) -> Floats | None:
-    """Tell what the ends of the scale stand for that shows some arrays of a pass.
+    """Return the values at the two ends of the scale that suits some arrays of a pass.
 
     Parameters
     ----------
     row : Pass or str
-        The pass, or its name.
+        The pass or its name.
     *arrays
-        As for `false_colours`, all of one number of channels.
+        Arrays as for `false_colours`, all with the same number of channels.
     percentiles : (low, high)
-        Of the values of all arrays together, without those that are not finite: the ends of the scale. Flow
-        has the high one of its lengths. A pass whose row has a span has that span.
+        The percentiles, over the finite values of all arrays together, that become the ends of the scale. For
+        flow, only the high percentile of the vector lengths is used. A pass whose row has a span uses that
+        span instead.
 
     Returns
     -------
     (channels, 2) float64, (1, 2) for flow, or None
-        Low and high, in the pass's unit. None where the colours depend on no range, or no value is known.
+        The low and high ends, in the pass's unit. The result is None if the colours do not depend on a range,
+        or if no array has a finite value.
 
     Raises
     ------
     RequestError
-        There is no pass of that name.
+        No pass has that name.
     """
     row = _row(row)
     return _way(row, arrays[0]).measure(row, arrays, percentiles)
 
 
 def legend(array: NDArray[Any], row: Pass | str, value_range: ArrayLike | None = None) -> str:
-    """Say in a few words what `false_colours` shows: ``"0.52 to 3.10 m"``.
+    """Describe the scale of the image that `false_colours` returns, for example ``"0.52 to 3.10 m"``.
 
-    The parameters and the errors are those of `false_colours`. For colour it is empty.
+    The parameters and errors are those of `false_colours`. The description of a colour pass is empty.
     """
     row = _row(row)
     way = _way(row, array)
     given = None if value_range is None else np.asarray(value_range, float).reshape(-1, 2)
-    return way.tell(row, array, way.measure(row, [array], _PERCENTILES) if given is None else given)
+    return way.describe(row, array, way.measure(row, [array], _PERCENTILES) if given is None else given)
 
 
 def _row(row: Pass | str) -> Pass:
@@ -148,11 +150,11 @@ def _no_words(row: Pass, array: NDArray[Any], scale: _Range) -> str:
 
 @dataclass(frozen=True)
 class _Way:
-    """How arrays of one kind are shown, what their scale is, and what is told of one."""
+    """How arrays of one kind are displayed: how they are painted, scaled and described."""
 
     paint: Callable[[Pass, NDArray[Any], _Range], Bytes]
     measure: Callable[[Pass, Sequence[NDArray[Any]], tuple[float, float]], _Range] = _no_range
-    tell: Callable[[Pass, NDArray[Any], _Range], str] = _no_words
+    describe: Callable[[Pass, NDArray[Any], _Range], str] = _no_words
 
 
 def _way(row: Pass, array: NDArray[Any]) -> _Way:
@@ -169,7 +171,7 @@ def _way(row: Pass, array: NDArray[Any]) -> _Way:
 
 
 def _paint_picture(row: Pass, picture: Bytes, scale: _Range) -> Bytes:
-    """Lay colour over the grey of nothing, where it has alpha."""
+    """Blend the colour over the background grey, according to its alpha."""
     if picture.shape[2] == 3:
         return picture.copy()
     share = picture[..., 3:] / np.float32(255)
@@ -189,7 +191,7 @@ def _paint_numbers(row: Pass, numbers: NDArray[Any], scale: _Range) -> Bytes:
     return colours[where.reshape(numbers.shape)]
 
 
-def _tell_numbers(row: Pass, numbers: NDArray[Any], scale: _Range) -> str:
+def _describe_numbers(row: Pass, numbers: NDArray[Any], scale: _Range) -> str:
     found = np.unique(numbers)
     found = found[found != row.nothing]
     if not len(found):
@@ -203,7 +205,7 @@ def _paint_mask(row: Pass, mask: NDArray[Any], scale: _Range) -> Bytes:
     return np.repeat(np.where(mask, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
 
 
-def _tell_mask(row: Pass, mask: NDArray[Any], scale: _Range) -> str:
+def _describe_mask(row: Pass, mask: NDArray[Any], scale: _Range) -> str:
     return f"white at {np.count_nonzero(mask)} of {mask.size} pixels"
 
 
@@ -216,7 +218,7 @@ def _paint_masks(row: Pass, masks: NDArray[np.bool_], scale: _Range) -> Bytes:
     return _where_known(_bytes(total / count.clip(1)[..., None]), count > 0)
 
 
-def _tell_masks(row: Pass, masks: NDArray[np.bool_], scale: _Range) -> str:
+def _describe_masks(row: Pass, masks: NDArray[np.bool_], scale: _Range) -> str:
     return f"{len(masks)} masks, in colours of their own"
 
 
@@ -247,12 +249,12 @@ def _measure_channels(row: Pass, arrays: Sequence[NDArray[Any]], percentiles: tu
     return _percentiles(values[(np.isfinite(values) & (values != row.nothing)).all(1)], percentiles)
 
 
-def _tell_channels(row: Pass, array: NDArray[Any], scale: _Range) -> str:
+def _describe_channels(row: Pass, array: NDArray[Any], scale: _Range) -> str:
     if scale is None or not np.isfinite(array).any():
         return "empty"
     letters = ("",) if (scale == scale[0]).all() else ("x ", "y ", "z ")
-    told = (f"{letter}{_numbers(*ends)}" for letter, ends in zip(letters, scale, strict=False))
-    return ", ".join(told) + _unit(row)
+    parts = (f"{letter}{_numbers(*ends)}" for letter, ends in zip(letters, scale, strict=False))
+    return ", ".join(parts) + _unit(row)
 
 
 def _paint_flow(row: Pass, flow: NDArray[Any], scale: _Range) -> Bytes:
@@ -274,30 +276,30 @@ def _measure_flow(row: Pass, arrays: Sequence[NDArray[Any]], percentiles: tuple[
     return None if found is None else found * [0, 1]
 
 
-def _tell_flow(row: Pass, flow: NDArray[Any], scale: _Range) -> str:
+def _describe_flow(row: Pass, flow: NDArray[Any], scale: _Range) -> str:
     return "empty" if scale is None else f"up to {_numbers(scale[0, 1])}{_unit(row)}"
 
 
 _PICTURE = _Way(_paint_picture)
 _LIGHT = _Way(_paint_light)
-_NUMBERS = _Way(_paint_numbers, tell=_tell_numbers)
-_MASK = _Way(_paint_mask, tell=_tell_mask)
-_MASKS = _Way(_paint_masks, tell=_tell_masks)
-_VALUES = _Way(_paint_values, _measure_channels, _tell_channels)
-_VECTORS = _Way(_paint_vectors, _measure_channels, _tell_channels)
-_TEXCOORDS = _Way(_paint_texcoords, _measure_channels, _tell_channels)
-_FLOW = _Way(_paint_flow, _measure_flow, _tell_flow)
+_NUMBERS = _Way(_paint_numbers, describe=_describe_numbers)
+_MASK = _Way(_paint_mask, describe=_describe_mask)
+_MASKS = _Way(_paint_masks, describe=_describe_masks)
+_VALUES = _Way(_paint_values, _measure_channels, _describe_channels)
+_VECTORS = _Way(_paint_vectors, _measure_channels, _describe_channels)
+_TEXCOORDS = _Way(_paint_texcoords, _measure_channels, _describe_channels)
+_FLOW = _Way(_paint_flow, _measure_flow, _describe_flow)
 
 
 def _percentiles(values: NDArray[Any], percentiles: tuple[float, float]) -> _Range:
-    """Return values that occur, (channels, 2), of (n, channels); None if there is none."""
+    """Return percentiles, (channels, 2), of (n, channels) values; None if no value is finite."""
     if not len(values):
         return None
     return np.percentile(values, percentiles, axis=0, method="nearest").T.astype(float)
 
 
 def _shares(values: NDArray[Any], scale: _Range, channel: int) -> NDArray[np.float32]:
-    """Return where values are between the ends of their scale, from 0 to 1; 0 where they are not finite."""
+    """Map values to 0 to 1 between the ends of the scale. Values that are not finite become 0."""
     if scale is None:
         return np.zeros(values.shape, np.float32)
     low, high = scale[channel % len(scale)]
@@ -311,7 +313,7 @@ def _where_known(shown: Bytes, is_known: NDArray[np.bool_]) -> Bytes:
 
 
 def _of_number(numbers: NDArray[Any]) -> Bytes:
-    """Return (n, 3) colours, the same for a number always; the formula is that of HSV."""
+    """Return (n, 3) colours. A number always has the same colour, computed by the HSV formula."""
     hue = numbers.astype(float) * _GOLDEN % 1
     steps = (np.array([5, 3, 1]) + 6 * hue[:, None]) % 6
     dark = np.clip(np.minimum(steps, 4 - steps), 0, 1)
@@ -323,10 +325,11 @@ def _bytes(values: NDArray[Any]) -> Bytes:
 
 
 def _numbers(*ends: float) -> str:
-    """Write numbers with the digits that tell them apart."""
+    """Format numbers with enough digits to tell them apart."""
     width = max(ends) - min(ends) or abs(ends[0])
     digits = min(max(math.ceil(1.9 - math.log10(width)), 0), 9) if width > 0 else 2
-    return " to ".join(f"{round(end, digits) + 0.0:.{digits}f}" for end in ends)  # no negative zero
+    # adding 0.0 avoids a negative zero
+    return " to ".join(f"{round(end, digits) + 0.0:.{digits}f}" for end in ends)
 
 
 def _unit(row: Pass) -> str:
@@ -340,7 +343,7 @@ def _colour_map() -> Bytes:
 
 
 def _colour_wheel() -> NDArray[np.float32]:
-    """Return (55, 3) colours, from 0 to 255, around the wheel."""
+    """Return the (55, 3) colours of the wheel, 0 to 255."""
     ends = [*(colour for colour, _ in _WHEEL[1:]), _WHEEL[0][0]]
     parts = [
         np.floor(np.linspace(colour, end, steps, endpoint=False))

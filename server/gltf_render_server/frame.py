@@ -1,4 +1,4 @@
-"""What is asked: a scene, the views of it, the passes, and the look. All that comes in becomes a `Frame`."""
+"""What a request asks for: a scene, its views, the passes, and the look. Every request becomes a `Frame`."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from .scene import Cutout, Digest, Primitive, Scene
 __all__ = ["ALPHA_THRESHOLD", "LOOKS", "Frame", "Lens", "Look", "Moment", "View", "When"]
 
 When = Literal["before", "after"]
-"""Which other moment."""
+"""Selects one of the two other moments of a frame."""
 
 ALPHA_THRESHOLD = 0.5
-"""What is at least half there is solid, unless a request says otherwise."""
+"""The default alpha at or above which a surface counts as solid."""
 
 _LARGEST_SIDE_PX = 65536
-"""Blender's limit for a side of an image."""
+"""Blender's limit for the width and height of an image."""
 
 _SMALLEST_FOCAL_PX = 1e-9
-"""Less would see all of the half space in front of it in one pixel; nothing that comes of it is exact."""
+"""With a smaller focal length, a single pixel would see the whole half space in front of the camera, and no
+result would be exact.
+"""
 
 _LARGEST_PIXEL_ASPECT = 200.0
-"""Blender's limit for how far a pixel may be from square."""
+"""Blender's limit for the aspect ratio of a pixel."""
 
 
 @dataclass(frozen=True)
 class Lens:
-    """A pinhole camera's intrinsics and clipping planes.
+    """The intrinsics and clipping planes of a pinhole camera.
 
     A point (x right, y down, z forward, metres) lands at ``u = focal_x x/z + center_x`` and
     ``v = focal_y y/z + center_y``, where ``u = 0`` is the left edge of the first column and
@@ -41,7 +43,7 @@ class Lens:
     Attributes
     ----------
     width, height : int
-        Size of the image, px.
+        The size of the image, px.
     focal_x, focal_y : float
         Focal lengths, px.
     center_x, center_y : float
@@ -60,17 +62,17 @@ class Lens:
     far: float
 
     def check(self, max_pixels: int) -> None:
-        """Check what single numbers do not tell.
+        """Check the constraints that involve several fields.
 
         Parameters
         ----------
         max_pixels : int
-            The largest image that the server renders, width * height.
+            The largest number of pixels (width * height) that the server renders.
 
         Raises
         ------
         RequestError
-            The planes are in the wrong order, or pixels are too far from square.
+            The clipping planes are in the wrong order, or the pixels are too far from square.
         TooLargeError
             The image is too large.
         """
@@ -98,18 +100,19 @@ class Lens:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """From where a scene is seen.
+    """A camera from which a scene is rendered.
 
     Attributes
     ----------
     lens : Lens
     camera_to_world : (4, 4) float64
-        Rigid, column vectors, in the file's own world axes; the camera looks along -z with y up.
+        A rigid matrix for column vectors, in the world axes of the file. The camera looks along -z, with y
+        up.
     name : str
-        Unique among the views of a frame.
+        A name that is unique among the views of a frame.
     amodal_margin : float
-        How far `mask_amodal` reaches beyond each edge of the image, in widths and heights of it, 0 to 1; 1
-        makes the masks three times as wide and high.
+        How far `mask_amodal` extends beyond each edge of the image, as a fraction (0 to 1) of the image's
+        width and height. With 1, the masks are three times as wide and high as the image.
     """
 
     lens: Lens
@@ -120,34 +123,34 @@ class View:
 
 @dataclass(frozen=True)
 class Look:
-    """How a scene is lit and shown.
+    """How a scene is lit and how its image is displayed.
 
-    None means as the server's options, its .blend or its settings script say. Depth, labels and instances
-    depend on `up_axis` alone.
+    A field that is None takes its value from the server's options, .blend or settings script. Depth, labels
+    and instances depend only on `up_axis`.
 
     Attributes
     ----------
     environment : str or None
-        Name of an HDRI that Blender ships, or "none"; never a path. A scene that brings light of its own is
-        lit by the named one, too.
+        The name of an HDRI that Blender ships, or "none"; never a path. The named environment also lights
+        scenes that have lights of their own.
     rotation_deg : float or None
-        By which the environment is turned about the vertical axis, counter-clockwise as seen from above, on
-        top of how it is shipped; None = 0. Nothing where no environment is shown.
+        The rotation of the environment about the vertical axis, counter-clockwise as seen from above, in
+        addition to its built-in rotation. None means 0. It has no effect without an environment.
     strength : float or None
-        By which the environment's light is multiplied; None = 1.
+        A factor that multiplies the environment's light. None means 1.
     exposure : float or None
-        In stops, instead of the scene's own. None = the scene's own, and metered where the client alone
-        brings light and no option says otherwise.
+        The exposure in stops, which replaces the scene's own. None means the scene's own exposure. If the
+        client alone provides the light and no option sets the exposure, it is metered.
     view_transform : str or None
-        A view transform of Blender's colour management.
+        The name of a view transform in Blender's colour management.
     quality : str or None
-        Preset of samples, noise threshold and denoising, instead of all that the options say of these.
+        The name of a preset for samples, noise threshold and denoising. It replaces all options for these.
     samples : int or None
-        A pixel, at most. None = the quality's.
+        The maximum number of samples per pixel. None means that of the quality.
     transparent : bool or None
-        Whether the background is left out, and the colour picture has an alpha channel.
+        Whether the background is transparent, which gives the colour image an alpha channel.
     up_axis : {"z", "y"} or None
-        Which axis of the file points up.
+        The axis of the file that points up.
     """
 
     environment: str | None = None
@@ -162,19 +165,19 @@ class Look:
 
 
 LOOKS = frozenset(member.name for member in fields(Look))
-"""The names of all members of a look."""
+"""The names of all fields of `Look`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """How a frame's scene and cameras stand at another moment.
+    """The scene and the cameras of a frame at another moment.
 
     Attributes
     ----------
     scene : Scene
-        What the frame's asset shows then.
+        The state of the frame's asset at that moment.
     cameras : tuple of (4, 4) float64
-        The `View.camera_to_world` of each of the frame's views then; their lenses stay as they are.
+        The `View.camera_to_world` of each view at that moment. The lenses do not change.
     """
 
     scene: Scene
@@ -183,22 +186,23 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """All that a renderer needs to know; the same frame gives the same bytes, whatever came before.
+    """All that a renderer needs to know. Equal frames give equal bytes, whatever was rendered before.
 
     Attributes
     ----------
     scene : Scene
     views : tuple of View
-        At least one.
+        The views; at least one.
     passes : tuple of str
-        Names of rows of the table of passes, at least one.
+        The names of the passes in the table of passes; at least one.
     look : Look
     before, after : Moment or None
-        How all of it stands at another moment, for passes that tell of motion.
+        The state of the scene and cameras at the previous and next moments, for motion passes.
     alpha_threshold : float or None
-        What the exact passes take for a hole. None = nothing: all surfaces are solid. A number: surfaces of
-        the mode MASK are cut out as colour shows them; those of the mode BLEND are solid where their alpha is
-        at least this, and holes elsewhere. Colour does not depend on it.
+        How the exact passes treat transparent surfaces. With None, all surfaces are solid. With a number,
+        surfaces with alpha mode MASK have the same holes as in the colour image, and surfaces with alpha mode
+        BLEND are solid where their alpha is at least that number and have holes elsewhere. Colour does not
+        depend on it.
     """
 
     scene: Scene
@@ -211,19 +215,19 @@ class Frame:
 
     @property
     def moments(self) -> dict[When, Moment]:
-        """The other moments that the frame knows of."""
+        """The other moments that the frame contains."""
         known: dict[When, Moment | None] = {"before": self.before, "after": self.after}
         return {when: moment for when, moment in known.items() if moment is not None}
 
     def at(self, when: When) -> Frame:
-        """Return the frame as it is at another moment, which knows of no other.
+        """Return the frame at another moment. The returned frame has no other moments itself.
 
         Raises
         ------
         RequestError
-            The frame does not know how things stand then.
+            The frame does not contain that moment.
         SceneError
-            What the scene shows then is something else.
+            The scene has different surfaces at that moment.
         """
         moment = self.moments.get(when)
         if moment is None:
@@ -238,7 +242,7 @@ class Frame:
         return replace(self, scene=moment.scene, views=moved, before=None, after=None)
 
     def alone(self) -> list[Frame]:
-        """Return a frame for each view."""
+        """Return one frame for each view."""
         return [
             replace(
                 self,
@@ -252,27 +256,27 @@ class Frame:
         ]
 
     def cutout(self, primitive: int) -> Cutout | None:
-        """Tell where one of ``scene.primitives`` has holes in the exact passes; None = nowhere."""
+        """Return the holes of one of ``scene.primitives`` in the exact passes; None if it has none."""
         if self.alpha_threshold is None:
             return None
         return self.scene.asset.cutout(self.scene.primitives[primitive], self.alpha_threshold)
 
     @cached_property
     def shapes(self) -> tuple[Digest, ...]:
-        """For each of ``scene.primitives``, what the exact passes see of it, its holes included."""
+        """The digest of the geometry, with its holes, of each of ``scene.primitives``."""
         scene, threshold = self.scene, self.alpha_threshold
         if threshold is None:
             return scene.shapes
 
-        def tell(primitive: Primitive) -> Digest:
+        def shape(primitive: Primitive) -> Digest:
             cutout = scene.asset.cutout(primitive, threshold)
             return scene.asset.shape(primitive) if cutout is None else cutout.shape
 
-        return scene.stock.table("cutouts", tell, threshold)
+        return scene.stock.table("cutouts", shape, threshold)
 
 
 def _correspond(scene: Scene, other: Scene) -> bool:
-    """Tell whether two scenes show one asset's surfaces, each at the same index."""
+    """Return whether two scenes show the same surfaces of one asset, each at the same index."""
     is_same_asset = scene.asset is other.asset or (scene.asset.key and scene.asset.key == other.asset.key)
     return bool(is_same_asset) and all(
         np.array_equal(own, others) for own, others in zip(_surfaces(scene), _surfaces(other), strict=True)

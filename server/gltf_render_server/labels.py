@@ -1,4 +1,4 @@
-"""Labels: numbers, and the colours that Drake writes them as."""
+"""Labels: numbers, and the colours by which Drake encodes them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 __all__ = ["DONT_CARE", "DO_NOT_RENDER", "NO_LABEL", "decode_labels", "label_number", "paint_labels"]
 
 NO_LABEL = (255, 255, 255)
-"""What the background and everything that the client did not send is painted."""
+"""The colour of the background, and of everything that the client did not send."""
 
 DONT_CARE = 252 + 127 * 256
-"""Drake's label of what has none: the background, and all that only the server knows."""
+"""Drake's label for pixels without a label: the background, and all objects that only the server knows."""
 
 DO_NOT_RENDER = 253 + 127 * 256
-"""Drake's label of what a label image does not show."""
+"""Drake's label for objects that are not shown in a label image."""
 
 
 def decode_labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -27,7 +27,7 @@ def decode_labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
     Returns
     -------
     (height, width) uint16
-        `DONT_CARE` where the image is white.
+        The labels. Where the image is white, the label is `DONT_CARE`.
     """
     wide = image.astype(np.uint16)
     is_white = (image[..., :3] == NO_LABEL).all(-1)
@@ -35,16 +35,16 @@ def decode_labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def label_number(colour: tuple[int, int, int]) -> int:
-    """Return the number of a label: red + 256 green + 65536 blue; `DONT_CARE` for white.
+    """Return the number that a colour encodes: red + 256 green + 65536 blue; `DONT_CARE` for white.
 
-    Drake's labels have no blue, so they are below 65,536.
+    Drake's labels do not use blue, so they are below 65,536.
     """
     red, green, blue = colour
     return DONT_CARE if colour == NO_LABEL else red + 256 * green + 65536 * blue
 
 
 def paint_labels(numbers: NDArray[np.uint16] | NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """Write labels, (height, width), as Drake does: the reverse of `label_number`.
+    """Encode labels, (height, width), as colours, as Drake does; the inverse of `label_number`.
 
     Returns
     -------

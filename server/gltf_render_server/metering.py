@@ -1,4 +1,4 @@
-"""How long a picture is exposed: as an automatic camera would, from the picture itself and nothing else."""
+"""Automatic exposure: it depends on nothing but the image itself, as in a camera."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from numpy.typing import NDArray
 __all__ = ["metered_stops"]
 
 _DARKEST, _BRIGHTEST = 0.2, 0.7
-"""What the lit parts of a picture may be on the average, where 1 is white."""
+"""The range for the average brightness of the lit parts of an image, where 1 is white."""
 
-_GLARE_PERCENT = 1.0  # of the lit pixels, which do not count with more than those below: lamps, reflections
+# the brightest percent of the lit pixels (lamps, reflections) counts no more than the others
+_GLARE_PERCENT = 1.0
 _STEPS_PER_STOP = 8
-_LEAST = 1e-6  # less is what a denoiser makes of nothing
+_LEAST = 1e-6  # smaller values are artefacts of the denoiser
 
 
 def metered_stops(linear: NDArray[np.float32]) -> float:
-    """Return by how many stops a picture is to be made brighter, so that it is neither dark nor burnt out.
+    """Return the number of stops by which to brighten an image, so that it is well exposed.
 
-    Each pixel counts by its strongest channel, and the more, the more light it has: a lit table in a dark
-    hall is exposed as a table.
+    The value of a pixel is that of its strongest channel. Bright pixels have more weight: a lit table in a
+    dark hall determines the exposure.
 
     Parameters
     ----------
     linear : (..., 3) float32
-        Scene-referred red, green and blue.
+        Scene-referred linear red, green and blue.
 
     Returns
     -------
     float
-        0 where the picture is well exposed as it is, or black.
+        The stops; 0 if the image is well exposed as it is, or is black.
     """
     light = linear.max(-1, initial=0.0)
     lit = light[np.isfinite(light) & (light > _LEAST)].astype(float)

@@ -1,6 +1,6 @@
-"""Options as fields of a dataclass: declared once, for the command line, the environment and the add-on.
+"""Options as dataclass fields, declared once for the command line, the environment and the add-on.
 
-Knows nothing of click, so that settings can be made where it is missing; see ``command_line``.
+This module does not depend on click, so settings work where click is missing; see ``command_line``.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ __all__ = ["Option", "option", "options_of"]
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What is declared of an option.
+    """The declaration of an option.
 
     Attributes
     ----------
     name : str
-        Of the field.
+        The name of the dataclass field.
     kind : type
-        bool, int, float, str or Path (of a file that is there); tuple: words with commas between them.
+        The type of the value: bool, int, float, str, Path (of an existing file), or tuple (words with commas
+        between them).
     choices : tuple of str
-        All words that it may be; empty = any. Where the kind is a number: words that it may be, too.
+        All permitted words; empty if any text is permitted. If the kind is a number, these words are
+        permitted in addition.
     default : object
     group : str
-        The heading in ``--help``.
+        The heading of the option's group in ``--help``.
     help : str
     unset : str
-        What happens where the option is not given; empty = the default tells it.
+        What happens if the option is not given. It is empty if the default value says so.
     metavar : str or None
     bounds : tuple of int or float
-        The least and the most that a number may be.
+        The smallest and the largest permitted number.
     is_secret : bool
-        Whether the value must not be shown.
+        Whether the value is a secret and must not be displayed.
     """
 
     name: str
@@ -60,7 +62,7 @@ def option(
     bounds: tuple[float, float] = (0, 0),
     is_secret: bool = False,
 ) -> Any:
-    """Declare a field together with its option; its annotation says what is taken. See `Option`."""
+    """Declare a dataclass field with its option. The field's annotation gives the type; see `Option`."""
     metadata = {"group": group, "help": help_text, "unset": unset, "metavar": metavar, "bounds": bounds}
     return dataclasses.field(
         default=default, repr=not is_secret, metadata={**metadata, "is_secret": is_secret}
@@ -69,7 +71,7 @@ def option(
 
 @cache
 def options_of(cls: type) -> dict[str, Option]:
-    """Return the options of a dataclass by their names, in the order of its fields."""
+    """Return the options of a dataclass by name, in the order of the fields."""
     hints = get_type_hints(cls)
     return {
         field.name: Option(field.name, *_taken(hints[field.name]), default=field.default, **field.metadata)
@@ -78,7 +80,7 @@ def options_of(cls: type) -> dict[str, Option]:
 
 
 def _taken(annotation: Any) -> tuple[type, tuple[str, ...]]:
-    """Return the type and the choices that an annotation such as ``Literal["a", "b"] | None`` names."""
+    """Return the type and the choices of an annotation such as ``Literal["a", "b"] | None``."""
     is_union = get_origin(annotation) in (Union, UnionType)
     parts = [part for part in get_args(annotation) if part is not NoneType] if is_union else [annotation]
     choices = tuple(word for part in parts if get_origin(part) is Literal for word in get_args(part))

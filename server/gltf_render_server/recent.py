@@ -1,4 +1,7 @@
-"""One cache of recent results. Caching never changes the output: a key holds all that a value depends on."""
+"""A cache of recent results.
+
+Caching never changes a result, because a key holds all that the value depends on.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,27 @@ from typing import Generic, TypeVar
 __all__ = ["Recent", "RecentViews", "view_bytes"]
 
 _ROUNDS = 32
-"""For how many rounds a value is kept that nobody uses."""
-_MOST_VIEWS = 16  # a rig of cameras, each asked for depth and then for labels
+"""The number of rounds after which an unused value is evicted."""
+_MOST_VIEWS = 16  # enough for a rig of cameras, each rendered for depth and then for labels
 _MOST_VIEW_BYTES = 64 * 2**20
-_PIXEL_BYTES = 4 + 4 + 4  # depth as float32, the placement and the triangle as int32
+_PIXEL_BYTES = 4 + 4 + 4  # depth as float32, placement index and triangle index as int32
 _POSE_BYTES = 16 * 8
 
 _Kept = TypeVar("_Kept")
 
 
 class Recent(Generic[_Kept]):
-    """Keeps the value that was used last, and as many more as fit; what was not used for longest gives way.
+    """A cache that evicts the least recently used values, and always keeps the one that was used last.
 
-    Two of them for which the same is called, in the same order, have the same keys.
+    Eviction is deterministic: two caches that receive the same calls in the same order hold the same keys.
 
     Parameters
     ----------
     most_bytes : int
-        What all values may take; the last one is kept whatever it takes.
+        The limit for the size of all values together. The value that was used last is kept even if it is
+        larger.
     most : int, optional
-        How many values there may be.
+        The limit for the number of values.
     """
 
     def __init__(self, most_bytes: int, most: int | None = None) -> None:
@@ -36,13 +40,17 @@ class Recent(Generic[_Kept]):
         self._most = most
         self._bytes = 0
         self._round = 0
-        self._kept: OrderedDict[Hashable, tuple[_Kept, int, int]] = OrderedDict()  # value, bytes, last round
+        # each item is (value, size in bytes, last round in which it was used)
+        self._kept: OrderedDict[Hashable, tuple[_Kept, int, int]] = OrderedDict()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 
     def find(self, key: Hashable) -> _Kept | None:
-        """Return the value of a key, which counts as a use; None where there is none."""
+        """Return the value of a key and mark it as recently used.
+
+        Return None if the cache does not hold it.
+        """
         if key not in self._kept:
             return None
         value, size_bytes, _ = self._kept.pop(key)
@@ -50,7 +58,7 @@ class Recent(Generic[_Kept]):
         return value
 
     def keep(self, key: Hashable, value: _Kept, size_bytes: int) -> _Kept:
-        """Keep the value of a key, and return it."""
+        """Store the value of a key, and return the value."""
         if key in self._kept:
             self._drop(key)
         self._kept[key] = (value, size_bytes, self._round)
@@ -60,27 +68,27 @@ class Recent(Generic[_Kept]):
         return value
 
     def get(self, key: Hashable, make: Callable[[], _Kept], size: Callable[[_Kept], int]) -> _Kept:
-        """Return the value of a key; make it, and tell its size in bytes, if it is not there."""
+        """Return the value of a key. If it is missing, make it and store it with its size in bytes."""
         if (found := self.find(key)) is not None:
             return found
         value = make()
         return self.keep(key, value, size(value))
 
     def begin_round(self) -> None:
-        """Note that another round begins, such as a frame, and forget what the last ones have not used.
+        """Begin another round, such as a frame, and evict the values that recent rounds have not used.
 
-        So memory does not grow where one scene comes after another, however small they are.
+        Thus the cache does not grow when many different scenes follow each other, however small they are.
         """
         self._round += 1
         while self._kept and next(iter(self._kept.values()))[2] < self._round - _ROUNDS:
             self._drop(next(iter(self._kept)))
 
     def values(self) -> list[_Kept]:
-        """Return all values, the one that was used last at the end."""
+        """Return all values, from the least to the most recently used."""
         return [value for value, _, _ in self._kept.values()]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._kept.clear()
         self._bytes = 0
 
@@ -92,20 +100,23 @@ class Recent(Generic[_Kept]):
 
 
 class RecentViews(Recent[_Kept]):
-    """The exact passes of the last views, as a renderer keeps them and the dispatcher expects it to."""
+    """A cache of the exact passes of recent views.
+
+    The dispatcher predicts which views a renderer has cached.
+    """
 
     def __init__(self) -> None:
         super().__init__(_MOST_VIEW_BYTES, _MOST_VIEWS)
 
 
 def view_bytes(width: int, height: int, placements: int) -> int:
-    """Return what it takes to keep a view, bytes.
+    """Return the memory that a cached view takes, in bytes.
 
     Parameters
     ----------
     width, height : int
-        Of the view, px.
+        The size of the view, px.
     placements : int
-        Objects in the scene.
+        The number of placements in the scene.
     """
     return width * height * _PIXEL_BYTES + (placements + 1) * _POSE_BYTES

@@ -1,4 +1,4 @@
-"""What a back end is to the rest of the server: a class that turns a frame into arrays."""
+"""The interface of a back end: a class that renders a frame to arrays."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .passes import Backend, FrameRender, Meshes, Pass, Render, passes_of
 __all__ = ["Arrays", "OtherObject", "RenderedFrame", "Renderer", "RendererInfo", "render_views"]
 
 Arrays = Mapping[str, Any]
-"""The arrays of one view by the names of its passes; each is as its row of the table of passes says."""
+"""The arrays of one view by pass name. The table of passes describes each array."""
 
 
 @dataclass(frozen=True)
 class RendererInfo:
-    """What a back end says of itself on ``/healthz``."""
+    """The description of a back end that ``/healthz`` reports."""
 
     name: str
     version: str
@@ -30,13 +30,13 @@ class RendererInfo:
 
 @dataclass(frozen=True)
 class OtherObject:
-    """An object that the server itself brings.
+    """An object that belongs to the server's own .blend, not to the request's scene.
 
     Attributes
     ----------
     name : str
     matrix : (4, 4) float64
-        Column vectors, object to the scene's world.
+        The object-to-world matrix in the scene's world, for column vectors.
     """
 
     name: str
@@ -45,16 +45,16 @@ class OtherObject:
 
 @dataclass(frozen=True)
 class RenderedFrame:
-    """The arrays of a frame, and where the time went.
+    """The arrays of a frame, and the time that each stage took.
 
     Attributes
     ----------
     views : tuple of Arrays
-        For each of the frame's views, in the frame's order.
+        The arrays of each view, in the order of the frame's views.
     stages_ms : dict of str to float
-        Milliseconds in each stage (such as ``import`` and ``render``), in order.
+        The milliseconds in each stage (such as ``import`` and ``render``), in the order of the stages.
     others : tuple of OtherObject
-        The server's own objects that have numbers, after those of the scene's instances.
+        The server's own objects that are numbered. Their numbers follow those of the scene's instances.
     """
 
     views: tuple[Arrays, ...]
@@ -63,54 +63,54 @@ class RenderedFrame:
 
 
 class Renderer(Protocol):
-    """A back end. All of it is called from one thread only, what it says of itself excepted."""
+    """The protocol of a back end. Apart from its descriptive properties, it is used on one thread only."""
 
     @property
     def info(self) -> RendererInfo:
-        """Name, version and device, fixed for the life of the renderer."""
+        """The name, version and device of the back end, which never change."""
         ...
 
     @property
     def extensions(self) -> frozenset[str]:
-        """The glTF extensions that a scene may require."""
+        """The glTF extensions that the back end supports, so that a scene may require them."""
         ...
 
     @property
     def renders(self) -> frozenset[Render]:
-        """The renders that it makes; a frame with passes of others is refused before it is asked."""
+        """The kinds of render that the back end supports. A frame that needs others is refused beforehand."""
         ...
 
     @property
     def looks(self) -> frozenset[str]:
-        """The names of the members of a `Look` that it knows; it refuses a frame that asks for others."""
+        """The fields of `Look` that the back end supports. It refuses a frame that sets any other field."""
         ...
 
     def render(self, frame: Frame) -> RenderedFrame:
-        """Render one frame; the answer to the next must not depend on it. See `render_views`.
+        """Render one frame. The result must not depend on previous frames. See `render_views`.
 
         Raises
         ------
         SceneError
-            The scene passed the checks, but cannot be imported.
+            The scene passed the checks, but the back end cannot import it.
         RenderError
-            The picture could not be made.
+            Rendering failed.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the renderer holds outside this process's memory."""
+        """Release what the renderer holds outside the memory of this process."""
         ...
 
 
 def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays, ...]:
-    """Make the passes of a frame from as few of a back end's renders as give them.
+    """Compute the passes of a frame from as few renders of a back end as possible.
 
     Parameters
     ----------
     frame : Frame
     backend : Backend
     meshes : Meshes
-        What was read of meshes before; kept from one frame to the next.
+        A cache of mesh data, which is kept from one frame to the next.
     """
     meshes.begin_frame()
     groups = _by_what_they_show(frame)
@@ -118,14 +118,14 @@ def render_views(frame: Frame, backend: Backend, meshes: Meshes) -> tuple[Arrays
     with_linear = bool(passes_of(frame, Render.LINEAR))
     render = FrameRender(frame, backend, meshes, with_triangles=with_triangles, with_linear=with_linear)
     views: tuple[dict[str, Any], ...] = tuple({} for _ in frame.views)
-    for rows in groups:  # one after another: what is shown changes in between
+    for rows in groups:  # one group after another, because each group shows different objects
         for view, arrays in zip(render.views, views, strict=True):
             arrays.update((row.name, row.compute(view)) for row in rows)
     return tuple({name: arrays[name] for name in frame.passes} for arrays in views)
 
 
 def _by_what_they_show(frame: Frame) -> list[list[Pass]]:
-    """Group the passes that one render serves; the exact ones come first, and colour last."""
+    """Group the passes that can share a render. The exact passes come first, and colour comes last."""
     groups: dict[bytes, list[Pass]] = {}
     for row in passes_of(frame, Render.EXACT):
         groups.setdefault(row.shows(frame.scene).tobytes(), []).append(row)

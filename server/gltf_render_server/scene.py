@@ -1,4 +1,4 @@
-"""What is there: surfaces, where they stand, lights and cameras. Knows no HTTP, glTF syntax or Blender."""
+"""The scene: surfaces and their placements, lights and cameras, without HTTP, glTF syntax or Blender."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ __all__ = [
     "nearest_rigid",
 ]
 
-_ROUNDING = 1e-14  # what a product of a few rotations is away from one
+_ROUNDING = 1e-14  # how far the rounded product of a few rotations may be from a rigid matrix
 _SMALLEST_SINGULAR_VALUE = 1e-9
 
 Matrix = NDArray[np.float64]
 _Item = TypeVar("_Item")
 
 Digest = bytes
-"""BLAKE3, 32 bytes: nobody can make two contents that have the same."""
+"""A BLAKE3 digest, 32 bytes. It is collision resistant, so equal digests mean equal content."""
 
 Colour = tuple[int, int, int]
-"""Red, green, blue, 0 to 255."""
+"""A colour as red, green and blue, 0 to 255."""
 
 
 @dataclass(frozen=True)
 class Triangles:
-    """A surface without a material.
+    """The triangles of a surface, without a material.
 
     Attributes
     ----------
     vertices : (n, 3) float32
-        In the primitive's own frame, metres.
+        The positions in the primitive's own frame, metres.
     corners : (m, 3) int32
-        Indices into `vertices`.
+        The three vertex indices of each triangle.
     """
 
     vertices: NDArray[np.float32]
@@ -61,12 +61,12 @@ class Triangles:
 
 
 class Surface(NamedTuple):
-    """What a surface looks like.
+    """The digests that identify the appearance of a surface.
 
     Attributes
     ----------
     mesh : Digest
-        Its geometry, with all that materials may look up on it.
+        The digest of the geometry, with all vertex attributes that a material may use.
     material : Digest
     """
 
@@ -75,22 +75,23 @@ class Surface(NamedTuple):
 
 
 Wrap = Literal["repeat", "mirror", "clamp"]
-"""How a texture goes on beyond its edges."""
+"""How a texture continues beyond its edges."""
 
 
 @dataclass(frozen=True)
 class AlphaTexture:
-    """The alpha of an image, and how it is looked up.
+    """The alpha channel of an image, and how it is sampled.
 
     Attributes
     ----------
     alpha : (height, width) uint8
-        The uppermost row first; 255 = 1.
+        The alpha values, the topmost row first; 255 means 1.
     wraps : tuple of Wrap
-        Along u and along v. Where both are equal, texels are taken from beyond the edges. Where they differ,
-        the coordinates are wrapped, and then the nearest texels of the image are taken, as colour does.
+        The wrap modes along u and v. If both are equal, texels beyond the edges are sampled with that mode.
+        If they differ, the coordinates are wrapped first, and then the nearest texels of the image are
+        sampled; the colour image does the same.
     is_smooth : bool
-        Whether the values of the four nearest texels are mixed; else the nearest one counts.
+        Whether the values of the four nearest texels are interpolated. If not, the nearest texel is used.
     """
 
     alpha: NDArray[np.uint8]
@@ -99,36 +100,36 @@ class AlphaTexture:
 
 
 class Cutout(Protocol):
-    """Where a surface has holes: wherever its alpha is less than a threshold.
+    """The holes of a surface: all points where its alpha is below a threshold.
 
-    The alpha at a point is that of the triangle's corners, interpolated, times that of the texture.
+    The alpha of a point is the interpolated alpha of the triangle's corners times the alpha of the texture.
     """
 
     @property
     def threshold(self) -> float:
-        """The alpha below which there is a hole."""
+        """The alpha below which the surface has a hole."""
         ...
 
     @property
     def shape(self) -> Digest:
-        """Digest where the triangles and the holes in them are."""
+        """The digest of the triangles and of the holes in them."""
         ...
 
     @property
     def material(self) -> Digest:
-        """Digest the texture and the threshold, with whatever else the material has."""
+        """The digest of the texture, the threshold, and all else that the material contains."""
         ...
 
     def corners(self) -> NDArray[np.float32]:
-        """Read what the texture does not tell: the alpha of the triangles' corners, (m, 3)."""
+        """Read the alpha of the corners of each triangle, (m, 3), without that of the texture."""
         ...
 
     def texcoords(self) -> NDArray[np.float32]:
-        """Read where the corners are in the texture, (m, 3, 2), v pointing down; zeros where nothing says."""
+        """Read the corners' texture coordinates, (m, 3, 2), with v pointing down; zeros if there are none."""
         ...
 
     def texture(self) -> AlphaTexture | None:
-        """Read the texture; None = its alpha is 1 everywhere.
+        """Read the texture. None means that its alpha is 1 everywhere.
 
         Raises
         ------
@@ -140,21 +141,21 @@ class Cutout(Protocol):
 
 @dataclass(frozen=True)
 class Primitive:
-    """A surface with one material, as its asset numbers it.
+    """A surface with one material, identified by its numbers in the asset.
 
     Attributes
     ----------
     mesh, number : int
-        Its place in the document, ``$.meshes[mesh].primitives[number]``.
+        Its location in the document, ``$.meshes[mesh].primitives[number]``.
     material : int or None
     has_normals : bool
     is_smoothed : bool
-        Whether it is shaded round where its faces meet at less than 30 degrees: Drake writes no normals.
-        Anything else that has none is shaded flat, as glTF asks.
+        Whether it is smooth shaded where its faces meet at less than 30 degrees, because Drake writes no
+        normals. Any other primitive without normals is flat shaded, as glTF requires.
     weights : tuple of float
-        How much of each morph target is added to it.
+        The weight of each morph target.
     pose : bytes
-        The matrices of its skin's joints, (n, 4, 4) float64; empty = it has none.
+        The matrices of the joints of its skin, (n, 4, 4) float64; empty if it has no skin.
     """
 
     mesh: int
@@ -167,12 +168,12 @@ class Primitive:
 
 
 class Table(tuple[_Item, ...]):
-    """What is known of each of some primitives.
+    """A tuple with one item for each primitive of a stock.
 
     Attributes
     ----------
     key : bytes
-        Equal keys, equal tables; empty = it is known of no other.
+        Tables with equal keys are equal. An empty key means that the table is not equal to any other.
     """
 
     key: Digest = b""
@@ -187,7 +188,7 @@ class Table(tuple[_Item, ...]):
 
 @dataclass(frozen=True, eq=False)
 class Stock:
-    """The surfaces that scenes show, once each; as long as nothing but poses changes, they share it.
+    """The distinct surfaces that scenes show. Scenes that differ only in their poses share one stock.
 
     Attributes
     ----------
@@ -198,10 +199,11 @@ class Stock:
     _tables: dict[str, tuple[float | None, Table[Any]]] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
-        return {"primitives": self.primitives, "_tables": dict(self._tables)}  # at once; see `Scene`
+        # a copy, because another thread may change the dictionary; see `Scene`
+        return {"primitives": self.primitives, "_tables": dict(self._tables)}
 
     def keyed(self, key: Digest) -> Stock:
-        """Return the same under a key."""
+        """Return the same stock with a key."""
         tables = {
             name: (setting, Table.named(table, _table_key(key, name, setting)))
             for name, (setting, table) in dict(self._tables).items()
@@ -209,21 +211,21 @@ class Stock:
         return Stock(Table.named(self.primitives, key), tables)
 
     def table(
-        self, name: str, tell: Callable[[Primitive], _Item], setting: float | None = None
+        self, name: str, compute: Callable[[Primitive], _Item], setting: float | None = None
     ) -> Table[_Item]:
-        """Return what is told of each primitive under a name; it is asked for once.
+        """Return a table by its name. Its values are computed on the first call and cached.
 
         Parameters
         ----------
         name : str
-        tell : callable
+        compute : callable
         setting : float, optional
-            What it depends on; only what is told with the last one is kept.
+            A number on which the values depend. Only the table of the last setting is cached.
         """
         kept, found = self._tables.get(name, (None, None))
         if found is None or kept != setting:
             key = _table_key(self.primitives.key, name, setting)
-            found = Table.named(map(tell, self.primitives), key)
+            found = Table.named(map(compute, self.primitives), key)
             self._tables[name] = setting, found
         return found
 
@@ -234,14 +236,14 @@ def _table_key(key: Digest, name: str, setting: float | None) -> Digest:
 
 @dataclass(frozen=True)
 class Placements:
-    """Primitives in the world, in the document's order.
+    """The placements of primitives in the world, in the order of the document.
 
     Attributes
     ----------
     primitive : (n,) int
         Indices into ``Scene.primitives``.
     matrix : (n, 4, 4) float64
-        Column vectors, primitive to world; may shear.
+        Primitive-to-world matrices for column vectors. They may contain shear.
     instance : (n,) int
         Indices into ``Scene.instances``.
     """
@@ -256,14 +258,16 @@ class Placements:
 
 @dataclass(frozen=True)
 class Instances:
-    """The objects of a scene: the mesh of a node, or one of a node's several copies of it.
+    """The objects of a scene.
+
+    An object is the mesh of a node, or one of several copies that a node has of it.
 
     Attributes
     ----------
     node : (k,) int
-        The document's number of the node.
+        The index of the node in the document.
     matrix : (k, 4, 4) float64
-        Column vectors, object to world.
+        Object-to-world matrices for column vectors.
     """
 
     node: NDArray[np.intp]
@@ -275,15 +279,15 @@ class Instances:
 
 @dataclass(frozen=True)
 class Keypoint:
-    """A point of an object that its author has given a name.
+    """A named point of an object, defined by the author of the scene.
 
     Attributes
     ----------
     name : str
     instance : int
-        Index into ``Scene.instances``.
+        An index into ``Scene.instances``.
     position : (3,) float64
-        In the world, metres.
+        The position in the world, metres.
     """
 
     name: str
@@ -293,14 +297,14 @@ class Keypoint:
 
 @dataclass(frozen=True)
 class LightPlacement:
-    """A light in the world.
+    """The placement of a light in the world.
 
     Attributes
     ----------
     light : int
-        Index into the document's lights.
+        An index into the document's lights.
     matrix : (4, 4) float64
-        Column vectors, light to world, rigid; it shines along -z.
+        The rigid light-to-world matrix for column vectors. The light shines along -z.
     """
 
     light: int
@@ -309,20 +313,20 @@ class LightPlacement:
 
 @dataclass(frozen=True)
 class SceneCamera:
-    """A camera that the document holds.
+    """A camera that the document contains.
 
     Attributes
     ----------
     camera, node : int
         Indices into the document's cameras and nodes.
     name : str
-        Of the node, or else of the camera; may be empty.
+        The name of the node, or of the camera if the node has none. It may be empty.
     camera_to_world : (4, 4) float64
-        Column vectors, rigid; it looks along -z, with y up.
+        The rigid matrix for column vectors. The camera looks along -z, with y up.
     y_fov_rad : float or None
-        Of a perspective camera.
+        The vertical field of view; None if the camera is not perspective.
     near, far : float or None
-        Clipping planes, metres along the optical axis.
+        The clipping planes, metres along the optical axis.
     """
 
     camera: int
@@ -335,9 +339,10 @@ class SceneCamera:
 
 
 def nearest_rigid(matrix: Matrix) -> Matrix | None:
-    """Return the rotation and translation next to a matrix, (4, 4); None if it is singular or mirrored.
+    """Return the rigid matrix nearest to a (4, 4) matrix; None if that is singular or contains a reflection.
 
-    One that is rigid to the last digits stays as it is, so that sending it on changes nothing.
+    A matrix that is rigid up to rounding is returned unchanged, so a matrix that is passed on stays
+    identical.
     """
     if _is_rigid(matrix):
         return matrix
@@ -358,88 +363,88 @@ def _is_rigid(matrix: Matrix) -> bool:
 
 
 class Asset(Protocol):
-    """What the surfaces and lights of a scene are read from; see ``gltf.Asset``."""
+    """The source from which the surfaces and lights of a scene are read; see ``gltf.Asset``."""
 
     @property
     def key(self) -> Digest:
-        """Equal keys, equal assets."""
+        """The key of the asset. Assets with equal keys are equal."""
         ...
 
     def node_name(self, node: int) -> str:
-        """Return the name of a node; empty where it has none."""
+        """Return the name of a node, or an empty string if it has no name."""
         ...
 
     def node_extras(self, node: int) -> Mapping[str, str | int | float | bool]:
-        """Return what a node's author tells of its label and its category; nothing where that is none."""
+        """Return the label and category in a node's extras, as set by its author; empty if there are none."""
         ...
 
     def shape(self, primitive: Primitive) -> Digest:
-        """Digest where the triangles of a primitive are, and nothing else."""
+        """Return the digest of the positions of a primitive's triangles, and of nothing else."""
         ...
 
     def mesh(self, primitive: Primitive) -> Digest:
-        """Digest the triangles of a primitive with all that materials may look up on them."""
+        """Return the digest of a primitive's triangles, with all vertex attributes that materials may use."""
         ...
 
     def surface(self, primitive: Primitive) -> Surface:
-        """Digest what a primitive looks like."""
+        """Return the digests of a primitive's appearance."""
         ...
 
     def triangles(self, primitive: Primitive) -> Triangles:
-        """Read where the triangles of a primitive are, with its morph targets added and its skin posed."""
+        """Read the triangles of a primitive, with its morph targets and skin applied."""
         ...
 
     def normals(self, primitive: Primitive) -> NDArray[np.float32]:
-        """Return the shading normals at the corners of its triangles, (m, 3, 3), in the same frame."""
+        """Return the shading normals at the corners of its triangles, (m, 3, 3), in the primitive's frame."""
         ...
 
     def texcoords(self, primitive: Primitive) -> NDArray[np.float32] | None:
-        """Read the first texture coordinates of the corners, (m, 3, 2), v pointing down; None = none."""
+        """Read the first set of texture coordinates, (m, 3, 2), v pointing down; None if there is none."""
         ...
 
     def cutout(self, primitive: Primitive, alpha_threshold: float) -> Cutout | None:
-        """Tell where a primitive has holes; None = nowhere.
+        """Return the holes of a primitive; None if it has none.
 
         Parameters
         ----------
         primitive : Primitive
         alpha_threshold : float
-            The alpha from which on a surface that is meant to be seen through counts as solid.
+            The alpha at or above which a surface with alpha mode BLEND counts as solid.
         """
         ...
 
     def light_source(self, light: int, scale: float) -> Digest:
-        """Digest what is shown of a light, wherever it stands."""
+        """Return the digest of the properties of a light that affect the image, apart from its placement."""
         ...
 
     def label(self, primitive: Primitive) -> Colour | None:
-        """Read the label of a primitive; None = it is not to be rendered."""
+        """Return the label colour of a primitive; None if the primitive is not to be rendered."""
         ...
 
     def light_scale(self, scene: Scene) -> float:
-        """Return what the intensities of a scene's lights are multiplied by."""
+        """Return the factor for the intensities of a scene's lights."""
         ...
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is there at one moment; it passed every check.
+    """The state of a scene at one moment. A `Scene` object has passed every check.
 
     Attributes
     ----------
     asset : Asset
     stock : Stock
-        All surfaces that are shown, once each.
+        The distinct surfaces that the scene shows.
     placements : Placements
-        Where they are.
+        Where the scene shows these surfaces.
     instances : Instances
     cameras : tuple of SceneCamera
-        In the order of the document's nodes.
+        The cameras, in the order of the document's nodes.
     lights : tuple of LightPlacement
     warnings : tuple of str
-        What was dropped or is not drawn, for the log.
+        Messages for the log about what was dropped or is not drawn.
     keypoints : tuple of Keypoint
-        In the order of the document's nodes.
+        The keypoints, in the order of the document's nodes.
     """
 
     asset: Asset
@@ -452,39 +457,39 @@ class Scene:
     keypoints: tuple[Keypoint, ...] = ()
 
     def __getstate__(self) -> dict[str, object]:
-        return dict(self.__dict__)  # at once: another thread may be adding to it
+        return dict(self.__dict__)  # a copy, because another thread may add to the dictionary
 
     @property
     def primitives(self) -> tuple[Primitive, ...]:
-        """All surfaces that are shown, once each."""
+        """The distinct surfaces that the scene shows."""
         return self.stock.primitives
 
     @property
     def shapes(self) -> tuple[Digest, ...]:
-        """For each of `primitives`, what depth and labels see of it."""
+        """The digest of the geometry of each of `primitives`, which depth and labels depend on."""
         return self.stock.table("shapes", self.asset.shape)
 
     @property
     def meshes(self) -> tuple[Digest, ...]:
-        """For each of `primitives`, its triangles with all that materials may look up on them."""
+        """The digest of each of `primitives` with all vertex attributes that materials may use."""
         return self.stock.table("meshes", self.asset.mesh)
 
     @property
     def surfaces(self) -> tuple[Surface, ...]:
-        """For each of `primitives`, what a colour picture sees of it."""
+        """The digests of the appearance of each of `primitives`, which the colour image depends on."""
         return self.stock.table("surfaces", self.asset.surface)
 
     @cached_property
     def light_scale(self) -> float:
-        """What the intensities of `lights` are multiplied by."""
+        """The factor for the intensities of `lights`."""
         return self.asset.light_scale(self)
 
     @cached_property
     def light_sources(self) -> tuple[Digest, ...]:
-        """For each of `lights`, what it sheds."""
+        """The digest of each of `lights`, apart from its placement."""
         return tuple(self.asset.light_source(light.light, self.light_scale) for light in self.lights)
 
     @property
     def labels(self) -> tuple[Colour | None, ...]:
-        """For each of `primitives`, the colour of its label; None = it is not to be rendered."""
+        """The label colour of each of `primitives`; None if it is not to be rendered."""
         return self.stock.table("labels", self.asset.label)

@@ -1,6 +1,6 @@
-"""The server's settings: one frozen dataclass, filled from options and the environment.
+"""The server's settings: one frozen dataclass, filled from options and environment variables.
 
-The one place that knows an option's name, type, choices, default and help; needs no library.
+Only this module defines the name, type, choices, default and help text of an option. It needs no library.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ QUALITIES: dict[Quality, str] = {
     "balanced": "as good as 256 plain samples in a ninth of their time",
     "final": "as good as it gets",
 }
-"""What each quality is for, from the fastest to the best; `blender.engines` says what Blender makes of it."""
+"""The purpose of each quality, from the fastest to the best.
+
+`blender.engines` has Blender's settings for each.
+"""
 
 DEFAULT_QUALITY: Quality = "balanced"
 
@@ -86,9 +89,9 @@ _MANY = 2**31 - 1
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """All settings of a server; the help of each says what it is.
+    """All settings of a server. The help text of each option describes it.
 
-    Where None is the default, it means: as the quality or the .blend says.
+    A default of None means that the quality or the .blend decides.
     """
 
     host: str = option(
@@ -301,14 +304,14 @@ class ServerSettings:
     def from_command_line(
         cls, arguments: Sequence[str], environ: Mapping[str, str] = os.environ
     ) -> ServerSettings:
-        """Read options, then the environment, then defaults; ``--help`` and errors end the process.
+        """Read the options, then environment variables, then defaults. ``--help`` and errors end the process.
 
         Parameters
         ----------
         arguments : sequence of str
-            Without the program's name.
+            The arguments without the program's name.
         environ : mapping
-            ``GLTF_RENDER_SERVER_...`` of it is read.
+            The environment variables. Those that begin with ``GLTF_RENDER_SERVER_`` are read.
         """
         try:
             return cls._read(arguments, environ)
@@ -318,30 +321,31 @@ class ServerSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> ServerSettings:
-        """Read the environment only.
+        """Read the settings from environment variables only.
 
         Raises
         ------
         SettingsError
-            A variable's name is misspelt, or its value is wrong.
+            The name of a variable is misspelt, or its value is invalid.
         """
         return cls._read((), environ)
 
     @classmethod
     def _read(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> ServerSettings:
-        from .command_line import read_options  # needs click, which a Blender may lack until it is installed
+        # imported here because it needs click, which Blender's Python may lack until it is installed
+        from .command_line import read_options
 
         return cls(**read_options(cls, arguments, environ, prefix=ENVIRONMENT_PREFIX, **_ABOUT))
 
     @classmethod
     def command(cls) -> click.Command:
-        """Return the command that reads the options, for programs that show its help."""
+        """Return the click command that reads the options, for programs that display its help."""
         from .command_line import command_of
 
         return command_of(cls, ENVIRONMENT_PREFIX, **_ABOUT)
 
     def check(self) -> None:
-        """Refuse what only means something together with another option.
+        """Reject combinations of options that contradict each other.
 
         Raises
         ------
@@ -360,7 +364,7 @@ class ServerSettings:
 
     @property
     def limits(self) -> Limits:
-        """What a scene may cost."""
+        """The limits for a scene."""
         return Limits(
             self.max_vertices, self.max_triangles, self.max_objects, round(self.max_texture_mb * 1e6)
         )

@@ -1,4 +1,4 @@
-"""Where time goes, by stage."""
+"""Measures how long each stage of a request takes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["Stages"]
 
 
 class Stages:
-    """A stopwatch that is started when it is made.
+    """A stopwatch with a time for each stage. It starts when it is created.
 
     Attributes
     ----------
     milliseconds : dict of str to float
-        By stage, in the order in which they came first.
+        The time of each stage, in the order in which the stages first occurred.
     """
 
     def __init__(self) -> None:
@@ -23,14 +23,14 @@ class Stages:
         self.started_s = self._last_s = time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """Add the time since the last lap to a stage."""
+        """Add the time since the previous lap to a stage."""
         now_s = time.perf_counter()
         self._add(stage, now_s - self._last_s)
         self._last_s = now_s
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Add the time that the block takes to a stage."""
+        """Add the duration of the ``with`` block to a stage."""
         started_s = time.perf_counter()
         try:
             yield

@@ -1,7 +1,7 @@
 """The application for WSGI servers: ``gunicorn --timeout 0 --workers 8 gltf_render_server.wsgi:app``.
 
-Each of the WSGI server's processes has a Blender beside it, started with it: after any fork, before the first
-request. Settings come from the environment.
+Each process of the WSGI server starts one Blender process of its own. It does so after any fork and before
+the first request. Settings come from environment variables.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "app"]
 
-_FORK_S = 0.5  # a server that loads the application before it forks does so within this time
+_FORK_S = 2.0  # a WSGI server that loads the application before it forks does so within this time
 
 
 class Application:
-    """A WSGI application that makes its server in the process that answers.
+    """A WSGI application that creates its server in the process that answers the requests.
 
     Parameters
     ----------
     settings : ServerSettings
-        Without workers, it gets one.
+        The settings. If they name no workers, the server gets one worker.
 
     Raises
     ------
     SettingsError
-        The workers are to share out the machine, as each process of the WSGI server would do anew.
+        The number of workers is ``auto``. Each process of the WSGI server would start as many.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -58,13 +58,13 @@ class Application:
         return self._of_this_process()(environ, start_response)
 
     def start(self) -> None:
-        """Begin to start this process's Blender, if that has not begun; returns at once."""
+        """Begin to start this process's Blender, unless that has begun already. The call returns at once."""
         self._of_this_process()
 
     def start_after_any_fork(self) -> None:
-        """Start in the process that loads the application, unless it forks: then in those that it forks.
+        """Start Blender in this process, or in its forks if it forks soon.
 
-        gunicorn loads it in its workers, or with ``--preload`` in the process that forks them.
+        gunicorn loads the application in its workers, or with ``--preload`` in the process that forks them.
         """
         timer = threading.Timer(_FORK_S, self.start)
         timer.daemon = True
@@ -79,7 +79,7 @@ class Application:
 
     def _start_in_child(self) -> None:
         self._lock = threading.Lock()
-        if self._app is None:  # else the parent answers requests, and forks for reasons of its own
+        if self._app is None:  # otherwise this process answers requests itself, and forks for other reasons
             self.start()
 
     def _of_this_process(self) -> flask.Flask:
@@ -104,4 +104,4 @@ def _application() -> Application:
 
 
 app = _application()
-"""Settings that are wrong stop the import, and so the WSGI server."""
+"""Create the application. Invalid settings make the import fail, which stops the WSGI server."""

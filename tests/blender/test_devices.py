@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gltf_render_server.errors import SettingsError
+from gltf_render_server.errors import RenderError, SettingsError
 
 bpy = pytest.importorskip("bpy")
 
@@ -58,3 +58,39 @@ def test_another_kind_is_refused_with_those_that_are_there(machine, wanted):
         SettingsError, match=f"--device {wanted}: .* no such device; it has cpu, optix, cuda$"
     ):
         engines.choose_device(wanted)
+
+
+@pytest.fixture
+def new_studio(studio):
+    """The studio without a renderer: what is made here is not for the tests that follow."""
+    studio.close()
+    yield studio
+    studio.close()
+
+
+@pytest.mark.parametrize(("devices", "pictures"), [([CPU], 0), ([CPU, *CARDS], 1)])
+def test_a_gpu_has_rendered_before_the_first_client_asks(machine, devices, pictures, new_studio, monkeypatch):
+    """What the made-up GPU renders comes from the processor, because Cycles finds no other."""
+    from gltf_render_server.blender import BlenderRenderer
+
+    machine(*devices)
+    rendered = []
+    render = BlenderRenderer.render
+    monkeypatch.setattr(
+        BlenderRenderer, "render", lambda *asked: rendered.append(render(*asked)) or rendered[-1]
+    )
+    new_studio.renderer()
+    assert [frame.views[0]["color"].shape[:2] for frame in rendered] == [(8, 8)] * pictures
+
+
+def test_a_gpu_that_fails_at_once_is_told_and_the_server_starts(machine, new_studio, monkeypatch, caplog):
+    from gltf_render_server.blender import BlenderRenderer
+
+    machine(CPU, *CARDS)
+
+    def fail(*_):
+        raise RenderError("out of memory")
+
+    monkeypatch.setattr(BlenderRenderer, "render", fail)
+    new_studio.renderer()
+    assert "the first render on H200 RT, A4000 RT failed: out of memory" in caplog.text

@@ -38,6 +38,28 @@ def session(studio):
     renderer.close()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_linked_scene_is_rendered(studio, tmp_path, kind):
+    """Nothing can be shown in it, as nothing can be added to it."""
+    from gltf_render_server.blender import BlenderRenderer
+    from gltf_render_server.blender.sources import SessionSource
+
+    studio.close()
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.scene.name = "Linked"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, linked):
+        linked.scenes = ["Linked"]
+    before = names()
+    [scene] = linked.scenes
+    renderer = BlenderRenderer(FAST, SessionSource(lambda: scene))
+    first, second = (ask(renderer, client_scene(0.3).to_bytes(kind), kind, CAMERA) for _ in range(2))
+    renderer.close()
+    np.testing.assert_array_equal(first, second)
+    assert names() == before
+
+
 def own():
     return bpy.data.objects["Own"]
 

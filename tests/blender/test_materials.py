@@ -95,6 +95,51 @@ def test_vertex_colours_count(see, is_unlit):
     close(seen, expected, atol=1 / 255)  # Blender keeps them in 8 bits
 
 
+@pytest.mark.parametrize("colours", [None, [[0.2, 0.6, 0.4]] * 4])
+def test_a_surface_without_a_material_has_blender_s_default(see, colours):
+    squares = Squares().add(colors=colours)
+    del squares.document["meshes"][0]["primitives"][0]["material"]
+    seen = see(squares)
+    close(seen["albedo"], 0.8 if colours is None else colours[0], atol=1e-6 if colours is None else 1 / 255)
+    close(seen["roughness"], 0.5)
+    close(seen["metallic"], 0)
+    close(seen["emission"], 0)
+
+
+@pytest.mark.parametrize("dispersion", [{}, {"dispersion": 0}, {"dispersion": 0.4}], ids=str)
+def test_dispersion_without_a_volume(see, dispersion):
+    extensions = {"KHR_materials_dispersion": dispersion, "KHR_materials_transmission": {}}
+    seen = see(Squares().add(extensions=extensions, **GREY), "albedo", "color")
+    close(seen["albedo"], [0.25, 0.5, 0.75])
+
+
+@pytest.mark.parametrize("has_specular", [False, True])
+def test_glossiness_with_a_texture_transform(see, has_specular):
+    squares = Squares()
+    turned = {"extensions": {"KHR_texture_transform": {"offset": [0.25, 0.5]}}}
+    glossy = {
+        "diffuseFactor": [0.25, 0.5, 0.75, 1],
+        "specularGlossinessTexture": squares.texture(texels(7, channels=4)) | turned,
+    }
+    extensions = {"KHR_materials_pbrSpecularGlossiness": glossy}
+    extensions |= {"KHR_materials_specular": {"specularFactor": 0.5}} if has_specular else {}
+    close(see(squares.add(extensions=extensions), "albedo")["albedo"], [0.25, 0.5, 0.75])
+
+
+def test_an_unlit_material_is_cut_out_by_its_base_colour(see):
+    squares = Squares().add(
+        pbrMetallicRoughness={"baseColorFactor": [0.25, 0.5, 0.75, 0.75]},
+        alphaMode="MASK",
+        extensions={
+            "KHR_materials_unlit": {},
+            "KHR_materials_pbrSpecularGlossiness": {"diffuseFactor": [1, 1, 1, 0.25]},
+        },
+    )
+    seen = see(squares, "albedo", "instance")
+    close(seen["albedo"], [0.25, 0.5, 0.75])
+    close(seen["instance"], 1)
+
+
 def test_an_unlit_material_is_its_colour(see):
     base = texels(5)
     squares = Squares()

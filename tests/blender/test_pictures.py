@@ -34,10 +34,9 @@ BACKDROP = laid_over(np.zeros((*SIZE[::-1], 4), np.uint8), "backdrop").astype(in
 class Here:
     """Renders files in this very process."""
 
-    is_blender = True
-
     def __init__(self, renderer):
         self._renderer = renderer
+        self.looks = renderer.looks
 
     def asset(self, document):
         return read_asset(document.data, extensions=self._renderer.extensions)

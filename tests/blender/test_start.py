@@ -18,7 +18,7 @@ pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 
 
 def refused(*options, **more):
-    done = subprocess.run([*PACKAGE, *options], capture_output=True, text=True, timeout=120, cwd=ROOT, **more)
+    done = subprocess.run([*PACKAGE, *options], capture_output=True, text=True, timeout=300, cwd=ROOT, **more)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -32,7 +32,7 @@ def test_a_start_prints_the_address_alone(tmp_path):
             [*PACKAGE, "--port", "0"], stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, env=env
         )
         try:
-            wait_for(lambda: "Running on" in (tmp_path / "out").read_text(), 120)
+            wait_for(lambda: "Running on" in (tmp_path / "out").read_text())
         finally:
             process.kill()
             process.wait()
@@ -70,12 +70,13 @@ def test_a_wrong_view_transform_is_told_with_those_that_exist():
     assert "bpy_struct" not in said
 
 
-@pytest.mark.parametrize("delay_s", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("delay_s", [0.0, 0.3, 1.0, 2.0])
 def test_stopped_while_it_starts(delay_s):
     process = subprocess.Popen([*PACKAGE, "--port", "0"], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    wait_for(lambda: "numpy" in Path(f"/proc/{process.pid}/maps").read_text())  # the program's own code runs
     time.sleep(delay_s)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in said
 
@@ -124,6 +125,6 @@ def test_help_in_the_program_needs_click_only(tmp_path):
 def without_dependencies(home, option, status):
     env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home), "XDG_DATA_HOME": str(home)}
     command = [*program(), option]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=env)
     assert done.returncode == status, done.stdout + done.stderr
     return done

@@ -1,7 +1,6 @@
 """The user's .blend and settings script: they join in, keep their own settings, and survive every request."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import OpenEXR
@@ -10,6 +9,7 @@ from defaults import CAMERA, FAST, ask
 from drake_like import DrakeScene, box, look_at, translation
 from frames import frame_of
 from PIL import Image
+from servers import in_memory
 
 from gltf_render_server.errors import SettingsError
 from gltf_render_server.gltf import parse_scene
@@ -133,8 +133,52 @@ def test_blend_with_light_of_its_own_gets_no_environment(studio, client_scene, t
     assert image[:, 2].mean() > max(1, 5 * image[:, 0].mean()), "nothing but the blue sun"
 
 
+def light_up(scene):
+    """Bring a sun by an instance of a collection, as from a library."""
+    light = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+    light.data.color, light.data.energy = (0.0, 0.0, 1.0), 30
+    lamps, instance = bpy.data.collections.new("Lamps"), bpy.data.objects.new("Lamps", None)
+    lamps.objects.link(light)
+    instance.instance_type, instance.instance_collection = "COLLECTION", lamps
+    scene.collection.objects.link(instance)
+    return instance
+
+
+def light_up_in_the_background(scene):
+    scene.background_set = bpy.data.scenes.new("Background")
+    light_up(scene.background_set)
+
+
+def do_not_render_the_light(scene):
+    [light] = light_up(scene).instance_collection.objects
+    scene.collection.objects.link(light)
+    light.hide_render = True
+
+
+@pytest.mark.parametrize(
+    ("change", "is_blue"),
+    [(light_up, True), (light_up_in_the_background, True), (do_not_render_the_light, False)],
+)
+def test_light_counts_where_it_is_rendered(studio, client_scene, tmp_path, change, is_blue):
+    path = make_blend(tmp_path / "lit.blend", change)
+    image = studio.image(client_scene.to_bytes(), "color", with_blend(path)).reshape(-1, 3)
+    assert (image[:, 2].mean() > 5 * image[:, 0].mean()) == is_blue
+    assert image.mean() > 1
+
+
 def test_dark_blend_is_lit_by_the_default_environment(studio, client_scene, blend):
     assert studio.image(client_scene.to_bytes(), "color", with_blend(blend)).mean() > 20
+
+
+def test_the_scene_of_a_blend_may_be_linked(studio, client_scene, blend, tmp_path):
+    first = studio.image(client_scene.to_bytes(), "depth", with_blend(blend))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(blend), link=True) as (_, linked):
+        linked.scenes = ["Scene"]
+    [bpy.context.window.scene] = linked.scenes
+    path = tmp_path / "linking.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    np.testing.assert_array_equal(studio.image(client_scene.to_bytes(), "depth", with_blend(path)), first)
 
 
 def test_excluded_collections_stay_out(studio, client_scene, tmp_path):
@@ -150,6 +194,129 @@ def test_excluded_collections_stay_out(studio, client_scene, tmp_path):
     depth = studio.image(client_scene.to_bytes(), "depth", with_blend(path))
     alone = studio.image(client_scene.to_bytes(), "depth", FAST)
     np.testing.assert_array_equal(depth, alone)
+
+
+def glowing(scene):
+    """Let the wall shine, in black surroundings, as a cube in front of the camera, below which it moves."""
+    from gltf_render_server.blender.compat import node_tree
+
+    wall = scene.objects["Camera Node"]
+    wall.location, wall.scale = (-1.5, 1.8, 0.0), (1, 1, 1)
+    tree = node_tree(wall.data.materials[0])
+    tree.nodes.clear()
+    shine, output = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
+    shine.inputs["Strength"].default_value = 5
+    tree.links.new(shine.outputs[0], output.inputs["Surface"])
+    return wall
+
+
+def fallen(scene):
+    wall = glowing(scene)
+    wall.location.z = 1.5
+    bpy.context.view_layer.objects.active = wall
+    bpy.ops.rigidbody.world_add()
+    scene.rigidbody_world.collection = bpy.data.collections.new("Bodies")
+    bpy.ops.rigidbody.object_add()
+    with bpy.context.temp_override(point_cache=scene.rigidbody_world.point_cache):
+        bpy.ops.ptcache.bake(bake=True)
+    for frame in range(1, 14):
+        scene.frame_set(frame)
+
+
+def in_slow_motion(scene):
+    wall = glowing(scene)
+    for frame, z in ((0, 0.0), (40, 3.0)):
+        wall.location.z = z
+        wall.keyframe_insert("location", frame=frame)
+    scene.render.frame_map_old, scene.render.frame_map_new = 200, 100
+    scene.frame_set(8)
+
+
+def moved_by_the_clock(scene):
+    """Geometry nodes lift it by the seconds since the beginning."""
+    nodes = bpy.data.node_groups.new("Lift", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        nodes.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    kinds = ("NodeGroupInput", "GeometryNodeInputSceneTime", "ShaderNodeCombineXYZ")
+    given, clock, up = map(nodes.nodes.new, kinds)
+    lift, end = map(nodes.nodes.new, ("GeometryNodeTransform", "NodeGroupOutput"))
+    nodes.links.new(given.outputs[0], lift.inputs["Geometry"])
+    nodes.links.new(clock.outputs["Seconds"], up.inputs["Z"])
+    nodes.links.new(up.outputs[0], lift.inputs["Translation"])
+    nodes.links.new(lift.outputs[0], end.inputs[0])
+    glowing(scene).modifiers.new("Lift", "NODES").node_group = nodes
+    scene.render.fps = 10
+    scene.frame_set(12)
+
+
+def driven_by_the_scene(scene):
+    scene["height"] = 1.2
+    driver = glowing(scene).driver_add("location", 2).driver
+    driver.type = "AVERAGE"
+    variable = driver.variables.new()
+    variable.type = "CONTEXT_PROP"
+    variable.targets[0].context_property = "ACTIVE_SCENE"
+    variable.targets[0].data_path = '["height"]'
+
+
+def too_far_away(scene):
+    glowing(scene).cycles.use_distance_cull = True
+    scene.render.use_simplify = True
+    scene.cycles.use_camera_cull = scene.cycles.use_distance_cull = True
+    scene.cycles.camera_cull_margin, scene.cycles.distance_cull_margin = 0.0, 1.0
+
+
+def without_surfaces(scene):
+    glowing(scene)
+    scene.view_layers[0].use_solid = False
+
+
+def held_out(scene):
+    wall, group = glowing(scene), bpy.data.collections.new("Held out")
+    scene.collection.children.link(group)
+    scene.collection.objects.unlink(wall)
+    group.objects.link(wall)
+    scene.view_layers[0].layer_collection.children["Held out"].holdout = True
+
+
+def in_the_background(scene):
+    wall, background = glowing(scene), bpy.data.scenes.new("Background")
+    scene.collection.objects.unlink(wall)
+    background.collection.objects.link(wall)
+    scene.background_set = background
+
+
+@pytest.mark.parametrize(
+    ("change", "is_seen"),
+    [
+        (glowing, True),
+        (fallen, True),
+        (in_slow_motion, True),
+        (moved_by_the_clock, True),
+        (driven_by_the_scene, True),
+        (too_far_away, False),
+        (without_surfaces, False),
+        (held_out, False),
+        (in_the_background, True),
+    ],
+)
+def test_depth_and_colour_show_the_same_shapes(studio, tmp_path, change, is_seen):
+    """Whatever of a scene moves, hides or brings an object does so in both."""
+    alone = DrakeScene([box((0.05,) * 3, translation(0, 0, -9), 5)], CAMERA_POSE).to_bytes()
+    settings = with_blend(make_blend(tmp_path / "scene.blend", change), environment="none", denoise=False)
+    shines = studio.image(alone, "color", settings).max(2) > 60
+    is_there = np.isfinite(studio.image(alone, "depth", settings))
+    assert bool(is_there.any()) == is_seen
+    assert (shines ^ is_there).sum() < 0.3 * max(is_there.sum(), 1), "but for its edges"
+
+
+def test_materials_are_where_a_simulation_has_put_them(studio, tmp_path):
+    alone = DrakeScene([box((0.05,) * 3, translation(0, 0, -9), 5)], CAMERA_POSE).to_bytes()
+    settings = with_blend(make_blend(tmp_path / "scene.blend", fallen))
+    is_there = np.isfinite(studio.image(alone, "depth", settings))
+    assert is_there.any()
+    np.testing.assert_array_equal(studio.image(alone, "emission", settings).max(2) > 1, is_there)
+    assert [item.name for item in bpy.data.collections["Bodies"].objects] == ["Camera Node"]
 
 
 def test_scripts_of_a_blend_do_not_run(studio, client_scene, tmp_path):
@@ -241,7 +408,7 @@ def test_unusable_settings_are_told_at_the_start(studio, changes, message):
     studio.close()
     with pytest.raises(SettingsError, match=message):
         studio.renderer(ServerSettings(**changes))
-    assert not list(Path("/dev/shm").glob(f"gltf-render-server-{os.getpid()}-*"))
+    assert not in_memory(os.getpid())
 
 
 @pytest.mark.parametrize("environment", ["none", "night", "city"])

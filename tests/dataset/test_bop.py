@@ -402,7 +402,10 @@ def test_an_object_that_no_file_has_is_refused(tmp_path):
     def edit(record):
         return msgspec.structs.replace(record, assets={file.sha256: str(file.path)})
 
-    with pytest.raises(DatasetError, match=r"000000: the object 2 \('stranger'\) is in none of its files"):
+    with pytest.raises(
+        DatasetError,
+        match=r"000000: BOP needs the triangles of object 2 \('stranger'\), but none of the item's files",
+    ):
         exported(document_of(ball_scene(changed), tmp_path / "changed.gltf"), tmp_path, edit)
     assert not (tmp_path / "out").exists()
 
@@ -413,7 +416,7 @@ def test_a_file_that_is_gone_or_another_is_told(tmp_path):
     store = small_store(tmp_path / "store", file, items=1, views=1)
     for content in (file.data + b" ", b"no glTF any more"):
         file.path.write_bytes(content)
-        with pytest.raises(DatasetError, match=r"file\.gltf has another content now"):
+        with pytest.raises(DatasetError, match=r"file\.gltf has different content now"):
             export(store, "bop", tmp_path / "out")
     file.path.unlink()
     with pytest.raises(

@@ -108,7 +108,7 @@ def test_two_documents_are_the_nearer_of_each(renderer, one, other, time_s):
     assert_a_sum(renderer, *zip(documents, places, strict=True), [EYE], time_s=time_s)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(recipe=recipes, second=recipes)
 def test_any_two_scenes(renderer, recipe, second):
     one, other = recipe.scene(), second.scene()

@@ -378,7 +378,7 @@ def test_objects_fall_onto_a_table_in_a_room_that_is_open_or_closed(things):
     [
         ({"objects": "none/*.glb"}, "none"),
         ({"objects": "models/*.glb", "room": "no.glb", "area": {}}, r"no\.glb"),
-        ({"objects": "models/*.glb", "room": "room.glb"}, "area: say where"),
+        ({"objects": "models/*.glb", "room": "room.glb"}, "area: give the area"),
         ({"objects": "models/*.glb", "room": "room.glb", "floor": {}, "area": {}}, "room, floor"),
         ({"objects": "models/*.glb", "size": 0.1, "scale": 2}, "size, scale"),
         ({"objects": "models/*.glb", "count": 0}, "count: must be from 1 to 200"),
@@ -394,7 +394,7 @@ def test_what_cannot_be_dropped_is_told_at_once(things, source, message):
 def test_objects_that_cannot_fall_are_named(tmp_path):
     flat = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]])
     write(tmp_path, flat=flat, ball=trimesh.creation.icosphere(subdivisions=1, radius=0.05))
-    with pytest.raises(SceneError, match=r"flat\.glb: it is flat"):
+    with pytest.raises(SceneError, match=r"flat\.glb: the mesh is flat"):
         plan_of(tmp_path, objects="flat.glb").item(0, read)
     floor = {"size": 0.05, "walls": False}
     with pytest.raises(SceneError, match="do not come to rest"):

@@ -209,6 +209,20 @@ def test_broken_files_say_so(tmp_path):
             read_document(tmp_path / "broken.gltf")
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        (b"solid cube\nfacet normal", "it is no glTF file"),
+    ],
+)
+def test_what_is_no_gltf_at_all_is_told(tmp_path, data, said):
+    (tmp_path / "broken.glb").write_bytes(data)
+    with pytest.raises(SceneError, match=said):
+        read_document(tmp_path / "broken.glb")
+
+
 def test_short_buffers_and_views_beyond_them_are_refused(tmp_path):
     path = split(textured(), tmp_path)
     whole = (tmp_path / "data 0.bin").read_bytes()

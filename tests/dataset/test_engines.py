@@ -2,12 +2,15 @@
 
 import json
 import subprocess
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from http import HTTPStatus
 from importlib.util import find_spec
 
 import drill
 import pytest
+import requests
 from folders import contents
+from handlers import Handler, handling
 from making import command
 from plans import EXACT, RingPlan
 from servers import free_port, running, wait_for
@@ -15,8 +18,10 @@ from stores import STILL_LIFE
 
 from gltf_render_server.client import RenderClient
 from gltf_render_server.dataset.engines.documents import Documents
+from gltf_render_server.dataset.engines.engine import Failed
 from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.engines.servers import ServersEngine
+from gltf_render_server.dataset.records import QuarantineRecord
 from gltf_render_server.dataset.running import run
 from gltf_render_server.dataset.shot import Document
 from gltf_render_server.dispatch.machine import Machine
@@ -40,7 +45,9 @@ def made(engine, tmp_path_factory):
 @pytest.fixture(scope="module")
 def two_servers():
     with ExitStack() as stack:
-        yield [stack.enter_context(running("--backend", "vtk", "--workers", "1")) for _ in range(2)]
+        servers = [stack.enter_context(running("--backend", "vtk", "--workers", "1")) for _ in range(2)]
+        wait_for(lambda: all(server.client.health()["ready"] for server in servers))
+        yield servers
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -107,6 +114,51 @@ def test_a_busy_server_is_asked_again_when_it_says(tmp_path):
     assert sorted(outcome.record.index for outcome in found) == list(range(6))
 
 
+@contextmanager
+def proxy(server, answers):
+    """A proxy before a server; the first requests for frames get these statuses, the others get through."""
+    answers = list(answers)
+
+    class Proxy(Handler):
+        def serve(self, body):
+            if self.command == "POST" and answers:
+                self.answer(answers.pop(), {"Content-Type": "text/html"}, b"<h1>Oh</h1>")
+                return
+            kind = {"Content-Type": self.headers.get("Content-Type", "")}
+            url = server.url + self.path
+            told = requests.request(self.command, url, data=body, headers=kind, timeout=300)
+            self.answer(told.status_code, {"Content-Type": told.headers["Content-Type"]}, told.content)
+
+    with handling(Proxy) as url:
+        yield url
+
+
+@pytest.mark.parametrize("status", [404, 408, 502, 503])
+def test_an_item_waits_for_a_server_behind_a_proxy_that_restarts(two_servers, status):
+    plan = RingPlan(1, passes=("depth",))
+    with (
+        proxy(two_servers[0], [status]) as url,
+        closing(ServersEngine([url], ServerSettings())) as servers,
+    ):
+        assert [outcome.record.index for outcome in servers.run(plan, [0])] == [0]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, "RequestError"), (413, "TooLargeError"), (405, "UnavailableError")]
+)
+def test_only_a_request_that_no_server_takes_is_quarantined(two_servers, status, kind):
+    plan = RingPlan(1, passes=("depth",))
+    with (
+        proxy(two_servers[0], [status]) as url,
+        closing(ServersEngine([url], ServerSettings())) as servers,
+    ):
+        [outcome] = servers.run(plan, [0])
+    assert isinstance(outcome, Failed if status == 405 else QuarantineRecord)
+    assert outcome.kind == kind
+    assert "<h1>" not in outcome.reason
+    assert HTTPStatus(status).phrase in outcome.reason
+
+
 def test_a_token_stands_in_the_address_and_a_wrong_one_is_told_without_it(tmp_path, monkeypatch):
     plan = RingPlan(1, passes=("depth",))
     with running("--backend", "vtk", "--workers", "1", "--token", "right") as server:
@@ -130,7 +182,7 @@ def test_servers_of_several_versions_are_refused(two_servers, monkeypatch):
 
 
 def test_no_server_at_all_is_told():
-    with pytest.raises(DatasetError, match="none is ready"):
+    with pytest.raises(DatasetError, match="no server is ready"):
         ServersEngine([f"http://127.0.0.1:{free_port()}"], ServerSettings(), start_s=0)
 
 

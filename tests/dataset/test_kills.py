@@ -8,11 +8,13 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 
 import psutil
 from folders import contents
 from making import command
 from plans import RingPlan
+from servers import wait_for
 
 from gltf_render_server.dataset.running import run
 
@@ -45,32 +47,38 @@ def test_a_run_that_is_killed_again_and_again_makes_the_same_files(tmp_path, eng
 
 
 def test_ctrl_c_ends_a_run_with_its_status_and_leaves_nothing_unfinished(tmp_path):
-    process = started(tmp_path / "store")
-    while not (tmp_path / "store" / "items").exists():
-        time.sleep(0.01)
+    process = started(tmp_path / "store", RingPlan(10**6, passes=("depth",)))  # hours
+    wait_for((tmp_path / "store" / "items").exists)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, _ = process.communicate(timeout=60)
+    try:
+        out, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 130
-    assert b"same command goes on" in out
+    assert b"Run the same command again" in out
     assert not any(".unfinished" in name or ".running" in name for name in contents(tmp_path / "store"))
 
 
 def test_a_worker_that_is_killed_costs_no_item(tmp_path, engine):
     """The dispatcher starts another, which renders what the first had begun with."""
-    plan = RingPlan(12, passes=("depth",))
+    plan = RingPlan(60, passes=("depth",))
     process = started(tmp_path / "store", plan)
-    while not (tmp_path / "store" / "items").exists():
-        time.sleep(0.01)
+    wait_for((tmp_path / "store" / "items").exists)
     for worker in children(process.pid):
-        os.kill(worker, signal.SIGKILL)
-    out, errors = process.communicate(timeout=60)
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+    out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
-    assert b"12 of 12 items" in out
+    assert b"60 of 60 items" in out
     run(plan, tmp_path / "undisturbed", engine)
     assert contents(tmp_path / "store") == contents(tmp_path / "undisturbed")
 
 
 def children(pid):
     """The processes that a process has started to render."""
-    found = psutil.Process(pid).children()
-    return [child.pid for child in found if any("spawn_main" in word for word in child.cmdline())]
+    found = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child.pid)
+    return found

@@ -15,8 +15,8 @@ OBJECTS = int(os.environ.get("GLTF_RENDER_SERVER_OBJECTS", "200"))
 NOISE_BYTES = 4 * 2**20  # what the allocators of two processes keep varies from run to run
 REASONS = {
     "truncated": "is a GLB of",
-    "empty": "Input data was truncated",
-    "not a GLB": "(byte 0)",
+    "empty": "it is empty",
+    "not a GLB": "it is no glTF file",
     "not JSON": "(byte 1)",
     "a buffer that is not there": "$.buffers[0].uri: ",
     "an index of no vertex": "$.meshes[0].primitives[0].indices: ",

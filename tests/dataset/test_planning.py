@@ -14,6 +14,7 @@ from stores import STILL_LIFE
 from gltf_render_server.dataset.making import read_plan
 from gltf_render_server.dataset.planning import Plan
 from gltf_render_server.dataset.specification import convert
+from gltf_render_server.dataset.store import Store
 from gltf_render_server.errors import DatasetError, RenderServerError, RequestError
 from gltf_render_server.frame import Lens, Look, View
 from gltf_render_server.gltf import read_asset
@@ -223,6 +224,21 @@ def test_what_is_not_there_is_told_before_anything_is_rendered(tmp_path, source,
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("vary", "told"),
+    [
+        ({"materials": [{}, {"textures": "no/*.png"}]}, "vary.materials[1].textures: 'no/"),
+        ({"distractors": {"files": "no/*.glb"}}, "vary.distractors.files: 'no/"),
+        ({"background": {"images": ["no/*.jpg"]}}, "vary.background.images: 'no/"),
+    ],
+)
+def test_files_to_vary_with_that_are_not_there_are_told_before_anything_is_rendered(tmp_path, vary, told):
+    (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes())
+    with pytest.raises(DatasetError) as caught:
+        plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING], vary=vary)
+    assert told in str(caught.value)
+
+
 def test_a_plan_reads_its_file(scene):
     raw = {"source": {"kind": "scene", "file": "scene.glb"}, "cameras": [{**CAMERA, **RING}]}
     (scene / "s.json").write_bytes(msgspec.json.encode(raw))
@@ -275,7 +291,7 @@ def test_a_recording_with_another_axis_up_is_told(tmp_path):
 
 
 def test_requests_that_were_refused_are_left_out(tmp_path):
-    with pytest.raises(DatasetError, match="became a frame"):
+    with pytest.raises(DatasetError, match="no request that can be rendered"):
         plan_of(tmp_path, recorded(tmp_path, [(("color",), None)], status=400), [])
 
 
@@ -284,6 +300,58 @@ def test_files_that_grow_are_another_source(tmp_path):
     before = plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING]).manifest({}).source
     (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes() + bytes(4))
     assert plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [RING]).manifest({}).source != before
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, None),
+        ({"seed": 8}, "another specification (seed)"),
+        ({"passes": ["color"]}, "another specification (passes)"),
+        ({"split": {"val": 0.1, "test": 0.1}}, "another specification (split)"),
+        ({"formats": ["coco"]}, "another specification (formats); use export to write other formats"),
+    ],
+)
+def test_what_differs_from_a_begun_dataset_is_told_and_nothing_else(tmp_path, change, told):
+    def manifest(**more):
+        box = {"kind": "box", "min": [0, 0, 1], "max": [1, 1, 2]}
+        begun = {"seed": 7, "passes": ["color", "instance", "instances"], "split": {"test": 0.1, "val": 0.1}}
+        camera = {"name": "eye", "poses": box}
+        return plan_of(tmp_path, {"kind": "objects", "files": "*.glb"}, [camera], **(begun | more)).manifest(
+            {}
+        )
+
+    (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes())
+    Store.begin(tmp_path / "out", manifest())
+    if told is None:
+        Store.begin(tmp_path / "out", manifest())
+        return
+    with pytest.raises(DatasetError) as caught:
+        Store.begin(tmp_path / "out", manifest(**change))
+    assert told in str(caught.value)
+
+
+def test_other_files_to_vary_with_are_another_source(tmp_path):
+    def source():
+        return (
+            plan_of(
+                tmp_path,
+                {"kind": "objects", "files": "*.glb"},
+                [RING],
+                vary={"background": {"images": "*.png"}},
+            )
+            .manifest({})
+            .source
+        )
+
+    (tmp_path / "room.glb").write_bytes(STILL_LIFE.read_bytes())
+    (tmp_path / "wood.png").write_bytes(b"one")
+    before = source()
+    assert source() == before
+    (tmp_path / "wood.png").write_bytes(b"longer")
+    longer = source()
+    (tmp_path / "wool.png").write_bytes(b"another")
+    assert len({before, longer, source()}) == 3
 
 
 @pytest.mark.parametrize("text", ["import nothing_of_that_name", "1 / 0", "frame ="])

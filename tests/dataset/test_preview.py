@@ -120,9 +120,10 @@ def test_the_command_tells_how_many_items_there_are(tmp_path):
     assert sheet_file.is_file()
 
 
-def test_an_unknown_ending_is_told_plainly(tmp_path):
-    with pytest.raises(DatasetError, match=r"sheet\.nothing"):
-        previewed(scene_plan(), tmp_path / "sheet.nothing", items=1)
+@pytest.mark.parametrize("name", ["sheet.nothing", "sheet.psd"], ids=["unknown", "only for reading"])
+def test_an_unknown_ending_is_told_plainly(tmp_path, name):
+    with pytest.raises(DatasetError, match=rf"{name}: the name of the picture must end in"):
+        previewed(scene_plan(), tmp_path / name, items=1)
 
 
 def test_colours_of_categories_differ_and_stay():

@@ -11,6 +11,7 @@ from io import StringIO
 import pytest
 from folders import contents
 from plans import RingPlan, broken_documents
+from servers import wait_for
 
 from gltf_render_server.dataset.engines.engine import Failed
 from gltf_render_server.dataset.engines.local import LocalEngine
@@ -45,13 +46,13 @@ class Lines:
     """Progress that is kept."""
 
     def __init__(self, then=lambda summary: None):
-        self.told, self._then = [], then
+        self.shown, self._then = [], then
 
     def update(self, summary):
         self._then(summary)
 
-    def tell(self, line):
-        self.told.append(line)
+    def show(self, line):
+        self.shown.append(line)
 
 
 def test_a_run_makes_what_can_be_made_and_quarantines_the_rest(plan, undisturbed, tmp_path, engine):
@@ -66,10 +67,36 @@ def test_a_run_makes_what_can_be_made_and_quarantines_the_rest(plan, undisturbed
 def test_a_second_run_finds_everything_done(plan, undisturbed, tmp_path, engine):
     path = tmp_path / "store"
     run(plan, path, engine)
-    again = Unreliable(engine, {})
-    summary = run(plan, path, again)
+    again, counts = Unreliable(engine, {}), []
+    summary = run(plan, path, again, progress=Lines(lambda summary: counts.append(summary.before)))
     assert (summary.before, summary.made, again.asked) == (8, 0, [])
+    assert counts == [1, 2, 3, 4, 5, 6, 8], "the stored items are examined one after another, so they count"
     assert contents(path) == undisturbed
+
+
+def test_items_that_a_loss_of_power_has_damaged_are_made_again(plan, undisturbed, tmp_path, engine):
+    path = tmp_path / "store"
+    run(plan, path, engine)
+    [first, second, third, fourth, *_] = [item.folder for item in Store(path)]
+    (first / "item.json").write_bytes(b"")
+    (second / "item.json").unlink()
+    pictures = [[*folder.glob("*/*.*")] for folder in (third, fourth)]
+    pictures[0][0].write_bytes(b"")
+    pictures[1][-1].unlink()
+    lines = Lines()
+    elsewhere = run(plan, path, engine, shard=Shard(8, 8), progress=lines)
+    assert (elsewhere.made, lines.shown) == (0, [])
+    summary = run(plan, path, engine, progress=lines)
+    assert (summary.made, summary.exit_code) == (4, 0)
+    assert sum("is damaged" in line for line in lines.shown) == 4
+    assert contents(path) == undisturbed
+
+
+def test_a_damaged_record_of_quarantine_is_told_by_name(plan, tmp_path, engine):
+    run(plan, tmp_path / "store", engine)
+    (tmp_path / "store" / "quarantine" / "000002.json").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"000002\.json: cannot be read: .*delete it"):
+        run(plan, tmp_path / "store", engine)
 
 
 def test_each_kind_of_broken_file_is_quarantined_with_its_reason(tmp_path, engine):
@@ -87,7 +114,7 @@ def test_each_kind_of_broken_file_is_quarantined_with_its_reason(tmp_path, engin
         ("missing", "there is no such file"),
     ):
         assert words in found[kind].reason
-        assert any(kind in line and words in line for line in lines.told)
+        assert any(kind in line and words in line for line in lines.shown)
     assert found["missing"].kind == "DatasetError"
     assert found["dangling"].kind == "SceneError"
 
@@ -109,7 +136,7 @@ def test_what_failed_is_tried_again_after_all_others(plan, undisturbed, tmp_path
     assert unreliable.asked == [*range(8), 0, 3, 0]
     assert (summary.exit_code, summary.failed) == (0, {})
     assert contents(tmp_path / "store") == undisturbed
-    assert sum("is tried again later" in line for line in lines.told) == 3
+    assert sum("will be tried again" in line for line in lines.shown) == 3
 
 
 def test_what_fails_too_often_is_told_and_made_by_the_next_run(plan, undisturbed, tmp_path, engine):
@@ -171,18 +198,20 @@ def test_shards_fill_one_folder_and_folders_that_are_put_together(plan, undistur
 
 
 def test_runners_at_once_share_the_items(plan, undisturbed, tmp_path):
-    """Each item is made once, though both began with nothing."""
+    """Each item is made once, though both began with nothing; neither goes on before both have made one."""
     plan = replace(plan, items=24)
-    begun = threading.Barrier(2)
+    begun, both_have_made_one = threading.Barrier(2), threading.Barrier(2)
 
     def one():
+        waiting = [both_have_made_one]
+        lines = Lines(lambda summary: summary.made and waiting and waiting.pop().wait(300))
         with closing(LocalEngine(ServerSettings(backend="vtk", workers=1))) as engine:
             _ = engine.versions
-            begun.wait(60)
-            return run(plan, tmp_path / "store", engine)
+            begun.wait(300)
+            return run(plan, tmp_path / "store", engine, progress=lines)
 
     with ThreadPoolExecutor(2) as pool:
-        summaries = [future.result(120) for future in [pool.submit(one) for _ in range(2)]]
+        summaries = [future.result() for future in [pool.submit(one) for _ in range(2)]]
     assert [summary.exit_code for summary in summaries] == [0, 0]
     assert sum(summary.made for summary in summaries) == 22
     assert all(summary.made for summary in summaries)
@@ -217,18 +246,16 @@ def test_the_bar_and_the_lines_tell_rate_and_time_left():
     summary.quarantined.append(QuarantineRecord(7, "a[b].glb", "SceneError", "is not JSON"))
     with progress_on(terminal := Terminal()) as progress:
         progress.update(summary)
-        progress.tell("item 7 (a[b].glb) cannot be made")
+        progress.show("item 7 (a[b].glb) cannot be made")
     assert "30 a minute" in terminal.getvalue()
     assert "51/100" in terminal.getvalue()
     assert "0:01:35 left" in terminal.getvalue()
     assert "item 7 (a[b].glb) cannot be made" in terminal.getvalue()
     with progress_on(lines := StringIO()) as progress:
-        progress._told_s = float("-inf")
+        progress._shown_s = float("-inf")
         progress.update(summary)
     assert lines.getvalue() == "51 of 100 items, 30 a minute, 0:01:35 left, 1 cannot be made\n"
-    assert report(summary).startswith(
-        "51 of 100 items after 0:01:00: 30 made, 20 there before, 1 that cannot"
-    )
+    assert report(summary).startswith("51 of 100 items after 0:01:00: 30 made, 20 already there, 1 cannot")
 
 
 def test_a_lease_is_one_runners_until_it_is_given_back(tmp_path):
@@ -259,22 +286,24 @@ def test_a_runner_of_another_machine_is_gone_when_it_was_not_heard_of(tmp_path, 
     away = Leases(tmp_path, lease_s=0.6)
     assert away.take(3)
     monkeypatch.setattr("gltf_render_server.dataset.leases._this_machine", lambda: "here")
-    with Leases(tmp_path, lease_s=0.6) as here:
-        for _ in range(20):
-            assert not here.take(3), "it touches its file"
-            threading.Event().wait(0.05)
+    file = tmp_path / ".running" / away.name
+    with Leases(tmp_path, lease_s=3600) as here:
+        os.utime(file, (0, 0))
+        wait_for(lambda: file.stat().st_mtime > 0)  # it touches its file
+        assert not here.take(3)
         _die(away)
         assert not here.take(3)
-        threading.Event().wait(0.8)
+        os.utime(file, (0, 0))
         assert here.take(3)
 
 
 def test_a_lease_without_a_name_is_free_after_a_while(tmp_path):
     """Its runner was killed before it wrote its name."""
-    with Leases(tmp_path, lease_s=0.3) as runner:
-        (tmp_path / ".running" / "000003.0").touch()
+    with Leases(tmp_path, lease_s=3600) as runner:
+        lease = tmp_path / ".running" / "000003.0"
+        lease.touch()
         assert not runner.take(3)
-        threading.Event().wait(0.5)
+        os.utime(lease, (0, 0))
         assert runner.take(3)
 
 
@@ -366,4 +395,4 @@ def test_a_dataset_of_nothing_is_no_success(tmp_path, engine):
     for _ in range(2):
         summary = run(plan, tmp_path / "store", engine)
         assert summary.exit_code == 1
-        assert "none of its items can be made" in report(summary)
+        assert "none of the items can be made" in report(summary)

@@ -90,6 +90,93 @@ def test_what_is_wrong_is_told_with_its_place(old, new, told):
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("seed = 7", "sead = 7", "file: Object contains unknown field `sead`; did you mean `seed`?"),
+        ("[[cameras]]", "[[camera]]", "unknown field `camera`; did you mean `cameras`?"),
+        ("[[cameras]]", "[cameras]", "cameras: Expected `array`, got `object`; write [[cameras]], with two"),
+        (
+            "fov_y_deg = 50",
+            "fov_deg = 50",
+            "cameras[0]: Object contains unknown field `fov_deg`; did you mean",
+        ),
+        ('kind = "orbit"', 'kind = "orbit", eye = 1', "unknown field `eye`; the key can be kind, target, "),
+        (
+            'kind = "orbit"',
+            'kind = "sphre"',
+            "cameras[0].poses.kind: Invalid value 'sphre'; did you mean `sphere`",
+        ),
+        (
+            'kind = "orbit"',
+            "fill = 1",
+            "`kind`; it can be list, orbit, sphere, hemisphere, box, path or document",
+        ),
+        ('kind = "orbit"', 'kind = "orbit", target = "me"', "'me'; it can be middle, a list or a table"),
+        ('file = "room.glb"', 'file = "room.glb"\nseed = 1', "`seed` is a key of the file itself"),
+        ("[look]", '[look]\nquality = "high"', "'high'; it can be balanced, draft, final or preview"),
+        ("width = 64", "width = -64", "cameras[0].width: Expected `int` >= 1, got -64"),
+        ("val = 0.25", "test = 0.1, val = 25", "split.val: Expected `float` <= 1.0, got 25"),
+        (
+            'name = "eye"',
+            'name = "my eye"',
+            "got 'my eye'. Name of the camera, of at most 56 letters, digits",
+        ),
+        ("count = 12", 'count = "12"', "count: Expected `int`, got `str`"),
+    ],
+)
+def test_what_is_meant_is_told(old, new, told):
+    assert told in wrong(old, new)
+
+
+def test_patterns_of_files_and_categories_may_be_one_or_several():
+    def said(**more):
+        camera = {"name": "eye", "width": 64, "height": 48, "fov_y_deg": 50, "poses": {"kind": "orbit"}}
+        return {"source": {"kind": "objects", "files": "*.glb"}, "cameras": [camera], **more}
+
+    one = {"names": {"chair": "chair*"}, "background": "floor*"}
+    several = {"names": {"chair": ["chair*"]}, "background": ["floor*"]}
+    for categories in (one, several):
+        found = convert(said(categories=categories), "test").categories
+        assert found.categorise("chair.001", {}) == "chair"
+        assert found.categorise("floor.001", {}) is None
+        assert found.categorise("f", {}) == "f"
+    with pytest.raises(DatasetError, match=r"source\.files: Expected `array` of length >= 1"):
+        convert(said(source={"kind": "objects", "files": []}), "test")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('passes = ["color"]\nformats = ["coco"]', "passes = []", "passes: there are none"),
+        ('formats = ["coco"]', 'formats = ["coco", "coco"]', "formats: a format is named twice"),
+        ("val = 0.25", '"../val" = 0.25', "split: the name '../val' is not possible"),
+        ("val = 0.25", '"a/b" = 0.25', "split: the name 'a/b' is not possible"),
+        ("val = 0.25", '"." = 0.25', "split: the name '.' is not possible"),
+        ("val = 0.25", '"" = 0.25', "split: the name '' is not possible"),
+        ("val = 0.25", "Train = 0.25", "'Train' differs from another split only in case"),
+        ("val = 0.25", "val = 0.25, VAL = 0.25", "'VAL' differs from another split only in case"),
+    ],
+)
+def test_what_could_not_be_written_is_told_before_anything_is_rendered(old, new, told):
+    assert told in wrong(old, new)
+
+
+def test_a_format_may_allow_fewer_names_of_splits():
+    hard = GOOD.replace("val = 0.25", "hard-ones = 0.25")
+    assert convert(msgspec.toml.decode(hard), "test").split == {"hard-ones": 0.25}
+    with pytest.raises(DatasetError, match="split: Hugging Face does not allow the split name 'hard-ones'"):
+        convert(msgspec.toml.decode(hard.replace('"coco"', '"huggingface"')), "test")
+
+
+@pytest.mark.parametrize("name", ["room.toml", "room.json"])
+def test_it_may_begin_with_a_byte_order_mark(tmp_path, name):
+    text = GOOD if name == "room.toml" else json.dumps(msgspec.toml.decode(GOOD))
+    (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / f"marked {name}").write_text(text, "utf-8-sig")
+    assert read_specification(tmp_path / f"marked {name}") == read_specification(tmp_path / name)
+
+
 def test_what_is_no_toml_is_told_with_its_line(tmp_path):
     (tmp_path / "room.toml").write_text("seed = \n")
     with pytest.raises(DatasetError, match="line 1"):
@@ -116,8 +203,8 @@ def test_what_no_item_can_be_is_told_before_anything_is_rendered():
     objects = {"kind": "objects", "files": "*.glb"}
     on_vtk = {"renderer": {"backend": "vtk"}}
     assert "albedo" in said(scene, passes=["depth", "albedo"], **on_vtk)
-    assert "flow_forward tells of motion" in said(objects, passes=["flow_forward"])
-    assert "flow_forward tells of motion" in said({**scene, "views_per_item": 2}, passes=["flow_forward"])
+    assert "flow_forward shows motion" in said(objects, passes=["flow_forward"])
+    assert "flow_forward shows motion" in said({**scene, "views_per_item": 2}, passes=["flow_forward"])
     for name in LOOK_OF_BLENDER:
         value = {"environment": "city", "view_transform": "AgX", "quality": "preview"}.get(name, 1)
         assert f"look.{name}" in said(scene, look={name: value}, **on_vtk)

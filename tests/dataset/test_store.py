@@ -1,8 +1,12 @@
+import os
+from pathlib import Path
+
 import numpy as np
+import pytest
 from stores import small_store
 
 from gltf_render_server.dataset.making import write_format
-from gltf_render_server.dataset.store import Store, digest_of
+from gltf_render_server.dataset.store import Store, asset_folders, digest_of
 
 
 def test_a_store_tells_what_was_rendered(tmp_path):
@@ -31,3 +35,13 @@ def test_what_a_killed_export_has_left_goes_when_formats_are_written(tmp_path):
     assert (folder / "annotations").is_dir()
     assert sorted(path.name for path in folder.parent.iterdir()) == ["coco"]
     assert write_format(store, "coco") == folder, "it is there"
+
+
+@pytest.mark.parametrize(
+    "name", [b"cups", "Tassen\u2615".encode(), b"caf\xe9"], ids=["ascii", "utf8", "latin"]
+)
+def test_the_hint_names_any_folder_that_the_system_has(tmp_path, name):
+    store = small_store(tmp_path / "store", items=1, views=1)
+    folder = Path(os.fsdecode(bytes(tmp_path / "assets of ") + name))
+    store.note_asset_folder(folder)
+    assert asset_folders(store.path)[0] == folder

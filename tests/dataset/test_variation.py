@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from any_gltf import DOCUMENTS
-from drake_like import DrakeScene, box, column_major, translation
+from drake_like import DrakeScene, add_accessor, box, column_major, translation
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from stores import STILL_LIFE, looking_at
@@ -227,6 +227,45 @@ def test_nodes_are_scaled_about_their_origins_once(folder):
     assert_array_equal(posed["else"], poses["else"])
 
 
+def breathing(*, is_pointed=False):
+    """The chair grows, and its leg moves up; each at once turns or stands elsewhere."""
+    document = json.loads(nested().data)
+    times = add_accessor(document, np.array([[0], [2]], "<f4"), "SCALAR")
+    channels = []
+    for node, path, values in (
+        (0, "scale", [[1, 1, 1], [3, 2, 1]]),
+        (0, "translation", [[1, 0, 0], [1, 5, 0]]),
+        (1, "translation", [[0, 2, 0], [0, 4, 0]]),
+    ):
+        target = {"node": node, "path": path}
+        if is_pointed:
+            pointer = {"pointer": f"/nodes/{node}/{path}"}
+            target = {"path": "pointer", "extensions": {"KHR_animation_pointer": pointer}}
+        output = add_accessor(document, np.array(values, "<f4"), "VEC3")
+        channels.append(({"input": times, "output": output}, target))
+    samplers, targets = zip(*channels, strict=True)
+    document["animations"] = [
+        {
+            "samplers": samplers,
+            "channels": [{"sampler": place, "target": target} for place, target in enumerate(targets)],
+        }
+    ]
+    return Document(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("is_pointed", [False, True])
+def test_nodes_whose_scale_is_animated_are_scaled_as_well(folder, is_pointed):
+    before = breathing(is_pointed=is_pointed)
+    scales = [{"nodes": "chair 1", "scale": 4.0}, {"nodes": "chair*", "scale": 0.5}]
+    after, drawn = varied(folder, before, scales=scales)
+    assert drawn == {"scales": {"chair 1": 2.0}}
+    for time_s in (0.0, 0.5, 2.0):
+        plain, scaled = (read(document).scene(time_s=time_s).instances.matrix for document in (before, after))
+        chair = plain[0] @ np.linalg.inv(translation(0, 2 + time_s, 0))
+        assert_allclose(scaled[0], chair @ np.diag([2, 2, 2, 1]) @ translation(0, 2 + time_s, 0), atol=1e-6)
+        assert_array_equal(scaled[1:], plain[1:])
+
+
 def test_distractors_stand_around_the_scene_and_belong_to_nothing(renderer, folder):
     table = {"files": "things/*", "count": 12, "size": {"min": 0.1, "max": 0.3}}
     document, drawn = varied(folder, distractors=table)
@@ -361,7 +400,7 @@ def test_files_that_cannot_be_shown_are_told_by_name(folder, tmp_path):
     (tmp_path / "a.glb").write_bytes(b"{}")
     with pytest.raises(RequestError, match=r"a\.png: the image is neither PNG nor JPEG"):
         varied(tmp_path, materials=[{"textures": "*.png"}])
-    with pytest.raises(RequestError, match="background: the image is neither PNG nor JPEG"):
+    with pytest.raises(RequestError, match=r"a\.png: the image is neither PNG nor JPEG"):
         varied(tmp_path, background={"images": "*.png"})
     with pytest.raises(SceneError, match=r"the distractor a\.glb: "):
         varied(tmp_path, distractors={"files": "*.glb", "count": 1})

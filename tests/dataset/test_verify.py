@@ -6,19 +6,24 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
+from contextlib import closing
 from pathlib import Path
 
 import faults
+import numpy as np
 import pytest
 from any_scene import recipes
 from faults import FAULTS, Copy
 from hypothesis import HealthCheck, Phase, given, settings
 from stores import PASSES_OF_VTK, STILL_LIFE, small_store
 
+from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.item import Item, make_item
+from gltf_render_server.dataset.making import make
+from gltf_render_server.dataset.planning import Plan
 from gltf_render_server.dataset.records import Manifest, PassRecord
 from gltf_render_server.dataset.shot import Document, Shot, ShotMoment
+from gltf_render_server.dataset.specification import convert
 from gltf_render_server.dataset.store import Store
 from gltf_render_server.dataset.verify import CHECKS, print_report, verify
 from gltf_render_server.errors import DatasetError
@@ -27,6 +32,7 @@ from gltf_render_server.passes import PASSES
 from gltf_render_server.settings import ServerSettings
 from gltf_render_server.vtk import VtkRenderer
 
+MODELS = Path(__file__).parents[2] / "examples" / "datasets" / "models"
 PASSES_OF_MOTION = [*PASSES_OF_VTK, "visible_forward", "visible_backward"]
 WARNINGS = {name for name, check in CHECKS.items() if check.is_warning}
 SEEDS = range(1, 1 + int(os.environ.get("GLTF_RENDER_SERVER_SEEDS", "1")))
@@ -105,8 +111,8 @@ def test_a_fault_says_where_it_is(store, tmp_path):
 @pytest.mark.parametrize(
     ("plant", "said"),
     [
-        ("flow_with_y_upwards", "right with y turned round"),
-        ("flow_of_the_other_sign", "right with the other sign"),
+        ("flow_with_y_upwards", "right with y flipped"),
+        ("flow_of_the_other_sign", "right with the opposite sign"),
         ("depth_in_millimetres", "as if depth were in millimetres"),
         ("normals_in_the_worlds_axes", "as normals in the world's axes"),
     ],
@@ -204,6 +210,63 @@ def test_nothing_is_found_in_random_scenes_of_blender(tmp_path):
 # other things
 
 
+@pytest.mark.parametrize(
+    ("seed", "files", "width", "count"),
+    [
+        (1, [f"models/{name}.glb" for name in ("bowl", "mug", "ring")], 160, 12),
+        (2, [f"models/{name}.glb" for name in ("bowl", "mug", "ring")], 160, 12),
+        (1, "models/*.glb", 64, 3),
+    ],
+)
+def test_nothing_is_found_in_hollow_and_in_round_objects_from_all_sides(tmp_path, seed, files, width, count):
+    # one view sees the inside of a bowl, and the next one the outside, where it hides the inside;
+    # between the pixels of a small image, a round surface is not flat
+    camera = {"name": "around", "width": width, "height": width * 3 // 4, "fov_y_deg": 40, "count": count}
+    specification = {
+        "seed": seed,
+        "source": {"kind": "objects", "files": files},
+        "cameras": [{**camera, "poses": {"kind": "sphere"}}],
+        "passes": ["color", "depth", "instance", "instances"],
+        "renderer": {"backend": "vtk"},
+    }
+    plan = Plan(convert(specification, "test"), MODELS.parent)
+    with closing(LocalEngine(ServerSettings(backend="vtk", workers=0))) as engine:
+        make(plan, tmp_path / "store", engine)
+    report = verify(tmp_path / "store")
+    assert not report.faults, report.messages()
+    assert report.results["depth.views"].measured > 500
+    assert [note for note in report.notes if "a document that was composed" in note] == report.notes
+
+
+def test_names_and_surfaces_that_the_specification_does_not_know_are_found(store, tmp_path):
+    copy = Copy.of(store, tmp_path / "store", 1)
+    folder = copy.folders[0]
+    record, manifest = copy.record(folder), json.loads((copy.path / "dataset.json").read_text())
+    cameras = {view["camera"] for each in copy.folders for view in copy.record(each)["views"]}
+    told = {
+        "split": {"val": 0.5},
+        "cameras": [{"name": name} for name in cameras],
+        "renderer": {"blend_file": None},
+    }
+    (copy.path / "dataset.json").write_text(json.dumps({**manifest, "specification": told}))
+    assert not found(verify(copy.path))
+    views = [{**record["views"][0], "camera": "nobody"}, *record["views"][1:]]
+    for change, said in (({"split": "tset"}, "'tset' is none of train, val"), ({"views": views}, "nobody")):
+        copy.keep(folder, {**record, **change})
+        report = verify(copy.path)
+        assert report.faults == ["ids.references"]
+        assert said in report.messages()[0]
+    copy.keep(folder, record)
+    depth, instance = (copy.array(folder, 0, name) for name in ("depth", "instance"))
+    assert (instance == 0).any()
+    copy.write_array(folder, 0, "depth", np.where(instance == 0, np.float32(0.7), depth))
+    assert "depth.there" in verify(copy.path).faults
+    copy.write_array(folder, 0, "depth", depth)
+    blended = {**told, "renderer": {"blend_file": "room.blend"}}
+    (copy.path / "dataset.json").write_text(json.dumps({**manifest, "specification": blended}))
+    assert "depth.there" not in verify(copy.path).faults
+
+
 def test_without_the_document_what_needs_it_is_told(store, tmp_path):
     copy = Copy.of(store, tmp_path / "store", 1)
     for folder in copy.folders:
@@ -212,7 +275,7 @@ def test_without_the_document_what_needs_it_is_told(store, tmp_path):
     assert not report.faults
     assert not report.results["models.depth"].measured
     assert report.results["flow.points"].measured
-    assert any("is not to be had" in note for note in report.notes)
+    assert any("was not found" in note for note in report.notes)
 
 
 def test_progress_is_told(store):
@@ -228,9 +291,9 @@ def test_one_in_some_items_can_be_looked_at(store):
 
 
 def test_a_folder_that_is_no_dataset(tmp_path):
-    with pytest.raises(DatasetError, match="is no folder"):
+    with pytest.raises(DatasetError, match="there is no folder"):
         verify(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="is no dataset that can be proven"):
+    with pytest.raises(DatasetError, match="holds no dataset that verify can read"):
         verify(tmp_path)
 
 
@@ -267,11 +330,14 @@ def many(path, count, size):
 
 def test_memory_does_not_grow_with_items(tmp_path):
     program = (
-        "import resource, sys\n"
+        "import re, sys\n"
+        "from pathlib import Path\n"
         "from gltf_render_server.dataset.verify import verify\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        # the peak that resource.getrusage tells would be that of the process which starts this one
+        "status = Path('/proc/self/status')\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1])\n"
         "peaks = []\n"
-        "verify(sys.argv[1], progress=lambda done, count: peaks.append(peak()))\n"
+        "verify(sys.argv[1], progress=lambda *_: peaks.append(peak()))\n"
         "print(peaks[-1] - peaks[4])\n"
     )
     path = many(tmp_path / "store", 40, (320, 240))
@@ -281,9 +347,16 @@ def test_memory_does_not_grow_with_items(tmp_path):
 
 
 def test_it_is_fast_enough(tmp_path):
-    """About 10 views of 640 x 480 with all passes a second are measured; busy machines count slower."""
-    path = many(tmp_path / "store", 4, (640, 480))
-    verify(path)
-    began = time.process_time()
-    report = verify(path)
-    assert report.views / (time.process_time() - began) > 2
+    """About 10 views of 640 x 480 with all passes a second are measured; on busy machines half of that."""
+    program = (
+        "import sys, time\n"
+        "from gltf_render_server.dataset.verify import verify\n"
+        "verify(sys.argv[1])\n"
+        "began_s = time.process_time()\n"
+        "report = verify(sys.argv[1])\n"
+        "print(report.views / (time.process_time() - began_s))\n"
+    )
+    # in a process of its own nothing of other tests runs, and no garbage of theirs is collected
+    command = [sys.executable, "-c", program, str(many(tmp_path / "store", 4, (640, 480)))]
+    views_per_s = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert views_per_s > 1

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from stores import PASSES_OF_VTK, small_store
 from gltf_render_server.dataset.formats import export
 from gltf_render_server.dataset.verify import Report, verify
 from gltf_render_server.dataset.verify.layouts import find_layout
+from gltf_render_server.dataset.verify.layouts.files import read_json
 
 FORMATS = {"coco": "COCO", "bop": "BOP", "hdf5": "HDF5 of BlenderProc"}
 FAULTS = {name: {} for name in FORMATS}
@@ -40,6 +42,23 @@ def test_nothing_is_found_in_a_good_export(exported, name):
     assert report.layout == FORMATS[name]
     assert not report.faults, report.messages()
     assert report.views >= 4
+
+
+@pytest.mark.parametrize("is_annotated", [False, True])
+def test_images_without_objects_may_be_the_same(exported, tmp_path, is_annotated):
+    shutil.copytree(exported / "coco", tmp_path / "coco")
+    for name in ("instances_train.json", "instances_train_polygons.json"):
+        path = annotations(tmp_path / "coco", name)
+        document = json.loads(path.read_text())
+        one, other = document["images"][:2]
+        if not is_annotated:
+            ids = one["id"], other["id"]
+            kept = [each for each in document["annotations"] if each["image_id"] not in ids]
+            path.write_text(json.dumps({**document, "annotations": kept}))
+    images = tmp_path / "coco" / "images"
+    (images / other["file_name"]).unlink()
+    shutil.copyfile(images / one["file_name"], images / other["file_name"])
+    assert ("duplicates.pictures" in verify(tmp_path / "coco").faults) == is_annotated
 
 
 def annotations(path, name="instances_train.json"):
@@ -364,3 +383,67 @@ def test_a_planted_fault_is_found(exported, tmp_path, name, planted):
     report = verify(tmp_path / name)
     assert set(report.faults) >= set(checks), report.messages()
     assert not report.is_good
+
+
+MASKS, POLYGONS = "annotations/instances_train.json", "annotations/instances_train_polygons.json"
+FIRST = "annotations", 0
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "value", "check"),
+    [
+        (MASKS, ("categories", 0, "id"), [1, 2], "ids.references"),
+        (MASKS, (*FIRST, "image_id"), {"a": 1}, "ids.references"),
+        (MASKS, (*FIRST, "category_id"), [], "ids.references"),
+        (MASKS, (*FIRST, "bbox", 0), 10**30, "annotations.fields"),
+        (MASKS, (*FIRST, "area"), 10**400, "annotations.fields"),
+        (MASKS, ("images", 0, "width"), 10**30, "annotations.fields"),
+        (MASKS, ("images", 0, "file_name"), "x" * 5000, "files.there"),
+        (MASKS, ("images", 0, "file_name"), "\0", "files.there"),
+        (POLYGONS, ("images", 0, "width"), [], "annotations.fields"),
+        (POLYGONS, ("images", 0, "height"), True, "annotations.fields"),
+        (POLYGONS, (*FIRST, "segmentation", 0, 0), None, "annotations.fields"),
+        (POLYGONS, (*FIRST, "segmentation", 0, 0), 10**30, "annotations.fields"),
+        (POLYGONS, (*FIRST, "segmentation", 0, 0), 10**9, "annotations.polygons"),
+        ("scene_gt_info.json", ("0",), -1, "files.readable"),
+        ("scene_gt_info.json", ("0", 0), -1, "files.readable"),
+        ("scene_gt_info.json", ("0", 0, "bbox_visib", 1), [None], "files.readable"),
+        ("scene_gt_info.json", ("0", 0, "px_count_all"), [1, 2], "files.readable"),
+        ("scene_gt.json", ("0", 0, "obj_id"), 1e300, "files.readable"),
+        ("scene_camera.json", ("0", "cam_K", 0), 0, "files.readable"),
+        ("models_info.json", ("1", "size_x"), "wide", "files.readable"),
+    ],
+)
+def test_a_value_of_any_type_is_a_fault_and_ends_nothing(exported, tmp_path, file, place, value, check):
+    """Some would end the process, take all memory or never end in the library that draws polygons."""
+    name = "coco" if file.startswith("annotations") else "bop"
+    shutil.copytree(exported / name, tmp_path / name)
+    path = min((tmp_path / name).rglob(file))
+    document = json.loads(path.read_text())
+    table = document
+    for key in place[:-1]:
+        table = table[key]
+    table[place[-1]] = value
+    path.write_text(json.dumps(document))
+    report = verify(tmp_path / name)
+    assert check in report.faults, report.messages()
+    assert report.views >= 2, "the other images are looked at"
+
+
+@pytest.mark.parametrize(
+    ("data", "of", "expected"),
+    [
+        (b'{"a": [1, "x"]}', dict[str, list[int]], "$[...][1]: Expected `int`, got `str`"),
+        (b"[]", dict[str, Any], "$: Expected `object`, got `array`"),
+        (b'{"a": ', Any, "it is not JSON: Input data was truncated"),
+        (b'{"a\xff": []}', Any, "it is not JSON: 'utf-8' codec can't decode"),
+        (b"[" * 100_000, Any, "it is nested too deeply"),
+    ],
+)
+def test_what_is_wrong_with_json_is_told_with_its_place(tmp_path, data, of, expected):
+    (tmp_path / "table.json").write_bytes(data)
+    report = Report(tmp_path, "any")
+    assert read_json(report, tmp_path / "table.json", "the table", of) is None
+    [message] = report.results["files.readable"].messages
+    assert message.startswith(f"the table: {expected}")
+    assert " - at " not in message

@@ -212,9 +212,11 @@ def test_what_a_task_cannot_do_without(tmp_path):
     background = drawn_store(tmp_path / "background", [np.ones((3, 3), np.uint16)], [None])
     plain = drawn_store(tmp_path / "plain", [np.ones((3, 3), np.uint16)], ["thing"])
     for task in ("detect", "segment", "pose"):
-        with pytest.raises(DatasetError, match=f"yolo-{task} needs a category; every object is background"):
+        with pytest.raises(
+            DatasetError, match=f"yolo-{task} needs a category, but every object in the dataset is background"
+        ):
             export(background, f"yolo-{task}", tmp_path / "out")
-    with pytest.raises(DatasetError, match="yolo-pose needs keypoints; no object has any"):
+    with pytest.raises(DatasetError, match="yolo-pose needs keypoints, but no object in the dataset has any"):
         export(plain, "yolo-pose", tmp_path / "out")
     with pytest.raises(DatasetError, match="yolo-depth needs the passes depth"):
         export(plain, "yolo-depth", tmp_path / "out")

@@ -26,7 +26,8 @@ TOKEN = 'a "b" ${c}:d'  # nothing in it may mean anything to HAProxy
 
 @contextmanager
 def two_servers():
-    with running(*FAST) as one, running(*FAST) as other:
+    """Two of them; the first one's port stays free where it ends."""
+    with running(*FAST, "--port", str(free_port())) as one, running(*FAST) as other:
         yield one, other
 
 
@@ -64,7 +65,7 @@ def post(balancer, seed=0, query="", **headers):
     prepared.url += query
     prepared.headers.update(headers)
     with requests.Session() as session:
-        return session.send(prepared, timeout=60)
+        return session.send(prepared, timeout=300)
 
 
 def assert_error(response, status, words):
@@ -92,8 +93,7 @@ def test_one_of_two_servers_dies_and_comes_back():
             wait_for(lambda: is_rendering(one))
             kill(one)
             wait_for(lambda: sum(answer.done() for answer in answers) >= 60)
-            counted = balancer.statistics("BACKEND")
-            assert int(counted["wretr"]) + int(counted["wredis"]) > 0, "nobody noticed"
+            wait_for(lambda: tries_again(balancer) > 0)  # or nobody has noticed
             with running(*FAST, "--port", port(one)):
                 balancer.wait_until("render-1", "UP")
                 before = int(balancer.statistics("render-1")["stot"])
@@ -101,6 +101,11 @@ def test_one_of_two_servers_dies_and_comes_back():
                 assert [answer.result().body for answer in again] == [truth[n] for n in asked[:16]]
                 assert [answer.result().body for answer in answers] == [truth[n] for n in asked]
                 assert int(balancer.statistics("render-1")["stot"]) > before
+
+
+def tries_again(balancer):
+    counted = balancer.statistics("BACKEND")
+    return int(counted["wretr"]) + int(counted["wredis"])
 
 
 @pytest.mark.parametrize("body_bytes", [None, 64_000_000], ids=["20 MB", "the limit"])
@@ -112,7 +117,7 @@ def test_a_large_scene_survives_its_server(body_bytes):
             wait_for(lambda: any(is_rendering(server) for server in pair))
             dying, living = sorted(pair, key=is_rendering, reverse=True)
             kill(dying)
-            body = answer.result(120).body
+            body = answer.result(300).body
         assert body == living.client.post(*large_request(body_bytes)).body
 
 
@@ -155,14 +160,14 @@ def test_a_client_gets_another_server_when_its_own_dies():
         assert post(balancer, query="?client=robot-7").ok
         balancer.wait_until(f"render-{owner + 1}", "DOWN")
         assert post(balancer, query="?client=robot-7").ok
-        assert requests.get(f"{balancer.url}/healthz", timeout=10).json() == {"status": "ok", "servers": 1}
+        wait_for(lambda: RenderClient(balancer.url).health() == {"status": "ok", "servers": 1})
 
 
 def test_the_server_s_own_errors_pass(balancer):
     scene_bytes, fields = request(ImageType.COLOR)
     prepared = balancer.client.prepare(scene_bytes, {**fields, "width": "none"})
     with requests.Session() as session:
-        assert_error(session.send(prepared, timeout=60), 400, "width")
+        assert_error(session.send(prepared, timeout=300), 400, "width")
 
 
 def test_no_server_is_there():
@@ -170,8 +175,8 @@ def test_no_server_is_there():
         assert_error(post(balancer), 503, "no render server")
         balancer.wait_until("BACKEND", "DOWN")
         assert_error(post(balancer), 503, "no render server")
-        assert_error(requests.get(f"{balancer.url}/healthz", timeout=10), 503, "no render server")
-        assert requests.get(f"{balancer.url}/healthz/live", timeout=10).ok
+        assert_error(requests.get(f"{balancer.url}/healthz", timeout=300), 503, "no render server")
+        assert requests.get(f"{balancer.url}/healthz/live", timeout=300).ok
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -181,7 +186,7 @@ def test_a_body_that_is_too_large(pair, chunked, body_bytes):
     limits = {"RENDER_MAX_BODY_BYTES": "1000000", "RENDER_BUFFER_BYTES": "1100000"}
     with balancing([address(pair[0]), address(pair[1])], **limits) as balancer:
         data = iter([body]) if chunked else body
-        response = requests.post(f"{balancer.url}/render", data=data, timeout=60)
+        response = requests.post(f"{balancer.url}/render", data=data, timeout=300)
     assert_error(response, 413, "larger than the 1000000 bytes")
 
 
@@ -191,14 +196,14 @@ def test_the_token_at_the_edge(pair):
         assert_error(post(balancer), 401, "token")
         for wrong in ("Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Basic !", "Bearer", TOKEN):
             assert_error(post(balancer, Authorization=wrong), 401, "token")
-        refused = requests.post(balancer.url, auth=("robot", "wrong"), timeout=10)
+        refused = requests.post(balancer.url, auth=("robot", "wrong"), timeout=300)
         assert_error(refused, 401, "token")
         assert "Basic" in refused.headers["WWW-Authenticate"]
         assert post(balancer, Authorization=f"Bearer {TOKEN}").ok
-        assert requests.get(balancer.url, auth=("robot", TOKEN), timeout=10).ok
+        assert requests.get(balancer.url, auth=("robot", TOKEN), timeout=300).ok
         assert post(balancer, query=f"?client=robot-7&token={quote(TOKEN)}").ok
         assert_error(post(balancer, query=f"?token={quote(TOKEN)}x"), 401, "token")
-        assert requests.get(f"{balancer.url}/healthz", timeout=10).ok
+        assert requests.get(f"{balancer.url}/healthz", timeout=300).ok
 
 
 def test_an_empty_token_is_none(pair):
@@ -207,24 +212,27 @@ def test_an_empty_token_is_none(pair):
 
 
 def test_metrics(balancer):
-    assert "haproxy_server_status" in requests.get(f"{balancer.metrics_url}/metrics", timeout=10).text
-    assert RenderClient(balancer.url).health()["servers"] == 2
+    assert "haproxy_server_status" in requests.get(f"{balancer.metrics_url}/metrics", timeout=300).text
+    wait_for(lambda: RenderClient(balancer.url).health().get("servers") == 2)
 
 
 def test_an_address_can_be_held_to_some_connections(pair):
+    """HAProxy counts a connection some time after it accepted or ended it, and ends those that are silent."""
     servers = [address(server) for server in pair]
     with balancing(servers, RENDER_MAXCONN_PER_ADDRESS="3") as balancer:
-        with attacks.crowd_of(3, balancer.url):
-            balancer.wait_for_connections(3)
-            assert not is_up(balancer)
-        balancer.wait_for_connections(0)
-        with attacks.crowd_of(2, balancer.url):
-            balancer.wait_for_connections(2)
-            assert is_up(balancer)
+        wait_for(lambda: not any(tries_beside(3, balancer)[-5:]))
+        wait_for(lambda: any(tries_beside(2, balancer)))
 
 
-def is_up(balancer):
+def tries_beside(count, balancer):
+    """Whether HAProxy takes one more connection beside some that are open, 20 times in a row."""
+    with attacks.crowd_of(count, balancer.url):
+        return [not is_closed_at_once(balancer) for _ in range(20)]
+
+
+def is_closed_at_once(balancer):
     try:
-        return requests.get(f"{balancer.url}/healthz", timeout=5).ok
+        requests.get(f"{balancer.url}/healthz", timeout=300)
     except requests.ConnectionError:
-        return False
+        return True
+    return False

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from servers import ROOT
 
+from gltf_render_server.process import shutdown
 from gltf_render_server.settings import ENVIRONMENT_PREFIX, ServerSettings
 
 DEPLOY = ROOT / "scripts" / "deploy"
@@ -52,6 +53,10 @@ def test_systemd_finds_a_mistake_in_the_unit(unit):
 def test_the_unit_exposes_little(unit):
     status, output = analyze("security", "--offline=true", "--threshold=20", str(unit))
     assert status == 0, output  # in tenths: 2.0 of 10
+
+
+def test_the_server_ends_in_the_time_that_it_is_given():
+    assert shutdown._GRACE_S + shutdown._DRAIN_S <= SECONDS_TO_END
 
 
 def test_the_unit_waits_until_the_server_has_ended():

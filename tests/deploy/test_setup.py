@@ -49,7 +49,7 @@ def run(checkout, script, *arguments, **env):
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     command = [checkout / "scripts" / script, *(arguments or ("--python", version))]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=200, env={**os.environ, **env}, check=False
+        command, capture_output=True, text=True, timeout=500, env={**os.environ, **env}, check=False
     )
 
 

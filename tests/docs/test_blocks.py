@@ -21,7 +21,7 @@ import msgspec
 import pytest
 import yaml
 from documents import PAGES, Block, as_shell, blocks, commands, inline_code, name_of, program_of, words
-from servers import ROOT, running
+from servers import ROOT, running, wait_for
 
 import still_life
 from gltf_render_server.backends import _LIBRARIES_OF_BLENDER
@@ -29,6 +29,7 @@ from gltf_render_server.client import RenderClient
 from gltf_render_server.dataset.specification import read_specification
 from gltf_render_server.http.api import FrameRequest
 from gltf_render_server.http.openapi import ErrorBody
+from gltf_render_server.recording import RecordedFrames
 from gltf_render_server.settings import ServerSettings
 
 if sys.version_info < (3, 13):
@@ -37,6 +38,7 @@ pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 from reference import programs
 
 URL = "http://127.0.0.1:8000"
+_RECORDED = 8
 BLOCKS = blocks()
 SHELL = [each for each in map(as_shell, BLOCKS) if each.language == "sh"]
 PROGRAMS = programs()
@@ -141,14 +143,20 @@ FOREIGN_OPTIONS = {
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """A folder with what a reader has, and a server that answers its requests."""
-    folder = tmp_path_factory.mktemp("workshop")
+    """A folder with what a reader has, and a server that answers its requests.
+
+    The server records the requests of the pages, too, but elsewhere: a folder in which files come and go
+    cannot be copied for a page.
+    """
+    folder, recording = tmp_path_factory.mktemp("workshop"), tmp_path_factory.mktemp("recording")
     _lay_out(folder)
-    options = ("--samples", "1", "--no-denoise", "--workers", "0", "--record", str(folder / "recording"))
+    options = ("--samples", "1", "--no-denoise", "--workers", "0", "--record", str(recording))
     with running(*options) as server:
-        for _ in range(8):
+        for _ in range(_RECORDED):
             view = {"width": 32, "height": 24, "camera": 0}
             RenderClient(server.url).render(folder / "scene.glb", view, ["depth"])
+        wait_for(lambda: len(RecordedFrames(recording)) == _RECORDED)  # they are written after the answers
+        shutil.copytree(recording, folder / "recording")
         yield folder, server.url
 
 

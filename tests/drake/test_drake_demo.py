@@ -26,7 +26,7 @@ def demo(*arguments, command=(str(SCRIPT),)):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
     )
 
 

@@ -25,7 +25,7 @@ def run(name, *arguments):
         [sys.executable, EXAMPLES / f"{name}.py", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -87,7 +87,7 @@ def test_each_stands_in_the_table_with_a_picture(program):
 def test_what_stops_it_is_told_in_a_line(tmp_path, name, module, arguments, told):
     pytest.importorskip(module, reason="an extra is not installed")
     command = [sys.executable, EXAMPLES / f"{name}.py", *arguments, "--output", tmp_path / "out"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=500)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ")]
     assert len(said) == 1, done.stderr

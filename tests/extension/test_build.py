@@ -4,8 +4,11 @@ import re
 import stat
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,27 @@ def built(request, zips):
 def manifest(file):
     with zipfile.ZipFile(file) as archive:
         return tomllib.loads(archive.read("blender_manifest.toml").decode())
+
+
+def test_two_builds_at_once_download_the_wheels_once(tmp_path, monkeypatch):
+    """The tests of both Pythons build from one checkout."""
+    platform, downloaded, at_once = build_extension.PLATFORMS["windows-x64"], [], threading.Semaphore(1)
+
+    def download(requirements, _platform, python, folder):
+        assert at_once.acquire(blocking=False)
+        text = requirements.read_text()
+        time.sleep(0.2)
+        assert requirements.read_text() == text
+        (folder / f"{python}.whl").touch()
+        downloaded.append(python)
+        at_once.release()
+
+    monkeypatch.setattr(build_extension, "ROOT", tmp_path)
+    monkeypatch.setattr(build_extension, "_download", download)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(build_extension.download_wheels, [platform] * 2))
+    assert [[path.name for path in files] for files in found] == [["3.11.whl", "3.13.whl"]] * 2
+    assert downloaded == ["3.11", "3.13"]
 
 
 def test_manifest(built):
@@ -102,5 +126,5 @@ def test_wheels_bring_all_that_the_server_imports(package_home, tmp_path):
         f"print([m.__name__ for m in brought if not m.__file__.startswith({str(wheels)!r})])"
     )
     command = [sys.executable, "-S", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "[]", done.stderr

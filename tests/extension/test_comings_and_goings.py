@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from blenders import Home
+from servers import free_port
 
 NOTHING = {"modules": [], "threads": [], "handlers": [], "types": [], "properties": []}
 
@@ -11,7 +12,8 @@ NOTHING = {"modules": [], "threads": [], "handlers": [], "types": [], "propertie
 def check(home, forms, tmp_path):
     own = tmp_path / "home"  # it will be removed from this one
     shutil.copytree(home.folder, own, symlinks=True)
-    report = Home(own, home.blender).drive("comings_and_goings", tmp_path, DRIVE_FORMS=str(forms))
+    more = {"DRIVE_FORMS": str(forms), "DRIVE_PORT": str(free_port())}
+    report = Home(own, home.blender).drive("comings_and_goings", tmp_path, **more)
     assert set(report["statuses"]) == {200}
     assert report["shown"], "the client's objects are there to be looked at"
     assert report["saved"] == [], "and in no file"

@@ -13,7 +13,7 @@ import pytest
 from gltf_render_server.dataset.specification import read_specification
 from gltf_render_server.dataset.store import Store
 
-pytestmark = pytest.mark.program
+pytestmark = [pytest.mark.program, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(program_home, forms, out):
-    return program_home.drive("dataset", out, limit_s=600, simulates_events=True, DRIVE_FORMS=str(forms))
+    return program_home.drive("dataset", out, limit_s=800, simulates_events=True, DRIVE_FORMS=str(forms))
 
 
 def make(command):
@@ -31,7 +31,7 @@ def make(command):
     words = shlex.split(command)
     assert words[0] == "gltf-render-dataset"
     run = [sys.executable, "-m", "gltf_render_server.dataset", *words[1:]]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=170, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return Store(Path(words[words.index("-o") + 1]))
 
@@ -71,6 +71,11 @@ def test_the_scenes_cameras_and_light_are_taken(report):
     assert [view.camera for view in item.record.views] == ["Camera", "Camera_001"]
     matrix = np.reshape(item.record.views[0].camera_to_world, (4, 4))
     np.testing.assert_allclose(matrix[:3, 3], (7.3589, 4.9583, 6.9258), atol=1e-3)  # of a new file, y up
+    for view, seen in zip(item.record.views, report["seen"], strict=True):
+        x, y, z = np.linalg.inv(np.reshape(view.camera_to_world, (4, 4)))[:3, 3]  # of the origin
+        lens = view.lens
+        there = lens.center_x - lens.focal_x * x / z, lens.center_y + lens.focal_y * y / z
+        np.testing.assert_allclose(there, seen, atol=1e-3, err_msg="as Blender's own render shows it")
     colours = [view.array("color") for view in item.views]
     assert min(colour.std() for colour in colours) > 10, "the light of the file shines"
 

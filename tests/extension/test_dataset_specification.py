@@ -21,7 +21,8 @@ ORBIT = {"kind": "orbit", "count": 7, "fov_deg": 40.0, "box": None}
 
 
 def read_back(job, cameras=(), animation=None):
-    made = make_specification({**JOB, **job}, dict(cameras), animation)
+    shifts = {name: {"x": 0.0, "y": 0.0, "fit": "AUTO"} for name in dict(cameras)}
+    made = make_specification({**JOB, "shifts": shifts, **job}, dict(cameras), animation)
     raw = tomllib.loads(to_toml(made, "A remark\nof two lines"))
     assert raw == {**made, "cameras": raw["cameras"]}
     return convert(raw, "test")
@@ -32,6 +33,21 @@ def test_names_of_cameras_are_made_fit():
     read = read_back({}, [(name, name) for name in names])
     assert [camera.poses.camera for camera in read.cameras] == names
     assert len({camera.name.casefold() for camera in read.cameras}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "center"),
+    [
+        ("AUTO", (320, 240), (128.0, 184.0)),
+        ("AUTO", (240, 320), (88.0, 224.0)),
+        ("HORIZONTAL", (240, 320), (96.0, 208.0)),
+        ("VERTICAL", (320, 240), (136.0, 168.0)),
+    ],
+)
+def test_a_shift_moves_the_principal_point(fit, size, center):
+    job = {"width": size[0], "height": size[1], "shifts": {"A": {"x": 0.1, "y": 0.2, "fit": fit}}}
+    [camera] = read_back(job, [("A", "A")]).cameras
+    assert (camera.center_x, camera.center_y) == pytest.approx(center)
 
 
 @pytest.mark.parametrize("size", [(320, 240), (240, 320)])

@@ -30,7 +30,7 @@ def test_a_slider_of_a_clients_object_may_be_held(report):
 def test_failures_are_told_and_stop_works(report):
     assert "Failed to" in report["told"]
     assert "KeyError" in report["told"]
-    assert report["stopped_s"] < 20
+    assert report["stopped"]
 
 
 def test_a_token_may_hold_any_character(report):

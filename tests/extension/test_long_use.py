@@ -10,14 +10,14 @@ import pytest
 SECONDS = float(os.environ.get("ADDON_USE_S", "45"))
 SEED = os.environ.get("ADDON_USE_SEED", "1")
 
-pytestmark = pytest.mark.timeout(SECONDS + 300)
+pytestmark = pytest.mark.timeout(SECONDS + 600)
 
 
 def check(home, forms, tmp_path):
     report = home.drive(
         "long_use",
         tmp_path,
-        limit_s=SECONDS + 150,
+        limit_s=SECONDS + 500,
         DRIVE_FORMS=str(forms),
         DRIVE_SECONDS=str(SECONDS),
         DRIVE_SEED=SEED,

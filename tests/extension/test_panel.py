@@ -9,8 +9,9 @@ import pytest
 
 pytestmark = pytest.mark.program
 
-LONGEST_HOLD_S = 0.5
-"""On a machine that renders on all cores meanwhile; what these tests are about takes seconds."""
+LONGEST_HOLD_S = 1.0
+"""On a machine that renders on all cores meanwhile, beside the time for which Blender has no processor; what
+these tests are about takes seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ def test_the_window_stays_free(report):
     assert report["start_s"] < LONGEST_HOLD_S
     assert report["busy"]["longest_tick_s"] < LONGEST_HOLD_S
     # software OpenGL takes its time for a redraw as it is, on a machine that renders even more
-    assert report["busy"]["longest_gap_s"] < report["idle"]["longest_gap_s"] + LONGEST_HOLD_S
-    assert report["busy"]["draws"] > report["idle"]["draws"] / 3
+    assert report["busy"]["longest_gap_s"] < report["idle"]["longest_gap_s"] + 2 * LONGEST_HOLD_S
+    assert report["busy"]["draws"] > report["idle"]["draws"] / 20
 
 
 def test_a_crash_is_told_and_mended(report):
@@ -52,7 +53,7 @@ def test_a_changed_option_counts_after_an_update(report):
 
 
 def test_quitting_during_a_render_ends_the_server(report):
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 120
     while Path(f"/proc/{report['child']}").exists() and time.monotonic() < end_s:
         time.sleep(0.1)
     assert not Path(f"/proc/{report['child']}").exists()

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import sys
 import zipfile
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pytest
 from blender_addon.address import drake_snippet, reachable, with_token
+from blender_addon.background import BackgroundServer
 from blender_addon.comparison import difference, side_by_side
 from blender_addon.events import Answered, Asked, Ended, Failed, Held, Ready, from_line, to_line
 from blender_addon.gltf_render_server.false_colours import DARK
@@ -45,6 +48,21 @@ def test_events_cross_a_pipe(event):
 
 def test_other_lines_are_no_events():
     assert from_line(b"Blender 5.2.2 LTS\n") is None
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_a_line_that_is_cut_short_is_no_event(event):
+    line = to_line(event).rstrip()
+    assert {from_line(line[:length]) for length in range(len(line))} == {None}
+
+
+def test_the_end_is_told_whatever_was_left_half_written_or_removed(tmp_path):
+    half = to_line(EVENTS[0])[:20]
+    program = f"import os, sys; os.unlink(sys.argv[1]); os.write(1, {half!r}); os.kill(os.getpid(), 9)"
+    log = tmp_path / "child.log"
+    server = BackgroundServer([sys.executable, "-c", program, log], os.environ, log)
+    server.kill(grace_s=60)
+    assert server.events() == [Ended(-signal.SIGKILL, "")]
 
 
 def test_state_follows_events():
@@ -311,6 +329,8 @@ def test_comparison_of_colours():
     np.testing.assert_allclose(both[0, -1], (1, 0, 0.2, 1))
     assert difference("color", red, red) == "The same, byte for byte"
     assert difference("color", red, other) == "6 of 6 pixels differ"
+    clear = encoded(np.full((2, 3, 4), 0, np.uint8), "PNG")
+    assert difference("color", red, clear) == "The stored picture is 3 x 2, the new one 3 x 2 with alpha"
     assert "no stored picture" in difference("color", None, red)
     np.testing.assert_array_equal(side_by_side("color", None, red)[0, [0, -1]], [(0, 0, 0, 1), (1, 0, 0, 1)])
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import requests
 import trimesh
 from drake_like import DrakeScene
 from fake_server import answering
+from handlers import Handler, handling
 
 from gltf_render_server.client import RenderClient, RenderClientError
 from gltf_render_server.frame import Lens, Look, View
@@ -52,12 +54,12 @@ def serve(renderer):
         server = HttpServer(context.__enter__(), settings, workers=1)
         server.start()
         stack.append((context, server))
-        return RenderClient(server.url, timeout_s=30)
+        return RenderClient(server.url, timeout_s=300)
 
     yield start
     for context, server in reversed(stack):
         context.__exit__(None, None, None)
-        server.close(5)
+        server.close(60)
 
 
 JSON, UPLOAD, FORM = "POST application/json", "PUT ", "POST multipart/form-data"
@@ -201,7 +203,7 @@ def test_a_token_in_the_address(serve, scene):
     client = serve(token="secret")
     with pytest.raises(RenderClientError, match="401"):
         client.render(scene.to_bytes(), VIEW, ["depth"])
-    known = RenderClient(client._base_url.replace("http://", "http://:secret@"), timeout_s=30)
+    known = RenderClient(client._base_url.replace("http://", "http://:secret@"), timeout_s=300)
     assert known.render(scene.to_bytes(), VIEW, ["depth"]).views["view"]["depth"].any()
 
 
@@ -276,3 +278,24 @@ def test_a_pass_that_the_back_end_does_not_make(serve, scene, renderer):
     assert "color_linear" not in str(caught.value)
     assert renderer.requests == []
     assert client.render(scene.to_bytes(), VIEW, ["depth"]).views
+
+
+def test_what_the_server_supports(serve, renderer):
+    renderer.looks = frozenset({"exposure"})
+    described = serve().describe()
+    assert described["looks"] == ["exposure"]
+    assert described["renderer"]["name"] == "Fake"
+
+
+@pytest.mark.parametrize("ask", [RenderClient.describe, RenderClient.health])
+@pytest.mark.parametrize("body", [b"[]", b"<html>", b"\xff", b""])
+def test_a_server_of_something_else(ask, body):
+    class Stranger(Handler):
+        def serve(self, _body):
+            self.answer(200, {}, body)
+
+    with (
+        handling(Stranger) as url,
+        pytest.raises(requests.exceptions.InvalidJSONError, match="is not that of"),
+    ):
+        ask(RenderClient(url, timeout_s=300))

@@ -13,7 +13,7 @@ from forms import FIELDS, send
 from gltf_render_server.dispatch.dispatcher import Dispatcher
 from gltf_render_server.http.app import create_app
 from gltf_render_server.http.form import RenderFields
-from gltf_render_server.recording import RecordedFrames, make_recorders
+from gltf_render_server.recording import RecordedFrames, Recorder, make_recorders
 
 DEPTH = {
     **FIELDS,
@@ -30,8 +30,9 @@ def data(scene):
 
 
 @pytest.fixture
-def recorded(settings, renderer, tmp_path):
-    """A client of a server that records, and what reads the recording."""
+def recorded(settings, renderer, tmp_path, monkeypatch):
+    """A client of a server that records, and what reads the recording; the disk may be slow."""
+    monkeypatch.setattr("gltf_render_server.recording.recorder._PATIENCE_S", 300.0)
     [recorder] = make_recorders(str(tmp_path / "recording"))
     queue = Dispatcher(settings, renderer)
     app = create_app(settings, queue, recorder)
@@ -39,7 +40,7 @@ def recorded(settings, renderer, tmp_path):
     thread.start()
 
     def frames():
-        recorder.close(60)
+        recorder.close(300)
         return RecordedFrames(tmp_path / "recording")
 
     with contextlib.closing(queue):
@@ -113,21 +114,27 @@ def test_strangers_are_not_recorded(settings, renderer, tmp_path, data):
     [recorder] = make_recorders(str(tmp_path))
     app = create_app(replace(settings, token="secret"), Dispatcher(settings, renderer), recorder)
     assert send(app.test_client(), FIELDS, data).status_code == 401
-    recorder.close(60)
+    recorder.close(300)
     assert not RecordedFrames(tmp_path)
 
 
 def test_a_disk_that_stands_still_costs_no_answer(recorded, data, monkeypatch, caplog):
     client, frames = recorded
-    gate = threading.Event()
+    gate, waits_s, answered = threading.Event(), [], Recorder.answered
+
+    def timed(*arguments):
+        started_s = time.monotonic()
+        answered(*arguments)
+        waits_s.append(time.monotonic() - started_s)
+
+    monkeypatch.setattr(Recorder, "answered", timed)
     monkeypatch.setattr("gltf_render_server.recording.recorder._PATIENCE_S", 3.0)
     monkeypatch.setattr(
         "gltf_render_server.recording.recorder.Recorder._write",
-        lambda *_: gate.wait(60),
+        lambda *_: gate.wait(300),
     )
-    started_s = time.monotonic()
     statuses = [send(client, FIELDS, data).status_code for _ in range(14)]
-    assert time.monotonic() - started_s < 5 * 3.0, "only one request waits for the disk"
+    assert sum(wait_s >= 3.0 for wait_s in waits_s) < 5, "only one waits for the disk, or for a processor"
     gate.set()
     assert statuses == [200] * 14
     assert caplog.text.count("frames are lost from now on: the disk is too slow") == 1

@@ -101,11 +101,10 @@ def test_health_answers_during_a_render(client, app, renderer, scene):
     renderer.gate.clear()
     thread = threading.Thread(target=post, args=(app.test_client(), scene.to_bytes()))
     thread.start()
-    while not renderer.requests:
-        pass
+    wait_for(lambda: renderer.requests)
     health = client.get("/healthz")
     renderer.gate.set()
-    thread.join(10)
+    thread.join(300)
     assert health.status_code == 200
     [worker] = health.json["workers"]
     assert worker["rss_bytes"] > 1e6
@@ -141,7 +140,7 @@ def test_full_queue(client, app, renderer, scene):
     response = post(client, scene.to_bytes())
     renderer.gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(300)
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "1"
     assert response.json["code"] == 503

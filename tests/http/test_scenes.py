@@ -27,7 +27,7 @@ def test_two_uploads_at_once_are_checked_once():
 
     def make():
         checks.append(1)
-        assert gate.wait(10)
+        assert gate.wait(300)
         return scene("a")
 
     threads = [threading.Thread(target=lambda: answers.append(store.add("a", make, hold))) for _ in range(5)]
@@ -37,7 +37,7 @@ def test_two_uploads_at_once_are_checked_once():
     assert other[1], "another scene does not wait"
     gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(300)
     assert len(checks) == 1
     assert sorted(is_new for _, is_new in answers) == [False] * 4 + [True]
     assert len({id(kept) for kept, _ in answers}) == 1

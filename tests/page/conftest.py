@@ -17,12 +17,13 @@ def server():
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """A browser, closed soon: while there is one, no other test of this process can start its own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=WEBGL)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=WEBGL, timeout=300_000)
         yield browser
         browser.close()
 
@@ -52,7 +53,7 @@ def serving(renderer):
             yield server
         finally:
             renderer.gate.set()
-            server.shut_down(5)
-            thread.join(10)
+            server.shut_down(60)
+            thread.join(300)
 
     return serve

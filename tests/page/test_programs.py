@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from pages import choose_passes, drop, needs_browser, opened, wait_for_pictures
+from pages import choose_passes, drop, needs_browser, opened, renewed, wait_for_pictures
 from PIL import Image
 from servers import ROOT, running
 
@@ -31,18 +31,22 @@ def written(server, browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
     with opened(browser, f"{server.url}/#token={TOKEN}") as tab:
         tab.select_option("#size", "320x240")
-        choose_passes(tab, "depth", "color")
+        choose_passes(tab, "depth", "color", "mask_amodal", "instances")
         tab.click("#example")
         wait_for_pictures(tab)
-        tab.focus("#canvas")
-        for key in ("ArrowRight", "ArrowUp", "-"):
-            tab.keyboard.press(key)
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.focus("#canvas")
+            for key in ("ArrowRight", "ArrowUp", "-"):
+                tab.keyboard.press(key)
         tab.click("#tab-depth")
         programs = {}
-        for language, button in (("curl", "#save-scene"), ("python", None), ("drake", "#save-scene")):
+        for language, button, part in (
+            ("curl", "#save-scene", "curl"),
+            ("python", None, "RenderClient"),
+            ("drake", "#save-scene", "pydrake"),
+        ):
             tab.click(f"#as-{language}")
-            tab.wait_for_timeout(100)
+            tab.wait_for_function(f"() => document.getElementById('snippet').textContent.includes('{part}')")
             programs[language] = tab.inner_text("#snippet")
             if button:
                 download(tab, button, folder)
@@ -60,7 +64,7 @@ def download(tab, button, folder):
 
 def run(command, folder):
     environment = {**os.environ, "TOKEN": TOKEN}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -72,7 +76,8 @@ def test_curl(written):
     assert unpack.startswith("unzip ")
     run(["bash", "-euc", request], folder)
     with zipfile.ZipFile(folder / "frame.zip") as archive:
-        assert {"view/color.png", "view/depth.tiff", "frame.json"} <= set(archive.namelist())
+        files = {"color.png", "depth.tiff", "mask_amodal.tiff", "instances.json"}
+        assert {"frame.json", *(f"view/{name}" for name in files)} == set(archive.namelist())
         with Image.open(io.BytesIO(archive.read("view/depth.tiff"))) as image:
             np.testing.assert_array_equal(np.array(image), depth)
 
@@ -80,8 +85,18 @@ def test_curl(written):
 def test_python(written):
     folder, depth, programs = written
     text = f"{programs['python']}\nimport numpy as np\nnp.save('depth.npy', answer['view']['depth'])\n"
-    assert "depth (240, 320) float32" in run([sys.executable, "-c", text], folder)
+    told = run([sys.executable, "-c", text], folder)
+    assert "depth (240, 320) float32" in told
+    assert "mask_amodal (5, 240, 320) bool" in told
+    assert "5 cone [" in told
     np.testing.assert_array_equal(np.load(folder / "depth.npy"), depth)
+
+
+def test_drake_is_asked_for_what_its_protocol_has(written):
+    _, _, programs = written
+    first, *others = programs["drake"].splitlines()
+    assert first.startswith("# Drake's protocol has no mask_amodal, instances:")
+    assert not any(name in line for line in others for name in ("mask_amodal", "instances"))
 
 
 @pytest.mark.drake

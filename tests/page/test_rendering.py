@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from compressed import with_draco, with_meshopt
 from drake_like import DrakeScene, add_accessor, box, look_at, sphere, translation
-from pages import all_passes, choose_passes, drop, needs_browser, opened, shown, values, wait_for_pictures
+from pages import (
+    all_passes,
+    choose_passes,
+    drop,
+    needs_browser,
+    opened,
+    renewed,
+    shown,
+    values,
+    wait_for_pictures,
+    wait_until,
+)
 from PIL import Image
 from servers import ROOT
 
@@ -34,6 +45,24 @@ def yard():
     return DrakeScene(bodies, camera)
 
 
+def moving():
+    """The yard as a file, in which a body rises by 0.8 m in 2 s."""
+    scene = yard().document()
+    inputs = add_accessor(scene, np.array([0, 2], np.float32), "SCALAR")
+    outputs = add_accessor(scene, np.array([[0, 0, 0], [0, 0.8, 0]], np.float32), "VEC3")
+    scene["accessors"][inputs] |= {"min": [0], "max": [2]}
+    node = next(index for index, each in enumerate(scene["nodes"]) if "mesh" in each)
+    matrix = scene["nodes"][node].pop("matrix")
+    scene["nodes"][node]["translation"] = matrix[12:15]
+    scene["animations"] = [
+        {
+            "samplers": [{"input": inputs, "output": outputs}],
+            "channels": [{"sampler": 0, "target": {"node": node, "path": "translation"}}],
+        }
+    ]
+    return json.dumps(scene).encode()
+
+
 class Requests:
     """What a tab asks of the server."""
 
@@ -54,7 +83,7 @@ class Requests:
 def rendered(server, scene, frame):
     """What the server answers to the page's own request, read by Python's client."""
     options = {name: value for name, value in frame.items() if name not in ("scene", "views", "passes")}
-    return RenderClient(server.url, timeout_s=60).render(scene, frame["views"], frame["passes"], **options)
+    return RenderClient(server.url, timeout_s=300).render(scene, frame["views"], frame["passes"], **options)
 
 
 def silhouette(tab):
@@ -92,6 +121,7 @@ def test_a_dropped_file_is_rendered_and_told(page, server):
         assert tab.locator("#tabs [role=tab]").all_inner_texts() == ["color", "depth", "normal", "instance"]
         assert "yard.gltf, 3 objects" in tab.inner_text("#scene-name")
         assert "VTK" in tab.inner_text("#renderer")
+        tab.wait_for_selector("#state[data-state=ready]")  # it is asked for after the picture
         assert "Ready" in tab.inner_text("#state")
         assert " ms" in tab.inner_text("#times")
         assert "render" in tab.inner_text("#times")
@@ -140,50 +170,170 @@ def test_the_pictures_are_exactly_of_the_view_that_is_turned(page, server):
             np.reshape(view["camera_to_world"], (4, 4)), yard().camera_to_world, atol=1e-6
         )
         assert compare_with_the_server(tab, server, scene, requests) > 0.97, "the file's camera"
-        tab.click("#frame-all")
-        tab.wait_for_selector("#picture[data-stale]")
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.click("#frame-all")
         assert compare_with_the_server(tab, server, scene, requests) > 0.97, "all of it"
-        tab.focus("#canvas")
-        for key in ("ArrowLeft", "ArrowLeft", "ArrowUp", "+", "+", "Shift+ArrowRight"):
-            tab.keyboard.press(key)
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.focus("#canvas")
+            for key in ("ArrowLeft", "ArrowLeft", "ArrowUp", "+", "+", "Shift+ArrowRight"):
+                tab.keyboard.press(key)
         place = tab.locator("#canvas").bounding_box()
-        tab.mouse.move(place["x"] + 200, place["y"] + 200)
-        tab.mouse.down()
-        tab.mouse.move(place["x"] + 260, place["y"] + 170, steps=4)
-        tab.mouse.up()
-        tab.mouse.wheel(0, -120)
-        tab.wait_for_selector("#picture[data-stale]")
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.mouse.move(place["x"] + 200, place["y"] + 200)
+            tab.mouse.down()
+            tab.mouse.move(place["x"] + 260, place["y"] + 170, steps=4)
+            tab.mouse.up()
+        with renewed(tab):
+            tab.mouse.wheel(0, -120)
         assert compare_with_the_server(tab, server, scene, requests) > 0.97, "turned, moved and zoomed"
-        tab.select_option("#size", "800x800")
-        tab.select_option("#up-axis", "z")
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.select_option("#size", "800x800")
+            tab.select_option("#up-axis", "z")
         assert requests.frame["look"]["up_axis"] == "z"
         assert compare_with_the_server(tab, server, scene, requests) > 0.97, "square, with another axis up"
         assert len(requests.of("PUT", "/v1/scenes/")) == 1, "the scene is sent once"
 
 
+def compare_colours(tab, answer, name):
+    wanted = false_colours(answer["view"][name], name).astype(int)
+    apart = np.abs(shown(tab, name).astype(int) - wanted)
+    assert apart.max() <= 1, name
+    assert (apart > 0).mean() < 1e-3, name
+
+
+def point_at(tab, row, column, width=320):
+    """Move the mouse to a pixel of the picture."""
+    place = tab.locator("#picture").bounding_box()
+    scale = place["width"] / width
+    tab.mouse.move(place["x"] + (column + 0.5) * scale, place["y"] + (row + 0.5) * scale)
+
+
+def still_life(tab, server, *passes):
+    """Drop the still life; return the server's answer to what the page then asks for."""
+    requests = Requests(tab)
+    tab.select_option("#size", "320x240")
+    choose_passes(tab, *passes)
+    drop(tab, still__glb=STILL_LIFE)
+    wait_for_pictures(tab)
+    return rendered(server, STILL_LIFE, requests.frame)
+
+
 def test_colours_are_those_of_the_package(page, server):
     """Every pass that the server makes, byte for byte but for what rounding does."""
     with page() as tab:
-        requests = Requests(tab)
-        tab.select_option("#size", "320x240")
-        choose_passes(tab, *all_passes(tab))
-        drop(tab, still__glb=STILL_LIFE)
-        wait_for_pictures(tab)
-        answer = rendered(server, STILL_LIFE, requests.frame)
+        answer = still_life(tab, server, *all_passes(tab))
         names = tab.locator("#tabs [role=tab]").all_inner_texts()
         assert {"color", "depth", "position", "normal", "uv", "label", "nocs", "material"} <= set(names)
-        assert names == list(answer["view"])
+        assert names == [name for name in answer["view"] if name != "instances"]
         for name in names:
-            wanted = false_colours(answer["view"][name], name).astype(int)
-            apart = np.abs(shown(tab, name).astype(int) - wanted)
-            assert apart.max() <= 1, name
-            assert (apart > 0).mean() < 1e-3, name
+            compare_colours(tab, answer, name)
             assert tab.inner_text("#legend").strip(), name
         assert "teapot" in (tab.click("#tab-instance"), tab.inner_text("#legend"))[1]
+
+
+def test_whole_objects_are_told_and_shown_alone(page, server):
+    with page() as tab:
+        answer = still_life(tab, server, "instance", "mask_amodal")
+        masks = answer["view"]["mask_amodal"]
+        tab.click("#tab-mask_amodal")
+        row, column = np.unravel_index(masks.sum(0).argmax(), masks.shape[1:])
+        point_at(tab, int(row), int(column))
+        covering = np.flatnonzero(masks[:, row, column]) + 1
+        assert len(covering) > 1
+        told = ", ".join(f"{number} {answer.instances[number]}" for number in covering.tolist())
+        assert values(tab)["mask_amodal"] == told
+        buttons = tab.locator("#legend button")
+        assert buttons.count() == masks.any((1, 2)).sum()
+        number = int(covering[-1])
+        chosen = tab.locator(f'#legend button[data-number="{number}"]')
+        together = shown(tab, "mask_amodal")
+        chosen.focus()
+        tab.keyboard.press("Enter")
+        assert chosen.get_attribute("aria-pressed") == "true"
+        alone = shown(tab, "mask_amodal")
+        np.testing.assert_array_equal((alone != 64).any(-1), masks[number - 1])
+        chosen = tab.locator('#legend button[aria-pressed="true"]')
+        assert chosen.get_attribute("data-number") == str(number), "also after another tab"
+        chosen.click()
+        np.testing.assert_array_equal(shown(tab, "mask_amodal"), together)
+
+
+def test_objects_stand_in_a_table(page, server, tmp_path):
+    with page() as tab:
+        answer = still_life(tab, server, "instance", "instances")
+        table = answer["view"]["instances"]
+        head = tab.locator("#objects thead th").all_inner_texts()
+        rows = [row.locator("th, td").all_inner_texts() for row in tab.locator("#object-rows tr").all()]
+        assert len(rows) == len(table) > 20
+        for texts, row in zip(rows, table, strict=True):
+            told = dict(zip(head, texts, strict=True))
+            assert (int(told["number"]), told["name"]) == (row["number"], row["name"])
+            assert int(told["pixels"]) == row["pixels"]
+            assert float(told["visible_fraction"]) == pytest.approx(row["visible_fraction"], abs=6e-4)
+            assert told["truncated"] == ("yes" if row["truncated"] else "no")
+            box = row["box"]
+            assert told["box"] == (", ".join(map(str, box)) if box else "\u2013")
+        assert f"{len(table)} objects" in tab.inner_text("#objects-told")
+        number = max(np.unique(answer["view"]["instance"]).tolist())
+        rows, columns = np.nonzero(answer["view"]["instance"] == number)
+        point_at(tab, int(rows[0]), int(columns[0]))
+        current = tab.locator("#object-rows tr[aria-current=true]")
+        assert current.count() == 1
+        assert current.get_attribute("data-number") == str(number)
+        seen, region = current.bounding_box(), tab.locator("#objects .scrolls").bounding_box()
+        assert region["y"] <= seen["y"] <= region["y"] + region["height"] - seen["height"] + 1
+        with tab.expect_download() as download:
+            tab.click("#save-objects")
+        download.value.save_as(tmp_path / "saved.json")
+        assert download.value.suggested_filename == "instances.json"
+        assert json.loads((tmp_path / "saved.json").read_text()) == table
+        choose_passes(tab, "instances")
+        tab.wait_for_selector("#picture", state="hidden")
+        assert tab.locator("#objects").is_visible()
+        assert "table" in tab.inner_text("#no-picture")
+        choose_passes(tab, "depth")
+        wait_for_pictures(tab)
+        assert tab.locator("#objects").is_hidden()
+
+
+def test_motion_is_offered_where_something_moves(page, server):
+    data = moving()
+    with page() as tab:
+        requests = Requests(tab)
+        tab.select_option("#size", "320x240")
+        choose_passes(tab, "flow_forward", "flow_backward", "visible_forward", "depth")
+        drop(tab, yard__gltf=yard().to_bytes())
+        wait_for_pictures(tab)
+        assert requests.frame["passes"] == ["depth"]
+        assert {"before", "after"}.isdisjoint(requests.frame)
+        assert tab.locator("#step-field").is_hidden()
+        drop(tab, moving__gltf=data)
+        tab.wait_for_selector("#tab-flow_forward")
+        assert (requests.frame["before"], requests.frame["after"]) == ({"time_s": 0}, {"time_s": 0.1})
+        with renewed(tab):
+            tab.evaluate("document.getElementById('time').value = 1.5")
+            tab.dispatch_event("#time", "input")
+            tab.fill("#step", "1")
+            tab.keyboard.press("Tab")
+        frame = requests.frame
+        assert (frame["before"], frame["after"]) == ({"time_s": 0.5}, {"time_s": 2}), "2 s is the end"
+        assert '"after": {"time_s":2}' in tab.inner_text("#snippet")
+        tab.click("#as-python")
+        tab.wait_for_function(
+            "() => document.getElementById('snippet').textContent.includes('after={\"time_s\": 2}')"
+        )
+        answer = rendered(server, data, frame)
+        for name in ("flow_forward", "flow_backward", "visible_forward"):
+            compare_colours(tab, answer, name)
+        assert "px" in (tab.click("#tab-flow_forward"), tab.inner_text("#legend"))[1]
+        flow = answer["view"]["flow_forward"]
+        row, column = np.unravel_index(np.nan_to_num(np.hypot(*flow.T)).T.argmax(), flow.shape[:2])
+        point_at(tab, int(row), int(column))
+        told = values(tab)["flow_forward"]
+        assert told.endswith(" px")
+        assert [float(part) for part in told[:-3].split(",")] == pytest.approx(
+            flow[row, column].tolist(), abs=6e-4
+        )
 
 
 def test_light_and_values_of_materials(serving, browser):
@@ -199,11 +349,13 @@ def test_light_and_values_of_materials(serving, browser):
             assert apart.max() <= 1, name
         assert tab.locator("#quality option").all_inner_texts()[1:] == list(QUALITIES)
         assert requests.frame["look"] == {"up_axis": "y", "quality": next(iter(QUALITIES))}
-        tab.select_option("#quality", "preview")
-        tab.select_option("#environment", "studio")
-        tab.check("#transparent")
-        tab.fill("#exposure", "-1.5")
-        tab.keyboard.press("Control+Enter")
+        with renewed(tab):
+            tab.select_option("#quality", "preview")
+            tab.select_option("#environment", "studio")
+            tab.check("#transparent")
+            tab.fill("#exposure", "-1.5")
+            tab.keyboard.press("Control+Enter")
+        wait_until(tab, lambda: requests.frame["look"].get("exposure") == -1.5)
         wait_for_pictures(tab)
         assert requests.frame["look"] == {
             "up_axis": "y",
@@ -222,15 +374,14 @@ def test_what_is_no_longer_wanted_is_given_up(serving, browser, renderer):
         renderer.gate.clear()
         before = len(requests.of("POST", "/v1/frames"))
         tab.focus("#canvas")
-        for _ in range(3):
+        for count in range(1, 4):
             tab.keyboard.press("ArrowLeft")
-            tab.wait_for_timeout(500)
+            wait_until(tab, lambda count=count: len(requests.of("POST", "/v1/frames")) == before + count)
         assert tab.locator("#picture[data-stale]").count() == 1
         assert "Rendering, " in tab.inner_text("#progress")
-        assert len(requests.of("POST", "/v1/frames")) == before + 3
-        assert len(requests.failed) == 2, "the two older ones"
+        wait_until(tab, lambda: len(requests.failed) == 2)  # the two older ones
         tab.wait_for_selector("#state[data-state=busy]")
-        assert tab.inner_text("#state").endswith("1 waiting")
+        tab.wait_for_function("() => document.getElementById('state').innerText.endsWith('1 waiting')")
         renderer.gate.set()
         wait_for_pictures(tab)
         tab.uncheck("#follow")
@@ -238,15 +389,31 @@ def test_what_is_no_longer_wanted_is_given_up(serving, browser, renderer):
         tab.keyboard.press("ArrowLeft")
         tab.wait_for_timeout(600)
         assert len(requests.of("POST", "/v1/frames")) == before + 3, "only when it is told to"
-        tab.click("#render")
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.click("#render")
         assert len(requests.of("POST", "/v1/frames")) == before + 4
         renderer.gate.clear()
         tab.click("#render")
         tab.click("#cancel")
         tab.wait_for_selector("#progress", state="hidden")
-        tab.wait_for_timeout(100)
-        assert len(requests.failed) == 3
+        wait_until(tab, lambda: len(requests.failed) == 3)
+
+
+def test_a_picture_of_an_earlier_view_is_no_picture_of_this_one(serving, browser, renderer):
+    """The view is turned while its picture is on the way."""
+    with serving() as server, opened(browser, f"{server.url}/") as tab:
+        drop(tab, yard__gltf=yard().to_bytes())
+        wait_for_pictures(tab)
+        tab.uncheck("#follow")
+        renderer.gate.clear()
+        tab.click("#render")
+        tab.focus("#canvas")
+        tab.keyboard.press("ArrowLeft")
+        renderer.gate.set()
+        tab.wait_for_selector("#progress", state="hidden")
+        assert tab.locator("#picture[data-stale]").count() == 1
+        tab.click("#render")
+        wait_for_pictures(tab)
 
 
 def test_a_scene_that_the_server_let_go_is_sent_again(page, server):
@@ -265,28 +432,14 @@ def test_a_scene_that_the_server_let_go_is_sent_again(page, server):
 
 
 def test_an_animation_has_a_time(page, server):
-    scene = yard().document()
-    inputs = add_accessor(scene, np.array([0, 2], np.float32), "SCALAR")
-    outputs = add_accessor(scene, np.array([[0, 0, 0], [0, 0.8, 0]], np.float32), "VEC3")
-    scene["accessors"][inputs] |= {"min": [0], "max": [2]}
-    node = next(index for index, each in enumerate(scene["nodes"]) if "mesh" in each)
-    matrix = scene["nodes"][node].pop("matrix")
-    scene["nodes"][node]["translation"] = matrix[12:15]
-    scene["animations"] = [
-        {
-            "samplers": [{"input": inputs, "output": outputs}],
-            "channels": [{"sampler": 0, "target": {"node": node, "path": "translation"}}],
-        }
-    ]
-    data = json.dumps(scene).encode()
+    data = moving()
     with page() as tab:
         requests = Requests(tab)
         drop(tab, moving__gltf=data)
         wait_for_pictures(tab)
-        tab.evaluate("document.getElementById('time').value = 1.5")
-        tab.dispatch_event("#time", "input")
-        tab.wait_for_selector("#picture[data-stale]")
-        wait_for_pictures(tab)
+        with renewed(tab):
+            tab.evaluate("document.getElementById('time').value = 1.5")
+            tab.dispatch_event("#time", "input")
         assert requests.frame["time_s"] == 1.5
         assert compare_with_the_server(tab, server, data, requests) > 0.97
 

@@ -145,6 +145,9 @@ def test_cameras_are_asked_for_by_name_or_number():
         "auto_2",
         "auto",
     ]
+    orbiting = scene_of(np.eye(3), ["Orbit_1"])
+    found_too = find_views(orbiting, ("Orbit_1", AUTO), 2, (640, 480), "y")
+    assert [view.name for view in found_too] == ["Orbit_1_2", "orbit_0", "orbit_1"], "no file is overwritten"
     np.testing.assert_allclose(found[0].camera_to_world[:3, 3], (0, 0, 5))
     assert found[0].lens.focal_y == pytest.approx(240 / math.tan(0.35))
     for wanted, told in {

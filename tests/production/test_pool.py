@@ -7,13 +7,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import crowd
 import psutil
 import pytest
 import requests as requests_library
-from servers import running, wait_for
+from servers import in_memory, running, wait_for
 
 from gltf_render_server.client import RenderClientError, form_fields
 from gltf_render_server.frame import Lens
@@ -24,7 +23,7 @@ pytest.importorskip("bpy", reason="the bpy package is not for this Python")
 QUICK = ("--samples", "4", "--no-denoise")
 RANGE = DepthRange(0.05, 20.0)
 KILLS = int(os.environ.get("GLTF_RENDER_SERVER_KILLS", "8"))
-"""How many workers are killed, one every 1 to 2 s; 48 is the full measure."""
+"""How many workers are killed, one every 2 s at most; 48 is the full measure."""
 BUSY = {"starting", "rendering"}
 SLOW = Lens(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
 
@@ -32,7 +31,7 @@ SLOW = Lens(1600, 1200, 1500.0, 1500.0, 800.0, 600.0, 0.05, 20.0)
 @pytest.fixture(scope="module")
 def pool():
     with running(*QUICK, "--workers", "2") as server:
-        wait_for(lambda: states(server) == ["idle", "idle"], 60)
+        wait_for(lambda: states(server) == ["idle", "idle"])
         yield server
 
 
@@ -46,11 +45,11 @@ def restarts(server):
 
 def test_kills_of_rendering_and_starting_workers_cost_no_request(pool, requests, truth):
     """6 clients ask until all kills were done and enough was answered, so it is no matter of speed."""
-    answers, killed = [], []
+    answers, killed, over = [], [], threading.Event()
 
     def ask(number):
         chance = random.Random(number)
-        while len(killed) < KILLS or len(answers) < KILLS * 400 // 48:
+        while not over.is_set() or len(answers) < KILLS * 400 // 48:
             request = chance.choice(requests)
             [answer] = crowd.answers(pool.url, [request])
             answers.append(answer == truth[request])
@@ -58,52 +57,56 @@ def test_kills_of_rendering_and_starting_workers_cost_no_request(pool, requests,
     with ThreadPoolExecutor(6) as clients:
         asking = [clients.submit(ask, number) for number in range(6)]
         chance = random.Random(2)
-        while len(killed) < KILLS and not any(client.done() for client in asking):
-            time.sleep(chance.uniform(1, 2))
-            workers = pool.client.health()["workers"]
-            if busy := [item for item in workers if item["pid"] and item["state"] in BUSY]:
-                victim = chance.choice(busy)
-                with suppress(ProcessLookupError):
-                    os.kill(victim["pid"], signal.SIGKILL)
-                    killed.append(victim["state"])
+        try:
+            while len(killed) < KILLS and not any(client.done() for client in asking):
+                time.sleep(chance.uniform(0.2, 2))
+                workers = pool.client.health()["workers"]
+                if busy := [item for item in workers if item["pid"] and item["state"] in BUSY]:
+                    victim = min(busy, key=lambda item: killed.count(item["state"]))
+                    with suppress(ProcessLookupError):
+                        os.kill(victim["pid"], signal.SIGKILL)
+                        killed.append(victim["state"])
+        finally:
+            over.set()
         for client in asking:
             client.result(600)
     assert all(answers)
     assert len(answers) >= KILLS * 400 // 48
     assert set(killed) == BUSY, killed
-    wait_for(lambda: states(pool) == ["idle", "idle"], 120)
+    wait_for(lambda: states(pool) == ["idle", "idle"])
     assert pool.process.poll() is None
     children = psutil.Process(pool.process.pid).children()
     assert {child.pid for child in children} >= {worker["pid"] for worker in pool.client.health()["workers"]}
     assert len(children) <= 2 + 2, children  # the workers, who removes files, and who counts semaphores
-    [folder] = Path("/dev/shm").glob(f"gltf-render-server-{pool.process.pid}-*")
+    [folder] = in_memory(pool.process.pid)
     assert len(list(folder.iterdir())) == 2
 
 
 def test_a_scene_goes_to_the_worker_that_has_it(pool, requests):
-    wait_for(lambda: states(pool) == ["idle", "idle"], 60)
+    wait_for(lambda: states(pool) == ["idle", "idle"])
     [first, other] = [request for request in requests if dict(request[1])["image_type"] == "depth"][::2][:2]
     client = pool.client
     for scene, form in (first, other):
         client.post(scene, dict(form))
     for scene, form in (first, other, other, first, first):
+        time.sleep(0.2)  # the worker is free when its client has the answer, and a moment later in the queue
         stages = client.post(scene, dict(form)).stages_ms
         assert "import" not in stages, stages
 
 
 def test_an_idle_worker_that_dies_is_replaced_before_it_is_needed(pool):
-    wait_for(lambda: states(pool) == ["idle", "idle"], 60)
+    wait_for(lambda: states(pool) == ["idle", "idle"])
     before = restarts(pool)
     os.kill(pool.client.health()["workers"][0]["pid"], signal.SIGKILL)
-    wait_for(lambda: restarts(pool) == before + 1 and states(pool) == ["idle", "idle"], 60)
+    wait_for(lambda: restarts(pool) == before + 1 and states(pool) == ["idle", "idle"])
 
 
 def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
     script = tmp_path / "hang.py"
     script.write_text(HANGS_ON_SLOW)
-    options = (*QUICK, "--workers", "2", "--render-timeout", "6", "--bpy-settings-file", str(script))
+    options = (*QUICK, "--workers", "2", "--render-timeout", "15", "--bpy-settings-file", str(script))
     with running(*options) as server:
-        wait_for(lambda: states(server) == ["idle", "idle"], 60)
+        wait_for(lambda: states(server) == ["idle", "idle"])
         failures, answered = [], 0
 
         def hang():
@@ -114,17 +117,18 @@ def test_a_hung_render_is_cut_and_nobody_else_notices(table, tmp_path):
 
         thread = threading.Thread(target=hang)
         thread.start()
-        wait_for(lambda: "rendering" in states(server), 60)
+        wait_for(lambda: "rendering" in states(server))
         small = form_fields(ImageType.LABEL, Lens(96, 72, 90.0, 90.0, 47.5, 35.5, 0.05, 20.0))
         while thread.is_alive():
             server.client.post(table.to_bytes("label"), small)
             answered += 1
+            time.sleep(0.05)
         thread.join()
         [error] = failures
         assert error.status == 504
-        assert "longer than 6 s" in str(error)
+        assert "longer than 15 s" in str(error)
         assert answered >= 10
-        wait_for(lambda: states(server) == ["idle", "idle"], 60)
+        wait_for(lambda: states(server) == ["idle", "idle"])
         assert restarts(server) == 2
 
 
@@ -167,7 +171,7 @@ def test_a_worker_that_grows_too_large_is_replaced(table, tmp_path):
 def test_workers_are_renewed_without_a_pause(requests, truth):
     with running(*QUICK, "--workers", "1", "--worker-max-requests", "5") as server:
         pids = set()
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 300
         while len(pids) < 3:
             assert time.monotonic() < deadline_s
             for request in requests:
@@ -182,7 +186,7 @@ def test_nothing_is_left_behind(number, table, tmp_path):
     env = {"TMPDIR": str(tmp_path)}
     options = ("--workers", "2", "--samples", "4096", "--noise-threshold", "0")
     with running(*options, env=env) as server:
-        wait_for(lambda: states(server) == ["idle", "idle"], 60)
+        wait_for(lambda: states(server) == ["idle", "idle"])
         children = psutil.Process(server.process.pid).children(recursive=True)
         pids = [server.process.pid, *(worker["pid"] for worker in server.client.health()["workers"])]
         outcome = []
@@ -190,25 +194,20 @@ def test_nothing_is_left_behind(number, table, tmp_path):
         def ask(client):
             try:
                 client.color(table.to_bytes(), SLOW)
-            except (RenderClientError, requests_library.ConnectionError) as error:
+            except (RenderClientError, requests_library.RequestException) as error:
                 outcome.append(error)
 
         thread = threading.Thread(target=ask, args=(server.client,))
         thread.start()
-        wait_for(lambda: "rendering" in states(server), 60)
+        wait_for(lambda: "rendering" in states(server))
         time.sleep(1)
         server.process.send_signal(number)
-        assert server.process.wait(30) == -number
-        thread.join(30)
+        assert server.process.wait(300) == -number
+        thread.join(300)
         assert outcome
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=300)
         assert not alive
-        wait_for(lambda: not files_of(pids, tmp_path), 15)
-
-
-def files_of(pids, folder):
-    left = [path for pid in pids for path in Path("/dev/shm").glob(f"gltf-render-server-{pid}-*")]
-    return left + list(folder.iterdir())
+        wait_for(lambda: not [*in_memory(*pids), *tmp_path.iterdir()])
 
 
 def test_a_pool_that_cannot_start_says_why(tmp_path):

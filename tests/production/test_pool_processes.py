@@ -10,12 +10,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import drill
+import numpy as np
 import psutil
 import pytest
-from servers import wait_for
+from servers import in_memory, wait_for
 
 from gltf_render_server.dispatch.dispatcher import Dispatcher
 from gltf_render_server.errors import NoWorkerError, RenderError, RenderTimeoutError, WorkerLostError
@@ -26,6 +26,8 @@ KILLS = 48
 
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
+    monkeypatch.setattr("gltf_render_server.dispatch.process._END_S", 60.0)  # for what closes by itself
+    monkeypatch.setattr("gltf_render_server.dispatch.dispatcher._END_S", 60.0)
     return drill.notes(tmp_path, monkeypatch)
 
 
@@ -42,18 +44,14 @@ def ask(table):
 @contextmanager
 def a_pool(workers=1, **settings):
     """A pool of the quick back end that must leave nothing behind."""
-    before = {*threading.enumerate(), *children(), *folders()}
+    before = {*threading.enumerate(), *children(), *in_memory(os.getpid())}
     pool = Dispatcher(ServerSettings(backend="drill", workers=workers, max_queue=1000, **settings))
     try:
         pool.wait_until_ready()
         yield pool
     finally:
         pool.shut_down()
-    wait_for(lambda: not {*threading.enumerate(), *children(), *folders()} - before, 10)
-
-
-def folders():
-    return list(Path("/dev/shm").glob(f"gltf-render-server-{os.getpid()}-*"))
+    wait_for(lambda: not {*threading.enumerate(), *children(), *in_memory(os.getpid())} - before)
 
 
 def children():
@@ -75,53 +73,57 @@ def states(pool):
 
 
 def test_400_requests_of_6_clients_and_48_kills_of_rendering_and_starting_workers(notes, ask):
-    """One is killed every few renders, so the kills are as dense on any machine."""
+    """One is killed every few renders, as densely on any machine; the clients go on until all are killed."""
     chance = random.Random(3)
-    widths = [drill.SLOW if chance.random() < 0.2 else chance.randrange(4, 200) for _ in range(400)]
-    done = []
+    done, over = [], threading.Event()
     killed = {"starting": 0, "rendering": 0}
     with a_pool(2) as pool, ThreadPoolExecutor(6) as clients:
 
-        def client(width):
-            ask(pool, width)
-            done.append(width)
+        def client(number):
+            own = random.Random(number)
+            while len(done) < 400 or not over.is_set():
+                ask(pool, drill.SLOW if own.random() < 0.2 else own.randrange(4, 200))
+                done.append(number)
 
-        answers = [clients.submit(client, width) for width in widths]
-        while sum(killed.values()) < KILLS:
-            assert not all(answer.done() for answer in answers), killed
-            goal = len(done) + chance.randrange(0, 6)  # 0: the one that replaces it is hit while it starts
-            wait_for(lambda goal=goal: len(done) >= goal or all(a.done() for a in answers), 60)
-            busy = [worker for worker in pool.workers() if worker.pid and worker.state in killed]
-            if busy:
-                victim = chance.choice(busy)
-                time.sleep(chance.choice((0, 0.05, 0.2, 0.4)))
-                with suppress(ProcessLookupError):
-                    os.kill(victim.pid, signal.SIGKILL)
-                    killed[victim.state] += 1
-        for answer in answers:
-            answer.result(60)
-    assert sorted(done) == sorted(widths)
+        asking = [clients.submit(client, number) for number in range(6)]
+        try:
+            while sum(killed.values()) < KILLS and not any(client.done() for client in asking):
+                goal = len(done) + chance.randrange(0, 6)  # 0: what replaces it is hit while it starts
+                wait_for(lambda goal=goal: len(done) >= goal or any(client.done() for client in asking))
+                busy = [worker for worker in pool.workers() if worker.pid and worker.state in killed]
+                if busy:
+                    victim = chance.choice(busy)
+                    time.sleep(chance.choice((0, 0.05, 0.2, 0.4)))
+                    with suppress(ProcessLookupError):
+                        os.kill(victim.pid, signal.SIGKILL)
+                        killed[victim.state] += 1
+        finally:
+            over.set()
+        for client in asking:
+            client.result(300)
     assert min(killed.values()) >= 5, killed
 
 
 def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
     monkeypatch.setattr("gltf_render_server.dispatch.slots._MOST_KILLS", 1)
-    with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
+    with a_pool(1, start_timeout=60.0) as pool, ThreadPoolExecutor(1) as clients:
         [pid] = pids(pool)
         os.kill(pid, signal.SIGSTOP)  # takes a request that it does not begin
         answer = clients.submit(ask, pool)
-        wait_for(lambda: states(pool) == ["rendering"], 30)
+        wait_for(lambda: states(pool) == ["rendering"])
+        (notes / "hang-start").touch()
         for _ in range(4):
             os.kill(pid, signal.SIGKILL)
-            wait_for(lambda pid=pid: pids(pool) not in ([], [pid]), 30)
+            wait_for(lambda pid=pid: pids(pool) not in ([], [pid]))
             [pid] = pids(pool)  # starts, with the request waiting for it
-        answer.result(60)
+        os.kill(pid, signal.SIGKILL)
+        (notes / "hang-start").unlink()
+        answer.result(300)
         answer = clients.submit(ask, pool, drill.HANG)
-        wait_for(lambda: states(pool) == ["rendering"], 30)
-        time.sleep(0.5)
+        wait_for(lambda: str(drill.HANG) in (notes / "begun").read_text())
         os.kill(pids(pool)[0], signal.SIGKILL)
         with pytest.raises(NoWorkerError, match=r"1 render workers .*; try again later"):
-            answer.result(60)
+            answer.result(300)
 
 
 def test_a_crash_is_tried_again_once_and_costs_nobody_else(notes, ask):
@@ -142,29 +144,30 @@ def test_what_the_back_end_raises_comes_back_and_the_worker_stays(notes, ask):
         assert pool.workers()[0].restarts == 0
 
 
-def test_a_hang_is_cut_even_where_the_worker_takes_no_request(notes, ask):
-    with a_pool(1, render_timeout=1.0) as pool, ThreadPoolExecutor(1) as clients:
-        with pytest.raises(RenderTimeoutError, match=r"longer than 1 s.*failed on 2 workers"):
+def test_a_hang_is_cut_even_where_the_worker_takes_no_request(notes, ask, monkeypatch):
+    with a_pool(1, render_timeout=3.0) as pool, ThreadPoolExecutor(1) as clients:
+        with pytest.raises(RenderTimeoutError, match=r"longer than 3 s.*failed on 2 workers"):
             ask(pool, drill.HANG)
-        wait_for(lambda: states(pool) == ["idle"], 30)
+        wait_for(lambda: states(pool) == ["idle"])
+        monkeypatch.setattr("gltf_render_server.dispatch.slots._MOST_CRASHES", 20)  # others may be slow, too
         os.kill(pids(pool)[0], signal.SIGSTOP)
-        clients.submit(ask, pool).result(60)
+        clients.submit(ask, pool).result(300)
 
 
 def test_a_hang_during_a_start_is_cut(notes, ask):
     started_s = time.monotonic()
     with a_pool(1):
         usual_s = time.monotonic() - started_s
-    with a_pool(1, start_timeout=2 + 3 * usual_s) as pool, ThreadPoolExecutor(1) as clients:
+    with a_pool(1, start_timeout=10 + 3 * usual_s) as pool, ThreadPoolExecutor(1) as clients:
         (notes / "hang-start").touch()
         [first] = pids(pool)
         os.kill(first, signal.SIGKILL)
         answer = clients.submit(ask, pool)
-        wait_for(lambda: pids(pool) not in ([], [first]), 30)
+        wait_for(lambda: pids(pool) not in ([], [first]))
         [hung] = pids(pool)
-        wait_for(lambda: pids(pool) != [hung], 60 + 3 * usual_s)
+        wait_for(lambda: pids(pool) != [hung])
         (notes / "hang-start").unlink()
-        answer.result(120)
+        answer.result(300)
 
 
 def test_a_worker_that_goes_on_outlives_successors_that_cannot_start(notes, ask):
@@ -176,39 +179,43 @@ def test_a_worker_that_goes_on_outlives_successors_that_cannot_start(notes, ask)
             ask(pool)
             assert pids(pool) == [first]
         (notes / "fail-start").unlink()
-        wait_for(lambda: ask(pool) or pids(pool) != [first], 30)
+        wait_for(lambda: ask(pool) or pids(pool) != [first])
         assert pool.workers()[0].restarts == 0
-        wait_for(lambda: (notes / f"closed-{first}-True").exists(), 10)
+        wait_for(lambda: (notes / f"closed-{first}-True").exists())
 
 
 def test_one_that_cannot_start_fails_nobody_while_another_may(notes, ask):
     """Both have to fail several times in a row before a request is told to come back."""
     with a_pool(2) as pool, ThreadPoolExecutor(1) as clients:
-        wait_for(lambda: states(pool) == ["idle"] * 2, 30)
+        wait_for(lambda: states(pool) == ["idle"] * 2)
         (notes / "fail-start").touch()
         for pid in pids(pool):
             os.kill(pid, signal.SIGKILL)
         answer = clients.submit(ask, pool)
-        wait_for(lambda: states(pool) == ["starting"] * 2, 30)
+        wait_for(lambda: states(pool) == ["starting"] * 2)
         with pytest.raises(NoWorkerError, match="try again later"):
-            answer.result(60)
-        answer = clients.submit(ask, pool)
+            answer.result(300)
         (notes / "fail-start").unlink()
-        answer.result(60)
+        wait_for(lambda: "idle" in states(pool))  # a start that fails just now would refuse what waits
+        clients.submit(ask, pool).result(300)
 
 
 def test_the_next_try_of_a_failed_start_waits_a_while(notes, ask, monkeypatch, caplog):
     """A pool short of descriptors would else spend all its time, and all of the log, on that."""
     with a_pool(1) as pool:
+        tried_s = []
 
         def fails(*_):
+            tried_s.append(time.monotonic())
             raise OSError("Too many open files")
 
         with monkeypatch.context() as patch:
             patch.setattr("gltf_render_server.dispatch.process.WorkerProcess.__init__", fails)
             os.kill(pids(pool)[0], signal.SIGKILL)
-            time.sleep(3)
-        assert 2 <= caplog.text.count("failed to start") <= 4
+            wait_for(lambda: len(tried_s) >= 4)
+        pauses_s = np.diff(tried_s[:4])
+        assert (pauses_s >= (0.5, 1.0, 2.0)).all(), pauses_s
+        assert caplog.text.count("failed to start") <= len(tried_s)
         ask(pool)
 
 
@@ -218,51 +225,51 @@ def test_a_request_waits_through_one_failed_start(notes, ask):
         [first] = pids(pool)
         os.kill(first, signal.SIGKILL)
         answer = clients.submit(ask, pool)
-        wait_for(lambda: pids(pool) not in ([], [first]), 30)
-        wait_for(lambda: not pids(pool), 30)
+        wait_for(lambda: pids(pool) not in ([], [first]))
+        wait_for(lambda: not pids(pool))
         (notes / "fail-start").unlink()
-        answer.result(60)
+        answer.result(300)
 
 
 def test_short_of_descriptors_a_slot_lives_and_recovers(notes, ask):
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with a_pool(1) as pool, ThreadPoolExecutor(1) as clients:
-        clients.submit(ask, pool).result(60)
+        clients.submit(ask, pool).result(300)
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
         taken = []
         try:
             with suppress(OSError):
                 while len(taken) < 256:
                     taken.append(os.open(os.devnull, os.O_RDONLY))
-            clients.submit(ask, pool).result(60)  # what there is goes on
+            clients.submit(ask, pool).result(300)  # what there is goes on
             os.kill(pids(pool)[0], signal.SIGKILL)
-            wait_for(lambda: states(pool) == ["starting"] and not pids(pool), 30)
+            wait_for(lambda: states(pool) == ["starting"] and not pids(pool))
             with pytest.raises(NoWorkerError):
-                clients.submit(ask, pool).result(60)
+                clients.submit(ask, pool).result(300)
             assert states(pool) == ["starting"]
         finally:
             for descriptor in taken:
                 os.close(descriptor)
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        clients.submit(ask, pool).result(60)
+        clients.submit(ask, pool).result(300)
         assert states(pool) == ["idle"]
 
 
 def test_the_end_waits_for_nobody_and_starts_nothing(notes, ask):
     with a_pool(2) as pool, ThreadPoolExecutor(1) as clients:
         answer = clients.submit(ask, pool, drill.HANG)
-        wait_for(lambda: "rendering" in states(pool), 30)
+        wait_for(lambda: "rendering" in states(pool))
         idle = [worker.pid for worker in pool.workers() if worker.state == "idle"]
         started_s = time.monotonic()
         pool.close()
         pool.give_up_running()
         pool.shut_down()
-        assert time.monotonic() - started_s < 5
+        assert time.monotonic() - started_s < 30, "the time for idle ones to close"
         assert states(pool) == ["stopped"] * 2
         assert not pids(pool)
         assert all((notes / f"closed-{pid}-True").exists() for pid in idle)
         with pytest.raises(Exception, match="shutting down"):
-            answer.result(10)
+            answer.result(300)
 
 
 def test_workers_end_with_a_server_that_is_killed(notes, tmp_path):
@@ -288,10 +295,10 @@ def test_workers_end_with_a_server_that_is_killed(notes, tmp_path):
         assert server.stdout.readline() == "ready\n"
         processes = server.children(recursive=True)
         server.kill()
-        server.wait(10)
-    _, alive = psutil.wait_procs(processes, timeout=20)
+        server.wait(300)
+    _, alive = psutil.wait_procs(processes, timeout=300)
     assert not alive
-    wait_for(lambda: not list(Path("/dev/shm").glob(f"gltf-render-server-{server.pid}-*")), 15)
+    wait_for(lambda: not in_memory(server.pid))
 
 
 @pytest.mark.skipif(

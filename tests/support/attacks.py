@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import requests
+from memory import own_bytes
 
 MEGABYTE = 10**6
 
@@ -23,9 +24,10 @@ class Watch:
     Attributes
     ----------
     waits_s : list of float
-        How long each answer of ``/healthz/live`` took; inf where there was none.
+        How long each answer of ``/healthz/live`` took, without the time for which the machine had no
+        processor for it; inf where there was no answer.
     peak_bytes : int
-        The most memory that the process had.
+        The most memory of its own that the process had.
     files : set of str
         Temporary files that it had open.
     """
@@ -38,20 +40,34 @@ class Watch:
         self.files: set[str] = set()
 
     def live(self) -> None:
-        started_s = time.perf_counter()
+        pids = os.getpid(), self._process.pid
+        started_s, before = time.perf_counter(), [_delays_s(pid) for pid in pids]
         try:
-            is_live = requests.get(f"{self._url}/healthz/live", timeout=30).ok
+            is_live = requests.get(f"{self._url}/healthz/live", timeout=300).ok
         except requests.RequestException:
             is_live = False
-        self.waits_s.append(time.perf_counter() - started_s if is_live else float("inf"))
+        wait_s = time.perf_counter() - started_s
+        for pid, earlier in zip(pids, before, strict=True):
+            delays_s = sorted(delay - earlier.get(name, 0.0) for name, delay in _delays_s(pid).items())
+            wait_s -= sum(delays_s[-2:])  # whose turn it is, and who holds the lock that it waits for
+        self.waits_s.append(wait_s if is_live else float("inf"))
 
     def memory(self) -> None:
-        self.peak_bytes = max(self.peak_bytes, self._process.memory_info().rss)
+        self.peak_bytes = max(self.peak_bytes, own_bytes(self._process))
         for entry in Path(f"/proc/{self._process.pid}/fd").glob("*"):
             with suppress(OSError):
                 path = str(entry.readlink())
                 if path.endswith("(deleted)") and not path.startswith(("/dev/shm", "/memfd")):
                     self.files.add(path)
+
+
+def _delays_s(pid: int) -> dict[str, float]:
+    """For how long each thread of a process could have run, but had no processor, as Linux counts it."""
+    delays_s = {}
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # it has ended meanwhile
+            delays_s[path.parent.name] = int(path.read_text().split()[1]) / 1e9
+    return delays_s
 
 
 @contextmanager
@@ -75,7 +91,7 @@ def watching(pid: int, url: str) -> Iterator[Watch]:
         watch.live()
 
 
-def connect(url: str, timeout_s: float = 60.0) -> socket.socket:
+def connect(url: str, timeout_s: float = 300.0) -> socket.socket:
     host, _, port = url.removeprefix("http://").rpartition(":")
     return socket.create_connection((host, int(port)), timeout_s)
 

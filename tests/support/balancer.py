@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -37,18 +37,14 @@ class Balancer:
     def client(self) -> RenderClient:
         return RenderClient(self.url, timeout_s=300)
 
-    def statistics(self, server: str, proxy: str = "servers") -> dict[str, str]:
-        """What HAProxy counts for a server, for all as BACKEND, or for the clients as FRONTEND of render."""
-        text = requests.get(f"{self.metrics_url}/;csv", timeout=10).text
+    def statistics(self, server: str) -> dict[str, str]:
+        """What HAProxy counts for a server, or for all of them as BACKEND."""
+        text = requests.get(f"{self.metrics_url}/;csv", timeout=300).text
         rows = csv.DictReader(text.removeprefix("# ").splitlines())
-        return next(row for row in rows if (row["pxname"], row["svname"]) == (proxy, server))
+        return next(row for row in rows if (row["pxname"], row["svname"]) == ("servers", server))
 
     def wait_until(self, server: str, state: str) -> None:
         wait_for(lambda: self.statistics(server)["status"].startswith(state))
-
-    def wait_for_connections(self, count: int) -> None:
-        """Wait until HAProxy holds so many clients' connections; its threads accept them some time later."""
-        wait_for(lambda: self.statistics("FRONTEND", "render")["scur"] == str(count))
 
 
 @contextmanager
@@ -64,7 +60,7 @@ def balancing(addresses: Sequence[str], **env: str) -> Iterator[Balancer]:
         yield Balancer(f"http://{bind}", f"http://{metrics_bind}")
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(300)
 
 
 def _environment() -> dict[str, str]:
@@ -83,11 +79,13 @@ def _wait_until_listening(process: subprocess.Popen[bytes], address: str) -> Non
 
 
 def kill(server: Server) -> None:
-    """End all of a server at once, as a crash or the kernel does when memory runs out."""
+    """End a server and its workers at once. The shells that then remove their files live on."""
     main = psutil.Process(server.process.pid)
     for process in [main, *main.children(recursive=True)]:
-        process.kill()
-    server.process.wait(10)
+        with suppress(psutil.NoSuchProcess):
+            if "gltf-render-server-remover" not in process.cmdline():
+                process.kill()
+    server.process.wait(300)
 
 
 def address(server: Server) -> str:

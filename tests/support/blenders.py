@@ -44,7 +44,7 @@ class Home:
     blender: str | None
 
     def drive(
-        self, name: str, out: Path, *, limit_s: float = 170, simulates_events: bool = False, **more: str
+        self, name: str, out: Path, *, limit_s: float = 450, simulates_events: bool = False, **more: str
     ) -> dict[str, Any]:
         """Run one of the drives to its end.
 
@@ -87,7 +87,7 @@ class Home:
         return {"BLENDER_USER_RESOURCES": str(self.folder), "MESA_SHADER_CACHE_DISABLE": "1"}
 
 
-def run(command: Sequence[str], environment: dict[str, str], timeout_s: float = 170) -> str:
+def run(command: Sequence[str], environment: dict[str, str], timeout_s: float = 450) -> str:
     """Run a command in a session of its own, which ends with it; return what it printed."""
     process = subprocess.Popen(
         command,

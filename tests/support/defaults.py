@@ -26,7 +26,7 @@ class Warm:
     def ask(self, scene_bytes, image_type, camera=CAMERA, look=PLAIN, alpha_threshold=None):
         """See `ask`."""
         known = {"extensions": self._renderer.extensions, "limits": Limits()}
-        scene = self._documents.read(scene_bytes, **known).scene()
+        scene = self._documents.open(scene_bytes).read(**known).scene()
         frame = replace(frame_of(scene, camera, image_type, look=look), alpha_threshold=alpha_threshold)
         prepare(frame)
         return picture_of(self._renderer, unpacked(Packed(frame).message(self._sent), self._there))

@@ -12,6 +12,7 @@ import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import bpy
@@ -51,16 +52,20 @@ class Answer:
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{controller().state.url}/render"
         request = urllib.request.Request(url, body, headers)
+        self._last = last_answered()
         self._thread = threading.Thread(target=self._send, args=(request,))
         self._thread.start()
 
     def wait(self) -> Iterator[float]:
+        """Wait for the answer, and then until the add-on was told of it, unless no request came of it."""
         while self._thread.is_alive():
             yield 0.02
+        if self.status:
+            yield from until(lambda: last_answered() is not self._last)
 
     def _send(self, request):
         try:
-            with urllib.request.urlopen(request, timeout=160) as response:
+            with urllib.request.urlopen(request, timeout=400) as response:
                 self.status, self.body = response.status, response.read()
         except urllib.error.HTTPError as error:
             self.status, self.body = error.code, error.read()
@@ -68,11 +73,24 @@ class Answer:
             self.body = str(error).encode()
 
 
-def until(condition: Callable[[], bool], limit_s: float = 60) -> Iterator[float]:
+def last_answered() -> object:
+    """Return the newest answer that the add-on was told of; it is told some time after the client is."""
+    return next(iter(controller().state.answered), None)
+
+
+def own_s() -> float:
+    """A clock that stands still while this thread could run, but has no processor."""
+    starved_ns = 0
+    with suppress(OSError):  # only Linux counts that
+        starved_ns = int(Path("/proc/thread-self/schedstat").read_text().split()[1])
+    return time.perf_counter() - starved_ns / 1e9
+
+
+def until(condition: Callable[[], bool], limit_s: float = 300) -> Iterator[float]:
     end_s = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > end_s:
-            raise TimeoutError(f"{controller().state}")
+            raise TimeoutError(f"{controller().state}" if f"{EXTENSION}.control" in sys.modules else "")
         yield 0.05
 
 

@@ -26,7 +26,7 @@ class FakeRenderer(Backend):
 
     def render(self, request):
         self.requests.append(request)
-        assert self.gate.wait(10)
+        assert self.gate.wait(300)
         if self.error is not None:
             raise self.error
         views = render_views(request, self, Meshes())
@@ -77,5 +77,5 @@ def answering(settings, renderer):
     finally:
         renderer.gate.set()
         dispatcher.close()
-        thread.join(10)
+        thread.join(300)
     assert not thread.is_alive()

@@ -669,6 +669,15 @@ def normals_as_colours(copy):
     change_normals(copy, lambda normals, _: (normals + 1) / 2)
 
 
+@fault("normals.unit")
+def a_normal_that_is_no_number(copy):
+    folder, view = copy.a_view()
+    normals, numbers = (copy.array(folder, view, name) for name in ("normal", "instance"))
+    rows, columns = np.nonzero(numbers)
+    normals[rows[0], columns[0]] = np.nan
+    copy.write_array(folder, view, "normal", normals)
+
+
 # what may be meant
 
 

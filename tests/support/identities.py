@@ -295,13 +295,13 @@ def _length(vectors: Array) -> Array:
     return np.linalg.norm(vectors, axis=-1)
 
 
-@identity("nothing is where the rays meet nothing", "pixels", most=0)
+@identity("passes have nothing where the rays hit nothing", "pixels", most=0)
 def _meets(seen: Seen) -> Array:
     truth = seen.truth
     return 1.0 * ((truth.part >= 0) != seen.is_met)[truth.is_sharp]
 
 
-@identity("what tells nothing tells nothing everywhere", "pixels", most=0)
+@identity("if one pass has nothing at a pixel, so have all others", "pixels", most=0)
 def _is_empty(seen: Seen) -> Array:
     names = ("normal", "normal_world", "normal_geometric", "position", "object_coordinates", "nocs")
     known = [np.isfinite(seen[name]).all(-1) for name in names]
@@ -310,7 +310,7 @@ def _is_empty(seen: Seen) -> Array:
     return 1.0 * (~is_right | (np.isfinite(seen["distance"]) != seen.is_met))
 
 
-@identity("depth is that of the surface, of the depth", "1", p99=1e-5)
+@identity("depth is that of the surface, relative to the depth", "1", p99=1e-5)
 def _depth(seen: Seen) -> Array:
     return np.abs(seen["depth"][seen.is_known] / seen.truth.depth[seen.is_known] - 1)
 
@@ -336,12 +336,12 @@ def _on_mesh(seen: Seen) -> Array:
     return 1e3 * across * 2 / seen.truth.depth[seen.is_known]
 
 
-@identity("the instances' masks fill what is met", "pixels", most=0)
+@identity("the instances' masks fill the pixels whose rays hit something", "pixels", most=0)
 def _union(seen: Seen) -> Array:
     return 1.0 * ((seen["instance"] > 0) != seen.is_met)
 
 
-@identity("instance is the node, or its copy, that is met", "pixels", most=0)
+@identity("instance is the node, or its copy, that the ray hits", "pixels", most=0)
 def _instance(seen: Seen) -> Array:
     expected = seen.of_part(lambda part: seen.numbers[part.node, part.copy], 0)
     return 1.0 * (seen["instance"] != expected)[seen.is_known]
@@ -385,7 +385,7 @@ def _in_box(seen: Seen) -> Array:
     return np.where(is_flat, np.where(nocs == 0.5, 0, np.inf), off) + outside
 
 
-@identity("normals are as long as 1", "1", most=2e-7)
+@identity("normals have length 1", "1", most=2e-7)
 def _unit(seen: Seen) -> Array:
     names = ("normal", "normal_world", "normal_geometric")
     return np.abs(np.stack([_length(seen[name])[seen.is_met] for name in names]) - 1)
@@ -397,22 +397,22 @@ def _turned(seen: Seen) -> Array:
     return np.abs(expected - seen["normal_world"])[seen.is_met]
 
 
-@identity("normal is the interpolated one", "degrees", most=0.01)
+@identity("normal is the interpolated normal", "degrees", most=0.01)
 def _normal(seen: Seen) -> Array:
     return _degrees(seen["normal"], seen.truth.normal)[seen.is_known]
 
 
-@identity("normal_geometric is the triangle's", "degrees", most=0.01)
+@identity("normal_geometric is the triangle's normal", "degrees", most=0.01)
 def _geometric(seen: Seen) -> Array:
     return _degrees(seen["normal_geometric"], seen.truth.geometric)[seen.is_known]
 
 
-@identity("normal_geometric looks at the camera", "pixels", most=0)
+@identity("normal_geometric faces the camera", "pixels", most=0)
 def _towards(seen: Seen) -> Array:
     return 1.0 * ((seen["normal_geometric"] * rays_of(seen.view)).sum(-1) > 1e-6)[seen.is_met]
 
 
-@identity("normal_geometric is across the gradient of the points", "degrees", p99=0.1)
+@identity("normal_geometric is perpendicular to the steps of position", "degrees", p99=0.1)
 def _gradient(seen: Seen) -> Array:
     """Where a pixel and its neighbours to the right and below lie on one triangle."""
     points, truth = seen.points, seen.truth
@@ -424,20 +424,20 @@ def _gradient(seen: Seen) -> Array:
     return _degrees(normals[is_one], seen["normal_geometric"][:-1, :-1][is_one])
 
 
-@identity("uv is the interpolated one", "1", most=1e-4, p99=1e-5)
+@identity("uv is the interpolated uv", "1", most=1e-4, p99=1e-5)
 def _uv(seen: Seen) -> Array:
     expected, found = seen.truth.uv[seen.is_known], seen["uv"][seen.is_known]
     off = np.abs(expected - found)
     return np.where(np.isnan(expected), np.where(np.isnan(found), 0, np.inf), np.nan_to_num(off, nan=np.inf))
 
 
-@identity("material is that of what is met", "pixels", most=0)
+@identity("material is that of the triangle that the ray hits", "pixels", most=0)
 def _material(seen: Seen) -> Array:
     expected = seen.of_part(lambda part: part.primitive.get("material", -1) + 1, 0)
     return 1.0 * (seen["material"] != expected)[seen.is_known]
 
 
-@identity("material is one of the instance's", "pixels", most=0)
+@identity("material is one of the instance's materials", "pixels", most=0)
 def _one_of_its_own(seen: Seen) -> Array:
     pairs = {
         (seen.numbers[part.node, part.copy], part.primitive.get("material", -1) + 1)
@@ -459,20 +459,20 @@ def _label_of_material(seen: Seen) -> Array:
     return 1.0 * (seen["label"] != np.array(labels)[seen["material"]])
 
 
-@identity("label is that of what is met", "pixels", most=0)
+@identity("label is that of the triangle that the ray hits", "pixels", most=0)
 def _label_met(seen: Seen) -> Array:
     truth = seen.label_truth
     labels = np.array([*(_label(seen.file, part) for part in truth.parts), _DONT_CARE])
     return 1.0 * (seen["label"] != labels[truth.part])[truth.is_sharp]
 
 
-@identity("what is seen is inside mask_amodal", "pixels", most=0)
+@identity("visible pixels are inside mask_amodal", "pixels", most=0)
 def _inside_whole(seen: Seen) -> Array:
     numbers = np.arange(1, 1 + len(seen["mask_amodal"]))[:, None, None]
     return 1.0 * ((seen["instance"] == numbers) & (seen["mask_amodal"] == 0))
 
 
-@identity("mask_amodal is what the rays meet of the object alone", "pixels", most=0)
+@identity("mask_amodal is where the rays hit the object alone", "pixels", most=0)
 def _whole(seen: Seen) -> Array:
     return np.concatenate(
         [
@@ -500,12 +500,12 @@ def _label_of_row(seen: Seen) -> Array:
     return 1.0 * (seen["label"] != expected)[seen.is_met & (expected >= 0)]
 
 
-@identity("flow leads where the instance's matrix puts object_coordinates", "px", most=0.01)
+@identity("flow leads to where the instance's matrix puts object_coordinates", "px", most=0.01)
 def _flow_put_back(seen: Seen) -> Array:
     return _flow_off(seen, seen.put_back_then)
 
 
-@identity("flow leads where the triangle takes the point", "px", most=0.01)
+@identity("flow leads to where the triangle takes the point", "px", most=0.01)
 def _flow_followed(seen: Seen) -> Array:
     return _flow_off(seen, seen.followed_then[0])
 
@@ -532,7 +532,7 @@ def _is_inside(places: Array, lens: Lens) -> NDArray[np.bool_]:
     return ((places >= 0) & (places < (lens.width, lens.height))).all(-1)
 
 
-@identity("flow tells nothing where nothing is in front of the camera then", "pixels", most=0)
+@identity("flow is NaN where the point is not in front of the camera then", "pixels", most=0)
 def _flow_is_empty(seen: Seen) -> Array:
     points = np.where(np.isnan(seen.put_back_then), seen.followed_then[0], seen.put_back_then)
     is_known = ~seen.is_met | np.isfinite(points[..., 2])
@@ -541,12 +541,12 @@ def _flow_is_empty(seen: Seen) -> Array:
     return 1.0 * ~is_right[is_known]
 
 
-@identity("what is seen then leads into the image", "pixels", most=0)
+@identity("points that are visible then lie inside the image", "pixels", most=0)
 def _flow_leads_inside(seen: Seen) -> Array:
     return 1.0 * ~_is_inside(_seen_then(seen), seen.view.lens)
 
 
-@identity("what is seen then is shown there then, or beside it", "pixels", p99_of_all=0)
+@identity("points that are visible then are shown at p + flow then, or beside it", "pixels", p99_of_all=0)
 def _shown_then(seen: Seen) -> Array:
     """Where the surface is not seen so nearly from its edge then that it may be thinner than a pixel."""
     places, is_seen = _seen_then(seen), seen["visible_forward"] == 1

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psutil
+from memory import own_bytes
 
 from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.making import make, read_plan, renderer_settings
@@ -14,7 +15,7 @@ STEP = 50
 
 
 class Memory:
-    """Progress that measures the resident memory of this process and of its workers, bytes, now and then."""
+    """Progress that measures the memory of this process and of its workers, bytes, now and then."""
 
     def __init__(self):
         self.found = {}
@@ -23,10 +24,17 @@ class Memory:
     def update(self, summary):
         if summary.finished % STEP == 0 and summary.finished not in self.found:
             processes = [self._process, *self._process.children(recursive=True)]
-            self.found[summary.finished] = sum(each.memory_info().rss for each in processes)
+            self.found[summary.finished] = sum(map(resident_bytes, processes))
 
-    def tell(self, line):
+    def show(self, line):
         pass
+
+
+def resident_bytes(process):
+    try:
+        return own_bytes(process)
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return 0
 
 
 def main(specification, out, workers):

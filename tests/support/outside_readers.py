@@ -23,7 +23,7 @@ _ALONE = {
 }
 
 
-def read_with(script: str, *arguments: object, limit_s: float = 300) -> Any:
+def read_with(script: str, *arguments: object, limit_s: float = 500) -> Any:
     """Run a script in the environment of the readers; skip if there is none.
 
     Parameters

@@ -8,8 +8,8 @@ import functools
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ BUILT = ROOT / "server" / "gltf_render_server" / "http" / "page"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WEBGL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
+_LONGEST_S = 300
+"""The limit is for what never will be: a busy machine may take long."""
+
 needs_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="needs the program chromium: apt-get install chromium"
 )
@@ -34,7 +37,7 @@ def node_modules() -> Path:
     place = SOURCES / "node_modules"
     made_from = place / ".made-from.json"
     names = SOURCES / "package-lock.json"
-    with (Path(tempfile.gettempdir()) / "gltf-render-server-page.lock").open("w") as turns:
+    with names.open() as turns:
         fcntl.flock(turns, fcntl.LOCK_EX)  # the tests of both Pythons may run at once
         if not made_from.exists() or made_from.read_bytes() != names.read_bytes():
             done = npm("ci", "--ignore-scripts", "--no-audit", "--no-fund")
@@ -84,7 +87,7 @@ def opened(
     window = browser.new_context(**options)
     window.add_init_script(init_script)
     tab = window.new_page()
-    tab.set_default_timeout(60_000)
+    tab.set_default_timeout(1000 * _LONGEST_S)
     tab.on("console", lambda message: told.append(message.text))
     tab.on("pageerror", lambda error: told.append(str(error)))
     tab.on("request", lambda request: asked.append(request.url))
@@ -138,6 +141,31 @@ def all_passes(tab: Any) -> list[str]:
     """The passes that the page offers."""
     tab.wait_for_selector("#passes input")
     return tab.evaluate("[...document.querySelectorAll('#passes input')].map((box) => box.value)")
+
+
+@contextmanager
+def renewed(tab: Any) -> Iterator[None]:
+    """Wait until pictures are shown of the view as the block has changed it."""
+    tab.evaluate(
+        """() => {
+          window.isRenewed = false;
+          new MutationObserver((_, observer) => {
+            window.isRenewed = true;
+            observer.disconnect();
+          }).observe(document.getElementById("picture"), { attributeFilter: ["data-stale"] });
+        }"""
+    )
+    yield
+    tab.wait_for_function("() => window.isRenewed")
+    wait_for_pictures(tab)
+
+
+def wait_until(tab: Any, condition: Callable[[], bool]) -> None:
+    """Wait until something is so that Python sees, such as a request of the page's."""
+    deadline_s = time.monotonic() + _LONGEST_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        tab.wait_for_timeout(20)
 
 
 def wait_for_pictures(tab: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -20,6 +21,10 @@ from gltf_render_server.client import RenderClient
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = (sys.executable, "-m", "gltf_render_server")
+
+_MEMORY = Path("/dev/shm")
+_claims: list[socket.socket] = []
+_EARLIER = frozenset(_MEMORY.glob("gltf-render-server-*"))  # of other runs, whose process IDs come again
 
 
 def program() -> tuple[str, ...]:
@@ -65,19 +70,40 @@ def running(
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
             if process.stdout:
                 process.stdout.close()
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+    """A port for a program that has to be told one; nobody else is given it until this process ends.
+
+    It lies below those that systems choose from by themselves, for servers and for clients. Other test runs
+    leave it out, because the UDP port of its number is taken.
+    """
+    for number in random.sample(range(10_000, 32_768), 1000):
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", number))
+            with socket.create_server(("127.0.0.1", number)):
+                _claims.append(claim)
+                return number
+        except OSError:
+            claim.close()
+    raise RuntimeError("no port is free")
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+def in_memory(*pids: int) -> list[Path]:
+    """The scratch folders of these processes in memory, which may have ended, since the tests began."""
+    found = [path for pid in pids for path in _MEMORY.glob(f"gltf-render-server-{pid}-*")]
+    return [path for path in found if path not in _EARLIER]
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 300) -> None:
+    """Wait until something is so. The limit is for what never will be: a busy machine may take long."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, "waited in vain"
@@ -85,7 +111,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
 
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:
-    timer = threading.Timer(180, process.kill)
+    timer = threading.Timer(400, process.kill)
     timer.start()
     try:
         printed = []

@@ -16,6 +16,7 @@ from servers import wait_for
 
 from gltf_render_server.dispatch import transfer
 from gltf_render_server.dispatch.dispatcher import Dispatcher
+from gltf_render_server.dispatch.job import Job
 from gltf_render_server.dispatch.machine import Machine
 from gltf_render_server.errors import (
     NoWorkerError,
@@ -33,6 +34,8 @@ from gltf_render_server.settings import ServerSettings
 
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
+    monkeypatch.setattr("gltf_render_server.dispatch.process._END_S", 60.0)
+    monkeypatch.setattr("gltf_render_server.dispatch.dispatcher._END_S", 60.0)
     return drill.notes(tmp_path, monkeypatch)
 
 
@@ -63,7 +66,7 @@ def in_this_process():
         yield dispatcher
     finally:
         dispatcher.shut_down()
-        thread.join(10)
+        thread.join(300)
         assert not thread.is_alive()
 
 
@@ -118,6 +121,20 @@ def test_it_renders_in_order_and_tells_where_the_time_went(dispatcher, ask, note
     assert dispatcher.extensions == frozenset()
 
 
+def test_who_gets_an_answer_finds_the_worker_free(dispatcher, ask, monkeypatch):
+    """A client that asks again at once is not refused because of its own request before."""
+    seen, settle = [], Job.settle
+
+    def noting(job, outcome):
+        [worker] = dispatcher.workers()
+        seen.append((worker.state, worker.rendered, dispatcher.wait_until_idle(0)))
+        settle(job, outcome)
+
+    monkeypatch.setattr(Job, "settle", noting)
+    ask(dispatcher)
+    assert seen == [("idle", 1, True)]
+
+
 def test_a_full_queue_refuses_at_once(dispatcher, ask, clients, notes, running):
     waiting = [clients.submit(ask, dispatcher, width) for width in (4, 5)]
     wait_for(lambda: len(dispatcher) == 2)
@@ -125,7 +142,7 @@ def test_a_full_queue_refuses_at_once(dispatcher, ask, clients, notes, running):
     with pytest.raises(QueueFullError, match="2 requests are waiting"):
         ask(dispatcher)
     (notes / "gate").touch()
-    assert all(answer.result(30) for answer in [running, *waiting])
+    assert all(answer.result(300) for answer in [running, *waiting])
 
 
 def test_a_failure_reaches_its_own_client_only(dispatcher, ask):
@@ -140,22 +157,23 @@ def test_closing_gives_up_what_waits_and_finishes_what_runs(dispatcher, ask, cli
     dispatcher.close()
     assert dispatcher.is_closed
     with pytest.raises(ShuttingDownError):
-        waiting.result(10)
+        waiting.result(300)
     with pytest.raises(ShuttingDownError):
         ask(dispatcher)
     assert not dispatcher.wait_until_idle(0.01)
     (notes / "gate").touch()
-    assert running.result(30)
-    assert dispatcher.wait_until_idle(30)
+    assert running.result(300)
+    assert dispatcher.wait_until_idle(300)
 
 
 def test_the_running_request_can_be_given_up(dispatcher, running):
     dispatcher.give_up_running()
     with pytest.raises(ShuttingDownError, match="cancelled"):
-        running.result(10)
+        running.result(300)
 
 
-def test_who_owns_the_renderer_closes_it(dispatcher, ask, notes):
+def test_who_owns_the_renderer_closes_it(dispatcher, ask, notes, monkeypatch):
+    monkeypatch.setattr("gltf_render_server.dispatch.slots._CLOSE_S", 60.0)
     ask(dispatcher)
     [worker] = dispatcher.workers()
     dispatcher.shut_down()
@@ -166,9 +184,9 @@ def test_nothing_is_rendered_for_a_client_that_went_away(dispatcher, ask, client
     gone = clients.submit(ask, dispatcher, is_abandoned=lambda: True)
     wait_for(lambda: len(dispatcher) == 1 or gone.done())
     (notes / "gate").touch()
-    assert running.result(30)
+    assert running.result(300)
     with pytest.raises(RequestError, match="disconnected"):
-        gone.result(10)
+        gone.result(300)
     assert begun(notes) == [drill.GATED]
 
 
@@ -181,12 +199,12 @@ def test_a_client_that_went_away_frees_its_turn_while_it_waits(dispatcher, ask, 
     hung_up.set()
     for gone in leaving:
         with pytest.raises(RequestError, match="disconnected"):
-            gone.result(10)
+            gone.result(300)
     assert len(dispatcher) == 0
     staying = clients.submit(ask, dispatcher, 4)
     (notes / "gate").touch()
-    assert running.result(30)
-    assert staying.result(30)
+    assert running.result(300)
+    assert staying.result(300)
     assert begun(notes) == [drill.GATED, 4]
 
 
@@ -196,7 +214,7 @@ def test_a_render_in_progress_goes_on_without_its_client(dispatcher, ask, client
     threading.Event().wait(0.7)
     assert not answer.done()
     (notes / "gate").touch()
-    assert answer.result(30)
+    assert answer.result(300)
 
 
 def test_a_renderer_that_is_held_by_a_render_is_not_waited_for(notes, ask, clients):
@@ -207,7 +225,7 @@ def test_a_renderer_that_is_held_by_a_render_is_not_waited_for(notes, ask, clien
         closed = notes / f"closed-{os.getpid()}-True"
         assert not closed.exists()
         (notes / "gate").touch()
-        assert answer.result(10)
+        assert answer.result(300)
         wait_for(closed.exists)
 
 
@@ -221,7 +239,7 @@ def test_one_at_a_time_on_a_thread_that_has_more_to_do(notes, ask, clients):
     assert len(dispatcher) == 1
     assert dispatcher.wait_until_idle(0)
     assert dispatcher.run_next()
-    assert all(answer.result(10) for answer in answers)
+    assert all(answer.result(300) for answer in answers)
     dispatcher.shut_down()
     assert (notes / f"closed-{os.getpid()}-True").exists()
 
@@ -249,7 +267,7 @@ def test_this_process_survives_whatever_is_raised(ask, clients, error):
     for renderer.error in (error, None):
         answer = clients.submit(ask, dispatcher)
         wait_for(dispatcher.run_next)
-        assert isinstance(answer.exception(10), type(error) if renderer.error else type(None))
+        assert isinstance(answer.exception(300), type(error) if renderer.error else type(None))
 
 
 def test_health_is_told_and_requests_wait_while_the_first_worker_starts(notes, ask, clients):
@@ -263,7 +281,7 @@ def test_health_is_told_and_requests_wait_while_the_first_worker_starts(notes, a
         with pytest.raises(SettingsError, match="other settings"):
             dispatcher.wait_until_ready()
         (notes / "refuse-start").unlink()
-        assert clients.submit(ask, dispatcher).result(60), "what fails to start is tried again"
+        assert clients.submit(ask, dispatcher).result(300), "what fails to start is tried again"
         assert dispatcher.extensions == frozenset()
     finally:
         dispatcher.shut_down()
@@ -275,7 +293,7 @@ def test_nobody_waits_for_a_worker_that_never_starts(notes, clients):
     try:
         waiting = clients.submit(lambda: dispatcher.extensions)
         with pytest.raises(NoWorkerError, match="try again later"):
-            waiting.result(60)
+            waiting.result(300)
     finally:
         dispatcher.shut_down()
 
@@ -286,7 +304,7 @@ def test_a_close_lets_nobody_wait_for_the_first_worker(notes, clients):
     waiting = clients.submit(lambda: dispatcher.extensions)
     dispatcher.shut_down()
     with pytest.raises(ShuttingDownError):
-        waiting.result(10)
+        waiting.result(300)
 
 
 def test_gpus_that_are_not_there_are_told_to_who_asks(notes, monkeypatch):

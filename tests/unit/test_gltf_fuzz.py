@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from drake_like import DrakeScene, box, look_at, sphere
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from test_gltf_document import EXTENSIONS, rich_document
 
@@ -230,4 +230,5 @@ def test_changed_bytes(flips, data):
 @FUZZ
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_noise(data):
+    assume(b'"asset"' not in data)  # Hypothesis also draws constants of the sources: an empty document
     assert not survives(data)

@@ -180,6 +180,14 @@ def test_a_buffer_as_text():
         parsed(document)
 
 
+def test_capitals_in_the_uri_of_a_buffer():
+    document = one_box()
+    for buffer in document["buffers"]:
+        head, _, text = buffer["uri"].partition(",")
+        buffer["uri"] = f"{head.replace('base64', 'BASE64')},{text}"
+    assert len(parsed(document).primitives) == 1
+
+
 DRACO = "KHR_draco_mesh_compression"
 
 

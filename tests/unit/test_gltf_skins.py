@@ -25,6 +25,29 @@ def test_vertices_follow_the_joints_and_not_the_node(kind):
     np.testing.assert_allclose(placed(document(kind=kind)), strip().posed(), atol=3e-5)
 
 
+def test_a_skin_leaves_nothing_for_instances_to_place():
+    """A mesh that its joints place is one object; an object without a surface would have no box."""
+    out = document()
+    offsets = add_accessor(out, np.eye(3, dtype="<f4"), "VEC3")
+    out["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": offsets}}}
+    scene = parsed(out)
+    assert len(scene.placements) == len(scene.instances) == 1
+    np.testing.assert_array_equal(scene.instances.matrix, parsed(document()).instances.matrix)
+    np.testing.assert_allclose(placed(out), strip().posed(), atol=3e-5)
+
+
+def test_the_parts_of_an_instanced_mesh_that_have_no_joints_are_drawn_at_every_instance():
+    out = document()
+    [primitive] = out["meshes"][0]["primitives"]
+    attributes = {name: index for name, index in primitive["attributes"].items() if "S_" not in name}
+    out["meshes"][0]["primitives"].append({**primitive, "attributes": attributes})
+    offsets = add_accessor(out, np.eye(3, dtype="<f4"), "VEC3")
+    out["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": offsets}}}
+    scene = parsed(out)
+    assert len(scene.instances) == 3
+    assert scene.placements.instance.tolist() == [0, 0, 1, 2]
+
+
 def test_without_inverse_bind_matrices_they_are_identities():
     out = document()
     del out["skins"][0]["inverseBindMatrices"]

@@ -33,4 +33,8 @@ def test_gpus_are_taken_in_turn(tmp_path, monkeypatch):
         (tmp_path / f"0000:0{number}:00.0").mkdir()
     monkeypatch.setattr("gltf_render_server.dispatch.gpus._NVIDIA", tmp_path)
     assert gpu_ids((), {}) == ("0", "1")
+    for hidden in ("", "-1", "NoDevFiles"):
+        assert gpu_ids((), {"CUDA_VISIBLE_DEVICES": hidden}) == ()
+    assert gpu_ids((), {"CUDA_VISIBLE_DEVICES": "1,-1,0"}) == ("1",)
+    assert gpu_ids((), {"CUDA_VISIBLE_DEVICES": "MIG-1/2/3, GPU-a"}) == ("MIG-1/2/3", "GPU-a")
     assert [pinned(("0", "1"), worker)["CUDA_VISIBLE_DEVICES"] for worker in range(3)] == ["0", "1", "0"]

@@ -4,6 +4,7 @@ import math
 import pytest
 
 from gltf_render_server.errors import RequestError, TooLargeError
+from gltf_render_server.gltf import RecentDocuments
 from gltf_render_server.http.form import DepthRange, ImageType, RenderFields, check_digest
 
 GOOD = {
@@ -46,9 +47,9 @@ def test_depth_range_belongs_to_depth_only():
 
 def test_digest_is_compared_without_case():
     digest = hashlib.sha256(b"scene").hexdigest()
-    check_digest(b"scene", read(scene_sha256=digest.upper()).scene_sha256)
+    check_digest(RecentDocuments(0).open(b"scene"), read(scene_sha256=digest.upper()).scene_sha256)
     with pytest.raises(RequestError, match="scene_sha256: the scene's 3 bytes"):
-        check_digest(b"cut", digest)
+        check_digest(RecentDocuments(0).open(b"cut"), digest)
 
 
 def test_principal_point_may_lie_outside_the_image():

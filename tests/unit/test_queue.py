@@ -211,5 +211,5 @@ def test_many_threads_lose_nothing(threads):
     assert all(item.result().views is IMAGE.views for item in jobs)
     queue.close()
     for worker in workers:
-        worker.join(10)
+        worker.join(300)
         assert not worker.is_alive()

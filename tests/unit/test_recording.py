@@ -32,6 +32,7 @@ from gltf_render_server.recording import (
     save_frame,
     unpack,
 )
+from gltf_render_server.recording import recorder as recorder_module
 from gltf_render_server.recording.__main__ import main
 from gltf_render_server.recording.blobs import FolderBlobs
 from gltf_render_server.recording.documents import Splitter, join
@@ -90,7 +91,7 @@ def record(folder, *documents):
     recorder = Recorder(folder)
     for data in documents:
         recorder.answered(request(data), DONE)
-    recorder.close(60)
+    recorder.close(300)
 
 
 def files(folder, kind):
@@ -104,6 +105,12 @@ def bytes_of(folder, kind):
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_size
     return total
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """No frame is lost because the machine is slow."""
+    monkeypatch.setattr(recorder_module, "_PATIENCE_S", 300.0)
 
 
 @pytest.mark.parametrize("data", ODD.values(), ids=list(ODD))
@@ -166,7 +173,7 @@ def test_all_of_a_request_comes_back(tmp_path):
     recorder = Recorder(tmp_path)
     recorder.answered(asked, Answer(503, 0.12345, "é\nno", "application/json", b"{}"))
     recorder.answered(None, Answer(401, 0.1))
-    recorder.close(60)
+    recorder.close(300)
     [frame] = RecordedFrames(tmp_path)
     found = frame.request
     for name in ("protocol", "client", "form", "passes", "look", "scene_time_s", "alpha_threshold", "time_s"):
@@ -192,7 +199,7 @@ def test_frames_are_made_again(tmp_path):
     recorder.answered(request(drake_scene(), views=(view(),), passes=("depth",)), DONE)
     recorder.answered(request(drake_scene()), Answer(400, 0.0, "far: must be more"))
     recorder.answered(request(views=(view(),)), Answer(400, 0.0))
-    recorder.close(60)
+    recorder.close(300)
     whole, refused, without = RecordedFrames(tmp_path)
     frame = whole.frame(frozenset())
     assert (frame.views[0].lens, frame.passes, frame.look) == (LENS, ("depth",), Look())
@@ -207,7 +214,7 @@ def test_a_document_may_be_in_many_frames_and_is_not_held(tmp_path):
     recorder, document = Recorder(tmp_path), Document(uri(TEXT))
     for number in range(5):
         recorder.answered(Request("v1", document=document, views=(view(number),)), DONE)
-    recorder.close(60)
+    recorder.close(300)
     assert not isinstance(document._source, bytes)
     assert document.data == uri(TEXT)
     assert len(files(tmp_path, "blobs")) == 1
@@ -297,7 +304,7 @@ def test_a_blob_that_is_gone_or_cut_short_is_stored_again(tmp_path):
     recorder = Recorder(tmp_path)
     for harm in (Path.unlink, lambda path: path.write_bytes(b"")):
         recorder.answered(request(uri(TEXT)), DONE)
-        recorder.close(60)
+        recorder.close(300)
         [blob] = files(tmp_path, "blobs")
         harm(blob)
         record(tmp_path, uri(TEXT))
@@ -307,10 +314,10 @@ def test_a_blob_that_is_gone_or_cut_short_is_stored_again(tmp_path):
 def test_a_folder_that_is_removed_meanwhile_is_made_again(tmp_path):
     recorder = Recorder(tmp_path / "here")
     recorder.answered(request(uri(TEXT)), DONE)
-    recorder.close(60)
+    recorder.close(300)
     shutil.rmtree(tmp_path / "here")
     recorder.answered(request(uri(TEXT)), DONE)
-    recorder.close(60)
+    recorder.close(300)
     [frame] = RecordedFrames(tmp_path / "here")
     assert frame.request.document.data == uri(TEXT)
 
@@ -353,7 +360,7 @@ def test_many_threads(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    recorder.close(60)
+    recorder.close(300)
     assert sorted(frame.request.document.data for frame in RecordedFrames(tmp_path)) == sorted(documents)
 
 
@@ -364,6 +371,7 @@ def run(script, folder):
         f"import sys; sys.path[:0] = {[str(SERVER), *map(str, (Path(__file__).parent,)), *sys.path]!r}\n"
         f"from pathlib import Path; folder = Path({str(folder)!r})\n"
         "from test_recording import *\n"
+        "recorder_module._PATIENCE_S = 300.0\n"
     )
     return subprocess.Popen([sys.executable, "-c", header + lines], stderr=subprocess.PIPE, text=True)
 
@@ -372,7 +380,7 @@ def test_many_processes(tmp_path):
     script = "record(folder, *simulation(30, 1))"
     processes = [run(script, tmp_path) for _ in range(3)]
     for process in processes:
-        assert process.wait(120) == 0, process.stderr.read()
+        assert process.wait(300) == 0, process.stderr.read()
         process.stderr.close()
     frames = RecordedFrames(tmp_path)
     assert len(frames) == 90
@@ -382,7 +390,7 @@ def test_many_processes(tmp_path):
 
 def test_a_process_that_is_killed_leaves_whole_frames(tmp_path):
     process = run("while True: record(folder, *simulation(30, 1))", tmp_path)
-    end_s = time.monotonic() + 60
+    end_s = time.monotonic() + 300
     try:
         while time.monotonic() < end_s and not bytes_of(tmp_path, "frames") > 5e4:
             time.sleep(0.01)
@@ -405,7 +413,7 @@ def test_a_full_disk_costs_frames_and_one_line_of_the_log(tmp_path):
         def send(part):
             for data in part:
                 recorder.answered(request(data), DONE)
-            recorder.close(60)
+            recorder.close(300)
         send(documents[:20])
         resource.setrlimit(resource.RLIMIT_FSIZE, (51_000, -1))
         send(documents[20:40])
@@ -414,7 +422,7 @@ def test_a_full_disk_costs_frames_and_one_line_of_the_log(tmp_path):
         send(documents[40:])
     """
     process = run(script, tmp_path)
-    _, log = process.communicate(timeout=120)
+    _, log = process.communicate(timeout=300)
     assert process.returncode == 0, log
     assert log.count("frames are lost from now on: ") == 1
     assert log.count("goes on") == 1
@@ -446,7 +454,7 @@ def test_the_command_lists_and_unpacks(tmp_path, capsys, monkeypatch):
     recorder = Recorder(tmp_path / "kept")
     recorder.answered(request(uri(TEXT), views=(view(),), passes=("color", "depth")), DONE)
     recorder.answered(request(uri(TEXT)), Answer(400, 0.0, "far: is wrong"))
-    recorder.close(60)
+    recorder.close(300)
 
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["recording", str(tmp_path / "kept"), *arguments])
@@ -470,7 +478,7 @@ def test_a_recorder_that_is_closed_leaves_nothing_and_may_go_on(tmp_path):
     recorder = Recorder(tmp_path)
     for _ in range(2):
         recorder.answered(request(), Answer(200, 0.1))
-        recorder.close(60)
+        recorder.close(300)
         assert set(threading.enumerate()) <= before
     assert len(RecordedFrames(tmp_path)) == 2
 

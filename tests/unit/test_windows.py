@@ -14,7 +14,13 @@ from gltf_render_server.gltf import parse_scene
 from gltf_render_server.passes import Meshes, Window, canvas_of, prepare
 from gltf_render_server.passes.alone import Alone
 from gltf_render_server.passes.hits import Exact
-from gltf_render_server.passes.windows import farthest_windows, grouped, joined, window_within
+from gltf_render_server.passes.windows import (
+    corners_of_boxes,
+    farthest_windows,
+    grouped,
+    joined,
+    window_within,
+)
 
 LENS = Lens(64, 48, 60.0, 70.0, 30.0, 26.0, 0.3, 9.0)
 
@@ -42,7 +48,7 @@ def points_of(scene, view, index):
 @pytest.mark.parametrize("seed", range(6))
 def test_no_point_of_an_object_is_seen_outside_its_window(seed):
     scene, view = scene_of(alone.cluttered(seed, count=40)), View(LENS, alone.POSE)
-    edges = farthest_windows(view, scene, Meshes())
+    edges = farthest_windows(corners_of_boxes(view, scene, Meshes()), view, scene)
     tightness = []
     for index, (left, top, right, bottom) in enumerate(edges):
         x, y, z = points_of(scene, view, index).T
@@ -63,7 +69,8 @@ def test_no_point_of_an_object_is_seen_outside_its_window(seed):
 
 def test_what_is_behind_has_no_window():
     scene = scene_of(DrakeScene([sphere(0.2, translation(0, -9, 0), 1)], alone.POSE))
-    [edges] = farthest_windows(View(LENS, alone.POSE), scene, Meshes())
+    view = View(LENS, alone.POSE)
+    [edges] = farthest_windows(corners_of_boxes(view, scene, Meshes()), view, scene)
     assert window_within(edges, Window(-64, -48, 192, 144)) is None
 
 

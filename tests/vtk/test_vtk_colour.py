@@ -183,6 +183,16 @@ def test_vertex_colours(picture):
     np.testing.assert_allclose(centre(picture(encoded(document), "color")), srgb([0.5, 0, 1]), atol=1)
 
 
+@pytest.mark.parametrize("normal", [0.0, np.nan])
+def test_a_surface_with_broken_normals_is_not_black(picture, normal):
+    document = card(factor(0.5, 0.5, 0.5, 1))
+    sound = picture(encoded(document), "color")
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    attributes["NORMAL"] = add_accessor(document, np.full((4, 3), normal, "<f4"), "VEC3")
+    del document["accessors"][-1]["min"], document["accessors"][-1]["max"]
+    np.testing.assert_allclose(centre(picture(encoded(document), "color")), centre(sound), atol=1)
+
+
 def test_emission_shows_in_the_dark(picture):
     dark = {"type": "point", "intensity": 0.0}
     material = factor(0.5, 0.5, 0.5, 1, emissiveFactor=[0.2, 0.0, 0.0])
@@ -271,6 +281,41 @@ def test_a_transparent_background(renderer):
         np.testing.assert_array_equal(seen[0, 0], 0)
         np.testing.assert_allclose(centre(seen), [*srgb([0.5, 0.2, 0.9]), alpha], atol=2)
         np.testing.assert_array_equal(ask(renderer, data, "color"), before)
+
+
+@pytest.mark.parametrize(
+    ("mode", "factor_alpha", "vertex_alpha", "texture_alpha", "expected"),
+    [
+        ({"alphaMode": "OPAQUE"}, 0.4, 0.6, 102, 1.0),
+        ({}, 1.0, 0.3, None, 1.0),
+        ({"alphaMode": "BLEND"}, 1.0, 0.6, None, 0.6),
+        ({"alphaMode": "BLEND"}, 0.4, 0.6, None, 0.24),
+        ({"alphaMode": "BLEND"}, 0.8, 0.6, 204, 0.384),
+        ({"alphaMode": "MASK", "alphaCutoff": 0.38}, 0.8, 0.6, 204, 1.0),
+        ({"alphaMode": "MASK", "alphaCutoff": 0.39}, 0.8, 0.6, 204, 0.0),
+        ({"alphaMode": "MASK", "alphaCutoff": 0}, 0.3, 1.0, None, 1.0),
+        ({"alphaMode": "MASK", "alphaCutoff": 0}, 1.0, 0.0, None, 1.0),
+    ],
+    ids=str,
+)
+def test_alpha_is_that_of_factor_vertices_and_texture(
+    renderer, mode, factor_alpha, vertex_alpha, texture_alpha, expected
+):
+    material = factor(1, 1, 1, factor_alpha, **UNLIT, **mode)
+    document = card(material)
+    if texture_alpha is not None:
+        material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
+        document["images"] = [{"uri": png_uri(np.full((2, 2, 4), texture_alpha, np.uint8))}]
+        document["textures"] = [{"source": 0}]
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    colours = np.tile(np.float32([1, 1, 1, vertex_alpha]), (4, 1)).astype("<f4")
+    attributes["COLOR_0"] = add_accessor(document, colours, "VEC4")
+    data = encoded(document)
+    alpha = centre(ask(renderer, data, "color", look=Look(transparent=True)))[3]
+    np.testing.assert_allclose(alpha, round(255 * expected), atol=1)
+    if "BLEND" not in mode.values():
+        instance = ask(renderer, data, "instance", alpha_threshold=0.5)
+        assert (centre(instance) > 0) == (expected > 0)
 
 
 @pytest.mark.parametrize(

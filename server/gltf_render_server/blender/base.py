@@ -1,6 +1,6 @@
-"""What the server itself brings: an empty scene or the user's own, with the settings applied.
+"""The base scene: the user's own or an empty one, with the server's settings applied.
 
-Does not render.
+This module does not render.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -31,18 +32,20 @@ __all__ = ["BaseScene", "companion_scene", "copy_visibility", "open_base"]
 _logger = logging.getLogger(__name__)
 
 _LARGEST_PASS_INDEX = 32767
+_LAYER_OPTIONS = ("use_solid", "use_strand", "use_volumes")
+"""The options of a view layer that choose what it shows."""
 _SOLID = {"CURVE", "CURVES", "FONT", "META", "MESH", "POINTCLOUD", "SURFACE", "VOLUME"}
 
 
 @dataclass(frozen=True, eq=False)
 class OtherObjects:
-    """The user's objects that have numbers.
+    """The user's objects that are numbered.
 
     Attributes
     ----------
     names : tuple of str
     matrix : (k, 4, 4) float64
-        Object to Blender's world.
+        Object-to-world matrices in Blender's world.
     pass_indices : tuple of int
     """
 
@@ -56,37 +59,37 @@ NO_OTHERS = OtherObjects()
 
 @dataclass(frozen=True, eq=False)
 class BaseScene:
-    """The scene that the client's objects join; see `open_base`.
+    """The scene to which the client's objects are added; see `open_base`.
 
     Attributes
     ----------
     source : SceneSource
-        What it was made from.
+        The source from which it was made.
     up_axis : {"z", "y"}
-        Which axis of a file points up, unless the frame's look says.
+        The axis of a file that points up, unless the frame's look sets it.
     colour : bpy.types.Scene
-        Renders colour; the user's own, where there is one.
+        The scene that renders colour; the user's own, if there is one.
     exact : bpy.types.Scene
-        Renders depth and labels: the same objects, none of the settings.
+        The scene that renders depth and labels. It has the same objects; see `companion_scene`.
     workshop : bpy.types.Scene
-        Where the importer works, so that no unit scale, mode or selection of the user's can disturb it.
+        A scene for the importer, where no unit scale, mode or selection of the user affects it.
     camera, lens : bpy.types.Object, bpy.types.Camera
         The camera of all requests, and its data.
     stand : bpy.types.Object
         The camera's parent, at the origin; see `set_world_matrix`.
     is_empty : bool
-        Whether there is nothing of the user's that the client's objects could stand beside.
+        Whether the user has no objects beside which the client's objects would stand.
     flat : bpy.types.Material
-        What all of the client's objects are made of in the exact pass.
+        The material of the client's objects in the exact pass.
     others : OtherObjects
-        The user's objects that have numbers.
+        The user's objects that are numbered.
     free_pass_indices : (k,) int
-        Those that no object of the user's has.
+        The pass indices that no object of the user has.
     looks : Looks
-        Lights and shows `colour`.
+        Applies the lighting and display settings of a look to `colour`.
     own_layers : mapping of tuple of str to bool
-        The collections of `exact` that are not the client's, by the names on the way to them, and whether
-        rays from the camera pass through them.
+        The collections of `exact` that do not belong to the client, by the names on their path, and whether
+        camera rays pass through them.
     """
 
     source: SceneSource
@@ -105,23 +108,23 @@ class BaseScene:
     own_layers: Mapping[tuple[str, ...], bool]
 
     def from_client(self, frame: Frame) -> NDArray[np.float64]:
-        """Return the transform from a client's world to Blender's; see `client_to_blender`."""
+        """Return the transform from the client's world to Blender's world; see `client_to_blender`."""
         cameras = [view.camera_to_world for view in frame.views]
         return client_to_blender(cameras, frame.look.up_axis or self.up_axis, may_move=self.is_empty)
 
     def aim(self, lens: Lens, camera_to_world: NDArray[np.float64]) -> BlenderCamera:
-        """Give Blender's camera intrinsics, clipping planes and a pose.
+        """Set the intrinsics, clipping planes and pose of Blender's camera.
 
         Parameters
         ----------
         lens : Lens
         camera_to_world : (4, 4) float64
-            In Blender's world; as the client's, the camera looks along -z with y up.
+            The pose in Blender's world. The camera looks along -z with y up, as for the client.
 
         Returns
         -------
         BlenderCamera
-            What the render itself must be told of it.
+            The remaining settings, which belong to the render.
         """
         camera = blender_camera(lens)
         self.lens.lens = camera.lens_mm
@@ -134,39 +137,42 @@ class BaseScene:
         return camera
 
     def show_own(self, *, is_shown: bool) -> None:
-        """Let rays of the exact render meet what is not the client's, or pass through all of it.
+        """Choose whether rays of the exact render meet the user's objects or pass through them.
 
-        Nothing of the user's changes for that, but what a view layer of the server's own shows of it.
+        This changes only the view layer of the server's own scene, and nothing of the user's.
         """
         for path, layer in _layers_below(self.exact.view_layers[0].layer_collection):
             if path in self.own_layers:
                 is_indirect = self.own_layers[path] or not is_shown
                 if layer.indirect_only != is_indirect:
                     layer.indirect_only = is_indirect
+        background = self.colour.background_set if is_shown else None
+        if self.exact.background_set != background:
+            self.exact.background_set = background
 
     def introduce(self, client: ClientScene) -> None:
-        """Tell the source what stands in the scene; to be called before it is rendered."""
+        """Report the client's collections and objects to the source, before rendering."""
         self.source.introduce((*client.collections, client.root, self.camera, self.stand))
 
 
 def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
-    """Open a source's scene, apply the settings, run the user's script, and add what the server needs.
+    """Open the source's scene, apply the settings, run the user's script, and add the server's objects.
 
-    Nothing that was added to the last one is there any more.
+    What was added to the previous base scene is removed.
 
     Raises
     ------
     SettingsError
-        The .blend, or what another setting names, cannot be used.
+        The .blend, or a file in another setting, cannot be used.
     SettingsScriptError
-        The script fails.
+        The user's script fails.
     """
     source.open()
     engines.apply_settings(source.scene, settings, is_own=not source.has_user_scene)
     environment = lighting.find_environment(settings.environment)
     _run_script(settings.bpy_settings_file)
     colour = source.scene
-    is_empty = not colour.objects
+    is_empty = not colour.objects and colour.background_set is None
     others = _number(colour) if settings.number_blend_objects else NO_OTHERS
     taken = [item.pass_index for item in bpy.data.objects]
     camera, lens, stand = _camera()
@@ -178,7 +184,7 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
         scene.collection.objects.link(stand)
         scene.camera = camera
     for marker in colour.timeline_markers:
-        marker.camera = None  # it would take the camera's place at its frame
+        marker.camera = None  # otherwise it would replace the camera at its frame
     return BaseScene(
         source=source,
         up_axis=settings.up_axis,
@@ -200,7 +206,7 @@ def open_base(settings: ServerSettings, source: SceneSource) -> BaseScene:
 
 
 def _number(scene: bpy.types.Scene) -> OtherObjects:
-    """Give each object that can be seen in a scene a pass index of its own, in the order of their names."""
+    """Give each visible object in a scene its own pass index, in the order of the objects' names."""
     shown = sorted((item for item in scene.objects if item.type in _SOLID), key=lambda item: item.name)
     most = _LARGEST_PASS_INDEX // 2
     if len(shown) > most:
@@ -217,28 +223,42 @@ def _number(scene: bpy.types.Scene) -> OtherObjects:
 
 
 def companion_scene(colour: bpy.types.Scene, name: str) -> bpy.types.Scene:
-    """Make an empty scene that shows objects as they are in the colour scene: at its time, as simplified.
+    """Make an empty scene in which objects have the same shapes and places as in the colour scene.
 
-    It renders with as many threads.
+    It is a copy, because much in a scene moves objects: the time and how it is stretched, simulations of
+    rigid bodies, gravity, and custom properties that drivers read. All settings that only affect the picture
+    have their default values.
     """
-    scene = bpy.data.scenes.new(name)
-    scene.frame_set(colour.frame_current, subframe=colour.frame_subframe)
-    scene.render.use_simplify = colour.render.use_simplify
-    scene.render.simplify_subdivision_render = colour.render.simplify_subdivision_render
-    scene.render.threads_mode, scene.render.threads = colour.render.threads_mode, colour.render.threads
+    scene: Any = colour.copy()
+    scene.name = name
+    scene.animation_data_clear()
+    scene.timeline_markers.clear()
+    scene.sequence_editor_clear()
+    scene.world = None
+    for item in list(scene.collection.objects):
+        scene.collection.objects.unlink(item)
+    for child in list(scene.collection.children):
+        scene.collection.children.unlink(child)
+    layer = scene.view_layers.new(name)
+    for other in [other for other in scene.view_layers if other != layer]:
+        scene.view_layers.remove(other)
+    for option in _LAYER_OPTIONS:
+        setattr(layer, option, getattr(engines.rendered_view_layer(colour), option))
+    engines.reset_look(scene)
     return scene
 
 
 def copy_visibility(source: bpy.types.LayerCollection, target: bpy.types.LayerCollection) -> None:
-    """Copy which collections take part; that belongs to a view layer, not to the collections."""
+    """Copy which collections are visible. This is a property of the view layer, not of the collections."""
     target.exclude = source.exclude
+    target.holdout = source.holdout
     target.indirect_only = source.indirect_only
     for child, twin in zip(source.children, target.children, strict=True):
         copy_visibility(child, twin)
 
 
 def _camera() -> tuple[bpy.types.Object, bpy.types.Camera, bpy.types.Object]:
-    """Make the camera, its data and its parent."""
+    """Create the camera, its data and its parent."""
     lens = bpy.data.cameras.new("Render Camera")
     lens.type = "PERSP"
     lens.sensor_fit = "HORIZONTAL"
@@ -248,7 +268,7 @@ def _camera() -> tuple[bpy.types.Object, bpy.types.Camera, bpy.types.Object]:
 
 
 def _run_script(path: Path | None) -> None:
-    """Run the user's script as a module of its own, with ``bpy`` in scope."""
+    """Run the user's script as a separate module, with ``bpy`` in scope."""
     if path is None:
         return
     try:
@@ -261,20 +281,21 @@ def _run_script(path: Path | None) -> None:
 
 def _line(error: BaseException, path: Path) -> str:
     if isinstance(error, SyntaxError):
-        return ""  # its own text says where
+        return ""  # the error's own text contains the place
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == os.fspath(path)]
     return f", line {lines[-1]}" if lines else ""
 
 
 def _exact_scene(colour: bpy.types.Scene) -> bpy.types.Scene:
-    """Make a scene with the same objects in the same view, for the exact pass."""
+    """Make a scene with the same objects in the same view layer, for the exact pass."""
     exact = companion_scene(colour, "Exact")
     for child in colour.collection.children:
         exact.collection.children.link(child)
     view_layer = engines.rendered_view_layer(colour)
     copy_visibility(view_layer.layer_collection, exact.view_layers[0].layer_collection)
-    others = bpy.data.collections.new("Exact")  # of a scene itself, a view layer cannot hide the objects
+    # a view layer cannot hide objects that are linked to the scene itself
+    others = bpy.data.collections.new("Exact")
     exact.collection.children.link(others)
     for item in colour.collection.objects:
         others.objects.link(item)
@@ -285,7 +306,7 @@ def _exact_scene(colour: bpy.types.Scene) -> bpy.types.Scene:
 def _layers_below(
     layer: bpy.types.LayerCollection, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], bpy.types.LayerCollection]]:
-    """Yield what is below a collection of a view layer, with the names on the way to it."""
+    """Yield the descendants of a collection in a view layer, with the names on their path."""
     for child in layer.children:
         below = (*path, child.name)
         yield below, child
@@ -293,11 +314,12 @@ def _layers_below(
 
 
 def _flat_material() -> bpy.types.Material:
-    """Make the material that Cycles shades fastest and that every ray stops at.
+    """Make the material that Cycles shades fastest and that stops every ray.
 
-    It scatters no light below its surface, but could. Of such a mesh, Cycles keeps the search tree when its
-    object moves or is hidden. Of any other that only one object has, it moves all vertices to their places in
-    the world, and builds one tree of all triangles of the scene, each time.
+    It has a black subsurface scattering shader, which has no visible effect. For a mesh with such a shader,
+    Cycles keeps the search tree when its object moves or is hidden. For any other mesh with only one object,
+    Cycles transforms all vertices to the world and rebuilds a single tree of all the scene's triangles each
+    time.
     """
     flat = bpy.data.materials.new("Flat")
     tree = compat.node_tree(flat)

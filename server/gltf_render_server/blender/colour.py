@@ -1,4 +1,4 @@
-"""The colour picture: the client's surfaces and lights among what is the user's own."""
+"""The colour render: the client's surfaces and lights, together with the user's own scene."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _Read = TypeVar("_Read")
 
 
 class ColourRender:
-    """Holds what the last frame with a colour pass showed.
+    """Renders colour, and keeps the last scene loaded.
 
     Parameters
     ----------
     base : BaseScene
     importer : Importer
     folder : Path
-        For the files that Blender writes.
+        A folder for the files that Blender writes.
     """
 
     def __init__(self, base: BaseScene, importer: Importer, folder: Path) -> None:
@@ -42,21 +42,21 @@ class ColourRender:
         self.scene = ClientScene(base.colour, self.parts)
 
     def views(self, frame: Frame, stages: Stages) -> Callable[[View], NDArray[np.uint8]]:
-        """Show a frame's scene, and return what renders a view of it, (height, width, 3 or 4) uint8.
+        """Set up a frame, and return a function that renders a view, (height, width, 3 or 4) uint8.
 
         Raises
         ------
         SceneError
             Blender cannot import the scene.
         RequestError
-            The look names something that is not there.
+            The look names something that does not exist.
         RenderError
-            Blender cannot render it.
+            Blender cannot render the scene.
         """
         return self._views(frame, stages, _picture)
 
     def linear_views(self, frame: Frame, stages: Stages) -> Callable[[View], Colour]:
-        """Do as `views`; what renders a view returns the linear picture, too."""
+        """Set up a frame like `views`. The returned function also gives the linear image."""
 
         def read(path: Path, view: View) -> Colour:
             linear = linear_colour(self.base.colour, self._folder)
@@ -82,14 +82,14 @@ class ColourRender:
         return render
 
     def arrange(self, frame: Frame, stages: Stages) -> Callable[[View], BlenderCamera]:
-        """Show a frame's scene, lit as it would be rendered, and return what aims the camera at a view.
+        """Set up a frame as for its render, and return a function that aims the camera at a view.
 
         Raises
         ------
         SceneError
             Blender cannot import the scene.
         RequestError
-            The look names something that is not there.
+            The look names something that does not exist.
         """
         if self.base.looks.apply(frame):
             self.scene.forget_render()
@@ -98,7 +98,7 @@ class ColourRender:
         return lambda view: self.base.aim(view.lens, to_blender @ view.camera_to_world)
 
     def show(self, frame: Frame, stages: Stages) -> None:
-        """Show a frame's scene, in whatever light.
+        """Set up a frame's scene, without setting the lighting.
 
         Raises
         ------

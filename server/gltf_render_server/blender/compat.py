@@ -1,6 +1,6 @@
-"""The only place that knows how Blender's versions differ.
+"""The differences between Blender's versions; only this module knows them.
 
-Written against 4.5 LTS and 5.2 LTS.
+It supports 4.5 LTS and 5.2 LTS.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ __all__ = [
 _IS_5 = bpy.app.version >= (5, 0)
 
 EEVEE = "BLENDER_EEVEE" if _IS_5 else "BLENDER_EEVEE_NEXT"
-"""Identifier of the EEVEE engine."""
+"""The identifier of the EEVEE engine."""
 
 OBJECT_INDEX_PASS = "Object Index" if _IS_5 else "IndexOB"
-"""Name of the object-index pass in a multilayer EXR."""
+"""The name of the object index pass in a multilayer EXR."""
 
 COUNTS_OWN_TANGENTS = _IS_5
-"""Whether Cycles takes tangents that a mesh brings, and would itself compute other last bits each time."""
+"""Whether Cycles uses tangents that a mesh provides. Its own tangents differ in the last bits each time."""
 
 _CHATTER = re.compile(rb"\b(CUEW|HIPEW) initialization failed")
-"""What Blender says of optional libraries, which are no fault where they lack."""
+"""Messages of Blender about missing optional libraries, which are harmless."""
 
 
 def importer_extensions() -> frozenset[str]:
-    """Name the glTF extensions that a scene may require of Blender's importer."""
-    # an add-on: there only once Blender has started
+    """Return the glTF extensions that Blender's importer supports, so that a scene may require them."""
+    # an add-on, which exists only once Blender has started
     from io_scene_gltf2.io.imp.gltf2_io_gltf import glTFImporter
 
     settings = {"import_user_extensions": [], "loglevel": 0}
@@ -52,7 +52,7 @@ def importer_extensions() -> frozenset[str]:
 
 
 def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) -> None:
-    """Set the format of a render's file; since 5.0 its kind must be set first."""
+    """Set the file format of a render. Since Blender 5.0, the media type must be set first."""
     if _IS_5:
         is_multilayer = file_format == "OPEN_EXR_MULTILAYER"
         settings.media_type = "MULTI_LAYER_IMAGE" if is_multilayer else "IMAGE"
@@ -60,12 +60,12 @@ def set_image_format(settings: bpy.types.ImageFormatSettings, file_format: str) 
 
 
 def has_nodes(material: bpy.types.Material) -> bool:
-    """Whether a material is made of shader nodes; since 5.0 each is."""
+    """Return whether a material uses shader nodes. Since Blender 5.0, all do."""
     return _IS_5 or material.use_nodes
 
 
 def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
-    """Return the shader nodes of a new material or world; since 5.0 it always has some."""
+    """Return the shader nodes of a new material or world. Since Blender 5.0, they always exist."""
     if not _IS_5:
         owner.use_nodes = True
     if owner.node_tree is None:
@@ -75,7 +75,7 @@ def node_tree(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what Blender itself prints, a line for each step of a render, off the standard output."""
+    """Suppress what Blender prints to the standard output, such as a line for each step of a render."""
     sys.stdout.flush()
     kept = os.dup(1)
     with Path(os.devnull).open("wb") as nowhere:
@@ -90,7 +90,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def without_chatter() -> Iterator[None]:
-    """Leave out what Blender prints of optional libraries that are not there; the rest comes at the end."""
+    """Remove Blender's messages about missing optional libraries. All other output appears at the end."""
     sys.stdout.flush()
     kept = os.dup(1)
     with tempfile.TemporaryFile() as printed:

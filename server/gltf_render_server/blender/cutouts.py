@@ -1,4 +1,4 @@
-"""Materials of surfaces with holes, for the exact render: a ray meets them, or passes."""
+"""Materials of surfaces with holes, for the exact render. Rays pass through the holes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from . import compat
 __all__ = ["CutoutMaterials", "give_alpha"]
 
 _ALPHA, _TEXCOORDS = "Alpha", "Alpha Texture"
-"""What the materials look up on a mesh."""
+"""The mesh attributes that these materials use."""
 
 _EXTENSIONS: dict[Wrap, str] = {"repeat": "REPEAT", "mirror": "MIRROR", "clamp": "EXTEND"}
 _WRAPPING: dict[Wrap, str] = {"repeat": "WRAP", "mirror": "PINGPONG"}
 
 
 class CutoutMaterials:
-    """Holds each material once, however many meshes are made of it."""
+    """A cache of these materials. Meshes with equal materials share one."""
 
     def __init__(self) -> None:
         self._materials: dict[Digest, tuple[bpy.types.Material, bpy.types.Image | None]] = {}
 
     def material(self, cutout: Cutout) -> bpy.types.Material:
-        """Return the material of a surface; it stays until `keep_used` finds it unused.
+        """Return the material of a surface. It is kept until `keep_used` finds it unused.
 
         Raises
         ------
@@ -42,14 +42,14 @@ class CutoutMaterials:
         return self._materials[key][0]
 
     def keep_used(self) -> None:
-        """Remove the materials that no mesh is made of."""
+        """Remove the materials that no mesh uses."""
         unused = [key for key, (material, _) in self._materials.items() if not material.users]
         gone = [item for key in unused for item in self._materials.pop(key) if item is not None]
         bpy.data.batch_remove(gone)
 
 
 def give_alpha(mesh: bpy.types.Mesh, cutout: Cutout) -> None:
-    """Give a mesh of a surface's triangles what its material looks up."""
+    """Add to a mesh the attributes that its material uses."""
     target: Any = mesh
     target.uv_layers.new(name=_TEXCOORDS).data.foreach_set("uv", cutout.texcoords().reshape(-1))
     alpha = target.attributes.new(_ALPHA, "FLOAT", "CORNER")
@@ -59,7 +59,7 @@ def give_alpha(mesh: bpy.types.Mesh, cutout: Cutout) -> None:
 def _make_material(
     threshold: float, texture: AlphaTexture | None
 ) -> tuple[bpy.types.Material, bpy.types.Image | None]:
-    """Make a material that is not there where the alpha is below a threshold, and the image that it shows."""
+    """Make a material that is transparent where the alpha is below a threshold, and its image."""
     material = bpy.data.materials.new("Cutout")
     tree = compat.node_tree(material)
     tree.nodes.clear()
@@ -79,7 +79,7 @@ def _make_material(
 
 
 def _make_image(alpha: NDArray[np.uint8]) -> bpy.types.Image:
-    """Make an image of grey values; its lowest row is the uppermost one, for v points down there."""
+    """Make a greyscale image. Its rows are upside down, because v points down there."""
     encoded = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(alpha[::-1])).save(encoded, "PNG", compress_level=1)
     image: Any = bpy.data.images.new("Cutout", 8, 8)
@@ -90,7 +90,7 @@ def _make_image(alpha: NDArray[np.uint8]) -> bpy.types.Image:
 
 
 def _sampled(tree: Any, texture: AlphaTexture, image: bpy.types.Image) -> Any:
-    """Look the image up, and return what gives its values."""
+    """Add nodes that sample the image, and return their output."""
     across, down = texture.wraps
     place = _node(tree, "ShaderNodeUVMap", uv_map=_TEXCOORDS).outputs[0]
     if across != down:
@@ -107,7 +107,7 @@ def _sampled(tree: Any, texture: AlphaTexture, image: bpy.types.Image) -> Any:
 
 
 def _wrapped(tree: Any, place: Any, wraps: tuple[Wrap, Wrap]) -> Any:
-    """Wrap coordinates, each in its own way."""
+    """Add nodes that wrap coordinates, in the given mode for each axis."""
     apart, together = _node(tree, "ShaderNodeSeparateXYZ"), _node(tree, "ShaderNodeCombineXYZ")
     tree.links.new(place, apart.inputs[0])
     for axis, wrap in enumerate(wraps):
@@ -119,7 +119,7 @@ def _wrapped(tree: Any, place: Any, wraps: tuple[Wrap, Wrap]) -> Any:
 
 
 def _math(tree: Any, operation: str, *values: Any) -> Any:
-    """Compute with numbers and with what other nodes give."""
+    """Add a node that computes with numbers and outputs of other nodes."""
     node = _node(tree, "ShaderNodeMath", operation=operation)
     for socket, value in zip(node.inputs, values, strict=False):
         if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Render engines: quality, devices, and the settings of the exact pass."""
+"""Render engines: quality presets, devices, and the settings of the exact pass."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ __all__ = [
     "make_exact",
     "may_persist",
     "rendered_view_layer",
+    "reset_look",
     "set_samples",
     "set_view_transform",
 ]
@@ -33,27 +34,55 @@ __all__ = [
 _logger = logging.getLogger(__name__)
 
 _GPUS_BEST_FIRST = ("OPTIX", "CUDA", "HIP", "ONEAPI", "METAL")
-_MOST_HOLES = 1024  # that a ray may pass, one behind another: Blender's maximum
-_PIXEL_FILTER_WIDTH_PX = 0.01  # Blender's minimum: the one sample falls 4e-7 px from the pixel's centre
+_MOST_HOLES = 1024  # surfaces that a ray may pass through, one behind another; Blender's maximum
+# Blender's minimum, with which the sample is at most 4e-7 px from the pixel's centre
+_PIXEL_FILTER_WIDTH_PX = 0.01
 _SAMPLES_FOR_WANT_OF_A_DENOISER = 8
 _THRESHOLD_FOR_WANT_OF_A_DENOISER = 0.05
+_SHAPING = {
+    "render": {
+        "fps",
+        "fps_base",
+        "frame_map_new",
+        "frame_map_old",
+        "simplify_child_particles_render",
+        "simplify_subdivision_render",
+        "simplify_volumes",
+        "threads",
+        "threads_mode",
+        "use_simplify",
+    },
+    "cycles": {
+        "camera_cull_margin",
+        "dicing_camera",
+        "dicing_rate",
+        "distance_cull_margin",
+        "feature_set",
+        "max_subdivisions",
+        "offscreen_dicing_scale",
+        "use_camera_cull",
+        "use_distance_cull",
+        "denoiser",  # without one, Blender prints a warning whenever it is read
+    },
+}
+"""The render settings that `reset_look` leaves alone."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A trade of time for noise.
+    """A trade-off between render time and noise.
 
     Attributes
     ----------
     samples : int
-        A pixel, at most.
+        The maximum number of samples per pixel.
     noise_threshold : float
-        Estimated error at which Cycles stops sampling a pixel; 0 = never.
+        The estimated error at which Cycles stops sampling a pixel; 0 = never.
     prefilter : {"NONE", "FAST", "ACCURATE"}
-        How the denoiser cleans the albedo and the normals that guide it. NONE takes them for clean; FAST
-        expects noise in them; ACCURATE denoises each of them first, which takes as long as the picture.
+        How the denoiser treats its guides, albedo and normals. NONE assumes that they are free of noise. FAST
+        expects noise in them. ACCURATE denoises them first, which takes as long as denoising the image.
     denoiser : {"FAST", "HIGH"}
-        Which of its networks it takes.
+        The denoiser's quality.
     eevee_samples : int
     """
 
@@ -73,15 +102,15 @@ PRESETS: dict[Quality, Preset] = {
 
 
 def choose_device(device: Device) -> None:
-    """Make Cycles render on `device`.
+    """Select the device on which Cycles renders.
 
     Raises
     ------
     SettingsError
-        The machine does not have it; the message lists what it has.
+        The machine does not have the device. The message lists the available devices.
     """
     preferences = _cycles_preferences()
-    # of drivers that are not there, who names a device shall read
+    # if the user names a device, the messages about its missing drivers are useful
     with compat.without_chatter() if device in ("auto", "cpu") else nullcontext():
         found = [kind for kind in _GPUS_BEST_FIRST if _devices(preferences, kind)]
     wanted = found[:1] if device == "auto" else [device.upper()] if device != "cpu" else []
@@ -94,24 +123,24 @@ def choose_device(device: Device) -> None:
 
 
 def describe_device() -> str:
-    """Name what Cycles renders on."""
+    """Return the name of the device on which Cycles renders."""
     used = [item.name for item in _cycles_preferences().devices if item.use]
     return ", ".join(used) or "CPU"
 
 
 def engine_name(scene: bpy.types.Scene) -> str:
-    """Name the engine of `scene` as the settings do, where they know it."""
+    """Return the name of a scene's engine, as in the settings if they know it."""
     names = {"CYCLES": "cycles", compat.EEVEE: "eevee"}
     return names.get(scene.render.engine, scene.render.engine.lower())
 
 
 def has_gpu() -> bool:
-    """Whether Cycles may use anything but the CPU, as the preferences say."""
+    """Return whether the preferences allow Cycles to use anything but the CPU."""
     return _cycles_preferences().compute_device_type != "NONE"
 
 
 def apply_settings(scene: bpy.types.Scene, settings: ServerSettings, *, is_own: bool) -> None:
-    """Give a scene of the server's own the default look, and any scene what was asked for explicitly."""
+    """Apply the explicit settings to a scene. A scene of the server's own gets the default look first."""
     if is_own or settings.engine is not None:
         scene.render.engine = compat.EEVEE if settings.engine == "eevee" else "CYCLES"
     if is_own or settings.quality is not None:
@@ -132,12 +161,12 @@ def make_exact(scene: bpy.types.Scene) -> None:
     cycles.samples = 1
     cycles.use_adaptive_sampling = False
     cycles.use_denoising = False
-    cycles.pixel_filter_type = "BLACKMAN_HARRIS"  # BOX is one pixel wide, whatever its width says
+    cycles.pixel_filter_type = "BLACKMAN_HARRIS"  # BOX is always one pixel wide, whatever width is set
     cycles.filter_width = _PIXEL_FILTER_WIDTH_PX
     cycles.max_bounces = 0
     cycles.transparent_max_bounces = _MOST_HOLES
     cycles.use_light_tree = False
-    cycles.use_auto_tile = False  # what it makes of a large picture tile by tile would go through files
+    cycles.use_auto_tile = False  # with tiles, a large image would be written to temporary files
     scene.render.use_compositing = False
     scene.render.use_sequencer = False
     view_layer = scene.view_layers[0]
@@ -147,10 +176,10 @@ def make_exact(scene: bpy.types.Scene) -> None:
 
 
 def may_persist(scene: bpy.types.Scene) -> bool:
-    """Whether Cycles may keep what it has made of a scene from one render to the next.
+    """Return whether Cycles may keep its data of a scene between renders.
 
-    It may not where what it makes depends on the camera or on what came before: surfaces that it subdivides
-    by their size in the picture, and motion blur.
+    It must not if that data depends on the camera or on previous renders: with adaptive subdivision and with
+    motion blur.
     """
     return (
         scene.render.engine == "CYCLES"
@@ -159,15 +188,29 @@ def may_persist(scene: bpy.types.Scene) -> bool:
     )
 
 
+def reset_look(scene: bpy.types.Scene) -> None:
+    """Set the render settings of a scene to their default values, except those that shape or hide objects."""
+    plain = bpy.data.scenes.new("Plain")
+    try:
+        for holder, kept in _SHAPING.items():
+            settings, defaults = getattr(scene, holder), getattr(plain, holder)
+            for option in defaults.bl_rna.properties:
+                name = option.identifier
+                if not (option.is_readonly or name in kept or name.startswith("preview_")):
+                    setattr(settings, name, getattr(defaults, name))
+    finally:
+        bpy.data.scenes.remove(plain)
+
+
 def rendered_view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
-    """Return the first view layer that is rendered."""
+    """Return the first view layer that is enabled for rendering."""
     return next((layer for layer in scene.view_layers if layer.use), scene.view_layers[0])
 
 
 def apply_preset(scene: bpy.types.Scene, preset: Preset) -> bool:
-    """Set samples, noise threshold and denoising; return whether there is a denoiser.
+    """Set samples, noise threshold and denoising. Return whether a denoiser is available.
 
-    Without one, as in Debian's Blender, colour takes more samples instead.
+    Without a denoiser, as in Debian's Blender, colour uses more samples instead.
     """
     cycles = scene.cycles
     cycles.samples = preset.samples
@@ -187,29 +230,29 @@ def apply_preset(scene: bpy.types.Scene, preset: Preset) -> bool:
 
 
 def set_samples(scene: bpy.types.Scene, samples: int) -> None:
-    """Set the samples of a pixel, at most."""
+    """Set the maximum number of samples per pixel."""
     scene.cycles.samples = samples
     scene.eevee.taa_render_samples = samples
 
 
 def set_view_transform(scene: bpy.types.Scene, name: str) -> None:
-    """Set a view transform.
+    """Set the view transform.
 
     Raises
     ------
     ValueError
-        There is none of that name; the text tells which there are.
+        The view transform does not exist. The message lists the existing ones.
     """
     try:
         scene.view_settings.view_transform = name
     except TypeError as error:
-        # they depend on the colour configuration, and are told nowhere else
+        # they depend on the colour configuration, and only this message lists them
         there = re.findall(r"'([^']+)'", str(error).partition("not found in")[2])
         raise ValueError(f"must be one of {', '.join(there)}") from error
 
 
 def _set_denoiser(cycles: Any) -> bool:
-    """Choose Open Image Denoise; false where Blender was built without, as Debian does."""
+    """Select Open Image Denoise. Return false if Blender was built without it, as in Debian."""
     try:
         cycles.denoiser = "OPENIMAGEDENOISE"
     except TypeError:
@@ -218,16 +261,16 @@ def _set_denoiser(cycles: Any) -> bool:
 
 
 def _apply_defaults(scene: bpy.types.Scene) -> None:
-    """Give a scene that brings none the look that docs/colour.md explains."""
+    """Give a scene without a look of its own the default look, which docs/colour.md explains."""
     scene.view_settings.view_transform = "Khronos PBR Neutral"
     scene.cycles.max_bounces = 8
-    scene.cycles.sample_clamp_indirect = 10.0  # no fireflies
-    scene.cycles.caustics_reflective = False  # a tenth of the time, for light that is mostly noise
+    scene.cycles.sample_clamp_indirect = 10.0  # avoids fireflies
+    scene.cycles.caustics_reflective = False  # saves a tenth of the time, for light that is mostly noise
     eevee = scene.eevee
     eevee.use_raytracing = True
     eevee.use_fast_gi = True
     eevee.fast_gi_method = "GLOBAL_ILLUMINATION"
-    eevee.fast_gi_distance = 0.0  # no limit
+    eevee.fast_gi_distance = 0.0  # 0 means no limit
     eevee.use_shadows = True
     eevee.shadow_ray_count = 2
 
@@ -261,11 +304,14 @@ def _cycles_preferences() -> Any:
 def _devices(preferences: Any, kind: str) -> list[Any]:
     try:
         return list(preferences.get_devices_for_type(kind))
-    except (TypeError, ValueError):  # a kind that this build of Blender does not have
+    except (TypeError, ValueError):  # a device type that this build of Blender does not have
         return []
 
 
 def _subdivides_adaptively(item: bpy.types.Object) -> bool:
-    """Whether Cycles dices an object; the switch is the object's in 4.5, its modifier's since 5.0."""
+    """Return whether Cycles dices an object.
+
+    In 4.5 this is a property of the object, since 5.0 of its modifier.
+    """
     holders = (item.cycles, *item.modifiers)
     return any(getattr(holder, "use_adaptive_subdivision", False) for holder in holders)

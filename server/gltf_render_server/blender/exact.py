@@ -1,4 +1,4 @@
-"""The exact render: depth, and which of the client's placements each pixel shows."""
+"""The exact render: the depth and the placement of each pixel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ExactRender"]
 
 @dataclass(frozen=True)
 class _Key:
-    """All that the render of a view depends on, beside the server's own scene."""
+    """Everything that the render of a view depends on, besides the server's own scene."""
 
     shapes: tuple[PartKey, ...]
     poses: bytes
@@ -34,7 +34,7 @@ class _Key:
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    """What a frame places in Blender, whichever of it is shown."""
+    """The objects that a frame places in Blender, regardless of which of them are shown."""
 
     frame: Frame
     placed: list[int]
@@ -59,7 +59,7 @@ class _Setting:
 
 
 class ExactRender:
-    """Holds what the last frame with exact passes showed, and the renders of the last views.
+    """Renders exact passes. It keeps the last scene loaded, and caches recent views.
 
     Parameters
     ----------
@@ -76,23 +76,23 @@ class ExactRender:
     def views(
         self, frame: Frame, shown: NDArray[np.bool_], stages: Stages, *, with_triangles: bool
     ) -> Callable[[View], Exact]:
-        """Return what renders a view of a frame's scene.
+        """Return a function that renders a view of a frame's scene.
 
         Parameters
         ----------
         frame : Frame
         shown : (number of placements,) bool
-            Those that a ray may meet.
+            The placements that rays can meet.
         stages : Stages
         with_triangles : bool
-            Whether the numbers of the triangles are needed.
+            Whether the triangle numbers are needed.
 
         Raises
         ------
         SceneError
             Blender cannot import the scene.
         RenderError
-            Blender cannot render it.
+            Blender cannot render the scene.
         """
         setting = _Setting.of(frame, self._base)
         poses, who = setting.matrices.tobytes(), shown.tobytes()
@@ -114,7 +114,7 @@ class ExactRender:
                 return known
             show()
             images = self._images(view.lens, camera_to_world, setting.numbering, stages)
-            exact = self._told(images, setting.numbering, camera_to_world, setting.to_blender)
+            exact = self._decoded(images, setting.numbering, camera_to_world, setting.to_blender)
             stages.lap("read")
             size_bytes = view_bytes(view.lens.width, view.lens.height, len(setting.placed))
             self._recent.keep(key, exact, size_bytes)
@@ -123,7 +123,7 @@ class ExactRender:
         return render
 
     def alone(self, frame: Frame, stages: Stages) -> RenderPart:
-        """Return what renders some placements of a frame's scene without anything else; as `views`."""
+        """Return a function that renders some placements of a frame alone; errors as in `views`."""
         setting = _Setting.of(frame, self._base)
         this = object()
 
@@ -142,8 +142,8 @@ class ExactRender:
         return render
 
     def _load(self, setting: _Setting, stages: Stages, *, with_triangles: bool) -> None:
-        """Bring a frame's objects into the scene."""
-        self._shown = None  # until it is all there
+        """Add a frame's objects to the scene."""
+        self._shown = None  # stays None if loading fails
         self._parts.load(setting.frame, setting.placed)
         is_new = self.scene.show(setting.layout, setting.matrices)
         self._show_triangles(with_triangles, is_new=is_new)
@@ -151,9 +151,10 @@ class ExactRender:
         stages.lap("import" if is_new else "update")
 
     def _show_triangles(self, wanted: bool, *, is_new: bool) -> None:
-        """Let Cycles tell the numbers of triangles, for a fifth more time.
+        """Enable or disable triangle numbers, which take a fifth more render time.
 
-        It goes on until other meshes are shown, because Cycles must begin anew to take them up.
+        They stay enabled until other meshes are shown, because Cycles has to reload everything to enable
+        them.
         """
         layer = self._base.exact.view_layers[0]
         if wanted > layer.use_pass_uv or (is_new and wanted < layer.use_pass_uv):
@@ -169,7 +170,7 @@ class ExactRender:
         stages: Stages,
         window: Window | None = None,
     ) -> list[ExactImages]:
-        """Render a view or a window of it, once for each digit of its objects' numbers."""
+        """Render a view, or a window of it, once for each digit of the objects' numbers."""
         camera = self._base.aim(lens, camera_to_world)
         images: list[ExactImages] = []
         for indices in numbering.digits:
@@ -181,14 +182,14 @@ class ExactRender:
             images.append(image.cropped(lens.width, lens.height) if window is None else image)
         return images
 
-    def _told(
+    def _decoded(
         self,
         images: list[ExactImages],
         numbering: Numbering,
         camera_to_world: NDArray[np.float64],
         to_blender: NDArray[np.float64],
     ) -> Exact:
-        """Tell what images show, whose camera stands in Blender's world."""
+        """Decode the rendered images, whose camera is given in Blender's world."""
         first = images[0]
         placement = numbering.read([image.object_index for image in images])
         if self._base.is_empty:

@@ -1,8 +1,8 @@
-"""Chosen channels of an OpenEXR file, such as Blender writes to hand over a render.
+"""Reads selected channels of an OpenEXR file, such as Blender writes.
 
-Without compression, the pixels lie in the file as they are. So the file is mapped into memory, and only what
-is asked for is copied. A file that is laid out in any other way is left to the OpenEXR library. The layout is
-told in https://openexr.com/en/latest/OpenEXRFileLayout.html.
+Without compression, the pixels are stored as they are. Then the file is mapped into memory, and only the
+requested channels are copied. Any other file is read by the OpenEXR library. The file format is described at
+https://openexr.com/en/latest/OpenEXRFileLayout.html.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _Header = dict[str, bytes]
 
 
 class Channels:
-    """The channels of an image; what reading one costs depends on it alone where the file is not compressed.
+    """The channels of an image. Only the requested ones are read if the file is not compressed.
 
-    A channel is called by its full name, or by the end of that behind a dot: Blender's full names begin with
-    the view layer's. To be let go before the file is.
+    A channel is identified by its full name, or by the part after the last dots: Blender's full names begin
+    with the view layer's name. Release this object before the file is deleted.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Channels:
     Raises
     ------
     RuntimeError, OSError
-        The file cannot be read; one without compression must be whole.
+        The file cannot be read, or an uncompressed file is incomplete.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,18 +54,18 @@ class Channels:
         return self._find(name) is not None
 
     def read(self, name: str, dtype: DTypeLike) -> NDArray[Any]:
-        """Return (height, width) numbers, which stay when the file goes.
+        """Return a channel, (height, width). The array stays valid when the file is deleted.
 
         Parameters
         ----------
         name : str
         dtype : dtype
-            Of the array, whatever the file's is; it must hold the values.
+            The data type of the array. It must be able to hold the values of the file's type.
 
         Raises
         ------
         RenderError
-            There is no such channel.
+            The channel does not exist.
         """
         plane = self._find(name)
         if plane is None:
@@ -80,7 +80,7 @@ class Channels:
 
 
 def _mapped(path: Path) -> _Planes | None:
-    """Return all channels where they lie in the file; None where it is not laid out as Blender does it."""
+    """Map all channels of the file. Return None if its layout is not the one that Blender writes."""
     with path.open("rb") as file:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -116,7 +116,7 @@ def _planes(data: mmap.mmap) -> _Planes:
 
 
 def _headers(data: mmap.mmap, *, has_parts: bool) -> tuple[list[_Header], int]:
-    """Return the attributes of each part, and where the tables of the lines' offsets begin."""
+    """Return the attributes of each part, and the position of the line offset tables."""
     headers, position = [], 8
     while not headers or (has_parts and data[position]):
         header: _Header = {}
@@ -132,7 +132,7 @@ def _headers(data: mmap.mmap, *, has_parts: bool) -> tuple[list[_Header], int]:
 
 
 def _shape(header: _Header) -> tuple[int, int]:
-    """Return height and width of a part that is plain scan lines."""
+    """Return the height and width of a part that consists of plain scan lines."""
     if header["compression"] != b"\0" or header.get("type", _SCAN_LINES) != _SCAN_LINES:
         raise ValueError("compressed, or no scan lines")
     left, top, right, bottom = struct.unpack("<4i", header["dataWindow"])
@@ -142,7 +142,7 @@ def _shape(header: _Header) -> tuple[int, int]:
 
 
 def _channels(data: bytes) -> dict[str, np.dtype[Any]]:
-    """Return the channels of a part as they follow each other in each line."""
+    """Return the channels of a part, in the order in which each line contains them."""
     channels, position = {}, 0
     while data[position]:
         name, position = _text(data, position)
@@ -155,14 +155,15 @@ def _channels(data: bytes) -> dict[str, np.dtype[Any]]:
 
 
 def _start(data: mmap.mmap, table: int, height: int, line_bytes: int) -> int:
-    """Return where a part's lines begin that follow each other from the top down.
+    """Return the position of a part's first line; the lines must be contiguous, from the top down.
 
     Raises
     ------
     OSError
-        Lines are missing. The library would warn, and return what it has.
+        Lines are missing. The library would only warn, and return an incomplete image.
     """
-    offsets = np.frombuffer(data, "<u8", height, table)  # written last: zeros until all is there
+    # written last: these are zero until the file is complete
+    offsets = np.frombuffer(data, "<u8", height, table)
     if int(offsets.min()) <= table or int(offsets.max()) > len(data) - line_bytes:
         raise OSError("the image that Blender wrote is incomplete")
     if (np.diff(offsets) != line_bytes).any():
@@ -171,7 +172,7 @@ def _start(data: mmap.mmap, table: int, height: int, line_bytes: int) -> int:
 
 
 def _text(data: mmap.mmap | bytes, position: int) -> tuple[str, int]:
-    """Return the text that a zero ends, and where the next begins."""
+    """Return a zero-terminated text, and the position after it."""
     end = data.find(b"\0", position)
     if end < 0:
         raise ValueError("cut short")

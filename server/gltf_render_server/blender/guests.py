@@ -1,11 +1,11 @@
-"""The client's objects in somebody's session: shown between two requests, taken away, or made the user's own.
+"""The client's objects in a user's session: shown between requests, then removed or adopted by the user.
 
-A guest is known by its identity, a mark that names its own ``session_uid``: so a copy, which has the same
-mark and another identity, is the user's. Blender keeps that number over undo, and gives another when a file
-is loaded.
+The objects of the client are called guests. A guest has a mark that contains its own ``session_uid``. A copy
+has the same mark but another ``session_uid``, so it counts as the user's. Blender preserves this number on
+undo, and changes it when a file is loaded.
 
-What of the user's refers to a guest (a camera, a parent, a constraint's target) never loses it: such a guest
-is kept until its like of the next request, the camera or the n-th mesh, takes its place.
+A reference from the user's data to a guest (a camera, a parent, a constraint's target) is never lost. Such a
+guest is kept until the corresponding guest of the next request (the camera, or the n-th mesh) replaces it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import bpy
 __all__ = ["adopt_guests", "everything", "introduce", "remove_guests", "settle", "withdraw"]
 
 _NAME = "glTF Client"
-_MARK = "gltf_render_server_guest"  # a custom property: Python's references do not survive undo
-_SESSION = secrets.token_hex(8)  # another session gives the same numbers again
+_MARK = "gltf_render_server_guest"  # a custom property, because Python references do not survive undo
+_SESSION = secrets.token_hex(8)  # because another session assigns the same numbers again
 _GROUP, _DATA = "group", "data"  # roles
 
 _KINDS = (
@@ -34,29 +34,29 @@ _KINDS = (
     "scenes",
     "worlds",
 )
-_BUFFERS = {"RENDER_RESULT", "COMPOSITING"}  # where Blender itself puts what it renders
+_BUFFERS = {"RENDER_RESULT", "COMPOSITING"}  # the images in which Blender itself stores renders
 
 
 def everything() -> Iterator[Any]:
-    """Yield every datablock of this session that is of a kind that a request adds."""
+    """Yield every datablock of this session whose kind a request may add."""
     for kind in _KINDS:
         yield from (item for item in getattr(bpy.data, kind) if item.library is None)
     yield from (item for item in bpy.data.images if item.library is None and item.type not in _BUFFERS)
 
 
 def introduce(shown: Sequence[Any]) -> bpy.types.Collection:
-    """Let what a client brings take the place of what the last one brought, wherever the user refers to that.
+    """Replace the guests of the last request with those of this one, wherever the user's data refers to them.
 
     Parameters
     ----------
     shown : sequence of bpy.types.Object or bpy.types.Collection
-        In the same order each time.
+        The new guests, in the same order for each request.
 
     Returns
     -------
     bpy.types.Collection
-        Holds it all, and is in no scene yet. Blender does not render it: the server shows what it renders in
-        other collections.
+        The collection of all guests, which is in no scene yet. It is not rendered, because the server renders
+        the guests in other collections.
     """
     last = [item for item in _guests() if _role(item) != _DATA]
     group = _new_group(shown)
@@ -70,20 +70,20 @@ def introduce(shown: Sequence[Any]) -> bpy.types.Collection:
 
 
 def settle(group: bpy.types.Collection | None, scene: bpy.types.Scene, new: Iterable[Any]) -> None:
-    """Show guests in the user's scene, and remove all that is new and not needed for them.
+    """Show guests in the user's scene, and remove all new datablocks that they do not need.
 
     Parameters
     ----------
     group : bpy.types.Collection or None
-        From `introduce`; None = there is nothing to show.
+        The result of `introduce`; None if there is nothing to show.
     scene : bpy.types.Scene
     new : iterable of bpy.types.ID
-        All that the request has added to the session.
+        All datablocks that the request has added to the session.
     """
     for item in new:
         if not _is_guest(item):
             _mark(item, _DATA)
-    if group is None:
+    if group is None or scene.library is not None:  # nothing can be added to a linked scene
         remove_guests()
     else:
         scene.collection.children.link(group)
@@ -91,17 +91,17 @@ def settle(group: bpy.types.Collection | None, scene: bpy.types.Scene, new: Iter
 
 
 def remove_guests() -> None:
-    """Remove the guests, but for those that something of the user's refers to."""
+    """Remove the guests, except those to which the user's data refers."""
     withdraw()
     kept = [item for item in _guests() if isinstance(item, bpy.types.Object)]
     if kept:
         group = _new_group(kept)
         _mark(group, _GROUP)
-        bpy.context.scene.collection.children.link(group)
+        _home().children.link(group)
 
 
 def withdraw() -> None:
-    """Take the guests out of every scene, and remove them as `remove_guests` does."""
+    """Unlink the guests from every scene, and remove them like `remove_guests`."""
     guests = set(_guests())
     if not guests:
         return
@@ -116,7 +116,7 @@ def withdraw() -> None:
 
 
 def adopt_guests(name: str) -> bpy.types.Collection:
-    """Make the guests that are shown the user's own, in a collection of that name, which is rendered."""
+    """Turn the visible guests into the user's own objects, in a collection of this name that is rendered."""
     shown = {child for scene in bpy.data.scenes for child in scene.collection.children}
     group: Any = next(item for item in _guests() if _role(item) == _GROUP and item in shown)
     data = [item for item in _guests() if _role(item) == _DATA]
@@ -125,6 +125,12 @@ def adopt_guests(name: str) -> bpy.types.Collection:
     group.name = name
     group.hide_render = False
     return group
+
+
+def _home() -> bpy.types.Collection:
+    """Return the collection for what stays: that of the open scene, or of another if that is linked."""
+    scenes = [bpy.context.scene, *bpy.data.scenes]
+    return next(scene.collection for scene in scenes if scene.library is None)
 
 
 def _new_group(shown: Iterable[Any]) -> bpy.types.Collection:
@@ -137,7 +143,7 @@ def _new_group(shown: Iterable[Any]) -> bpy.types.Collection:
 
 
 def _roles(group: bpy.types.Collection, shown: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what says who stands for whom: the place among `shown`, and in one of its collections."""
+    """Yield a role for each guest, from its place among `shown`, by which later guests are matched."""
     yield _GROUP, group
     for number, item in enumerate(shown):
         yield f"{number}", item
@@ -146,7 +152,7 @@ def _roles(group: bpy.types.Collection, shown: Sequence[Any]) -> Iterator[tuple[
 
 
 def _give_edited_ones_away(guests: set[Any]) -> None:
-    """Make objects that the user edits, sculpts or paints at this moment the user's own."""
+    """Give objects that the user is editing, sculpting or painting to the user."""
     edited = [item for item in guests if isinstance(item, bpy.types.Object) and item.mode != "OBJECT"]
     for item in edited:
         del item[_MARK]
@@ -154,8 +160,8 @@ def _give_edited_ones_away(guests: set[Any]) -> None:
 
 
 def _give_back_what_they_hold(guests: set[Any]) -> None:
-    """Move what the user has put, or copied, into the guests' collections to the scene's own."""
-    own = bpy.context.scene.collection
+    """Move what the user has put or copied into the guests' collections to the scene's own collection."""
+    own = _home()
     for group in [item for item in guests if isinstance(item, bpy.types.Collection)]:
         holdings: Any = ((group.objects, own.objects), (group.children, own.children))
         for held, home in holdings:
@@ -163,12 +169,12 @@ def _give_back_what_they_hold(guests: set[Any]) -> None:
                 if item.name not in home:
                     home.link(item)
                 held.unlink(item)
-                item.pop(_MARK, None)  # which came with the copy
+                item.pop(_MARK, None)  # copied from the guest
 
 
 def _remove_unreferenced() -> None:
-    """Remove the guests that nothing of the user's needs; where they are placed does not count."""
-    for scene in bpy.data.scenes:  # Blender remembers what was placed until it is asked
+    """Remove the guests that the user's data does not need. Being linked to a collection does not count."""
+    for scene in bpy.data.scenes:  # updates Blender's record of linked objects
         for layer in scene.view_layers:
             len(layer.layer_collection.children)
     guests = set(_guests())
@@ -176,13 +182,13 @@ def _remove_unreferenced() -> None:
     wanted = {item for item in guests if item.use_fake_user or _has_foreign(users.get(item, ()), guests)}
     for item in wanted:
         if _role(item) == _DATA:
-            del item[_MARK]  # the user has made use of it
+            del item[_MARK]  # the user's data refers to it
     wanted |= guests.intersection(_looked_through())
     bpy.data.batch_remove(list(guests - _needed(wanted, users)))
 
 
 def _needed(wanted: set[Any], users: dict[Any, set[Any]]) -> set[Any]:
-    """Return what is wanted, and what that uses."""
+    """Return the wanted datablocks, and everything that they use."""
     uses: dict[Any, list[Any]] = {}
     for item, of_it in users.items():
         for user in of_it:
@@ -200,7 +206,7 @@ def _has_foreign(users: Iterable[Any], guests: set[Any]) -> bool:
 
 
 def _looked_through() -> Iterator[Any]:
-    """Yield the cameras that views have of their own."""
+    """Yield the cameras that viewports use as their local cameras."""
     for screen in bpy.data.screens:
         for space in (area.spaces.active for area in screen.areas if area.type == "VIEW_3D"):
             if space.use_local_camera:
@@ -208,7 +214,7 @@ def _looked_through() -> Iterator[Any]:
 
 
 def _collections() -> list[Any]:
-    """Return all collections that can be changed, the scenes' own included."""
+    """Return all editable collections, including the scenes' own."""
     of_scenes = (scene.collection for scene in bpy.data.scenes if scene.library is None)
     return [*of_scenes, *(item for item in bpy.data.collections if item.library is None)]
 

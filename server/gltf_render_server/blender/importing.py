@@ -1,4 +1,4 @@
-"""Blender's glTF importer: a document in, its meshes out, and nothing else left behind."""
+"""Runs Blender's glTF importer, returns the imported meshes, and removes everything else."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _logger = logging.getLogger(__name__)
 logging.getLogger("glTFImporter").addFilter(lambda record: record.levelno >= logging.WARNING)
 
 _SMOOTH_BELOW_RAD = math.radians(30)
-_WELD_DISTANCE = 1e-6  # of the mesh's size
+_WELD_DISTANCE = 1e-6  # as a fraction of the mesh's size
 
 _FROM_Y_UP = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float)
-"""Undoes what the importer does to every coordinate: glTF says that y is up, Blender says z."""
+"""Reverts the importer's change of axes: y is up in glTF, z is up in Blender."""
 
 _SHARED = (bpy.types.Material, bpy.types.Image, bpy.types.NodeTree)
 
@@ -37,14 +37,14 @@ _Data = TypeVar("_Data", bpy.types.Mesh, bpy.types.Light)
 
 @dataclass(frozen=True)
 class Part(Generic[_Data]):
-    """Something that can be placed any number of times.
+    """A mesh or a light, which can be placed any number of times.
 
     Attributes
     ----------
     data : bpy.types.Mesh or bpy.types.Light
-        May be shared by any number of objects.
+        The datablock, which any number of objects may share.
     local : (4, 4) float64
-        From the data's axes to those of the primitive or light in the client's file.
+        The matrix from the data's axes to those of the primitive or light in the client's file.
     """
 
     data: _Data
@@ -53,33 +53,34 @@ class Part(Generic[_Data]):
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import brought; it is the caller's to remove.
+    """The result of an import. The caller has to remove it.
 
     Attributes
     ----------
     meshes : dict of int to Part
-        By index into ``scene.primitives``.
+        The meshes by index in ``scene.primitives``.
     shared : set of bpy.types.ID
-        The materials and images that the meshes use; for `remove_unused`, once these are removed.
+        The materials and images that the meshes use. Pass them to `remove_unused` once the meshes are
+        removed.
     """
 
     meshes: dict[int, Part[bpy.types.Mesh]]
     shared: set[bpy.types.ID]
 
     def remove(self) -> None:
-        """Remove it all."""
+        """Remove all imported data."""
         bpy.data.batch_remove([part.data for part in self.meshes.values()])
         remove_unused(self.shared)
 
 
 class Importer:
-    """Runs Blender's importer in a scene where it can disturb nothing.
+    """Runs Blender's importer in a separate scene.
 
     Parameters
     ----------
     workshop : bpy.types.Scene
     folder : Path
-        For the file that the importer reads.
+        A folder for the file that the importer reads.
     """
 
     def __init__(self, workshop: bpy.types.Scene, folder: Path) -> None:
@@ -87,18 +88,18 @@ class Importer:
         self._file = folder / "scene.gltf"
 
     def run(self, scene: Scene, primitives: Mapping[int, Detail]) -> Imported:
-        """Import parts of a scene, and check what came of them.
+        """Import parts of a scene, and check the result.
 
         Parameters
         ----------
         scene : Scene
         primitives : mapping of int to Detail
-            Indices into ``scene.primitives``.
+            The detail of each primitive, by its index in ``scene.primitives``.
 
         Raises
         ------
         SceneError
-            Blender cannot import it; nothing of it is left.
+            Blender cannot import the document. All imported data has been removed.
         """
         try:
             return self._run(scene, primitives)
@@ -108,7 +109,7 @@ class Importer:
             raise self._blamed(error, scene, primitives) from error
 
     def _blamed(self, error: SceneError, scene: Scene, primitives: Mapping[int, Detail]) -> SceneError:
-        """Find what the importer fails with, by importing ever fewer parts of it."""
+        """Find the part that makes the importer fail, by importing smaller and smaller parts."""
         parts = list(primitives)
         while len(parts) > 1:
             half = parts[: len(parts) // 2]
@@ -148,7 +149,7 @@ class Importer:
 
 
 def remove_unused(candidates: set[bpy.types.ID]) -> set[bpy.types.ID]:
-    """Remove those of `candidates` that nothing uses, then what only they used; return what is left."""
+    """Remove unused datablocks of `candidates`, and then what only they used. Return the rest."""
     left = set(candidates)
     while unused := {item for item in left if not item.users}:
         left -= unused
@@ -157,7 +158,7 @@ def remove_unused(candidates: set[bpy.types.ID]) -> set[bpy.types.ID]:
 
 
 def _place(scene: Scene, index: int) -> str:
-    """Say where in the document a primitive stands."""
+    """Return the location of a primitive in the document."""
     primitive = scene.primitives[index]
     material = "" if primitive.material is None else f" with $.materials[{primitive.material}]"
     return f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]{material}"
@@ -176,23 +177,23 @@ def _run_importer(path: Path, target: bpy.types.Scene) -> None:
             )
     except RuntimeError as error:
         _logger.warning("Blender's glTF importer failed", exc_info=error)
-        # its text is Python's, and may name files of this machine
+        # omits the exception's text, which may name files of this machine
         raise SceneError(
             "Blender's glTF importer failed on this document; the server's log has the details"
         ) from error
 
 
 def _clean_up(before: set[bpy.types.ID], kept: set[bpy.types.ID]) -> set[bpy.types.ID]:
-    """Remove what has come since `before` but for `kept` and what that uses, which is returned."""
+    """Remove the datablocks added since `before`, except `kept` and what that uses; return the latter."""
     new = set(bpy.data.user_map()) - before - kept
     shared: set[bpy.types.ID] = {item for item in new if isinstance(item, _SHARED)}
-    keys = {item for item in new if isinstance(item, bpy.types.Key)}  # each goes with its mesh
+    keys = {item for item in new if isinstance(item, bpy.types.Key)}  # each is removed with its mesh
     bpy.data.batch_remove(list(new - shared - keys))
     return remove_unused(shared)
 
 
 def _share_images(images: Iterable[Any]) -> None:
-    """Let one image serve for all that the writer has written more than once, where all are used alike."""
+    """Merge duplicate images of the writer, if all are used in the same way."""
     shared: dict[tuple[str, str, str], Any] = {}
     for image in sorted(images, key=lambda image: image.name):
         if image.source == "FILE":
@@ -211,7 +212,7 @@ def _parts(workshop: bpy.types.Scene) -> dict[int, Part[Any]]:
 
 
 def _mesh_part(found: Mapping[int, Part[Any]], index: int, primitive: Primitive) -> Part[bpy.types.Mesh]:
-    """Return a primitive's part; the importer leaves out, or empty, what it cannot read."""
+    """Return the part of a primitive. The importer omits, or leaves empty, what it cannot read."""
     part = found.get(index)
     if part is None or not part.data.vertices:
         where = f"$.meshes[{primitive.mesh}].primitives[{primitive.number}]"
@@ -220,7 +221,7 @@ def _mesh_part(found: Mapping[int, Part[Any]], index: int, primitive: Primitive)
 
 
 def _check_images(meshes: Iterable[bpy.types.Mesh]) -> None:
-    """Check that Blender can decode what the materials show; the writer has named each by its place."""
+    """Check that Blender can decode the images of the materials. The writer named them by location."""
     for material in {material for mesh in meshes for material in mesh.materials}:
         for node in material.node_tree.nodes if material and material.node_tree else ():
             image = getattr(node, "image", None)
@@ -229,7 +230,7 @@ def _check_images(meshes: Iterable[bpy.types.Mesh]) -> None:
 
 
 def _smooth(mesh: bpy.types.Mesh) -> None:
-    """Shade round what is round: Drake's primitives come without normals and with split vertices."""
+    """Shade smoothly where that is appropriate: Drake's primitives have split vertices and no normals."""
     welded = bmesh.new()
     try:
         welded.from_mesh(mesh)
@@ -237,7 +238,7 @@ def _smooth(mesh: bpy.types.Mesh) -> None:
         welded.to_mesh(mesh)
     finally:
         welded.free()
-    if mesh.polygons:  # Blender crashes on a mesh that has none, and welding may leave none
+    if mesh.polygons:  # Blender crashes on a mesh without faces, and welding may remove all of them
         mesh.shade_smooth()
         mesh.set_sharp_from_angle(angle=_SMOOTH_BELOW_RAD)
 

@@ -1,6 +1,6 @@
-"""The client's lights in Blender's terms.
+"""Converts the client's lights to Blender's.
 
-A watt stands for a lumen, as in viewers of glTF: pi lux show a white surface as white.
+A watt corresponds to a lumen, as in glTF viewers: pi lux make a white surface appear white.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .importing import Part
 __all__ = ["make_light"]
 
 _TYPES: dict[str, Any] = {"directional": "SUN", "point": "POINT", "spot": "SPOT"}
-_SUN_ANGLE_RAD = math.radians(0.526)  # the Sun's, seen from the Earth
+_SUN_ANGLE_RAD = math.radians(0.526)  # the Sun's angular diameter, seen from the Earth
 
 
 def make_light(light: Light, scale: float) -> Part[bpy.types.Light]:
     """Make a light whose intensity is multiplied by `scale`.
 
-    As in glTF, it shines along -z, and comes from a point, or from infinitely far.
+    As in glTF, it shines along -z, from a single point or from infinity.
     """
     data: Any = bpy.data.lights.new("glTF Client Light", _TYPES[light.type])
     data.color = light.colour
@@ -31,10 +31,11 @@ def make_light(light: Light, scale: float) -> Part[bpy.types.Light]:
     if light.type == "directional":
         data.angle = _SUN_ANGLE_RAD
         return Part(data, np.eye(4))
-    data.energy *= 4 * math.pi  # from candela to what is shed all around
+    data.energy *= 4 * math.pi  # from candela to the total over all directions
     data.shadow_soft_size = 0.0
     if light.type == "spot":
         data.spot_size = 2 * light.outer_rad
         inner, outer = math.cos(light.inner_rad), math.cos(light.outer_rad)
-        data.spot_blend = (inner - outer) / (1 - outer)  # Blender fades over that part of the cone's height
+        # the fraction of the cone's height over which Blender fades
+        data.spot_blend = (inner - outer) / (1 - outer)
     return Part(data, np.eye(4))

@@ -1,4 +1,4 @@
-"""Pinhole intrinsics -> the numbers of Blender's camera."""
+"""Converts pinhole intrinsics to the parameters of Blender's camera."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ _SMALLEST_CANVAS_PX = 4
 
 @dataclass(frozen=True)
 class BlenderCamera:
-    """What Blender is told so that its picture has the intrinsics that were asked for.
+    """The parameters with which Blender's image has the requested intrinsics.
 
     Attributes
     ----------
     resolution_x, resolution_y : int
-        The canvas, px. At least 4 x 4, Blender's minimum: a smaller image is the canvas's upper left corner.
+        The size of the canvas, px. It is at least 4 x 4, Blender's minimum. A smaller image is the upper left
+        corner of the canvas.
     pixel_aspect_x, pixel_aspect_y : float
-        Shape of a pixel; both are at least 1, as Blender demands.
+        The shape of a pixel. Both are at least 1, as Blender requires.
     lens_mm, sensor_width_mm : float
-        With horizontal sensor fit.
+        For a horizontal sensor fit.
     shift_x, shift_y : float
-        In units of the canvas's width.
+        As fractions of the canvas's width.
     """
 
     resolution_x: int
@@ -40,11 +41,11 @@ class BlenderCamera:
 
 
 def blender_camera(lens: Lens) -> BlenderCamera:
-    """Translate pinhole intrinsics for a camera with horizontal sensor fit.
+    """Convert pinhole intrinsics for a camera with horizontal sensor fit.
 
-    ``lens = focal_x sensor_width / width``; the pixels' aspect x:y is focal_y:focal_x; the shifts move the
-    principal point from the canvas's middle, y measured in units of the width as it is seen. There is
-    no half pixel anywhere: both sides measure positions from the edge of the first pixel.
+    ``lens = focal_x sensor_width / width``. The pixel aspect x:y is focal_y:focal_x. The shifts move the
+    principal point from the middle of the canvas; shift_y is in units of the displayed width. There is no
+    half-pixel offset: both conventions measure positions from the edge of the first pixel.
     """
     width = max(lens.width, _SMALLEST_CANVAS_PX)
     height = max(lens.height, _SMALLEST_CANVAS_PX)

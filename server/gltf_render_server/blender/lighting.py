@@ -1,9 +1,10 @@
-"""Light from all around, for scenes that bring no light of their own."""
+"""Environment lighting, for scenes without lights of their own."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ..environments import DEFAULT_ENVIRONMENT, ENVIRONMENTS, NO_ENVIRONMENT, Exposure
 from ..errors import SettingsError
 from . import compat
+from .engines import rendered_view_layer
 
 __all__ = [
     "Environments",
@@ -22,33 +24,34 @@ __all__ = [
     "find_environment",
 ]
 
-_LARGEST_BAKED_PX = 2048  # the pixels of a larger HDRI do not show behind a scene
-_IMPORTANCE_MAP_PX = 512  # the automatic choice costs 3 s a picture, and no eye sees the difference
+_LARGEST_BAKED_PX = 2048  # the pixels of larger HDRIs are not visible behind a scene
+_IMPORTANCE_MAP_PX = 512  # the automatic size costs 3 s per image, without a visible difference
 _MOST_WORLDS = 8  # 8 MB each
-_EEVEE_SUN_THRESHOLD = 10.0  # radiance above which EEVEE makes a sun of a part of the HDRI
-_EEVEE_SUN_ANGLE_RAD = math.radians(5)  # soft edges, as Cycles gives the shadows of the same HDRI
+_EEVEE_SUN_THRESHOLD = 10.0  # the radiance above which EEVEE replaces a part of the HDRI with a sun
+_EEVEE_SUN_ANGLE_RAD = math.radians(5)  # gives soft edges, like those of Cycles' shadows with the same HDRI
 
 
 def environment_names() -> list[str]:
-    """Name the HDRIs that Blender ships."""
+    """Return the names of the HDRIs that Blender ships."""
     return sorted(path.stem for path in _shipped().glob("*.exr"))
 
 
 def brings_light(scene: bpy.types.Scene) -> bool:
-    """Whether a scene has light of its own: a world, a light, or something that glows."""
-    if scene.world is not None or any(item.type == "LIGHT" for item in scene.objects):
+    """Return whether a scene has its own light: a world, a light, or an emissive material."""
+    shown = set(_shown(scene))
+    if scene.world is not None or any(item.type == "LIGHT" for item in shown):
         return True
-    slots = (slot.material for item in scene.objects for slot in item.material_slots)
+    slots = (slot.material for item in shown for slot in item.material_slots)
     return any(_glows(material) for material in set(slots) if material is not None)
 
 
 def find_environment(environment: str | None) -> Path | None:
-    """Find the file of a name or path of the settings; None means the default, `NO_ENVIRONMENT` no file.
+    """Return the file of the settings' HDRI. None means the default, and `NO_ENVIRONMENT` no file.
 
     Raises
     ------
     SettingsError
-        There is no such HDRI.
+        The HDRI does not exist.
     """
     if environment == NO_ENVIRONMENT:
         return None
@@ -65,7 +68,7 @@ def find_environment(environment: str | None) -> Path | None:
 
 
 class Environments:
-    """Worlds that are lit by an HDRI, made once each; the one that was not shown for longest gives way."""
+    """A cache of worlds that are lit by HDRIs. It evicts the least recently used world."""
 
     def __init__(self) -> None:
         self._worlds: OrderedDict[tuple[Path, float, float], tuple[bpy.types.World, bpy.types.Image]] = (
@@ -73,20 +76,20 @@ class Environments:
         )
 
     def world(self, path: Path, rotation_deg: float = 0.0, strength: float = 1.0) -> bpy.types.World:
-        """Return the world of the HDRI at `path`.
+        """Return the world with the HDRI at `path`.
 
         Parameters
         ----------
         path : Path
         rotation_deg : float
-            About the vertical axis, counter-clockwise as seen from above.
+            The rotation about the vertical axis, counter-clockwise as seen from above.
         strength : float
-            Multiplies its radiance.
+            A factor for the radiance.
 
         Raises
         ------
         SettingsError
-            It cannot be read.
+            The file cannot be read.
         """
         key = (path, rotation_deg % 360.0, strength)
         if key not in self._worlds:
@@ -117,7 +120,7 @@ def _make_world(path: Path, rotation_deg: float, strength: float) -> tuple[bpy.t
 
 
 def _fill(tree: bpy.types.NodeTree, image: bpy.types.Image, rotation_deg: float, strength: float) -> None:
-    """Show an image as it is: every further node would be computed for each ray that light is sought by."""
+    """Show an image with as few nodes as possible, because each is evaluated for every light ray."""
     tree.nodes.clear()
     texture = tree.nodes.new("ShaderNodeTexEnvironment")
     background = tree.nodes.new("ShaderNodeBackground")
@@ -142,9 +145,9 @@ def _load(path: Path) -> bpy.types.Image:
 
 
 def _baked(source: Any, exposure: Exposure, rotation_deg: float) -> bpy.types.Image:
-    """Make an image with the exposure in its pixels, smoothed, so that these do not show behind the scene.
+    """Make an image with the exposure applied, smoothed so that its pixels are not visible behind the scene.
 
-    The exposure's own rotation is one by whole pixels; `rotation_deg` is exact.
+    The exposure's own rotation is rounded to whole pixels, but `rotation_deg` is exact.
     """
     width, height = source.size
     pixels = np.empty(width * height * 4, np.float32)
@@ -162,14 +165,14 @@ def _baked(source: Any, exposure: Exposure, rotation_deg: float) -> bpy.types.Im
 
 
 def _smoothed(pixels: NDArray[np.float32], axis: int, after: float = 0.0) -> NDArray[np.float32]:
-    """Filter by a cubic B-spline, in a circle along `axis`.
+    """Filter with a cubic B-spline along `axis`, which wraps around.
 
     Parameters
     ----------
     pixels : (height, width, 4) float32
     axis : int
     after : float
-        How far behind each pixel it is looked up, from 0 to 1.
+        The offset after each pixel at which the result is sampled, from 0 to 1.
     """
     one, two, three = (np.roll(pixels, shift, axis) for shift in (1, -1, -2))
     if not after:
@@ -184,6 +187,21 @@ def _smoothed(pixels: NDArray[np.float32], axis: int, after: float = 0.0) -> NDA
 
 def _shipped() -> Path:
     return Path(bpy.utils.system_resource("DATAFILES", path="studiolights/world"))
+
+
+def _shown(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
+    """Yield the rendered objects, with those of instanced collections and of background scenes."""
+    yield from _with_instanced(rendered_view_layer(scene).objects)
+    if scene.background_set is not None:
+        yield from _shown(scene.background_set)
+
+
+def _with_instanced(objects: Iterable[bpy.types.Object]) -> Iterator[bpy.types.Object]:
+    for item in objects:
+        if not item.hide_render:
+            yield item
+            if item.instance_type == "COLLECTION" and item.instance_collection is not None:
+                yield from _with_instanced(item.instance_collection.all_objects)
 
 
 def _glows(material: bpy.types.Material) -> bool:

@@ -1,4 +1,4 @@
-"""A frame's look, over what the scene has of its own: what a look does not name is as if none had been."""
+"""Applies the look of a frame to a scene. What a look does not set is as in the original scene."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ _CHANGED_BY_LOOKS = {
     ),
     "eevee": ("taa_render_samples",),
     "render": ("film_transparent",),
-    "view_settings": ("view_transform", "look", "exposure"),  # a view transform may refuse a look
+    # the order matters, because a view transform may not support a look
+    "view_settings": ("view_transform", "look", "exposure"),
 }
 _NOT_RENDERED = {"exposure": None, "view_transform": None, "up_axis": None}
-"""What is done to a picture that is rendered already, or to poses."""
+"""Fields that affect only the finished image, or the poses."""
 
 
 class Looks:
-    """Captures a scene's own look when it is made, and gives the scene the look of each frame.
+    """Captures the original look of a scene, and applies the look of each frame to it.
 
     Parameters
     ----------
     scene : bpy.types.Scene
-        After the .blend, the settings and the settings script.
+        The scene, with the .blend, the settings and the settings script applied.
     settings : ServerSettings
     environment : Path or None
         The file of the settings' environment; see `lighting.find_environment`.
@@ -71,34 +72,35 @@ class Looks:
         self._rendered: tuple[Look, int] | None = None
 
     def apply(self, frame: Frame) -> bool:
-        """Give the scene the look of a frame.
+        """Apply the look of a frame to the scene.
 
         Returns
         -------
         bool
-            Whether Cycles must begin anew for its picture to be that of a fresh process.
+            Whether Cycles must reset its data, so that the image equals that of a new process.
 
         Raises
         ------
         RequestError
-            The look names something that is not there, or asks what this scene's own world cannot do.
+            The look names something that does not exist, or sets something that this scene's own world does
+            not support.
         """
         look, lights = wanted = (frame.look, min(len(frame.scene.lights), 2))
         if wanted == self._applied:
             return False
-        self._applied = None  # until all of it is there
+        self._applied = None  # stays None if this fails
         world = self._world(look, lights > 0)
         self._restore()
         self._scene.world = world
         has_choice = lights + (world is not None) > 1 or self._brings_light
-        self._scene.cycles.use_light_tree &= has_choice  # with a single light, the tree only costs time
+        self._scene.cycles.use_light_tree &= has_choice  # with a single light, the light tree only takes time
         self._override(look)
         self._applied = wanted
         last, self._rendered = self._rendered, (replace(look, **_NOT_RENDERED), lights)
         return last != self._rendered
 
     def is_metered(self, frame: Frame) -> bool:
-        """Whether the exposure of a picture is chosen for it: where all its light is the client's own."""
+        """Return whether the exposure is metered, which is the case if all light is the client's own."""
         is_given = frame.look.exposure is not None or self._settings.exposure is not None
         return bool(frame.scene.lights) and not self._brings_light and not is_given
 
@@ -106,7 +108,7 @@ class Looks:
         return not (has_lights or self._brings_light)
 
     def _world(self, look: Look, has_lights: bool) -> bpy.types.World | None:
-        """Return the world of a look, for a client's scene with or without lights of its own."""
+        """Return the world of a look, for a client's scene with or without its own lights."""
         path = self._environment
         if look.environment is not None:
             path = _environment_named(look.environment)
@@ -150,7 +152,7 @@ class Looks:
 
 
 def _environment_named(name: str) -> Path | None:
-    """Find a shipped HDRI by its name only: what a client sends is never a path."""
+    """Return a shipped HDRI by its name. A value from a client is never treated as a path."""
     names = lighting.environment_names()
     if name not in (NO_ENVIRONMENT, *names):
         raise RequestError(f"look.environment: must be one of {', '.join(names)}, or {NO_ENVIRONMENT}")

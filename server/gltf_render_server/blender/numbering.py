@@ -1,4 +1,4 @@
-"""Numbers for objects: Blender has some 32 thousand pass indices, and a scene may have more placements."""
+"""Numbers for objects. Blender has about 32,000 pass indices, but a scene may have more placements."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ..passes import NOTHING
 
 __all__ = ["Numbering"]
 
-_INDICES = 2**16  # all that the pass of object indices can hold
+_INDICES = 2**16  # the range of the object index pass
 
 
 class Numbering:
     """Writes the number of each object in digits, and each digit as a pass index.
 
-    Almost always one digit is enough; each takes a render of its own.
+    One digit is nearly always enough. Each digit takes a separate render.
 
     Parameters
     ----------
     count : int
-        How many objects there are.
+        The number of objects.
     free : (k,) int
-        The pass indices that can be given, positive.
+        The positive pass indices that may be used.
 
     Raises
     ------
     RenderError
-        There are fewer than two, which make no digits, and more objects than these.
+        There are fewer than two pass indices, which are not enough for digits, and more objects than these.
     """
 
     def __init__(self, count: int, free: NDArray[np.intp]) -> None:
@@ -49,25 +49,26 @@ class Numbering:
             left //= self._base
 
     def read_others(self, image: NDArray[np.uint16], others: Sequence[int]) -> NDArray[np.int32]:
-        """Return which of some objects with pass indices of their own each pixel shows, (height, width)."""
+        """Return the index of the visible object among some with their own pass indices, (height, width)."""
         number = np.full(_INDICES, NOTHING, np.int32)
         number[np.array(others, np.intp)] = np.arange(len(others))
         return number[image]
 
     def read(self, images: Sequence[NDArray[np.uint16]]) -> NDArray[np.int32]:
-        """Return which object each pixel shows.
+        """Return the index of the object that each pixel shows.
 
         Parameters
         ----------
         images : sequence of (height, width) uint16
-            Pass indices, one image for each of `digits`.
+            The pass indices, one image for each of `digits`.
 
         Returns
         -------
         (height, width) int32
-            -1 = none of them.
+            The indices; -1 = none of the objects.
         """
-        found = self._digit.take(images[0], mode="clip")  # none is out of range: half the time
+        # all values are in range, and this mode takes half the time
+        found = self._digit.take(images[0], mode="clip")
         for place, image in enumerate(images[1:], 1):
             found = np.where(found == NOTHING, found, found + self._digit[image] * self._base**place)
         return found

@@ -1,4 +1,4 @@
-"""The client's meshes and lights in Blender, known by their content: what is there is never loaded again."""
+"""The client's meshes and lights in Blender, keyed by content, so that nothing is loaded twice."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from .tangents import give_tangents
 __all__ = ["PartKey", "Parts", "Shapes", "Surfaces"]
 
 PartKey = Hashable
-"""Equal keys, equal parts."""
+"""The key of a part. Parts with equal keys are equal."""
 
 
 class Parts(Protocol):
-    """The parts that one of Blender's scenes is made of."""
+    """The loaded parts of one of Blender's scenes."""
 
     def __getitem__(self, key: PartKey) -> Part[Any]:
-        """Return a part that is there; else KeyError."""
+        """Return a loaded part. Raises KeyError if it is not loaded."""
         ...
 
     def keep_only(self, keys: Collection[PartKey]) -> None:
-        """Remove all other parts; no object may show them any more."""
+        """Remove all other parts. No object may use them any more."""
         ...
 
 
 class Shapes:
-    """Geometry alone, with the holes in it: for depth and labels.
+    """Geometry without materials, but with holes, for depth and labels.
 
     Parameters
     ----------
     material : bpy.types.Material
-        Of all that has no holes.
+        The material of all surfaces without holes.
     """
 
     def __init__(self, material: bpy.types.Material) -> None:
@@ -53,13 +53,13 @@ class Shapes:
         return self._parts[key]
 
     def load(self, frame: Frame, primitives: Iterable[int]) -> None:
-        """Load what is not there yet.
+        """Load the parts that are not loaded yet.
 
         Parameters
         ----------
         frame : Frame
         primitives : iterable of int
-            Indices into ``frame.scene.primitives``, of all that is to be shown.
+            The indices, in ``frame.scene.primitives``, of everything to be shown.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Shapes:
 
 
 class Surfaces:
-    """Geometry with materials, and lights: for colour.
+    """Geometry with materials, and lights, for colour.
 
     Parameters
     ----------
@@ -105,18 +105,18 @@ class Surfaces:
         return self._meshes.get(key) or self._lights[key]
 
     def load(self, scene: Scene, primitives: Iterable[int]) -> None:
-        """Load what is not there yet.
+        """Load the parts that are not loaded yet.
 
         Parameters
         ----------
         scene : Scene
         primitives : iterable of int
-            Indices into ``scene.primitives``, of all that is to be shown.
+            The indices, in ``scene.primitives``, of everything to be shown.
 
         Raises
         ------
         SceneError
-            Something cannot be loaded; then nothing has changed.
+            A part cannot be loaded. In this case, nothing has changed.
         """
         keys = {scene.surfaces[index]: index for index in primitives}
         missing = {key: index for key, index in keys.items() if key not in self._meshes}
@@ -146,7 +146,7 @@ class Surfaces:
         self.remove_unused()
 
     def remove_unused(self) -> None:
-        """Remove the materials and images that nothing uses any more."""
+        """Remove the materials and images that are not used any more."""
         self._shared = remove_unused(self._shared)
 
 
@@ -156,7 +156,7 @@ def _remove(parts: dict[Any, Part[Any]], kept: Collection[PartKey]) -> None:
 
 
 def _built(triangles: Triangles) -> Part[bpy.types.Mesh]:
-    """Make a mesh of plain arrays; the importer takes ten times as long for the same."""
+    """Make a mesh from arrays. The importer takes ten times as long."""
     mesh = bpy.data.meshes.new("Shape")
     count = len(triangles.corners)
     mesh.vertices.add(len(triangles.vertices))
@@ -175,7 +175,7 @@ def _built(triangles: Triangles) -> Part[bpy.types.Mesh]:
 def _details(
     missing: Mapping[Surface, int], meshes: Collection[Digest], materials: Collection[Digest]
 ) -> dict[int, Detail]:
-    """Choose what to import: each mesh and each material that is not there yet, once."""
+    """Choose what to import: each mesh and material that is not loaded yet, once."""
     known_meshes, known_materials = set(meshes), set(materials)
     details = {}
     for key, index in missing.items():
@@ -194,7 +194,7 @@ def _material(part: Part[bpy.types.Mesh]) -> bpy.types.Material | None:
 
 
 def _with_material(part: Part[bpy.types.Mesh], material: bpy.types.Material | None) -> Part[bpy.types.Mesh]:
-    """Copy a part; Blender shares the arrays of a mesh and its copies."""
+    """Copy a part with another material. In Blender, copies of a mesh share its arrays."""
     mesh: Any = part.data.copy()
     mesh.materials.clear()
     if material is not None:

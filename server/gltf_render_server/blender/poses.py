@@ -1,4 +1,4 @@
-"""Poses: from the client's world to Blender's, and into Blender without losing a bit."""
+"""Poses: converts the client's world to Blender's, and sets matrices in Blender without rounding."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _Y_UP_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1
 def client_to_blender(
     cameras_to_world: Sequence[NDArray[np.float64]], up_axis: str, *, may_move: bool
 ) -> NDArray[np.float64]:
-    """Return the transform from the client's world to Blender's.
+    """Return the transform from the client's world to Blender's world.
 
-    Blender keeps positions in float32, so far from the origin depth would lose its exactness. Where
-    nothing of the user's stands in the way, the world is moved so that the cameras are near the origin,
-    by whole steps: near the origin nothing moves.
+    Blender stores positions in float32, so depth would be inaccurate far from the origin. Unless objects of
+    the user have fixed positions, the world is translated so that the cameras are near the origin. The
+    translation has whole steps, and is zero near the origin.
 
     Parameters
     ----------
     cameras_to_world : sequence of (4, 4) float64
-        In the client's world; at least one.
+        The poses in the client's world; at least one.
     up_axis : {"z", "y"}
-        Which axis points up in the client's files.
+        The up axis of the client's files.
     may_move : bool
-        Whether the world may be moved.
+        Whether the world may be translated.
 
     Returns
     -------
@@ -46,10 +46,11 @@ def client_to_blender(
 
 
 def set_world_matrix(item: bpy.types.Object, matrix: NDArray[np.float64]) -> None:
-    """Place an object whose parent stands at the origin, with a (4, 4) matrix of any kind.
+    """Place an object whose parent is at the origin, with any (4, 4) matrix.
 
-    A parent's inverse is taken as it is. Location, rotation and scale cannot hold the shear of a rotation
-    below a scale that is not uniform, and turning a camera's matrix into them and back costs ten times the
-    precision of depth on a floor seen at a grazing angle.
+    The matrix is set as the parent's inverse matrix, which Blender uses unchanged. Location, rotation and
+    scale cannot represent shear, which results from a rotation below a non-uniform scale. For a camera,
+    converting the matrix to them and back would make depth ten times less precise on a floor at a grazing
+    angle.
     """
     item.matrix_parent_inverse = Matrix(matrix.tolist())

@@ -1,4 +1,4 @@
-"""BlenderRenderer: a frame in, arrays out."""
+"""The Blender back end: renders frames to arrays."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NoRoomError, RenderError, SettingsScriptError
-from ..frame import LOOKS, Frame, View
+from ..errors import NoRoomError, RenderError, RenderServerError, SettingsScriptError
+from ..frame import LOOKS, Frame, Lens, View
+from ..gltf import parse_scene
 from ..passes import Colour, Exact, MaterialValues, Meshes, Render, RenderPart
 from ..process.scratch import ScratchFolder
 from ..renderer import Arrays, OtherObject, RenderedFrame, RendererInfo, render_views
@@ -35,20 +36,23 @@ __all__ = ["BlenderRenderer"]
 _logger = logging.getLogger(__name__)
 
 _LARGEST_RIG_M = 64.0  # single precision resolves it to some micrometres
+_EMPTY_GLTF = b'{"asset": {"version": "2.0"}}'
+_SMALLEST_LENS = Lens(8, 8, focal_x=8.0, focal_y=8.0, center_x=4.0, center_y=4.0, near=0.1, far=10.0)
 _PIXEL_BYTES = 32  # in a file, at most: seven channels of float32
 
 
 class BlenderRenderer:
-    """Renders with the Blender that this process is, or has as a module.
+    """Renders with Blender, either as the current program or as the bpy module.
 
-    Blender has one state, so make only one. It belongs to the thread that makes it. A client's scene stays in
-    Blender until another takes its place; no picture shows what came before it.
+    Blender has global state, so there must be only one renderer. It belongs to the thread that creates it. A
+    client's scene stays in Blender until another one replaces it, but no image depends on previous requests.
 
     Parameters
     ----------
     settings : ServerSettings
     source : SceneSource, optional
-        The scene that the client's objects join; by default the settings' .blend, or an empty one.
+        The scene to which the client's objects are added. The default is the settings' .blend, or an empty
+        scene.
 
     Raises
     ------
@@ -79,6 +83,8 @@ class BlenderRenderer:
         )
         self._source.settle(is_shown=False)
         self._scratch = ScratchFolder(*self._source.leftovers)
+        if source is None and self.info.device != "CPU":
+            self._load_kernels()
 
     def render(self, frame: Frame) -> RenderedFrame:
         """Render one frame; see `Renderer.render`.
@@ -86,22 +92,22 @@ class BlenderRenderer:
         Raises
         ------
         SettingsError
-            The user's settings script failed, or the .blend is gone.
+            The user's settings script failed, or the .blend does not exist any more.
         NoRoomError
-            There is no room for the files that it takes.
+            There is no space for Blender's files.
         """
         stages = Stages()
         views: tuple[Arrays, ...] = ()
         others: tuple[OtherObject, ...] = ()
         for part in _parts(frame):
-            with self._told_when_full(part), self._opened() as renders:
+            with self._distinguishing_full_disk(part), self._opened() as renders:
                 views += render_views(part, _Backend(renders, stages), self._meshes)
                 others = _others(renders.base, frame)
         return RenderedFrame(views, stages.milliseconds, others)
 
     @contextmanager
     def arranged(self, frame: Frame) -> Iterator[bpy.types.Scene]:
-        """Show a frame's first view as its colour would be rendered, for the length of a ``with`` block.
+        """Set up a frame's first view as for its colour render, in a ``with`` statement.
 
         Raises
         ------
@@ -119,9 +125,20 @@ class BlenderRenderer:
         """Remove the files of this renderer and of Blender's session."""
         self._scratch.remove()
 
+    def _load_kernels(self) -> None:
+        """Render a few pixels of an empty scene.
+
+        Cycles loads a GPU's kernels with its first picture, which the first client would otherwise wait for.
+        """
+        scene = parse_scene(_EMPTY_GLTF, extensions=self.extensions)
+        try:
+            self.render(Frame(scene, (View(_SMALLEST_LENS, np.eye(4)),), ("color",)))
+        except RenderServerError as error:
+            _logger.warning("the first render on %s failed: %s", self.info.device, error)
+
     @contextmanager
-    def _told_when_full(self, frame: Frame) -> Iterator[None]:
-        """Tell a failure for want of room, which passes, from one that the request would meet again."""
+    def _distinguishing_full_disk(self, frame: Frame) -> Iterator[None]:
+        """Distinguish a failure because the file system is full, which is temporary, from a permanent one."""
         try:
             yield
         except (RenderError, OSError) as error:
@@ -137,7 +154,7 @@ class BlenderRenderer:
 
     @contextmanager
     def _opened(self) -> Iterator[_Renders]:
-        """Open the renders; let the source come to rest at the end, whatever becomes of the request."""
+        """Open the renders, and settle the source at the end, whether or not the request succeeds."""
         is_shown = False
         try:
             renders = self._current_renders()
@@ -157,10 +174,10 @@ class BlenderRenderer:
         return self._renders
 
     def _refresh(self) -> BaseScene:
-        """Open the base scene again if the .blend or the settings script has changed, or failed."""
+        """Reopen the base scene if the .blend or the settings script has changed, or has failed before."""
         stamp = self._source.stamp()
         if self._base is None or stamp != self._made_from:
-            self._base = self._renders = None  # until all of it is there
+            self._base = self._renders = None  # stays None if this fails
             self._base = open_base(self._settings, self._source)
             self._made_from = stamp
         return self._base
@@ -176,11 +193,11 @@ class _Renders:
 
     @cached_property
     def material(self) -> MaterialRender:
-        """Copies all objects of the user's own, so it is made when it is first asked for."""
+        """The material render. It copies all of the user's objects, so it is created only when needed."""
         return MaterialRender(self.base, self.colour)
 
     def forget(self) -> None:
-        """Let Cycles forget what it has made of the scenes."""
+        """Make Cycles discard its data of the scenes."""
         self.colour.scene.forget_render()
         self.exact.scene.forget_render()
         if "material" in vars(self):
@@ -196,7 +213,7 @@ class _Backend:
 
     @property
     def rounding_px(self) -> float:
-        return 0.0  # its rays meet edges where they are
+        return 0.0  # ray tracing draws edges at their exact positions
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
         return self._renders.colour.views(frame, self._stages)
@@ -223,7 +240,7 @@ def _others(base: BaseScene, frame: Frame) -> tuple[OtherObject, ...]:
 
 
 def _parts(frame: Frame) -> list[Frame]:
-    """Return a frame as it can be rendered at once: cameras far apart cannot share an origin."""
+    """Divide a frame into frames that can be rendered at once: distant cameras cannot share an origin."""
     rigs = [tuple(view.camera_to_world for view in frame.views)]
     rigs += [moment.cameras for moment in frame.moments.values()]
     is_wide = np.ptp(np.array(rigs)[..., :3, 3], axis=1).max() > _LARGEST_RIG_M

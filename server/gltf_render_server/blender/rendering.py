@@ -1,4 +1,4 @@
-"""Renders, and how they come back as arrays: pictures by files in memory, all else by `results`."""
+"""Renders scenes and returns arrays: images through in-memory files, everything else through `results`."""
 
 from __future__ import annotations
 
@@ -36,25 +36,27 @@ __all__ = [
 ]
 
 TRIANGLES_A_ROW = 2**12
-"""A triangle's number is its texture coordinates, u + this times v, as float32 interpolates them exactly."""
+"""A triangle's number is encoded in its texture coordinates as u + this * v, which float32 interpolates
+exactly.
+"""
 
-_BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where nothing is hit
+_BEYOND_EVERYTHING_M = 1e9  # Blender writes 1e10 where a ray meets nothing
 _EXACT_PASSES = {"Depth", compat.OBJECT_INDEX_PASS, "UV", "Normal", ALBEDO, SURFACE, EMISSION}
 
 
 class ExactImages(NamedTuple):
-    """What Cycles tells of the pixels of an exact render, each (resolution_y, resolution_x).
+    """The images of an exact render, each (resolution_y, resolution_x).
 
     Attributes
     ----------
     depth : float32
-        Metres along the optical axis; inf = no hit.
+        Metres along the optical axis; inf = no surface.
     object_index : uint16
-        Pass indices; 0 = no hit.
+        The pass indices; 0 = no surface.
     triangle : int32 or None
-        As `parts.Shapes` numbers them; None if they were not rendered.
+        The numbers of `parts.Shapes`; None if they were not rendered.
     normals : (resolution_y, resolution_x, 3) float32 or None
-        In Blender's world; None if they were not rendered.
+        The normals in Blender's world; None if they were not rendered.
     """
 
     depth: NDArray[np.float32]
@@ -63,7 +65,7 @@ class ExactImages(NamedTuple):
     normals: NDArray[np.float32] | None
 
     def cropped(self, width: int, height: int) -> ExactImages:
-        """Return the part that was asked for; see `BlenderCamera`."""
+        """Return the requested part of the canvas; see `BlenderCamera`."""
         window = np.s_[:height, :width]
         triangle = None if self.triangle is None else self.triangle[window]
         normals = None if self.normals is None else self.normals[window]
@@ -72,20 +74,20 @@ class ExactImages(NamedTuple):
 
 @contextmanager
 def rendered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
-    """Render the picture of `scene` with its own settings, into a file for the length of a ``with`` block.
+    """Render `scene` with its own settings into a file that exists during a ``with`` statement.
 
     Parameters
     ----------
     scene : bpy.types.Scene
     camera : BlenderCamera
-        The pose is that of the scene's camera object.
+        The parameters of the camera. The pose is that of the scene's camera object.
     folder : Path
-        For the file that Blender writes.
+        A folder for the file that Blender writes.
 
     Raises
     ------
     RenderError
-        It could not be rendered, or read in the block.
+        Rendering failed, or the file could not be read in the block.
     """
     _write_png(scene)
     with _rendered(scene, camera, folder / "colour.png") as path:
@@ -94,7 +96,7 @@ def rendered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path)
 
 @contextmanager
 def metered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) -> Iterator[Path]:
-    """Render as `rendered_colour`, exposed as `metered_stops` says on top of the scene's own exposure."""
+    """Render like `rendered_colour`, with the metered exposure added to the scene's own."""
     _write_linear(scene)
     view, path = scene.view_settings, folder / "colour.png"
     own_exposure = view.exposure
@@ -111,19 +113,19 @@ def metered_colour(scene: bpy.types.Scene, camera: BlenderCamera, folder: Path) 
 
 
 def linear_colour(scene: bpy.types.Scene, folder: Path) -> NDArray[np.float32]:
-    """Return what was rendered last as the light that comes in, without exposure and view transform.
+    """Return the last render as linear light, without exposure and view transform.
 
     Parameters
     ----------
     scene : bpy.types.Scene
-        That was rendered.
+        The scene that was rendered.
     folder : Path
-        For the file that Blender writes.
+        A folder for the file that Blender writes.
 
     Returns
     -------
     (resolution_y, resolution_x, 3 or 4) float32
-        Linear Rec. 709; premultiplied by its alpha, which it has if the film is transparent.
+        Linear Rec. 709. If the film is transparent, there is an alpha channel, and colours are premultiplied.
     """
     _write_linear(scene)
     path = folder / "last.exr"
@@ -137,17 +139,17 @@ def linear_colour(scene: bpy.types.Scene, folder: Path) -> NDArray[np.float32]:
 def rendered_exact(
     scene: bpy.types.Scene, camera: BlenderCamera, window: Window | None = None
 ) -> RenderedPasses:
-    """Render a scene that `engines.make_exact` has set up; return the passes that are read of it.
+    """Render a scene that `engines.make_exact` has set up, and return the passes.
 
-    Only a window of the canvas is rendered, if one is given. Its rays are those of the whole.
+    If a window is given, only that part of the canvas is rendered, with the same rays as in the whole.
 
     Raises
     ------
     RenderError
-        It could not be rendered.
+        Rendering failed.
     """
     set_canvas(scene.render, camera, window)
-    with _failures_told(), reading_passes(scene, _EXACT_PASSES) as passes:
+    with _failures_raised(), reading_passes(scene, _EXACT_PASSES) as passes:
         _render(scene)
     if not passes:
         raise RenderError("Blender could not render: Cycles produced no passes")
@@ -161,21 +163,21 @@ def read_colour(path: Path) -> NDArray[np.uint8]:
 
 
 def read_values(passes: RenderedPasses, window: tuple[slice, slice]) -> MaterialValues:
-    """Return what a window of the AOVs that `values.unlit_twin` writes tells."""
+    """Return the values in a window of the AOVs that `values.unlit_twin` writes."""
     surface = passes[SURFACE][window]
-    is_told = surface[..., 2] > 0
-    has_any = is_told & (surface[..., 0] >= 0)
+    is_known = surface[..., 2] > 0
+    has_any = is_known & (surface[..., 0] >= 0)
     nothing = np.float32(np.nan)
     return MaterialValues(
-        albedo=np.where(is_told[..., None], passes[ALBEDO][window][..., :3], nothing),
+        albedo=np.where(is_known[..., None], passes[ALBEDO][window][..., :3], nothing),
         roughness=np.where(has_any, surface[..., 0], nothing),
         metallic=np.where(has_any, surface[..., 1], nothing),
-        emission=np.where(is_told[..., None], passes[EMISSION][window][..., :3], nothing),
+        emission=np.where(is_known[..., None], passes[EMISSION][window][..., :3], nothing),
     )
 
 
 def read_exact(passes: RenderedPasses) -> ExactImages:
-    """Return what an exact render tells."""
+    """Return the images of an exact render."""
     z = passes["Depth"][..., 0]
     depth = np.where(z > _BEYOND_EVERYTHING_M, np.float32(np.inf), z)
     object_index = passes[compat.OBJECT_INDEX_PASS][..., 0].astype(np.uint16)
@@ -187,7 +189,7 @@ def read_exact(passes: RenderedPasses) -> ExactImages:
 
 
 def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera, window: Window | None = None) -> None:
-    """Set the canvas, and the window of it that is rendered, and switch off what would change it."""
+    """Set the canvas and the window to be rendered, and disable settings that would change them."""
     render.resolution_x = camera.resolution_x
     render.resolution_y = camera.resolution_y
     render.resolution_percentage = 100
@@ -203,7 +205,7 @@ def set_canvas(render: bpy.types.RenderSettings, camera: BlenderCamera, window: 
 
 
 def _set_border(render: bpy.types.RenderSettings, window: Window) -> None:
-    """Set the window that is rendered; Blender rounds its edges down, and counts rows from below."""
+    """Set the window to be rendered. Blender rounds its edges down, and counts rows from the bottom."""
     width, height = render.resolution_x, render.resolution_y
     render.border_min_x = (window.left + 0.5) / width
     render.border_max_x = (window.right + 0.5) / width
@@ -230,7 +232,7 @@ def _write_linear(scene: bpy.types.Scene) -> None:
 
 
 def _save_last(scene: bpy.types.Scene, path: Path) -> None:
-    """Save what was rendered last once more, as the scene says now."""
+    """Save the last render again, with the scene's current settings."""
     last = next(item for item in bpy.data.images if item.type == "RENDER_RESULT")
     last.save_render(str(path), scene=scene)
 
@@ -246,7 +248,7 @@ def _rendered(scene: bpy.types.Scene, camera: BlenderCamera, path: Path) -> Iter
     set_canvas(scene.render, camera)
     scene.render.filepath = str(path)
     try:
-        with _failures_told(path):
+        with _failures_raised(path):
             _render(scene, write_still=True)
             yield path
     finally:
@@ -259,8 +261,8 @@ def _render(scene: bpy.types.Scene, *, write_still: bool = False) -> None:
 
 
 @contextmanager
-def _failures_told(path: Path | None = None) -> Iterator[None]:
-    """Raise RenderError for what Blender says of a render, or of the file that it writes."""
+def _failures_raised(path: Path | None = None) -> Iterator[None]:
+    """Raise RenderError for errors that Blender reports about a render, or about its output file."""
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -271,7 +273,7 @@ def _failures_told(path: Path | None = None) -> Iterator[None]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file with all that it takes: one that it could not write, Blender keeps open."""
+    """Remove a file, and free its space: Blender keeps a file open that it failed to write."""
     with suppress(FileNotFoundError):
         os.truncate(path, 0)
         path.unlink()

@@ -1,4 +1,4 @@
-"""The passes of a render, read where Blender keeps them: without a file, and those that are asked for."""
+"""Reads selected passes of a render directly from Blender's memory, without a file."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from numpy.typing import NDArray
 __all__ = ["RenderedPasses", "reading_passes"]
 
 RenderedPasses = Mapping[str, NDArray[np.float32]]
-"""By Blender's name of each pass: (height, width, channels), row by row from the top of what was rendered."""
+"""The passes by Blender's names: (height, width, channels), row by row from the top of the rendered window.
+"""
 
 
 @contextmanager
 def reading_passes(scene: bpy.types.Scene, names: Collection[str]) -> Iterator[RenderedPasses]:
     """Read passes of the first view layer of a scene that Cycles renders in the ``with`` block.
 
-    Blender lets a render's numbers be read only while an engine is at work. So Cycles' engine is made to read
-    them as the last of its own work on a view layer, which must be one tile then: see `engines.make_exact`.
+    Blender makes the pixels of a render available only while an engine is running. Therefore, Cycles' engine
+    class is patched to read them at the end of each view layer. The layer must be rendered as a single tile;
+    see `engines.make_exact`.
 
     Parameters
     ----------
     scene : bpy.types.Scene
-        What is rendered of other scenes meanwhile, such as a preview in Blender's window, is not read.
+        The scene. Renders of other scenes in the meantime, such as a viewport preview, are not read.
     names : collection of str
-        Blender's names of the passes; those that the render does not have are left out.
+        Blender's names of the passes. Passes that the render does not have are left out.
 
     Yields
     ------
     RenderedPasses
-        Filled when the scene has been rendered; still empty if that failed.
+        The passes, filled once the scene was rendered. The mapping stays empty if that fails.
     """
-    engine = importlib.import_module("cycles").CyclesRender  # an add-on: there only once Blender has started
+    # an add-on, which exists only once Blender has started
+    engine = importlib.import_module("cycles").CyclesRender
     render = engine.render
     passes: dict[str, NDArray[np.float32]] = {}
     failures: list[Exception] = []
@@ -48,7 +51,7 @@ def reading_passes(scene: bpy.types.Scene, names: Collection[str]) -> Iterator[R
         try:
             passes.update(_read(self.get_result(), names))
         except Exception as error:  # noqa: BLE001  raised again below; Blender would only print it
-            failures.append(error.with_traceback(None))  # which would keep the engine
+            failures.append(error.with_traceback(None))  # the traceback would keep the engine alive
 
     engine.render = render_and_read
     try:
@@ -66,5 +69,5 @@ def _read(result: Any, names: Collection[str]) -> dict[str, NDArray[np.float32]]
         if item.name in names:
             numbers = np.empty((*shape, item.channels), np.float32)
             item.rect.foreach_get(numbers.reshape(-1))
-            passes[item.name] = numbers[::-1]  # Blender counts rows from below
+            passes[item.name] = numbers[::-1]  # Blender counts rows from the bottom
     return passes

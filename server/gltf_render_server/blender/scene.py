@@ -1,4 +1,4 @@
-"""The client's scene in Blender: what stays between two requests, and what moves, comes and goes."""
+"""The client's scene in Blender, and how it is updated from one request to the next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ClientScene", "Layout"]
 
 @dataclass(frozen=True)
 class Layout:
-    """What stands in a scene, wherever it stands.
+    """The objects in a scene, without their positions.
 
     Attributes
     ----------
@@ -37,15 +37,15 @@ class Layout:
 class ClientScene:
     """The client's objects in one of Blender's scenes.
 
-    As long as nothing but poses changes, Cycles keeps what it has made of the scene. When anything else does,
-    Cycles begins anew: its own order of objects would tell in which order they came and went.
+    As long as only poses change, Cycles keeps its data of the scene. After any other change, Cycles starts
+    anew, because otherwise its order of objects would depend on earlier requests.
 
     Parameters
     ----------
     target : bpy.types.Scene
-        The scene that the objects join.
+        The scene to which the objects are added.
     parts : Parts
-        What they are made of.
+        The loaded parts that the objects use.
     """
 
     def __init__(self, target: bpy.types.Scene, parts: Parts) -> None:
@@ -60,23 +60,24 @@ class ClientScene:
 
     @property
     def collections(self) -> tuple[bpy.types.Collection, ...]:
-        """Where the objects are, but for the empty that is their parent."""
+        """The collections of the objects, without the empty that is their parent."""
         return (self._meshes.collection, self._lights.collection)
 
     @property
     def root(self) -> bpy.types.Object:
-        """The empty that is the parent of all."""
+        """The empty that is the parent of all objects."""
         return self._root
 
     def show(self, layout: Layout, matrices: NDArray[np.float64]) -> bool:
-        """Make the scene show these objects and no others.
+        """Make the scene show exactly these objects.
 
         Parameters
         ----------
         layout : Layout
-            Its parts must have been loaded.
+            The objects. Their parts must have been loaded.
         matrices : (n, 4, 4) float64
-            From the axes of each mesh, then of each light, in the client's file to Blender's world.
+            The matrices of the meshes and then the lights, from their axes in the client's file to Blender's
+            world.
 
         Returns
         -------
@@ -86,7 +87,7 @@ class ClientScene:
         is_new = layout != self._layout
         if is_new:
             self.forget_render()
-            self._layout = None  # until it is all there
+            self._layout = None  # stays None if this fails
             self._meshes.fill([self._parts[key] for key in layout.meshes])
             self._lights.fill([self._parts[key] for key in layout.lights])
             self._parts.keep_only({*layout.meshes, *layout.lights})
@@ -97,7 +98,7 @@ class ClientScene:
         return is_new
 
     def hide(self, hidden: NDArray[np.bool_]) -> None:
-        """Let rays pass through some of the meshes, (n,) bool; nothing of them is unloaded."""
+        """Let rays pass through some of the meshes, (n,) bool, without unloading them."""
         self._meshes.hide(hidden)
 
     def number(self, pass_indices: Sequence[int]) -> None:
@@ -106,19 +107,19 @@ class ClientScene:
             self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Let Cycles make all of the scene again, and keep that."""
+        """Make Cycles rebuild its data of the scene, and keep that."""
         self.forget_render()
         self._render.use_persistent_data = self._may_persist
 
     def forget_render(self) -> None:
-        """Let Cycles forget what it has made of the scene."""
+        """Make Cycles discard its data of the scene."""
         self._render.use_persistent_data = False
 
 
 class _Row:
-    """Objects that are told what to be and where.
+    """A list of objects that are reused for different parts and positions.
 
-    The n-th has always the same name and place in Blender's order, whatever stood there before.
+    The n-th object always has the same name and position in Blender's order, whatever it showed before.
     """
 
     def __init__(self, name: str, parent: bpy.types.Collection, root: bpy.types.Object) -> None:
@@ -133,7 +134,7 @@ class _Row:
         self._pass_indices: list[int] = []
 
     def fill(self, parts: Sequence[Part[Any]]) -> None:
-        """Have one object for each part."""
+        """Set up one object for each part."""
         surplus = self._items[len(parts) :]
         del self._items[len(parts) :]
         bpy.data.batch_remove(surplus)
@@ -148,9 +149,10 @@ class _Row:
         self._pass_indices = []
 
     def hide(self, hidden: NDArray[np.bool_]) -> None:
-        """Hide some objects, (n,) bool, from the camera and from nothing else.
+        """Hide some objects, (n,) bool, from camera rays only.
 
-        An object that no ray may meet would leave Cycles' scene, and its order of objects with it.
+        An object that is hidden from all rays would leave Cycles' scene, which would change the order of
+        objects.
         """
         before = np.resize(self._hidden, len(hidden)) if len(self._hidden) else np.zeros(len(hidden), bool)
         for index in np.flatnonzero(hidden != before).tolist():
@@ -158,7 +160,7 @@ class _Row:
         self._hidden = hidden
 
     def number(self, pass_indices: Sequence[int]) -> bool:
-        """Give each object its pass index; return whether any changes."""
+        """Set the pass index of each object, and return whether any has changed."""
         if self._pass_indices == list(pass_indices):
             return False
         for item, index in zip(self._items, pass_indices, strict=True):
@@ -167,7 +169,7 @@ class _Row:
         return True
 
     def place(self, matrices: NDArray[np.float64]) -> None:
-        """Move what is not there yet; matrices is (n, 4, 4) float64."""
+        """Move the objects whose matrix has changed; matrices is (n, 4, 4) float64."""
         world = matrices @ self._local
         moved = (world != self._world).any((1, 2))
         for index in np.flatnonzero(moved).tolist():

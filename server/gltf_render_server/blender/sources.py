@@ -1,11 +1,11 @@
-"""Where the scene comes from that the client's objects join: files, or the session that somebody works in."""
+"""Sources of the scene to which the client's objects are added: files, or a user's Blender session."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import bpy
 
@@ -17,12 +17,12 @@ __all__ = ["FileSource", "SceneSource", "SessionSource"]
 
 
 class SceneSource(Protocol):
-    """A scene to render in, as often as it is asked for.
+    """A scene to render in, which can be opened repeatedly.
 
     Attributes
     ----------
     has_user_scene : bool
-        Whether the scene is the user's, with settings that are to be respected.
+        Whether the scene is the user's, whose settings must be respected.
     """
 
     has_user_scene: bool
@@ -34,7 +34,7 @@ class SceneSource(Protocol):
 
     @property
     def device(self) -> str:
-        """What Cycles renders on."""
+        """The device on which Cycles renders."""
         ...
 
     @property
@@ -43,11 +43,11 @@ class SceneSource(Protocol):
         ...
 
     def stamp(self) -> object:
-        """Return what is equal to the last as long as the scene need not be opened again."""
+        """Return a value that changes when the scene has to be opened again."""
         ...
 
     def open(self) -> None:
-        """Open the scene; nothing that was added to the last one is there any more.
+        """Open the scene, without anything that was added to the previous one.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class SceneSource(Protocol):
         ...
 
     def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
-        """Be told of the client's collections and objects, once they are in their places.
+        """Receive the client's collections and objects, once they are set up.
 
         Parameters
         ----------
@@ -65,18 +65,18 @@ class SceneSource(Protocol):
         ...
 
     def settle(self, *, is_shown: bool) -> None:
-        """Come to rest after a request.
+        """Clean up after a request.
 
         Parameters
         ----------
         is_shown : bool
-            Whether it was rendered.
+            Whether the request was rendered.
         """
         ...
 
 
 class FileSource:
-    """The .blend of the settings, or an empty scene, in a Blender that is the server's alone.
+    """The .blend of the settings, or an empty scene, in a Blender process used by the server only.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class FileSource:
 
     @property
     def leftovers(self) -> tuple[Path, ...]:
-        """See `SceneSource.leftovers`; another after each opening."""
+        """See `SceneSource.leftovers`. There is another folder after each opening."""
         return (Path(bpy.app.tempdir),)
 
     @property
@@ -103,13 +103,14 @@ class FileSource:
         return engines.describe_device()
 
     def stamp(self) -> object:
-        """See `SceneSource.stamp`; tells whether a file has changed."""
+        """See `SceneSource.stamp`. It changes with the files."""
         files = (self._settings.blend_file, self._settings.bpy_settings_file)
         return tuple(_stamp(file) for file in files if file is not None)
 
     def open(self) -> None:
         """See `SceneSource.open`."""
-        for scene in bpy.data.scenes:  # or what Cycles keeps would meet other scenes of the same names
+        # otherwise data that Cycles keeps would be applied to new scenes with the same names
+        for scene in bpy.data.scenes:
             scene.render.use_persistent_data = False
         bpy.ops.wm.read_factory_settings(use_empty=True)
         engines.choose_device(self._settings.device)
@@ -118,17 +119,17 @@ class FileSource:
         self.scene.cycles.device = "GPU" if self.device != "CPU" else "CPU"
 
     def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
-        """See `SceneSource.introduce`: they are nobody else's."""
+        """See `SceneSource.introduce`. Here, nothing has to be done."""
 
     def settle(self, *, is_shown: bool) -> None:
-        """See `SceneSource.settle`: all stays, for the next request to change."""
+        """See `SceneSource.settle`. Everything stays, for the next request to update."""
 
 
 class SessionSource:
-    """The scene that somebody works on in Blender's window.
+    """The scene on which a user works in Blender's window.
 
-    What is rendered is a copy that shares its objects, so that nothing of the user's is ever changed. After a
-    request, what is left is a collection with the client's objects, to be looked at until the next request.
+    The server renders a copy that shares the scene's objects, so nothing of the user's is changed. After a
+    request, a collection with the client's objects remains visible until the next request.
 
     Parameters
     ----------
@@ -154,12 +155,12 @@ class SessionSource:
 
     @property
     def device(self) -> str:
-        """See `SceneSource.device`; as the user has set it up."""
+        """See `SceneSource.device`; the user's preferences decide."""
         is_gpu = self._find_scene().cycles.device == "GPU" and engines.has_gpu()
         return engines.describe_device() if is_gpu else "CPU"
 
     def stamp(self) -> object:
-        """See `SceneSource.stamp`; the user may have changed anything."""
+        """See `SceneSource.stamp`. It always changes, because the user may have changed anything."""
         return object()
 
     def open(self) -> None:
@@ -169,18 +170,21 @@ class SessionSource:
         self._copy = self._find_scene().copy()
 
     def introduce(self, shown: Sequence[bpy.types.ID]) -> None:
-        """See `SceneSource.introduce`; the user's references to the last guests go to these."""
+        """See `SceneSource.introduce`.
+
+        The user's references to previous guests are redirected to the new ones.
+        """
         self._group = guests.introduce(shown)
 
     def settle(self, *, is_shown: bool) -> None:
         """See `SceneSource.settle`."""
         if self._copy is None:
-            return  # it could not even be opened
+            return  # the scene could not be opened
         group, self._group, self._copy = self._group if is_shown else None, None, None
         new = [item for item in guests.everything() if item.session_uid not in self._before]
         scenes = [item for item in new if isinstance(item, bpy.types.Scene)]
         for scene in scenes:
-            scene.render.use_persistent_data = False  # or Cycles would keep what it has made of it
+            scene.render.use_persistent_data = False  # otherwise Cycles would keep its data of the scene
         bpy.data.batch_remove(scenes)
         guests.settle(group, self._find_scene(), [item for item in new if item not in scenes])
 
@@ -198,3 +202,6 @@ def _open_blend(path: Path) -> None:
         bpy.ops.wm.open_mainfile(filepath=os.fspath(path), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         raise SettingsError(f"{path}: Blender cannot open this file: {str(error).strip()}") from error
+    window: Any = bpy.context.window
+    if window.scene.library is not None:  # nothing can be added to a linked scene
+        window.scene = window.scene.copy()

@@ -1,7 +1,7 @@
-"""Tangents for normal maps and anisotropy, where Cycles' own would differ from one render to the next.
+"""Tangents for normal maps and anisotropy, for meshes where those of Cycles are not deterministic.
 
-Cycles adds up the tangents of a large mesh on all threads at once. A sum in another order has another last
-bit, and the denoiser carries it over the picture. Cycles computes none where a mesh brings its own.
+Cycles sums the tangents of a large mesh in parallel. The order of a sum affects its last bit, and the
+denoiser spreads the difference over the image. If a mesh has tangents, Cycles computes none.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["corner_tangents", "give_tangents"]
 _Floats = NDArray[np.float64]
 
 _MOST_TRIANGLES_IN_ORDER = 10_000
-"""Above, MikkTSpace adds up in parallel (``isParallel`` in Blender's mikktspace.hh)."""
+"""Above this, MikkTSpace sums in parallel (``isParallel`` in Blender's mikktspace.hh)."""
 
 
 def give_tangents(mesh: bpy.types.Mesh) -> None:
-    """Give a mesh of triangles the tangents that its materials need, if Cycles' own would vary.
+    """Add the tangents that a mesh's materials need, if those of Cycles would not be deterministic.
 
-    The attributes are those that Cycles looks for before it computes them: ``<UV map>.tangent`` and
-    ``<UV map>.tangent_sign``. What is there already is kept.
+    The attributes are those that Cycles looks for before it computes them: ``<UV map>.tangent`` and ``<UV
+    map>.tangent_sign``. Existing attributes are kept.
     """
     if not compat.COUNTS_OWN_TANGENTS or len(mesh.polygons) <= _MOST_TRIANGLES_IN_ORDER:
         return
@@ -36,23 +36,23 @@ def give_tangents(mesh: bpy.types.Mesh) -> None:
 
 
 def corner_tangents(points: _Floats, normals: _Floats, uv: _Floats) -> tuple[_Floats, _Floats]:
-    """Compute tangents by the rules of MikkTSpace (http://www.mikktspace.com), in one order.
+    """Compute tangents by the rules of MikkTSpace (http://www.mikktspace.com), in a fixed order.
 
-    Corners of equal point, normal, UV and handedness share a tangent: the mean of their triangles' own,
-    each projected into the plane of the normal and weighted by the corner's angle.
+    Corners with equal point, normal, UV and handedness share a tangent. It is the mean of their triangles'
+    tangents, each projected into the plane of the normal and weighted by the corner's angle.
 
     Parameters
     ----------
     points, normals : (n, 3, 3) float64
-        Of each corner of each triangle; normals of length 1.
+        For each corner of each triangle. The normals have length 1.
     uv : (n, 3, 2) float64
 
     Returns
     -------
     tangents : (n, 3, 3) float64
-        Of length 1, towards growing u; (1, 0, 0) where the UVs have no area.
+        Unit vectors towards increasing u; (1, 0, 0) where the UVs have no area.
     signs : (n, 3) float64
-        Of the bitangent: 1 = normal x tangent, -1 = the opposite, where a texture is mirrored.
+        The sign of the bitangent: 1 = normal x tangent; -1 = the opposite, where a texture is mirrored.
     """
     handed, along = _along_u(points, uv)
     along = _unit(_projected(np.broadcast_to(along[:, None], normals.shape), normals))
@@ -69,7 +69,7 @@ def corner_tangents(points: _Floats, normals: _Floats, uv: _Floats) -> tuple[_Fl
 
 
 def _mapped_by(materials: Any) -> set[str]:
-    """Name the UV maps whose tangents some materials need."""
+    """Return the names of the UV maps whose tangents some materials need."""
     trees = [material.node_tree for material in materials if material and material.node_tree]
     nodes: list[Any] = [node for tree in trees for node in tree.nodes if _needs_tangents(node)]
     return {node.uv_map for node in nodes}
@@ -104,7 +104,7 @@ def _read(items: Any, name: str, width: int) -> _Floats:
 
 
 def _along_u(points: _Floats, uv: _Floats) -> tuple[NDArray[np.bool_], _Floats]:
-    """Return whether each triangle's UVs are not mirrored, (n,), and where u grows, (n, 3), of any length."""
+    """Return for each triangle whether its UVs are not mirrored, (n,), and the direction of u, (n, 3)."""
     edge_1, edge_2 = points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
     (u_1, v_1), (u_2, v_2) = (uv[:, 1] - uv[:, 0]).T, (uv[:, 2] - uv[:, 0]).T
     area = u_1 * v_2 - v_1 * u_2
@@ -121,7 +121,7 @@ def _unit(vectors: _Floats) -> _Floats:
 
 
 def _numbered(rows: _Floats) -> NDArray[np.intp]:
-    """Give equal rows equal numbers; (n,)."""
-    rows = np.ascontiguousarray(rows + 0.0)  # -0 is 0
+    """Give equal rows equal numbers, (n,)."""
+    rows = np.ascontiguousarray(rows + 0.0)  # turns -0 into 0
     keys = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
     return np.unique(keys, return_inverse=True)[1].reshape(-1)

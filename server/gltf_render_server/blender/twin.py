@@ -1,6 +1,6 @@
-"""The twin of the colour scene: the same objects of materials that tell their values, without any light.
+"""A twin of the colour scene, whose materials output their properties instead of being lit.
 
-One sample goes through each pixel's centre, as in the exact scene.
+As in the exact scene, there is one sample through each pixel's centre.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _NOT_COPIED = {"CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER"}
 
 
 class MaterialRender:
-    """Holds what the last frame with a pass of materials showed.
+    """Renders material passes, and keeps the last scene loaded.
 
     Parameters
     ----------
     base : BaseScene
     colour : ColourRender
-        Brings the client's surfaces.
+        The colour render, which loads the client's surfaces.
     """
 
     def __init__(self, base: BaseScene, colour: ColourRender) -> None:
@@ -48,16 +48,17 @@ class MaterialRender:
         self.scene = ClientScene(self._target, self._parts)
 
     def views(self, frame: Frame, stages: Stages) -> Callable[[View], MaterialValues]:
-        """Show a frame's scene, and return what renders a view of it.
+        """Set up a frame's scene, and return a function that renders a view of it.
 
         Raises
         ------
         SceneError
             Blender cannot import the scene.
         RenderError
-            Blender cannot render it.
+            Blender cannot render the scene.
         """
-        self._colour.show(frame, stages)  # or it would hold on to other surfaces than these
+        # otherwise the colour scene would keep other surfaces loaded than these
+        self._colour.show(frame, stages)
         scene, placements = frame.scene, frame.scene.placements
         placed = placements.primitive.tolist()
         solid_from = self._parts.solid_from = frame.alpha_threshold
@@ -80,12 +81,13 @@ class MaterialRender:
 
 
 class _Twins:
-    """The parts of the colour scene, of materials that tell their values; see `Parts`.
+    """The parts of the colour scene, with materials that output their properties; see `Parts`.
 
     Attributes
     ----------
     solid_from : float or None
-        The `Frame.alpha_threshold` of what is loaded; a part's key is its surface and this.
+        The `Frame.alpha_threshold` of the loaded parts. The key of a part consists of its surface and this
+        value.
     """
 
     def __init__(self, surfaces: Surfaces) -> None:
@@ -98,11 +100,13 @@ class _Twins:
         return self._meshes[key]
 
     def load(self, scene: Scene, primitives: Iterable[int]) -> None:
-        """See `Parts.load`; the surfaces must have been loaded."""
+        """See `Parts.load`. The surfaces must have been loaded before."""
         surfaces = {scene.surfaces[index] for index in primitives}
         for surface in surfaces - {known for known, least in self._meshes if least == self.solid_from}:
             part = self._surfaces[surface]
-            mesh: Any = part.data.copy()  # Blender shares the arrays of both
+            mesh: Any = part.data.copy()  # in Blender, both share the arrays
+            if not mesh.materials:
+                mesh.materials.append(None)
             for index, material in enumerate(mesh.materials):
                 key = (surface.material, self.solid_from)
                 if key not in self._materials:
@@ -120,11 +124,11 @@ class _Twins:
 
 
 def _twin_scene(base: BaseScene, client: ClientScene) -> bpy.types.Scene:
-    """Make a scene with twins of all that is the user's own in the colour scene."""
+    """Make a scene with twins of all of the user's objects in the colour scene."""
     colour = base.colour
     twin = companion_scene(colour, "Materials")
     engines.make_exact(twin)
-    twin.cycles.transparent_max_bounces = 1024  # a ray ends at what is solid
+    twin.cycles.transparent_max_bounces = 1024  # a ray ends at the first solid surface anyway
     layer = twin.view_layers[0]
     layer.use_pass_z = layer.use_pass_object_index = False
     for name in (ALBEDO, SURFACE, EMISSION):
@@ -140,13 +144,14 @@ def _twin_scene(base: BaseScene, client: ClientScene) -> bpy.types.Scene:
     for child in users:
         twin.collection.children.link(copier.collection(child.collection))
     copier.give_parents()
+    copier.place_rigid_bodies()
     for child, copy in zip(users, layer.layer_collection.children, strict=True):
         copy_visibility(child, copy)
     return twin
 
 
 class _Copier:
-    """Copies objects, which share their data with the originals, and gives each other materials."""
+    """Copies objects, which share their data with the originals, and gives the copies other materials."""
 
     def __init__(self) -> None:
         self._objects: dict[bpy.types.Object, bpy.types.Object] = {}
@@ -171,14 +176,24 @@ class _Copier:
                 target.objects.link(self._object(item))
 
     def give_parents(self) -> None:
-        """Let copies whose parents were copied follow these: an instancer shows its own children only."""
+        """Parent copies to the copies of their parents, because an instancer shows only its own children."""
         for item, copy in self._objects.items():
             if item.parent in self._objects:
                 copy.parent = self._objects[item.parent]
 
+    def place_rigid_bodies(self) -> None:
+        """Put copies where the simulation has put the originals, because it moves no copies."""
+        for item, copy in self._objects.items():
+            if item.rigid_body is not None:
+                copy.animation_data_clear()
+                copy.constraints.clear()
+                copy.matrix_world = item.matrix_world
+
     def _object(self, source: bpy.types.Object) -> bpy.types.Object:
         if source not in self._objects:
             copy: Any = source.copy()
+            for simulation in copy.users_collection:  # Blender adds the copy of a rigid body to its world
+                simulation.objects.unlink(copy)
             self._objects[source] = copy
             for slot in copy.material_slots:
                 material = slot.material

@@ -1,6 +1,6 @@
-"""Materials that tell what they are made of: copies that write a material's values instead of being lit.
+"""Copies of materials that output the material's properties to AOVs instead of being lit.
 
-Cycles adds up what all the surfaces along a ray write, so a surface writes zeros where it is cut out.
+Cycles adds the values of all surfaces along a ray, so a surface writes zeros where it is cut out.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from . import compat
 __all__ = ["ALBEDO", "EMISSION", "SURFACE", "unlit_twin"]
 
 ALBEDO = "glTF Albedo"
-"""The name of an AOV: the base colour."""
+"""The name of the AOV for the base colour."""
 SURFACE = "glTF Surface"
-"""The name of an AOV: roughness and metallic, -1 where there are none; and 1 where all this is known."""
+"""The name of the AOV for roughness and metallic, which are -1 if there are none, and for 1 if all of this is
+known.
+"""
 EMISSION = "glTF Emission"
-"""The name of an AOV: the emitted radiance."""
+"""The name of the AOV for the emitted radiance."""
 
-_TOLERANCE = 1e-6  # as the exact passes compare alpha; what is cut out has an alpha of 0 by now
+_TOLERANCE = 1e-6  # as in the exact passes; cut-out surfaces have an alpha of 0 here
 _HAS_NONE = -1.0
 
 
 @dataclass(frozen=True)
 class _Values:
-    """What a shader says: sockets to link from, or to copy the values of; or numbers."""
+    """The properties of a shader: sockets to link from or to copy the values of, or numbers."""
 
     albedo: Any = (0.0, 0.0, 0.0)
     roughness: Any = _HAS_NONE
@@ -36,34 +38,39 @@ class _Values:
     emission: Any = (0.0, 0.0, 0.0)
     strength: Any = 1.0
     alphas: tuple[Any, ...] = ()
-    """Factors of its alpha."""
-    is_told: bool = True
+    """The factors of its alpha."""
+    is_known: bool = True
 
 
-_UNKNOWN = _Values(is_told=False)
-_NOTHING = _Values(alphas=(0.0,), is_told=False)
+_UNKNOWN = _Values(is_known=False)
+_NOTHING = _Values(alphas=(0.0,), is_known=False)
 
 
-def unlit_twin(material: bpy.types.Material, solid_from: float | None) -> bpy.types.Material:
-    """Make a material that writes the values of another to the AOVs `ALBEDO`, `SURFACE` and `EMISSION`.
+def unlit_twin(material: bpy.types.Material | None, solid_from: float | None) -> bpy.types.Material:
+    """Make a material that writes the properties of another to the AOVs `ALBEDO`, `SURFACE` and `EMISSION`.
 
-    Known are a Principled BSDF, an Emission, what glTF's importer makes of an unlit material, and each of
-    these mixed with a Transparent BSDF. All other materials are solid and write zeros.
+    Supported are a Principled BSDF, an Emission, the nodes of glTF's importer for an unlit material, and each
+    of these mixed with a Transparent BSDF. All other materials are solid and write zeros.
 
     Parameters
     ----------
-    material : bpy.types.Material
+    material : bpy.types.Material or None
+        None means Blender's default material, which surfaces without a material have.
     solid_from : float or None
-        The least alpha of what counts as solid; None = all does.
+        The lowest alpha that counts as solid; None = everything is solid.
 
     Returns
     -------
     bpy.types.Material
-        It is the caller's to remove.
+        The new material. The caller has to remove it.
     """
-    has_nodes = compat.has_nodes(material)
-    twin: Any = material.copy()
-    twin.cycles.emission_sampling = "NONE"  # or Cycles would look for all lamps among its triangles
+    if material is None:
+        twin: Any = bpy.data.materials.new("Default")
+        has_nodes = True
+    else:
+        twin = material.copy()
+        has_nodes = compat.has_nodes(material)
+    twin.cycles.emission_sampling = "NONE"  # otherwise Cycles would treat all its triangles as light sources
     tree: Any = compat.node_tree(twin)
     output = tree.get_output_node("CYCLES") or tree.nodes.new("ShaderNodeOutputMaterial")
     values = _values_of(output.inputs["Surface"]) if has_nodes else _UNKNOWN
@@ -77,7 +84,7 @@ def unlit_twin(material: bpy.types.Material, solid_from: float | None) -> bpy.ty
 
 
 def _values_of(shader: Any) -> _Values:
-    """Return what the shader that is linked to a socket says."""
+    """Return the properties of the shader that is linked to a socket."""
     node = _source(shader)
     kind = "" if node is None else node.type
     if kind == "BSDF_PRINCIPLED":
@@ -96,8 +103,9 @@ def _mixed(factor: Any, first: Any, second: Any) -> _Values:
     front, back = _values_of(second), _source(first)
     if back is None or back.type != "BSDF_TRANSPARENT":
         return _UNKNOWN
-    if (by := _source(factor)) is not None and by.type == "LIGHT_PATH":  # for all but the camera: unlit
-        return _Values(albedo=front.emission, alphas=front.alphas, is_told=front.is_told)
+    # an unlit material: the mix depends on whether this is a camera ray
+    if (by := _source(factor)) is not None and by.type == "LIGHT_PATH":
+        return _Values(albedo=front.emission, alphas=front.alphas, is_known=front.is_known)
     return replace(front, alphas=(factor, *front.alphas))
 
 
@@ -112,30 +120,30 @@ def _source(socket: Any) -> Any:
 
 
 def _own_value(socket: Any) -> Any:
-    """Return what an input is where nothing is linked to it; without the alpha that Cycles ignores."""
+    """Return the value of an unlinked input, without the alpha, which Cycles ignores."""
     return socket.default_value[:3] if socket.type == "RGBA" else socket.default_value
 
 
 class _Writer:
-    """Adds nodes to a tree."""
+    """Adds nodes to a node tree."""
 
     def __init__(self, tree: Any) -> None:
         self._tree = tree
 
     def write(self, values: _Values, solid_from: float, surface: Any) -> None:
-        """Write values to the AOVs, and link a surface that is only there or not."""
+        """Write values to the AOVs, and link a surface that is either opaque or transparent."""
         alpha: Any = 1.0
         least = max(solid_from - _TOLERANCE, _TOLERANCE)
         for factor in values.alphas:
             alpha = self._node("ShaderNodeMath", [alpha, factor], operation="MULTIPLY")
         is_below = self._node("ShaderNodeMath", [alpha, least], operation="LESS_THAN")
         solid = self._node("ShaderNodeMath", [1.0, is_below], operation="SUBTRACT")
-        told = float(values.is_told)
-        numbers = self._node("ShaderNodeCombineXYZ", [values.roughness, values.metallic, told])
+        known = float(values.is_known)
+        numbers = self._node("ShaderNodeCombineXYZ", [values.roughness, values.metallic, known])
         emission = self._scaled(values.emission, values.strength)
         for name, value in ((ALBEDO, values.albedo), (SURFACE, numbers), (EMISSION, emission)):
             self._node("ShaderNodeOutputAOV", [self._scaled(value, solid)], aov_name=name)
-        end = self._node("ShaderNodeEmission", [])  # where it emits nothing, Cycles lets a ray go on
+        end = self._node("ShaderNodeEmission", [])  # with zero emission, a ray continues in Cycles
         through = self._node("ShaderNodeBsdfTransparent", [])
         self._give(self._node("ShaderNodeMixShader", [solid, through, end]), surface)
 
@@ -154,7 +162,7 @@ class _Writer:
         return node.outputs[0] if node.outputs else None
 
     def _give(self, value: Any, socket: Any) -> None:
-        """Give a socket numbers, or what another socket has."""
+        """Set a socket to numbers, or to the value of another socket."""
         if isinstance(value, bpy.types.NodeSocket):
             self._follow(value, socket)
         else:

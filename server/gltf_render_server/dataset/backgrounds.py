@@ -1,4 +1,4 @@
-"""What is behind a scene: a dome all around, a wall, or a ground, with an image on it."""
+"""Adds a background with an image to a scene: a dome around it, a wall behind it, or a ground below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from .choices import Choice, Range, check_within, draw
+from .choices import Choice, Patterns, Range, check_within, draw
 from .composition import Composition, Paint
 from .item import CATEGORY
 from .site import Site
@@ -29,7 +29,7 @@ class Background(Struct, frozen=True, forbid_unknown_fields=True):
     """A surface with an image; it is background, and belongs to no category."""
 
     images: Annotated[
-        str | list[str],
+        Patterns,
         Meta(
             description="Glob patterns of PNG and JPEG files, relative to the specification; one "
             "file is drawn at random."
@@ -82,7 +82,7 @@ class Background(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Surface(NamedTuple):
-    """Points, (n, 3), in the directions right, front and up; triangles, and texture coordinates."""
+    """Points, (n, 3), with axes right, front and up, and their triangles and texture coordinates."""
 
     points: Floats
     triangles: NDArray[np.intp]
@@ -92,14 +92,14 @@ class _Surface(NamedTuple):
 def add_background(
     composition: Composition, choices: Background, rng: np.random.Generator, site: Site
 ) -> dict[str, Any]:
-    """Draw a background and add it; return what was drawn.
+    """Draw a background, add it, and return the drawn values.
 
     Raises
     ------
     DatasetError
-        No file matches.
+        No file matches, or the image cannot be read.
     RequestError
-        The image is no PNG or JPEG.
+        The image is neither PNG nor JPEG.
     SceneError
         The scene shows nothing.
     """
@@ -121,7 +121,7 @@ def add_background(
     composition.add_mesh(
         size * surface.points @ axes + middle,
         surface.triangles,
-        Paint(image=site.data(path), glow=glow),
+        Paint(image=site.image(path), glow=glow),
         _NAME,
         texcoords=surface.texcoords,
         extras={CATEGORY: ""},
@@ -131,7 +131,7 @@ def add_background(
 
 
 def _square(tiles: float, *, is_upright: bool) -> _Surface:
-    """Return a square from -1 to 1 that faces up, or the front; what is up in its image is up, or back."""
+    """Return a square from -1 to 1 that faces up, or to the front if it is upright."""
     sides = np.array([[-1.0, -1.0], [1, -1], [1, 1], [-1, 1]])
     texcoords = tiles * (sides * (1, -1) + 1) / 2
     points = np.zeros((4, 3))

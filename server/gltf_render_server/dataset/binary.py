@@ -1,4 +1,4 @@
-"""The one buffer of a GLB that is put together, and how buffer views of other files come to look into it."""
+"""Collects the data of several documents in the one buffer of a GLB, and moves their buffer views."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Json = dict[str, Any]
 Data = bytes | memoryview
 
 ReadUri = Callable[[str, str], Data]
-"""Returns what a URI stands for, given the URI and its place in the document."""
+"""Returns the data of a URI; takes the URI and its place in the document."""
 
 
 class Place(NamedTuple):
-    """Where the data of a buffer is now: in a buffer, from an offset, so many bytes of it."""
+    """The new place of a buffer's data: a buffer, an offset in it, and a length, both in bytes."""
 
     buffer: int
     offset: int
@@ -35,9 +35,9 @@ class Place(NamedTuple):
 
 
 class Binary:
-    """The buffers of a document that is put together: one with all data, and those that never have any.
+    """The buffers of a composed document: one with all data, and the buffers without data.
 
-    The same data is held once, however often it is added. Nothing is copied before `glb`.
+    The same data is stored once, however often it is added. Nothing is copied before `glb`.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Binary:
         self._without_data: list[Json] = []
 
     def add(self, data: Data) -> int:
-        """Add data, and return where in the first buffer it begins."""
+        """Add data, and return its offset in the first buffer."""
         digest = blake3(data).digest()
         if digest not in self._offsets:
             self._offsets[digest] = self._length
@@ -59,7 +59,7 @@ class Binary:
     def add_buffers(
         self, json: Json, chunk: memoryview | None, read: ReadUri, *, keep_broken: bool = False
     ) -> dict[int, Place]:
-        """Add the buffers of a document, and return where the data of each is.
+        """Add the buffers of a document, and return the new place of each.
 
         Parameters
         ----------
@@ -69,12 +69,12 @@ class Binary:
             The binary chunk of its GLB.
         read : callable
         keep_broken : bool
-            Whether a buffer whose data is not there stays as it is: nothing may be using it.
+            Whether a buffer whose data is missing is kept without data, because nothing may use it.
 
         Raises
         ------
         SceneError
-            A buffer has less data than it says, or none where it should.
+            A buffer has less data than its byteLength, or its data is missing.
         """
         try:
             buffers = msgspec.convert(json.get("buffers") or [], list[schema.Buffer])
@@ -101,7 +101,7 @@ class Binary:
         Raises
         ------
         TooLargeError
-            It is longer than a GLB can be.
+            The document is larger than a GLB can be.
         """
         if self._without_data and not self._pieces:
             self.add(bytes(_ALIGNMENT))
@@ -112,7 +112,7 @@ class Binary:
 
 
 def _buffer_data(index: int, buffer: schema.Buffer, chunk: memoryview | None, read: ReadUri) -> Data | None:
-    """Return as much of a buffer as it says that it is long; None = all of it is compressed in another."""
+    """Return ``byteLength`` bytes of a buffer; None = its data is compressed in another buffer."""
     where = f"$.buffers[{index}]"
     if buffer.uri is None and (index > 0 or chunk is None):
         return None
@@ -123,21 +123,21 @@ def _buffer_data(index: int, buffer: schema.Buffer, chunk: memoryview | None, re
 
 
 def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
-    """Let buffer views look at where the data of their buffers is now.
+    """Change buffer views to the new places of their buffers.
 
-    Those that reach beyond the end of their buffers go on to do so: nothing may be using them.
+    A view that reaches beyond the end of its buffer still does so afterwards, because nothing may use it.
 
     Parameters
     ----------
     views : sequence of dict
         A document's buffer views, changed in place.
     places : mapping of int to Place
-        By the number of the buffer in that document.
+        The new places of the buffers, by their indices in the document.
 
     Raises
     ------
     SceneError
-        A view is of no buffer that is there.
+        A view names a buffer that does not exist.
     """
     for index, view in enumerate(views):
         for part, where in _looks(view, f"$.bufferViews[{index}]"):
@@ -152,7 +152,7 @@ def move_views(views: Sequence[Json], places: Mapping[int, Place]) -> None:
 
 
 def _looks(view: Json, where: str) -> Iterator[tuple[Json, str]]:
-    """Yield all of a buffer view that looks into a buffer: itself, and what it is compressed from."""
+    """Yield all objects of a buffer view that refer to a buffer: the view, and its compressed forms."""
     yield view, where
     extensions = view.get("extensions")
     for name in (EXT_MESHOPT, KHR_MESHOPT):

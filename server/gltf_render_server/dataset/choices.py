@@ -1,14 +1,19 @@
-"""Values that a specification fixes, or leaves to chance: a number, a list to choose from, or a range."""
+"""Values of a specification that are fixed or drawn: a number, a list of numbers, or a range."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 import numpy as np
 from msgspec import Meta, Struct
 
-__all__ = ["Choice", "Range", "check_within", "draw", "ends"]
+__all__ = ["Choice", "Patterns", "Range", "check_within", "draw", "draw_whole", "ends", "matches"]
+
+Patterns = str | Annotated[list[str], Meta(min_length=1)]
+"""One or several glob patterns."""
 
 
 class Range(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,12 +46,24 @@ Choice = float | Annotated[list[float], Meta(min_length=1, max_length=1000)] | R
 
 
 def draw(choice: Choice, rng: np.random.Generator) -> float:
-    """Draw a number of a choice; a fixed one takes nothing from the stream."""
+    """Draw a number of a choice; a fixed number does not use the stream."""
     if isinstance(choice, Range):
         return choice.draw(rng)
     if isinstance(choice, list):
         return choice[int(rng.random() * len(choice))]
     return choice
+
+
+def draw_whole(choice: Choice, rng: np.random.Generator) -> int:
+    """Draw a whole number of a choice; each one between the ends of a range is equally likely.
+
+    Other numbers are rounded, and so are those of a range that is logarithmic or holds no whole number.
+    """
+    if isinstance(choice, Range) and not choice.log:
+        low, high = math.ceil(choice.min), math.floor(choice.max)
+        if low <= high:
+            return low + int(rng.random() * (high - low + 1))
+    return round(draw(choice, rng))
 
 
 def ends(choice: Choice) -> tuple[float, float]:
@@ -57,13 +74,19 @@ def ends(choice: Choice) -> tuple[float, float]:
 
 
 def check_within(name: str, choice: Choice | None, low: float, high: float) -> None:
-    """Check all that can be drawn of a choice; None is fine.
+    """Check that all numbers that a choice can draw are within limits; None is valid.
 
     Raises
     ------
     ValueError
-        Something is below or above what it may be; ``name`` says of what.
+        A number is below or above the limits; the message begins with ``name``.
     """
     for end in () if choice is None else ends(choice):
         if not low <= end <= high:
             raise ValueError(f"{name}: must be from {low:g} to {high:g}, not {end:g}")
+
+
+def matches(name: str, patterns: str | Sequence[str]) -> bool:
+    """Return whether a name matches one of some glob patterns."""
+    every = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatchcase(name, pattern) for pattern in every)

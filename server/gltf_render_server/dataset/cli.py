@@ -69,7 +69,7 @@ Then begin a specification with the line:  #:schema dataset.schema.json"""
 
 
 def _plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Tell what is wrong in a line, without a traceback."""
+    """Report errors in one line, without a traceback."""
 
     @wraps(command)
     def run(**options: Any) -> None:
@@ -103,7 +103,7 @@ class _ShardType(click.ParamType):
 @click.group(help=_ABOUT, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(version)s")
 def program() -> None:
-    """Read which command it is."""
+    """Select a command."""
 
 
 @program.command("make")
@@ -161,11 +161,11 @@ def _make(specification: Path, out: Path, **options: Any) -> None:
     status = summary.exit_code or _write_formats(plan, out)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # Blender's own end hangs now and then, where this process renders
+    os._exit(status)  # if this process renders, Blender sometimes hangs at its own end
 
 
 def _write_formats(plan: Plan, out: Path) -> int:
-    """Write those that are missing, and return the exit status."""
+    """Write the missing formats, and return the exit status."""
     store = Store(out)
     store.note_asset_folder(plan.folder)
     failures = write_formats(store, lambda items, name: counted(items, f"{name}: reading items"), click.echo)

@@ -1,4 +1,4 @@
-"""Colours as people choose them, by hue, saturation and value, and as glTF has them, in linear light."""
+"""Converts between hue, saturation and value, which people choose, and the linear colours of glTF."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..gltf.materials import linear
+from ..srgb import linear_channel, srgb_channel
 from .choices import Choice, draw
 
 __all__ = ["drawn_colour"]
@@ -25,9 +25,10 @@ def drawn_colour(
     Parameters
     ----------
     colour : sequence of 3 float
-        Linear red, green and blue, 0 to 1; what is not drawn stays as it is in it.
+        Linear red, green and blue, 0 to 1.
     hue, saturation, value : Choice or None
-        Of the colour in sRGB, 0 to 1; a hue beyond begins again.
+        Parts of the colour in sRGB, 0 to 1; a hue beyond 1 wraps around. None = the part of ``colour`` is
+        kept.
     rng : Generator
 
     Returns
@@ -35,14 +36,9 @@ def drawn_colour(
     list of 3 float
         Linear red, green and blue.
     """
-    found = colorsys.rgb_to_hsv(*(_encoded(channel) for channel in colour))
+    found = colorsys.rgb_to_hsv(*map(srgb_channel, colour))
     drawn = [
         kept if choice is None else draw(choice, rng)
         for kept, choice in zip(found, (hue, saturation, value), strict=True)
     ]
-    return linear([*colorsys.hsv_to_rgb(drawn[0] % 1.0, drawn[1], drawn[2]), 1.0])[:3]
-
-
-def _encoded(channel: float) -> float:
-    """Convert linear light to sRGB (IEC 61966-2-1)."""
-    return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
+    return [*map(linear_channel, colorsys.hsv_to_rgb(drawn[0] % 1.0, drawn[1], drawn[2]))]

@@ -1,4 +1,4 @@
-"""Several documents, lights and plain meshes, put together into one GLB."""
+"""Composes documents, lights and plain meshes into one GLB."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from ..gltf.materials import is_of_drake
 from ..gltf.placing import ONE_OBJECT
 from .binary import Binary
 from .merging import Arrays, Merged, merge
+from .scaling import scale_node
 from .shot import Document
 
-__all__ = ["Added", "Composition", "Paint"]
+__all__ = ["Added", "Composition", "Paint", "media_type_of"]
 
 _GENERATOR = "glTF Render Server"
 _FLOAT, _UNSIGNED_INT = 5126, 5125
@@ -35,7 +36,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Added:
-    """What a document has become in a composition.
+    """A document that was added to a composition.
 
     Attributes
     ----------
@@ -55,7 +56,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Paint:
-    """What a plain mesh looks like.
+    """The material of a plain mesh.
 
     Attributes
     ----------
@@ -79,8 +80,22 @@ class Paint:
     two_sided: bool = True
 
 
+def media_type_of(data: bytes, where: str) -> str:
+    """Return the media type of an image that can be added: a PNG or a JPEG.
+
+    Raises
+    ------
+    RequestError
+        It is neither; ``where`` says what has it.
+    """
+    kind = image_type(data)
+    if kind not in ("image/png", "image/jpeg"):
+        raise RequestError(f"{where}: the image is neither PNG nor JPEG")
+    return kind
+
+
 class Composition:
-    """Puts things together; the same calls make the same bytes.
+    """Composes a document; the same calls make the same bytes.
 
     Animations play together: the first one of each document, as each would be shown alone.
     """
@@ -105,7 +120,7 @@ class Composition:
         matrix: ArrayLike | None = None,
         extras: Mapping[str, Any] | None = None,
     ) -> Added:
-        """Add what a document's default scene shows.
+        """Add the content of a document's default scene.
 
         Parameters
         ----------
@@ -237,23 +252,28 @@ class Composition:
         return self._add_node(name, {"mesh": mesh, **({"extras": dict(extras)} if extras else {})}, matrix)
 
     def add_image(self, data: bytes, where: str) -> int:
-        """Add a PNG or JPEG, and return the number of a texture that shows it; it repeats.
+        """Add a PNG or JPEG, and return the index of a texture that repeats it.
 
         Raises
         ------
         RequestError
             It is neither; ``where`` says what has it.
         """
-        kind = image_type(data)
-        if kind not in ("image/png", "image/jpeg"):
-            raise RequestError(f"{where}: the image is neither PNG nor JPEG")
+        kind = media_type_of(data, where)
         view = {"buffer": 0, "byteOffset": self._binary.add(data), "byteLength": len(data)}
         number = self._append_once("bufferViews", view)
         image = self._append_once("images", {"bufferView": number, "mimeType": kind})
         return self._append_once("textures", {"source": image})
 
+    def scale(self, node: int, factor: float) -> None:
+        """Scale the node of an index about its own origin, with all below it, at every time of an animation.
+
+        That may append a node.
+        """
+        scale_node(node, factor, self.nodes, self._roots, filter(None, [self._first, *self._animations]))
+
     def document(self) -> Document:
-        """Return all that was added as one GLB.
+        """Return the composed document as a GLB.
 
         Raises
         ------
@@ -278,26 +298,26 @@ class Composition:
 
     @property
     def nodes(self) -> list[Json]:
-        """The nodes as glTF, to be changed in place, but for their order."""
+        """Nodes as glTF. They may be changed in place, but not their order."""
         return self._arrays["nodes"]
 
     @property
     def meshes(self) -> list[Json]:
-        """The meshes as glTF, to be read."""
+        """Meshes as glTF, for reading only."""
         return self._arrays["meshes"]
 
     @property
     def materials(self) -> list[Json]:
-        """The materials as glTF, to be changed in place, but for their order."""
+        """Materials as glTF. They may be changed in place, but not their order."""
         return self._arrays["materials"]
 
     @property
     def generator(self) -> str:
-        """Who wrote the materials: Drake's do not say all that they mean."""
+        """The program that wrote the materials; those of Drake need interpretation."""
         return self._generator
 
     def _add_node(self, name: str, node: Json, matrix: ArrayLike | None) -> str:
-        """Add a node that stands in the scene itself, and return its name."""
+        """Add a root node to the scene, and return its name."""
         name = self._free_name(name or _NAMELESS)
         placed = {} if matrix is None else {"matrix": _columns(matrix, name)}
         self._roots.append(self._arrays.append("nodes", {"name": name, **node, **placed}))
@@ -309,7 +329,7 @@ class Composition:
         return self._add_node(name, {"extensions": {LIGHTS: {"light": number}}}, matrix)
 
     def _rename(self, nodes: Sequence[Json], prefix: str) -> dict[str, str]:
-        """Give nodes names of their own, and return these by those that they had."""
+        """Give nodes unique names, and return these by the former names."""
         taken = frozenset() if prefix else frozenset(self._names)
         names: dict[str, str] = {}
         for node in nodes:
@@ -334,7 +354,7 @@ class Composition:
         return name if isinstance(name, str) and name else _NAMELESS
 
     def _free_name(self, wanted: str) -> str:
-        """Take a name, or the first of ``wanted.2``, ``wanted.3`` that is free."""
+        """Reserve a name, or the first free one of ``wanted.2``, ``wanted.3`` and so on."""
         name, number = wanted, 1
         while name in self._names:
             number += 1
@@ -363,7 +383,7 @@ class Composition:
                 pending += (node.get("children") or ())[::-1]
 
     def _play(self, animations: Sequence[Json]) -> None:
-        """Let a document's first animation play with those of the others."""
+        """Merge a document's first animation with those of the other documents."""
         if not animations:
             return
         self._animations += animations[1:]
@@ -381,7 +401,7 @@ class Composition:
         self._first["channels"] += channels
 
     def _append_once(self, kind: str, item: Json) -> int:
-        """Append an item, unless an equal one was; return its number."""
+        """Append an item unless an equal one exists; return its index."""
         key = msgspec.json.encode([kind, item])
         if key not in self._made:
             self._made[key] = self._arrays.append(kind, item)
@@ -422,7 +442,7 @@ class Composition:
 
 
 def _columns(matrix: ArrayLike, where: str) -> list[float]:
-    """Return a matrix as glTF writes it."""
+    """Return a matrix as a list in the order of glTF."""
     array = np.asarray(matrix, float)
     if array.shape != (4, 4) or not np.isfinite(array).all():
         raise RequestError(f"{where}: the matrix must be 4 x 4 finite numbers")

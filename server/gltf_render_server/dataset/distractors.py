@@ -1,8 +1,7 @@
-"""Things that belong to no category and stand around a scene, so that a network learns to pass them over."""
+"""Adds distractors: objects around a scene that a network is to learn to ignore."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,11 +12,11 @@ from ..errors import SceneError
 from ..gltf.placing import ONE_OBJECT
 from .cameras import bounds
 from .cameras.setting import Point
-from .choices import Choice, Range, check_within, draw
+from .choices import Choice, Patterns, Range, check_within, draw, draw_whole
 from .composition import Composition
 from .embedding import read_document
 from .item import CATEGORY
-from .randomness import unit_vector
+from .randomness import unit_quaternion, unit_vector
 from .site import Site
 
 __all__ = ["Distractors", "add_distractors"]
@@ -45,10 +44,16 @@ class Distractors(Struct, frozen=True, forbid_unknown_fields=True):
     """Objects of other files, turned any way, and not inside one another."""
 
     files: Annotated[
-        str | list[str],
+        Patterns,
         Meta(description="Glob patterns of GLB and glTF files, relative to the specification."),
     ]
-    count: Annotated[Choice, Meta(description="Number of distractors in each scene, rounded.")] = Range(1, 5)
+    count: Annotated[
+        Choice,
+        Meta(
+            description="Number of distractors in each scene; in a range, each whole number is equally "
+            "likely."
+        ),
+    ] = Range(1, 5)
     size: Annotated[
         Choice,
         Meta(description="Longest side of each one's bounding box, in radii of the scene's bounding sphere."),
@@ -89,7 +94,8 @@ def add_distractors(
     Returns
     -------
     list of dict
-        For each its node's name, its file as the specification's folder sees it, and its matrix.
+        For each distractor: the name of its node, its file relative to the specification's folder, and its
+        matrix.
 
     Raises
     ------
@@ -101,7 +107,7 @@ def add_distractors(
     paths = site.files(choices.files, "vary.distractors.files")
     taken: list[tuple[Vector, float]] = []
     drawn = []
-    for _ in range(round(draw(choices.count, rng))):
+    for _ in range(draw_whole(choices.count, rng)):
         path = paths[int(rng.random() * len(paths))]
         try:
             document = read_document(path)
@@ -129,7 +135,7 @@ def _free_place(
     rng: np.random.Generator,
     site: Site,
 ) -> Vector:
-    """Draw where the middle of a sphere is, as far as possible outside of those that are there."""
+    """Draw the middle of a sphere that overlaps no earlier one, if one is found within some tries."""
     place = np.zeros(3)
     for _ in range(_MOST_TRIES):
         place = _place(choices, radius, rng, site)
@@ -147,15 +153,8 @@ def _place(choices: Distractors, radius: float, rng: np.random.Generator, site: 
 
 
 def _turn(rng: np.random.Generator) -> Matrix:
-    """Draw a rotation, (3, 3); each is as likely as any other (Shoemake, Graphics Gems III, 1992)."""
-    share, first, second = rng.random(), math.tau * rng.random(), math.tau * rng.random()
-    low, high = math.sqrt(1 - share), math.sqrt(share)
-    x, y, z, w = (
-        low * math.sin(first),
-        low * math.cos(first),
-        high * math.sin(second),
-        high * math.cos(second),
-    )
+    """Draw a uniformly distributed rotation, (3, 3)."""
+    w, x, y, z = unit_quaternion(rng).tolist()
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],

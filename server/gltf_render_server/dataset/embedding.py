@@ -1,7 +1,7 @@
-"""A glTF file of the user's own -> a `Document`: what it names beside it is embedded.
+"""Reads a glTF file of the user into a `Document`, and embeds the files that it refers to.
 
-Only what lies in the file's own folder or below it is ever read. A server never does so: it takes documents
-whose resources are inside.
+Only files in the folder of the glTF file or below it are read. A server never does so: it takes only
+documents with embedded resources.
 """
 
 from __future__ import annotations
@@ -19,38 +19,43 @@ from ..gltf.resources import decode_uri
 from .binary import Binary, move_views
 from .shot import Document
 
-__all__ = ["MOST_BYTES", "read_document"]
+__all__ = ["HEAD_BYTES", "MOST_BYTES", "read_document", "why_not_gltf"]
 
 MOST_BYTES = 2**31
-"""How large a file may be, together with all that it names."""
+"""Largest size in bytes of a file together with all files that it refers to."""
+
+HEAD_BYTES = 64
+"""How much of a file `why_not_gltf` needs."""
 
 _DATA = "data:"
+_LFS = b"version https://git-lfs"
 
 Json = dict[str, Any]
 
 
 def read_document(path: Path, *, max_bytes: int = MOST_BYTES) -> Document:
-    """Read a .glb or .gltf, and embed the buffers and images that it names.
+    """Read a .glb or .gltf file, and embed the buffers and images that it refers to.
 
     Parameters
     ----------
     path : Path
-        A file whose resources are all inside is taken as it is. Of any other, a GLB is made; what is in it
-        already stays.
+        A file whose resources are all embedded is returned unchanged. Any other becomes a GLB.
     max_bytes : int
-        How large it may be, together with what it names.
+        Largest size of the file together with the files that it refers to.
 
     Raises
     ------
     RequestError
-        There is no such file.
+        The file does not exist.
     SceneError
-        It is no glTF, or names what is not there, or not in its own folder or below it.
+        The file is not glTF, or refers to a file that does not exist or is outside its own folder.
     TooLargeError
-        It is larger than it may be.
+        The files are larger than ``max_bytes``.
     """
     files = _Files(path, max_bytes)
     data = files.read_document()
+    if why := why_not_gltf(data[:HEAD_BYTES]):
+        raise SceneError(why)
     container = open_container(data)
     json = decode_whole(container.json)
     if not any(_is_outside(item) for name in ("buffers", "images") for item in json.get(name) or ()):
@@ -65,13 +70,28 @@ def read_document(path: Path, *, max_bytes: int = MOST_BYTES) -> Document:
     return Document(binary.glb(json), path)
 
 
+def why_not_gltf(head: bytes) -> str:
+    """Return why a file that begins with these bytes is no glTF; empty = it may be one."""
+    if head.startswith(_LFS):
+        return "it is only a pointer of Git LFS to the file; `git lfs pull` brings the file itself"
+    if not head:
+        return "it is empty"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"glTF") or text.startswith(b"{") or not text:
+        return ""
+    return (
+        "it is no glTF file: a .glb begins with the letters glTF, and a .gltf with a brace. Blender writes "
+        "both from most formats (File > Import, then File > Export > glTF 2.0)"
+    )
+
+
 def _is_outside(item: Json) -> bool:
     uri = item.get("uri")
     return isinstance(uri, str) and not uri.startswith(_DATA)
 
 
 def _embed_image(image: Json, where: str, binary: Binary, files: _Files) -> Json:
-    """Take an image in, and return the buffer view of it."""
+    """Embed an image, and return its buffer view."""
     if image.get("bufferView") is not None:
         raise SceneError("the image has both uri and bufferView; leave one of them out", where)
     uri = image.pop("uri")
@@ -84,7 +104,7 @@ def _embed_image(image: Json, where: str, binary: Binary, files: _Files) -> Json
 
 
 class _Files:
-    """Reads a document and what lies beside it, until that is too much."""
+    """Reads a document and the files that it refers to, up to a total size."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
@@ -98,7 +118,7 @@ class _Files:
         return self._read(self._path, str(self._path))
 
     def read(self, uri: str, where: str) -> bytes:
-        """Return what a URI stands for."""
+        """Return the data of a URI."""
         if uri.startswith(_DATA):
             return decode_uri(uri, where, may_be_text=True)
         path = self._find(uri, where)

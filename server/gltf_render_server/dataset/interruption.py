@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, as an exception where a program can bear one."""
+"""Turns Ctrl-C and SIGTERM into an exception at places where the program can handle it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 
 class Interruption:
-    """Raises KeyboardInterrupt once for a signal, on the main thread; a second signal ends the process.
+    """Raises KeyboardInterrupt for the first signal in a ``with`` block; a second signal ends the process.
 
-    Within a ``with`` block. On another thread than the main one, signals stay as they are.
+    Only the main thread handles signals; on any other thread, the block changes nothing.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Interruption:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let a signal wait until the end of a ``with`` block."""
+        """Delay a signal until the end of a ``with`` block."""
         self._is_held = True
         try:
             yield

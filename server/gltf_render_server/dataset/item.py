@@ -1,4 +1,4 @@
-"""An item of a dataset, and how its files are made: a pure function from what it shows."""
+"""An item of a dataset, and the pure function that makes its files from what it shows."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ __all__ = ["CATEGORY", "Item", "MadeItem", "Read", "Render", "categorise_by_name
 Extras = Mapping[str, str | int | float | bool]
 
 Categorise = Callable[[str, Extras], str | None]
-"""Tells the category of an object by its node's name and extras; None = it is background."""
+"""Returns the category of an object from its node's name and extras; None = it is background."""
 
 Read = Callable[[Document], Asset]
-"""Reads and checks a document; raises a SceneError where it cannot be rendered."""
+"""Reads and checks a document; raises a SceneError if it cannot be rendered."""
 
 Render = Callable[[Shot, Frame], Sequence[Arrays]]
-"""Makes the arrays of each view, here or elsewhere; the shot and its frame say the same."""
+"""Renders the arrays of each view, here or elsewhere; the frame is that of the shot."""
 
 CATEGORY = "category"
-"""What in the extras of a node is an object's category; empty = it is background."""
+"""Key in the extras of a node whose value is the object's category; an empty value = background."""
 _ANYTHING = "object"
 
 
 def categorise_by_name(name: str, extras: Extras) -> str | None:
-    """Take the category that a node's author wrote into its extras, or else its name without numbers.
+    """Return the category in a node's extras, or else the node's name without its number.
 
-    So "chair.003", "chair_3" and "chair" are all of the category "chair". An author's empty word says that
-    it is background.
+    So "chair.003", "chair_3" and "chair" are all of the category "chair". An empty category in the extras
+    means that the object is background.
     """
-    if isinstance(told := extras.get(CATEGORY), str):
-        return told or None
+    if isinstance(category := extras.get(CATEGORY), str):
+        return category or None
     return name.rstrip("0123456789").rstrip("._- ") or _ANYTHING
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """An item as it is to be made.
+    """An item that is to be made.
 
     Attributes
     ----------
@@ -57,12 +57,12 @@ class Item:
         See `records.ItemRecord`.
     shot : Shot
     cameras : tuple of str
-        For each of the shot's views, the name of its camera in the specification.
+        Name of the camera in the specification, for each view of the shot.
     categorise : callable
     assets : mapping of str to str
         See `records.ItemRecord`.
     asset_of : mapping of str to str
-        SHA-256 of the file that an object is all of, by its node's name.
+        For each object that is a whole file, the SHA-256 of the file by the name of the node.
     drawn : mapping
         See `records.ItemRecord`.
     """
@@ -81,7 +81,7 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class MadeItem:
-    """An item as the store takes it; see `Store.write`."""
+    """An item with its files, as `Store.write` takes it."""
 
     record: ItemRecord
     files: Mapping[str, bytes]
@@ -94,7 +94,7 @@ def make_item(item: Item, asset: Asset, render: Render) -> MadeItem:
     ----------
     item : Item
     asset : Asset
-        The shot's document, read.
+        The parsed document of the shot.
     render : callable
 
     Raises
@@ -102,7 +102,7 @@ def make_item(item: Item, asset: Asset, render: Render) -> MadeItem:
     RequestError, SceneError
         The item cannot be rendered.
     RenderError
-        It was not rendered, though it might be at another time.
+        The render failed; another attempt may succeed.
     """
     frame = item.shot.frame(asset)
     arrays = render(item.shot, frame)

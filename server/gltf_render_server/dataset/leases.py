@@ -1,18 +1,18 @@
-"""Who works on a dataset, and on which of its items: files in the dataset's folder, and nothing else.
+"""Records which runners work on which items of a dataset, in files in the dataset's folder only.
 
 ::
 
     DIR/.running/
-      <name>            a runner's own file, which it locks, and touches every few seconds
-      000012.0          a lease: the item is being made by the runner whose name is in it
-      000012.1          the same item again, after the runner that had it was lost
+      <name>            the file of a runner, which the runner locks and touches every few seconds
+      000012.0          a lease: the runner whose name the file contains is making item 12
+      000012.1          a second lease of the same item, after the first runner was lost
 
-A runner on this machine is gone when its lock is. One on another machine is gone when its file was not
-touched for long; that is told by the times of the file system that keeps the files, so no two clocks are
-compared.
+A runner on this machine has ended when its lock is free. A runner on another machine counts as ended when its
+file was not touched for a while. Only times of the file system that holds the files are compared, never the
+clocks of two machines.
 
-Where a runner was taken for gone that was only held up, an item is made twice: that costs time, and nothing
-else, because both make the same bytes, and what is in its place first stays.
+If a slow runner is wrongly taken for ended, an item is made twice. That costs time only: both runners make
+the same bytes, and the item that is stored first stays.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ from .store import RUNNING
 
 try:
     import fcntl
-except ImportError:  # Windows: there the times tell alone
+except ImportError:  # Windows: only the times can be used
     fcntl = None
 
 __all__ = ["LEASE_S", "Leases", "alone"]
 
 LEASE_S = 60.0
-"""For how long a runner may not be heard of before others take its items."""
+"""Seconds for which a runner may be silent before other runners take its items."""
 
 _TOUCHES_A_LEASE = 6
 _LEASE = re.compile(r"([0-9]+)\.[0-9]+")
 
 
 class Leases:
-    """The leases of one runner, which are given back at the end of a ``with`` block.
+    """The leases of one runner, all of which are returned at the end of a ``with`` block.
 
     Parameters
     ----------
     path : Path
-        The dataset's folder, which is made if it is not there.
+        The dataset's folder, which is made if it does not exist.
     lease_s : float
         See `LEASE_S`; the same for all runners of the dataset.
 
     Attributes
     ----------
     name : str
-        Of the runner; no other has it.
+        Unique name of the runner.
 
     Raises
     ------
@@ -84,9 +84,9 @@ class Leases:
         self.close()
 
     def take(self, index: int) -> bool:
-        """Take the lease of an item, unless another runner has it that is not gone.
+        """Take the lease of an item, unless a running runner holds it; return whether it was taken.
 
-        Who takes it looks again whether the item is there: it may have been made in between.
+        The caller then checks again whether the item is stored: another runner may have made it in between.
         """
         if index in self._held:
             return True
@@ -105,18 +105,18 @@ class Leases:
         raise AssertionError
 
     def give_back(self, index: int) -> None:
-        """Give back the lease of an item that is made, or is to be left to others."""
+        """Return the lease of an item that is finished, or that other runners may take."""
         for file in self._held.pop(index, ()):
             file.unlink(missing_ok=True)
 
     def others(self) -> bool:
-        """Tell whether other runners have files here, be they gone or not."""
+        """Return whether other runners have files in the folder, including runners that have ended."""
         return any(
             not _LEASE.fullmatch(each.name) and each.name != self.name for each in self._folder.iterdir()
         )
 
     def is_gone(self, name: str) -> bool:
-        """Tell whether a runner will do nothing more; one that nobody has heard of never does."""
+        """Return whether a runner has ended; a runner without a file has."""
         if name == self.name:
             return False
         try:
@@ -128,7 +128,7 @@ class Leases:
             return True
 
     def close(self) -> None:
-        """Give everything back; the last runner leaves nothing behind."""
+        """Return all leases; the last runner also removes the folder."""
         self._ended.set()
         self._thread.join()
         for index in list(self._held):
@@ -137,11 +137,11 @@ class Leases:
             self._remove_others()
         self._file.close()
         (self._folder / self.name).unlink(missing_ok=True)
-        with suppress(OSError):  # it holds the files of others
+        with suppress(OSError):  # other runners have files in it
             self._folder.rmdir()
 
     def _remove_others(self) -> None:
-        """Remove the files of runners that are gone, and where nobody else is there, all leases."""
+        """Remove the files of runners that have ended, and all leases if no other runner is left."""
         names = {path.name for path in self._folder.iterdir()} - {self.name}
         leases = {name for name in names if _LEASE.fullmatch(name)}
         gone = {name for name in names - leases if self.is_gone(name)}
@@ -149,7 +149,7 @@ class Leases:
             (self._folder / name).unlink(missing_ok=True)
 
     def _made_file(self) -> BinaryIO:
-        """Make this runner's file, and lock it before anybody takes it for that of one that is gone."""
+        """Make and lock this runner's file, before another runner can take it for an ended runner's."""
         while True:
             self._folder.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # the last runner has just removed the folder
@@ -165,20 +165,20 @@ class Leases:
             self._touch()
 
     def _touch(self) -> float:
-        """Set the time of this runner's file, and return it, as the file system tells it."""
+        """Update the time of this runner's file, and return that time as the file system reports it."""
         path = self._folder / self.name
-        with suppress(FileNotFoundError):  # it was taken for gone
+        with suppress(FileNotFoundError):  # other runners assumed that this one had ended
             os.utime(path)
         return os.fstat(self._file.fileno()).st_mtime
 
     def _is_free(self, lease: Path) -> bool:
-        """Tell whether the runner is gone that has a lease."""
+        """Return whether the runner that holds a lease has ended."""
         try:
             with lease.open("rb") as file:
                 name = file.read().decode()
-                # killed before it wrote its name
+                # without a name: the runner was killed before it wrote it
                 return self.is_gone(name) if name else self._is_old(file)
-        except FileNotFoundError:  # given back just now: the next round will see
+        except FileNotFoundError:  # just returned: the next round takes it
             return False
 
     def _is_old(self, file: BinaryIO) -> bool:
@@ -187,9 +187,9 @@ class Leases:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep others out that ask for the same file's lock, for the length of a ``with`` block.
+    """Hold the lock of a file during a ``with`` block, so that one process at a time runs the block.
 
-    The file is made, and stays. Where the file system has no locks, nobody is kept out.
+    The file is made and not removed. On a file system without locks, several processes can run the block.
     """
     with path.open("ab") as file:
         _lock(file)
@@ -197,7 +197,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _this_machine() -> str:
-    """Name the kernel that keeps the locks, the same in all containers of a machine."""
+    """Return a name of the running kernel, which holds the locks; all containers of a machine share it."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{platform.node()} {getnode():x}"
@@ -210,7 +210,7 @@ def _lock(file: BinaryIO) -> None:
 
 
 def _try_to_lock(file: BinaryIO) -> bool | None:
-    """Tell whether nobody locks a file; None = that cannot be told."""
+    """Return whether a file is not locked; None = the file system cannot say."""
     if fcntl is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Suns and lamps that are drawn by chance and join a scene."""
+"""Draws suns and lamps at random, and adds them to a scene."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta, Struct
 
-from .choices import Choice, Range, check_within, draw
+from .choices import Choice, Range, check_within, draw, draw_whole
 from .colours import drawn_colour
 from .composition import Composition
 from .shot import Document
@@ -55,7 +55,9 @@ class Sun(Struct, frozen=True, forbid_unknown_fields=True):
 class PointLights(Struct, frozen=True, forbid_unknown_fields=True):
     """Lamps around the scene, each drawn by itself. Values are as those of the sun."""
 
-    count: Annotated[Choice, Meta(description="Number of point lights, rounded to a whole number.")] = 1.0
+    count: Annotated[
+        Choice, Meta(description="Number of point lights; in a range, each whole number is equally likely.")
+    ] = 1.0
     distance: Annotated[
         Choice, Meta(description="Distance from the middle of the scene, in radii of its bounding sphere.")
     ] = Range(1.5, 3.0)
@@ -90,7 +92,7 @@ def add_lights(
     Parameters
     ----------
     document : Document
-        The scene of the site, or that with whatever was added to it.
+        The document of the site, possibly with other additions.
     sun : Sun or None
     lamps : PointLights or None
     rng : Generator
@@ -99,14 +101,14 @@ def add_lights(
     Returns
     -------
     document : Document
-        The same one where there are none to add.
+        The same document if there are no lights to add.
     drawn : dict
-        What was drawn, in the words of the specification.
+        Drawn values, under the specification's keys.
 
     Raises
     ------
     SceneError
-        There are lamps, and the scene shows nothing that they could stand around.
+        Lamps are to be placed around a scene that shows nothing.
     """
     if sun is None and lamps is None:
         return document, {}
@@ -116,7 +118,7 @@ def add_lights(
     if sun is not None:
         drawn["sun"] = _add_sun(composition, sun, rng, site)
     if lamps is not None:
-        count = round(draw(lamps.count, rng))
+        count = draw_whole(lamps.count, rng)
         drawn["point_lights"] = [_add_lamp(composition, lamps, rng, site) for _ in range(count)]
     return composition.document(), drawn
 

@@ -1,4 +1,4 @@
-"""The look of each item: values that are fixed or drawn by chance."""
+"""The look of each item: values that are fixed or drawn at random."""
 
 from __future__ import annotations
 

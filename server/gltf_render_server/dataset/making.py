@@ -1,4 +1,4 @@
-"""Makes a dataset from its specification: has the items made, and writes the formats when all are there."""
+"""Makes a dataset from its specification: first all items, then the formats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 FORMATS_FOLDER = "formats"
-"""Where the specification's formats are, in the dataset's folder."""
+"""Name of the folder, in that of the dataset, that holds the formats of the specification."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -38,19 +38,19 @@ def read_plan(path: Path) -> Plan:
     Raises
     ------
     DatasetError
-        It cannot be read, or is wrong; the message says what and where.
+        The file cannot be read, or is wrong; the message says what is wrong and where.
     """
     return Plan(read_specification(path), path.parent)
 
 
 def renderer_settings(plan: Plan, **options: Any) -> ServerSettings:
-    """Return the settings of what renders a plan on this machine.
+    """Return the settings with which this machine renders a plan.
 
     Parameters
     ----------
     plan : Plan
     **options
-        Of `ServerSettings`: those that do not change pictures, such as `workers` and `device`.
+        Settings of `ServerSettings` that do not change pictures, such as `workers` and `device`.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def renderer_settings(plan: Plan, **options: Any) -> ServerSettings:
 
 
 def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
-    """Make a dataset, or go on with one; then write the formats that its specification names.
+    """Make or continue a dataset; then write the formats that its specification names.
 
     Parameters
     ----------
@@ -81,16 +81,16 @@ def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
     out : Path
         The dataset's folder.
     engine : Engine
-        Stays open.
+        The caller closes it.
     **options
         See `running.run`.
 
     Raises
     ------
     DatasetError
-        The folder holds something else, or a format cannot be written.
+        The folder holds another dataset or other files, or a format cannot be written.
     SettingsError
-        No item can be made with this engine.
+        The engine cannot make any item.
     OSError
     """
     summary = run(plan, out, engine, **options)
@@ -105,54 +105,54 @@ def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
 def write_formats(
     store: Store,
     watched: Callable[[Store, str], AbstractContextManager[Store]] = lambda store, _: nullcontext(store),
-    tell: Callable[[Path], None] = lambda _: None,
+    notify: Callable[[Path], None] = lambda _: None,
 ) -> list[str]:
-    """Write the formats that a dataset lacks; one that cannot be written keeps no other from it.
+    """Write the missing formats of a dataset; if one cannot be written, the others still are.
 
     Parameters
     ----------
     store : Store
     watched : callable
-        Returns what shows, for the length of a ``with`` block, how far the format of a name is, and gives the
-        store that it is made from.
-    tell : callable
-        Is told the folder of each that was written.
+        Takes the store and the name of a format. Returns a context manager that shows the progress of this
+        format, and gives the store to read from.
+    notify : callable
+        Called with the folder of each format that was written.
 
     Returns
     -------
     list of str
-        Why some cannot be written.
+        For each format that cannot be written, the reason.
     """
     failures = []
     for name in missing_formats(store):
         try:
             with watched(store, name) as items:
-                tell(write_format(items, name))
+                notify(write_format(items, name))
         except (RenderServerError, OSError) as error:
             failures.append(f"formats: {name}: {error}")
     return failures
 
 
 def missing_formats(store: Store) -> list[str]:
-    """Return the formats of its specification that a dataset lacks; none before all of its items are done."""
+    """Return the formats that are still to be written; empty until all items of the dataset are done."""
     if len(store) + len(store.quarantined()) < store.manifest.items:
-        return []  # another shard will
+        return []  # the run that makes the last item writes them
     names = store.manifest.specification.get("formats", ())
     return [name for name in names if not (store.path / FORMATS_FOLDER / name).exists()]
 
 
 def write_format(store: Store, name: str) -> Path:
-    """Write a format into the dataset's own folder, unless another run has, and return where.
+    """Write a format into the dataset's folder, unless another run has, and return the format's folder.
 
     Raises
     ------
     DatasetError
-        It cannot be written.
+        The format cannot be written.
     """
     formats = store.path / FORMATS_FOLDER
     formats.mkdir(exist_ok=True)
     with alone(store.path / LOCK):
-        for left in formats.glob(f"{UNFINISHED}*"):  # by a run that was killed
+        for left in formats.glob(f"{UNFINISHED}*"):  # left by a run that was killed
             shutil.rmtree(left)
         if not (formats / name).exists():
             export(store, name, formats / name)

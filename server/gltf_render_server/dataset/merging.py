@@ -1,13 +1,14 @@
-"""The parts of glTF documents, put into the arrays of one: what refers to anything is renumbered.
+"""Merges glTF documents: appends their arrays to those of one document, and renumbers all references.
 
-A document's arrays are appended whole, so that each of its numbers grows by what was there before. What its
-nodes share (meshes, materials, images, data) is appended once, however often the document is added; its
-nodes, skins and animations each time.
+A document's arrays are appended whole, so each index grows by the length that the array had before. Meshes,
+materials, images and data, which nodes share, are appended once, however often the document is added. Nodes,
+skins and animations are appended each time.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..gltf.resources import decode_uri
 from .binary import Binary, move_views
 from .shot import Document
 
-__all__ = ["Arrays", "Merged", "merge"]
+__all__ = ["Arrays", "Merged", "animation_pointer", "animation_targets", "merge"]
 
 _SHARED = (
     "accessors",
@@ -45,45 +46,45 @@ Json = dict[str, Any]
 
 
 class Arrays(dict[str, list[Any]]):
-    """The arrays of a document that is put together, by glTF's names; lights and variants are two of them."""
+    """The arrays of the merged document, by glTF's names; they include lights and variants."""
 
     def __init__(self) -> None:
         super().__init__({name: [] for name in (*_SHARED, *_OF_EACH)})
 
     def append(self, name: str, item: Any) -> int:
-        """Append to an array, and return the new item's number."""
+        """Append an item to an array, and return its index."""
         self[name].append(item)
         return len(self[name]) - 1
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What the numbers of a document are in the arrays.
+    """Translates indices of a document to indices of the merged arrays.
 
     counts, starts : dict of str to int
-        How many items its arrays have, and where the first of each is now.
+        The length of each array of the document, and the merged index of its first item.
     """
 
     counts: dict[str, int]
     starts: dict[str, int]
 
     def knows(self, kind: str, value: object) -> bool:
-        """Whether a number is one of the document's."""
+        """Whether a value is an index of the document's array."""
         return type(value) is int and 0 <= value < self.counts.get(kind, 0)
 
     def move(self, kind: str, holder: Any, *keys: str) -> None:
-        """Renumber members of an object, whose numbers have been checked; those that are absent stay so."""
+        """Renumber members of an object, which have been checked; absent members are skipped."""
         for key in keys:
             if holder.get(key) is not None:
                 holder[key] = self.starts[kind] + int(holder[key])
 
     def move_list(self, kind: str, holder: Any, key: str) -> None:
-        """Renumber a list that an object has, or has not."""
+        """Renumber a list of indices, if the object has it."""
         if holder.get(key):
             holder[key] = [self.starts[kind] + int(number) for number in holder[key]]
 
     def move_or_drop(self, kind: str, holder: Json, key: str) -> bool:
-        """Renumber a member that may be anything, and drop what is none; return whether it is there."""
+        """Renumber a member if it is a valid index, and remove it otherwise; return whether it is kept."""
         if not self.knows(kind, holder.get(key)):
             holder.pop(key, None)
             return False
@@ -93,14 +94,14 @@ class _Numbers:
 
 @dataclass(frozen=True)
 class Merged:
-    """A document whose shared parts are in the arrays.
+    """A document whose shared parts have been appended to the merged arrays.
 
     Attributes
     ----------
     generator : str or None
-        Who wrote it.
+        The program that wrote the document.
     used, required : tuple of str
-        The extensions that it names.
+        The extensions that the document uses and requires.
     """
 
     generator: str | None
@@ -116,11 +117,11 @@ class Merged:
         Returns
         -------
         nodes : list of dict
-            As they are in the arrays now.
+            The appended nodes.
         roots : list of int
-            The numbers of those that its default scene holds.
+            The merged indices of the root nodes of the default scene.
         animations : list of dict
-            Its animations, of the nodes in the arrays.
+            The document's animations, which refer to the appended nodes.
         """
         own = msgspec.json.decode(self._own)
         starts = {name: len(arrays[name]) for name in _OF_EACH}
@@ -179,7 +180,7 @@ def _decode_buffer(uri: str, where: str) -> bytes:
 
 
 def _lists(json: Json) -> dict[str, list[Any]]:
-    """Return the arrays of a document by glTF's names, empty where there are none."""
+    """Return the arrays of a document by glTF's names; an absent array is empty."""
     lists = {name: json.get(name) or [] for name in (*_SHARED, *_OF_EACH)}
     lists["lights"] = _of_extension(json, LIGHTS, "lights")
     lists["variants"] = _of_extension(json, VARIANTS, "variants")
@@ -192,7 +193,7 @@ def _of_extension(json: Json, extension: str, name: str) -> list[Any]:
 
 
 def _move_shared(lists: dict[str, list[Any]], numbers: _Numbers) -> None:
-    """Renumber what the shared parts refer to; `merging.merge` has moved the buffer views."""
+    """Renumber the references in the shared parts; `merge` has moved the buffer views already."""
     for accessor in lists["accessors"]:
         sparse = accessor.get("sparse") or {}
         for part in (accessor, sparse.get("indices") or {}, sparse.get("values") or {}):
@@ -232,7 +233,7 @@ def _move_primitive(primitive: Json, numbers: _Numbers) -> None:
 
 
 def _moved_mapping(mapping: Any, numbers: _Numbers) -> bool:
-    """Renumber which material a primitive has in which variants; return whether that is any."""
+    """Renumber the material of a primitive in some variants; return whether the mapping is valid."""
     names = _member(mapping, "variants")
     is_whole = isinstance(names, list) and all(numbers.knows("variants", name) for name in names)
     if not is_whole or not numbers.move_or_drop("materials", mapping, "material"):
@@ -242,7 +243,7 @@ def _moved_mapping(mapping: Any, numbers: _Numbers) -> bool:
 
 
 def _move_node(node: Json, numbers: _Numbers) -> None:
-    """Renumber a node; extensions that are not known may refer to anything, and are left out."""
+    """Renumber a node; unknown extensions are removed, because they may contain references."""
     numbers.move_list("nodes", node, "children")
     for kind in ("mesh", "camera", "skin"):
         numbers.move({"mesh": "meshes"}.get(kind, f"{kind}s"), node, kind)
@@ -274,32 +275,39 @@ def _move_skin(skin: Any, numbers: _Numbers) -> None:
 
 
 def _move_animation(animation: Json, numbers: _Numbers) -> None:
-    """Renumber an animation; of what is broken, it is left to tell."""
+    """Renumber an animation; broken parts are kept, so that reading the document reports them."""
     for sampler in _objects(animation.get("samplers")):
         for key in ("input", "output"):
             numbers.move_or_drop("accessors", sampler, key)
+    for target in animation_targets(animation):
+        numbers.move_or_drop("nodes", target, "node")
+        found = _POINTER.fullmatch(animation_pointer(target))
+        if found is not None and numbers.knows(found[2], int(found[3])):
+            moved = f"{found[1]}{int(found[3]) + numbers.starts[found[2]]}{found[4] or ''}"
+            target["extensions"][POINTER]["pointer"] = moved
+
+
+def animation_targets(animation: Json) -> Iterator[Json]:
+    """Yield the targets of an animation's channels, without broken ones."""
     for channel in _objects(animation.get("channels")):
         target = channel.get("target")
         if isinstance(target, dict):
-            numbers.move_or_drop("nodes", target, "node")
-            _move_pointer(_member(target.get("extensions"), POINTER), numbers)
+            yield target
 
 
-def _move_pointer(extension: Any, numbers: _Numbers) -> None:
-    pointer = _member(extension, "pointer")
-    found = _POINTER.fullmatch(pointer) if isinstance(pointer, str) else None
-    if found is None or not numbers.knows(found[2], int(found[3])):
-        return
-    extension["pointer"] = f"{found[1]}{int(found[3]) + numbers.starts[found[2]]}{found[4] or ''}"
+def animation_pointer(target: Json) -> str:
+    """Return the pointer by which KHR_animation_pointer names what a channel changes, or ""."""
+    pointer = _member(_member(target.get("extensions"), POINTER), "pointer")
+    return pointer if isinstance(pointer, str) else ""
 
 
 def _member(value: object, name: str) -> Any:
-    """Return a member of what may be no object at all."""
+    """Return a member of a value that may not be an object."""
     return value.get(name) if isinstance(value, dict) else None
 
 
 def _objects(value: object) -> list[Json]:
-    """Return the objects among the items of what may be no array or object at all."""
+    """Return the objects in an array or an object; empty for any other value."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [item for item in items if isinstance(item, dict)]
 

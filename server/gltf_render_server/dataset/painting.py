@@ -1,4 +1,4 @@
-"""Materials of glTF, painted anew: colours, roughness, and images in place of theirs."""
+"""Changes the colours, the roughness and the images of glTF materials."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Json = dict[str, Any]
 
 
 def make_plain(material: Json, generator: str) -> None:
-    """Let a material say in core glTF what it means, so that changing a part of it changes nothing else.
+    """Express a material in core glTF, so that each of its parts can be changed on its own.
 
-    Drake's colours become linear. Of a material with specular colours, diffuse colour and glossiness become
-    colour and roughness; what is specular in it is lost.
+    Drake's colours become linear. For a material with specular colours, the diffuse colour and the glossiness
+    become colour and roughness; the specular part is lost.
 
     Parameters
     ----------
     material : dict
         Changed in place.
     generator : str
-        Who wrote it.
+        The program that wrote the document.
     """
     asset = {"generator": generator}
     mode, is_srgb = alpha_mode(asset, material), is_of_drakes_primitive(asset, material)
@@ -43,13 +43,13 @@ def make_plain(material: Json, generator: str) -> None:
 
 
 def base_colour(material: Json) -> list[float]:
-    """Return the linear colour of a plain material, red, green, blue and alpha, each from 0 to 1."""
+    """Return the linear colour of a plain material: red, green, blue and alpha, each from 0 to 1."""
     factor = given(material["pbrMetallicRoughness"], "baseColorFactor", [1.0, 1.0, 1.0, 1.0])
     return [min(max(float(channel), 0.0), 1.0) for channel in factor]
 
 
 def give_texture(material: Json, texture: int) -> None:
-    """Give a plain material an image for its colour, which is white then, by the number of a texture."""
+    """Set the texture of a plain material by its index, and make the material's colour white."""
     pbr = material["pbrMetallicRoughness"]
     pbr["baseColorTexture"] = {"index": texture}
     pbr["baseColorFactor"] = [1.0, 1.0, 1.0, base_colour(material)[3]]
@@ -61,16 +61,16 @@ def paint(
     roughness: float | None = None,
     metallic: float | None = None,
 ) -> None:
-    """Change a plain material; None leaves a part of it as it is.
+    """Change parts of a plain material; None = the part stays unchanged.
 
     Parameters
     ----------
     material : dict
         Changed in place.
     colour : list of 3 float or None
-        Linear; it multiplies the image, if there is one.
+        Linear colour, by which the image is multiplied, if there is one.
     roughness, metallic : float or None
-        They multiply what an image says of these.
+        Factors for the values of the image, if there is one.
     """
     pbr = material["pbrMetallicRoughness"]
     if colour is not None:
@@ -80,7 +80,7 @@ def paint(
 
 
 def has_texcoords(meshes: list[Json]) -> set[int]:
-    """Return the materials whose every primitive says where an image is on it."""
+    """Return the indices of the materials whose primitives all have texture coordinates."""
     uses: dict[int, bool] = {}
     for mesh in meshes:
         for primitive in mesh["primitives"]:

@@ -36,6 +36,7 @@ from .sources import (
     Subject,
     make_source,
 )
+from .sources.context import digest_of_names
 from .specification import Specification
 from .variation import scaled_poses, vary
 
@@ -43,24 +44,26 @@ __all__ = ["Plan"]
 
 
 class Plan:
-    """A dataset as its specification names it. It can be pickled; what is read of files is read again then.
+    """All items of a dataset, as its specification describes them. A plan can be pickled.
+
+    An unpickled plan reads its files again.
 
     Parameters
     ----------
     specification : Specification
     folder : Path
-        That the specification's paths are relative to.
+        Folder to which the paths in the specification are relative.
 
     Raises
     ------
     DatasetError
-        A file or folder that it names is not there.
+        A file or folder that the specification names does not exist.
     """
 
     def __init__(self, specification: Specification, folder: Path) -> None:
         self.specification = specification
         self.folder = folder.resolve()
-        _ = self._source  # so that what is missing is told at once
+        _ = self._source, self._varied  # raises now if a file is missing
 
     def __getstate__(self) -> dict[str, Any]:
         return {"specification": self.specification, "folder": self.folder}
@@ -69,7 +72,7 @@ class Plan:
         return len(self._source)
 
     def name(self, index: int) -> str:
-        """Return the name of an item without reading it."""
+        """Return the name of an item without reading its files."""
         return self._source.name(index)
 
     def manifest(self, versions: Mapping[str, str]) -> Manifest:
@@ -78,7 +81,7 @@ class Plan:
         Parameters
         ----------
         versions : mapping of str to str
-            Of the back end and its engine.
+            Versions of the back end and its engine.
         """
         specification = self.specification
         return Manifest(
@@ -89,11 +92,11 @@ class Plan:
             up_axis=specification.up_axis,
             passes=[PassRecord.of(find_pass(name)) for name in specification.all_passes],
             versions={"gltf-render-server": __version__, **versions},
-            source=self._source.digest(),
+            source=self._digest(),
         )
 
     def item(self, index: int, read: Read) -> Item:
-        """Return what an item shows, whatever was asked for before.
+        """Return what an item shows; the result does not depend on earlier calls.
 
         Parameters
         ----------
@@ -104,7 +107,7 @@ class Plan:
         Raises
         ------
         RequestError, SceneError, DatasetError
-            It cannot be rendered; the message says what and where.
+            The item cannot be rendered; the message says what is wrong and where.
         """
         specification = self.specification
         subject = self._source.subject(index, read)
@@ -123,18 +126,34 @@ class Plan:
         )
 
     @cached_property
-    def _source(self) -> Source:
+    def _context(self) -> Context:
         specification = self.specification
-        context = Context(
+        return Context(
             folder=self.folder,
             seed=specification.seed,
             counts=tuple(pose_count(camera, specification.cameras) for camera in specification.cameras),
             up_axis=specification.up_axis,
         )
-        return make_source(specification.source, context, specification.cameras)
+
+    @cached_property
+    def _source(self) -> Source:
+        return make_source(self.specification.source, self._context, self.specification.cameras)
+
+    @cached_property
+    def _varied(self) -> list[Path]:
+        """The files from which variations are drawn."""
+        patterns = self.specification.vary.patterns
+        return [path for where, each in patterns.items() for path in self._context.files(each, where)]
+
+    def _digest(self) -> str:
+        """Return the digest of all files that the items are made of; see `Source.digest`."""
+        digest = self._source.digest()
+        if not self._varied:
+            return digest
+        return digest_of_names([digest, *map(self._context.name_and_size, self._varied)])
 
     def _shot(self, index: int, subject: Subject, read: Read) -> tuple[Shot, tuple[str, ...], dict[str, Any]]:
-        """Return what is shown of a subject, the camera of each view, and what was drawn by chance."""
+        """Return the shot of a subject, the camera of each view, and the values drawn at random."""
         specification = self.specification
         if isinstance(specification.source, FunctionSource) and subject.shot is not None:
             return subject.shot, subject.cameras, {}
@@ -182,15 +201,15 @@ class Plan:
         return replace(shot, views=views, moments=moments), cameras, drawn
 
     def _sequence(self, subject: Subject, index: int, drawn: Mapping[str, Any]) -> str:
-        """Return what items have in common that are of one scene; each is of its own where each is varied."""
+        """Return the name that all items of a scene share; if each item is varied, each has its own."""
         differs = self.specification.draw_per == "item" and drawn.get("vary")
         return f"{subject.sequence}#{index}" if differs else subject.sequence
 
     def _split(self, index: int, sequence: str) -> str:
         """Return the split of an item.
 
-        All items of a scene are in one, unless there is only that scene: then its poses are split by chance,
-        and the moments of an animation or a recording by time, the last ones first.
+        All items of a scene are in one split. A dataset with one scene only is split otherwise: the poses at
+        random, and the moments of an animation or a recording by time, the last moments first.
         """
         seed, source = self.specification.seed, self.specification.source
         if isinstance(source, AnimationSource | RecordingSource):
@@ -207,7 +226,7 @@ class Plan:
 
 
 class _Seen:
-    """From where a subject is seen, at the item's moment and at others."""
+    """The views of a subject, at the item's moment and at other moments."""
 
     def __init__(self, specification: Specification, subject: Subject, asset: Asset) -> None:
         self._specification = specification
@@ -222,8 +241,7 @@ class _Seen:
     def views(self, stance: Stance) -> tuple[tuple[str, ...], tuple[View, ...]]:
         """Return the camera of each view, and the view.
 
-        The cameras of a document move as its animation moves them; all others stand where they do whatever
-        else moves.
+        The document's animation moves the cameras of the document. All other cameras do not depend on it.
         """
         seed, up_axis = self._specification.seed, self._specification.up_axis
         words = ("cameras", self._subject.sequence)
@@ -237,19 +255,19 @@ class _Seen:
         return tuple(name for name, _ in found), tuple(view for _, view in found)
 
     def moment(self, stance: Stance) -> ShotMoment:
-        """Return how things stand at another moment."""
+        """Return the poses of nodes and cameras at another moment."""
         _, seen = self.views(stance)
         return ShotMoment(stance.poses, stance.time_s, tuple(view.camera_to_world for view in seen))
 
     @cached_property
     def _first(self) -> Scene:
-        """The scene for which poses are drawn: the same for all moments."""
+        """The scene for which camera poses are drawn, which is the same for all moments."""
         first = self._subject.first
         return self._asset.scene(first.poses, first.time_s)
 
 
 def _scaled(subject: Subject, varied: Mapping[str, Any]) -> Subject:
-    """Return a subject whose nodes keep, where they are posed, the scales that were drawn for them."""
+    """Return a subject in whose poses the nodes keep the scales that were drawn for them."""
 
     def scaled(stance: Stance) -> Stance:
         return replace(stance, poses=scaled_poses(stance.poses, varied))
@@ -261,19 +279,19 @@ def _scaled(subject: Subject, varied: Mapping[str, Any]) -> Subject:
 def _moment_of(subject: Subject, when: When) -> Stance:
     if when not in subject.moments:
         raise DatasetError(
-            f"passes: some tell of motion, and {subject.name} does not say how things stand {when}; leave "
-            "them out, or let an item be of one pose only (views_per_item = 1)"
+            f"passes: some passes show motion, but {subject.name} has no moment {when!r} to compare with; "
+            "leave these passes out, or set views_per_item = 1"
         )
     return subject.moments[when]
 
 
 def _is_of_document(camera: Camera, cameras: Sequence[Camera]) -> bool:
-    """Whether a camera's poses, or those of the camera that it is fastened to, are a document's camera."""
+    """Whether a camera, or the camera that it is attached to, takes its poses from the document."""
     return isinstance(first_of_rig(camera, cameras)[1], DocumentPoses)
 
 
 def _moving(camera: Camera, count: int) -> Camera:
-    """Return a camera with a pose for each of so many moments; a list begins again when it is at its end."""
+    """Return a camera with ``count`` poses, one for each moment; a list that is too short is repeated."""
     if camera.offset is not None:
         return camera
     if not isinstance(camera.poses, ListPoses):

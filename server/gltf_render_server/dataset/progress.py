@@ -1,4 +1,4 @@
-"""How far a run is, for a person: a bar in a terminal, and a line now and then elsewhere."""
+"""Shows the progress of a run: as a bar in a terminal, and elsewhere as a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .store import Store
 __all__ = ["counted", "progress_on", "report", "stepped"]
 
 _LINE_S = 10.0
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 _LONGEST_REASON = 300
 
 
 @contextmanager
 def progress_on(stream: TextIO = sys.stderr) -> Iterator[Progress]:
-    """Show how far a run is, for the length of a ``with`` block."""
+    """Show the progress of a run during a ``with`` block."""
     if not stream.isatty():
         yield _Lines(stream)
         return
@@ -41,7 +41,7 @@ def progress_on(stream: TextIO = sys.stderr) -> Iterator[Progress]:
 
 @contextmanager
 def counted(store: Store, what: str) -> Iterator[Store]:
-    """Show how many items of a store were read, for the length of a ``with`` block, in a terminal."""
+    """Show in a terminal how many items of a store were read, during a ``with`` block."""
     columns = (
         bars.TextColumn("{task.description}"),
         bars.SpinnerColumn(),
@@ -54,9 +54,9 @@ def counted(store: Store, what: str) -> Iterator[Store]:
 
 @contextmanager
 def stepped(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of a known number of things are done, for the length of a ``with`` block, in a terminal.
+    """Show in a terminal how many of a known number of steps are done, during a ``with`` block.
 
-    What the block gets is called with how many are done, and how many there are.
+    The block gets a function, which it calls with the number of finished steps and the number of all steps.
     """
     columns = (
         bars.TextColumn("{task.description}"),
@@ -70,19 +70,19 @@ def stepped(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _passing(*columns: bars.ProgressColumn) -> bars.Progress:
-    """Return a bar that is gone at the end, and never there where nobody sees it."""
+    """Return a bar that disappears at the end, and that is shown in a terminal only."""
     console = Console(stderr=True)
     return bars.Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def report(summary: Summary) -> str:
-    """Tell what a run has done, and what to do about what it has not; several lines."""
+    """Describe in several lines what a run has done, and how to make the items that are missing."""
     found = summary.quarantined
     counts = [
         f"{summary.made} made",
-        *([f"{summary.before} there before"] if summary.before else ()),
-        *([f"{summary.by_others} by other runners"] if summary.by_others else ()),
-        *([f"{len(found)} that cannot be made"] if found else ()),
+        *([f"{summary.before} already there"] if summary.before else ()),
+        *([f"{summary.by_others} made by other runners"] if summary.by_others else ()),
+        *([f"{len(found)} cannot be made"] if found else ()),
         *([f"{len(summary.failed)} failed"] if summary.failed else ()),
     ]
     lines = [
@@ -93,16 +93,20 @@ def report(summary: Summary) -> str:
     if summary.ended:
         lines.append(f"The run ended early: {summary.ended}.")
     if summary.finished < summary.items:
-        lines.append("The same command goes on with what is missing.")
+        lines.append("Run the same command again to make the missing items.")
     if found:
-        lines.append("What cannot be made stands in quarantine/; --retry-quarantined tries it again.")
+        lines.append(
+            "The folder quarantine/ says why items cannot be made. Add --retry-quarantined to try them again."
+        )
     return "\n".join(lines)
 
 
 def _listed(what: str, items: list[tuple[int, str, str]]) -> list[str]:
-    told = [f"  item {index} ({name}) {what}: {_line(reason)}" for index, name, reason in items[:_MOST_TOLD]]
-    rest = len(items) - _MOST_TOLD
-    return [*told, f"  and {rest} more"] if rest > 0 else told
+    lines = [
+        f"  item {index} ({name}) {what}: {_line(reason)}" for index, name, reason in items[:_MOST_LISTED]
+    ]
+    rest = len(items) - _MOST_LISTED
+    return [*lines, f"  and {rest} more"] if rest > 0 else lines
 
 
 class _Bar:
@@ -120,26 +124,26 @@ class _Bar:
             left=", ".join(filter(None, [_left(summary), *_troubles(summary)])),
         )
 
-    def tell(self, line: str) -> None:
-        """See `Progress.tell`."""
+    def show(self, line: str) -> None:
+        """See `Progress.show`."""
         self._shown.console.print(escape(_line(line)), highlight=False)
 
 
 class _Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._told_s = time.monotonic()
+        self._shown_s = time.monotonic()
 
     def update(self, summary: Summary) -> None:
         """See `Progress.update`."""
-        if time.monotonic() - self._told_s < _LINE_S:
+        if time.monotonic() - self._shown_s < _LINE_S:
             return
-        self._told_s = time.monotonic()
+        self._shown_s = time.monotonic()
         parts = [f"{summary.finished} of {summary.items} items", _rate(summary), _left(summary)]
-        self.tell(", ".join(filter(None, [*parts, *_troubles(summary)])))
+        self.show(", ".join(filter(None, [*parts, *_troubles(summary)])))
 
-    def tell(self, line: str) -> None:
-        """See `Progress.tell`."""
+    def show(self, line: str) -> None:
+        """See `Progress.show`."""
         print(_line(line), file=self._stream, flush=True)
 
 
@@ -153,7 +157,7 @@ def _rate(summary: Summary) -> str:
 
 
 def _left(summary: Summary) -> str:
-    """Tell how long the rest takes, where this runner and the others go on as they did."""
+    """Estimate the time left, assuming that all runners keep their speed."""
     done, left = _tried(summary) + summary.by_others, summary.items - summary.finished
     return f"{_time(summary.elapsed_s * left / done)} left" if done and left else ""
 
@@ -168,6 +172,6 @@ def _time(seconds: float) -> str:
 
 
 def _line(text: str) -> str:
-    """Return a reason as one line that is no longer than a person reads."""
+    """Return a reason as one short line."""
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."

@@ -1,4 +1,4 @@
-"""What the store tells of a dataset and of its items, as JSON: `dataset.json`, `item.json` and quarantine."""
+"""The JSON records of the store: `dataset.json`, `item.json` and those in `quarantine/`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class PassRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the arrays of a pass tell; see the row of that name in the table of passes."""
+    """Describes the arrays of a pass; see the row of that name in the table of passes."""
 
     name: str
     summary: str
@@ -31,30 +31,30 @@ class PassRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
     @staticmethod
     def of(row: Pass) -> PassRecord:
-        """Return what the store keeps of a row of the table of passes."""
+        """Return the record for a row of the table of passes."""
         return PassRecord(row.name, row.summary, row.dtype, row.unit)
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What all items share.
+    """Describes what all items of a dataset share.
 
     Attributes
     ----------
     specification : dict
-        As it was read, with all defaults.
+        The specification as it was read, with all defaults.
     seed : int
     items : int
-        How many the specification names, those that cannot be made included.
+        Number of items in the specification, including those that cannot be made.
     categories : list of str
-        The names of the categories that are known in advance, in the order of their numbers; others follow,
-        sorted.
+        Names of the categories in the specification, in the order of their numbers. All other categories
+        follow them, sorted by name.
     up_axis : {"y", "z"}
         Which axis of the world points up.
     passes : list of PassRecord
     versions : dict of str to str
-        Of what made it: this package, the back end, and its engine.
+        Versions of this package, the back end, and its engine.
     source : str
-        Digest of what the source names, in order.
+        Digest of the names, in order, of what the source consists of.
     """
 
     specification: dict[str, Any]
@@ -74,13 +74,13 @@ class FileRecord(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     file : str
-        Its path below the item's folder, with forward slashes.
+        Path of the file below the item's folder, with forward slashes.
     blake3 : str
-        Digest of its bytes, in hexadecimal.
+        Digest of the file, in hexadecimal.
     dtype : str
-        Of the array that it holds; "json" = a table.
+        Data type of the array in the file; "json" = a table.
     count : int or None
-        The number of images of a stack; None = it is no stack.
+        Number of images in a stack; None = the file is not a stack.
     """
 
     file: str
@@ -95,14 +95,14 @@ class ViewRecord(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     name : str
-        Unique in the item.
+        Name of the view, unique in its item.
     camera : str
         The name of the camera in the specification.
     lens : Lens
     camera_to_world : list of 16 float
         Rigid, row by row, column vectors; the camera looks along -z with y up.
     files : dict of str to FileRecord
-        By the names of the passes.
+        Files of the view, by the names of their passes.
     """
 
     name: str
@@ -113,20 +113,20 @@ class ViewRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ObjectRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """An object of an item's scene, by the number that the pass `instance` has for it.
+    """An object in the scene of an item.
 
     Attributes
     ----------
     number : int
-        From 1 on, without gaps.
+        Value of the object in the pass `instance`; numbers count from 1, without gaps.
     name : str
-        Of the node; may be empty.
+        Name of the node; may be empty.
     category : str or None
-        None = it is background, and annotated nowhere.
+        None = the object is background and is not annotated.
     matrix : list of 16 float
         Object to world, row by row, column vectors.
     asset : str or None
-        SHA-256 of the file that the object is all of; None = it is a part of the item's document.
+        SHA-256 of the file if the object is the whole file; None = it is a part of the item's document.
     """
 
     number: int
@@ -137,7 +137,7 @@ class ObjectRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MomentRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """How things stand at another moment: `camera_to_world` by view, and `matrix` by object, in order."""
+    """Poses at another moment: `camera_to_world` of each view, and `matrix` of each object, in order."""
 
     time_s: float
     cameras: dict[str, list[float]]
@@ -151,19 +151,19 @@ class ItemRecord(Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     index : int
     name : str
-        What it is of, such as the path of an object's file below the source's folder.
+        Name of what the item shows, such as the path of an object's file below the source's folder.
     sequence : str
-        Items of one sequence are moments, or views, of one scene; in the order of their indices.
+        Items of the same sequence show moments or views of one scene, in the order of their indices.
     split : str
         "train", or the name of another split.
     document : str
         SHA-256 of the glTF file that was rendered.
     assets : dict of str to str
-        Paths of the files that it is made of, as the specification's folder sees them, by their SHA-256.
+        Paths of the source files, relative to the specification's folder, by their SHA-256.
     time_s : float
-        When the document's animation is shown.
+        Time of the document's animation.
     drawn : dict
-        What was drawn by chance or set for this item, such as its look, in words of the specification.
+        Values that were drawn or set for this item, such as its look, under the specification's keys.
     objects : list of ObjectRecord
     views : list of ViewRecord
     moments : dict of {"before", "after"} to MomentRecord
@@ -183,14 +183,14 @@ class ItemRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class QuarantineRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why an item cannot be made.
+    """Says why an item cannot be made.
 
     Attributes
     ----------
     index : int
     name : str
     kind : str
-        The error's class, such as "SceneError".
+        Class of the error, such as "SceneError".
     reason : str
     """
 

@@ -1,7 +1,7 @@
-"""The runner: has an engine make the items of a plan that are not there yet, and writes them into the store.
+"""The runner: lets an engine make the missing items of a plan, and writes them into the store.
 
-Any number of runners may work on one folder, on one machine or on many: each item is made by whoever has its
-lease. A runner that is killed leaves nothing broken, and the same command goes on where it was.
+Any number of runners may work on one folder, on one machine or on many. The runner that holds the lease of an
+item makes it. A runner that is killed leaves nothing broken, and the same command continues its work.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..errors import DatasetError
 from .engines import Engine, Failed, Outcome, Plan
 from .interruption import Interruption
 from .item import MadeItem
@@ -26,45 +27,46 @@ from .store import Store
 __all__ = ["Progress", "Shard", "Summary", "run"]
 
 RETRIES = 2
-_MOST_IN_A_ROW = 25  # that fail, or cannot be made for one reason: then it is no item's fault
-_LOOK_S = 0.5  # between two looks at items that others have
+_MOST_IN_A_ROW = 25  # items that fail or are impossible for one reason: no item is to blame then
+_LOOK_S = 0.5  # between two looks at items that other runners make
 _STATUS_OF_SIGINT = 130
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A block of a dataset's indices: the number-th of so many, from 1 on. Neighbours share scenes."""
+    """One of ``of`` blocks of a dataset's indices; ``number`` counts from 1. Neighbours share scenes."""
 
     number: int = 1
     of: int = 1
 
     def indices(self, items: int) -> range:
-        """Return the block's indices."""
+        """Return the indices of the block."""
         return range((self.number - 1) * items // self.of, self.number * items // self.of)
 
 
 @dataclass
 class Summary:
-    """What has become of the items of a shard.
+    """The results of a run for the items of its shard.
 
     Attributes
     ----------
     items : int
-        In the shard.
+        Number of items in the shard.
     before : int
-        Those that were there, or quarantined, when the run began.
+        Number of items that were stored or quarantined when the run began.
     made : int
+        Number of items that this run made.
     by_others : int
-        Those that other runners made, or quarantined, meanwhile.
+        Number of items that other runners made or quarantined during the run.
     quarantined : list of QuarantineRecord
-        Those that this run found that cannot be made.
+        Items that this run quarantined, because they cannot be made.
     failed : dict of int to Failed
-        Those that failed in each of their tries.
+        Items that failed each time they were tried, by their indices.
     elapsed_s : float
     ended : str
-        Why the run ended before all items were tried; empty = it did not.
+        Why the run ended before all items were tried; empty = all were tried.
     is_interrupted : bool
-        Whether that was a signal.
+        Whether a signal ended the run.
     """
 
     items: int
@@ -79,26 +81,26 @@ class Summary:
 
     @property
     def finished(self) -> int:
-        """How many items are there, or quarantined."""
+        """Number of items that are stored or quarantined."""
         return self.before + self.made + self.by_others + len(self.quarantined)
 
     @property
     def exit_code(self) -> int:
-        """0 = all that can be made is there, 1 = something is missing, 130 = interrupted."""
+        """0 = all possible items are stored, 1 = items are missing, 130 = interrupted."""
         if self.is_interrupted:
             return _STATUS_OF_SIGINT
         return int(self.finished < self.items or bool(self.ended))
 
 
 class Progress(Protocol):
-    """Is told how far a run is."""
+    """Shows the progress of a run."""
 
     def update(self, summary: Summary) -> None:
         """Show a summary, which changes as the run goes on."""
         ...
 
-    def tell(self, line: str) -> None:
-        """Show a line that stays."""
+    def show(self, line: str) -> None:
+        """Show a line that stays visible."""
         ...
 
 
@@ -106,7 +108,7 @@ class _Silence:
     def update(self, summary: Summary) -> None:
         """Show nothing."""
 
-    def tell(self, line: str) -> None:
+    def show(self, line: str) -> None:
         """Show nothing."""
 
 
@@ -124,7 +126,7 @@ def run(
     lease_s: float = LEASE_S,
     progress: Progress = _SILENCE,
 ) -> Summary:
-    """Make the items of a plan that are not there yet.
+    """Make the items of a plan that are not stored yet.
 
     Parameters
     ----------
@@ -132,13 +134,13 @@ def run(
     path : Path
         The dataset's folder: a new one, or one that was begun with the same plan.
     engine : Engine
-        Stays open.
+        The caller closes it.
     shard : Shard
-        The items that are this runner's business.
+        The items that this runner makes.
     retries : int
-        How often an item is tried again that failed, after all others were tried.
+        How often a failed item is tried again, each time after all other items.
     retry_quarantined : bool
-        Whether items are tried, too, that were found impossible before.
+        Whether quarantined items are tried again.
     lease_s : float
         See `leases.LEASE_S`.
     progress : Progress
@@ -146,23 +148,26 @@ def run(
     Returns
     -------
     Summary
-        Also where a signal ended the run.
+        It is returned as well if a signal ended the run.
 
     Raises
     ------
     DatasetError
-        The folder holds something else.
+        The folder holds another dataset, or other files, or it is a file.
     SettingsError
-        No item can be made with this engine.
+        The engine cannot make any item.
     OSError
         The folder cannot be written.
     """
+    if path.exists() and not path.is_dir():
+        raise DatasetError(f"{path}: is a file; give a new or an empty folder")
     summary = Summary(len(shard.indices(len(plan))))
     with Interruption() as interruption:
         try:
             with Leases(path, lease_s) as leases:
                 store = Store.begin(path, plan.manifest(engine.versions), leases.name)
                 store.sweep(leases.is_gone)
+                _examine(store, shard.indices(len(plan)), leases, progress, summary)
                 if retry_quarantined:
                     store.release(shard.indices(len(plan)))
                 _Run(plan, store, engine, leases, interruption, progress, shard, retries, summary).finish()
@@ -171,6 +176,23 @@ def run(
             summary.is_interrupted = True
         progress.update(summary)
         return summary
+
+
+def _examine(store: Store, indices: range, leases: Leases, progress: Progress, summary: Summary) -> None:
+    """Count the stored items. Remove those that are not whole, unless another runner works on them."""
+    for index in store.indices():
+        if index not in indices:
+            continue
+        if store.is_damaged(index) and leases.take(index):
+            if store.folder(index).is_dir() and store.is_damaged(index):
+                progress.show(
+                    f"item {index} is damaged, perhaps because the machine stopped; it is made again"
+                )
+                store.remove(index)
+            leases.give_back(index)
+        else:
+            summary.before += 1
+            progress.update(summary)
 
 
 class _Run:
@@ -196,7 +218,7 @@ class _Run:
         self._tries: Counter[int] = Counter()
         self._failures_in_a_row = 0
         self._reasons: set[str] | None = None if store.indices() else set()
-        self._first: set[int] = set()  # those that were begun first, whichever is done first
+        self._first: set[int] = set()  # the first items that were begun, in whatever order they end
         self._indices = shard.indices(len(plan))
         self._is_left = np.ones(len(self._indices), bool)
         for index in (*store.indices(), *(each.index for each in store.quarantined())):
@@ -207,16 +229,16 @@ class _Run:
         self._started_s = time.monotonic()
 
     def finish(self) -> None:
-        """Try all items, and those again that failed or that others had."""
+        """Make all items; failed items, and items that other runners had leased, are tried again."""
         while self._is_left.any() and not self.summary.ended:
             if not self._make_some():
-                time.sleep(_LOOK_S)  # others have all that is left
+                time.sleep(_LOOK_S)  # other runners have leased all items that are left
             self._show()
         if not self.summary.ended and not len(self._store) and len(self._indices) == len(self._plan):
-            self.summary.ended = "none of its items can be made"
+            self.summary.ended = "none of the items can be made"
 
     def _make_some(self) -> bool:
-        """Make all items whose leases are free; tell whether there was any."""
+        """Make all items whose leases are free; return whether there were any."""
         was_any = False
         with closing(self._engine.run(self._plan, self._leased())) as outcomes:
             for outcome in outcomes:
@@ -229,7 +251,7 @@ class _Run:
         return was_any
 
     def _leased(self) -> Iterator[int]:
-        """Take the lease of one item after another; who is not alone begins where hardly anybody does."""
+        """Lease one item after another; beside other runners, begin at a place that depends on the name."""
         left = np.flatnonzero(self._is_left)
         if self._leases.others():
             left = np.roll(left, -(int(self._leases.name, 16) % len(left)))
@@ -254,7 +276,7 @@ class _Run:
         if isinstance(outcome, QuarantineRecord):
             self._store.quarantine(outcome)
             self.summary.quarantined.append(outcome)
-            self._progress.tell(f"{_told(outcome)} cannot be made: {outcome.reason}")
+            self._progress.show(f"{_named(outcome)} cannot be made: {outcome.reason}")
             self._settle(outcome.index)
             self._note_reason(outcome)
         else:
@@ -263,7 +285,7 @@ class _Run:
             self._settle(outcome.record.index)
 
     def _note_reason(self, outcome: QuarantineRecord) -> None:
-        """End the run where the first items all cannot be made for one reason: they are not to blame."""
+        """End the run if none of the first items can be made for one reason: the items are not to blame."""
         if self._reasons is None:
             return
         self._reasons.add(outcome.reason.replace(outcome.name, ""))
@@ -276,13 +298,13 @@ class _Run:
             found.clear()
             self.summary.ended = (
                 f"the first {_MOST_IN_A_ROW} items cannot be made, all for the same reason, so the "
-                f"specification may be to blame; none of them is quarantined: {outcome.reason}"
+                f"specification may be wrong; they are not quarantined: {outcome.reason}"
             )
 
     def _written(self, made: MadeItem) -> MadeItem | Failed:
         try:
             self._store.write(made.record, made.files)
-        except FileNotFoundError as error:  # this runner was taken for gone
+        except FileNotFoundError as error:  # other runners assumed that this one had ended
             return Failed(made.record.index, made.record.name, type(error).__name__, str(error))
         return made
 
@@ -290,8 +312,8 @@ class _Run:
         index = failure.index
         self._tries[index] += 1
         is_over = self._tries[index] >= self._most_tries
-        self._progress.tell(
-            f"{_told(failure)} failed{'' if is_over else ', and is tried again later'}: {failure.reason}"
+        self._progress.show(
+            f"{_named(failure)} failed{'' if is_over else ' and will be tried again'}: {failure.reason}"
         )
         if is_over:
             self.summary.failed[index] = failure
@@ -309,5 +331,5 @@ class _Run:
         self._progress.update(self.summary)
 
 
-def _told(outcome: QuarantineRecord | Failed) -> str:
+def _named(outcome: QuarantineRecord | Failed) -> str:
     return f"item {outcome.index} ({outcome.name})"

@@ -1,4 +1,4 @@
-"""What one item of a dataset shows, as data: it is made into a frame here, or sent to a server."""
+"""What an item of a dataset shows, as data that becomes a frame here or is sent to a server."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """A glTF file with all of its resources inside.
+    """A glTF file with all of its resources embedded.
 
     Attributes
     ----------
     data : bytes
         GLB, or JSON with embedded resources.
     path : Path or None
-        The file that it was read from; None = it was put together.
+        The file that the document was read from; None = it was composed in memory.
     """
 
     data: bytes
@@ -36,20 +36,20 @@ class Document:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the bytes, in hexadecimal."""
+        """SHA-256 of the bytes, in hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class ShotMoment:
-    """How nodes and cameras stand at another moment; see `frame.Moment`.
+    """Poses of nodes and cameras at another moment; see `frame.Moment`.
 
     Attributes
     ----------
     poses, time_s
-        As those of the shot.
+        See `Shot`.
     cameras : tuple of (4, 4) float64
-        The `View.camera_to_world` of each of the shot's views then.
+        `View.camera_to_world` at that moment, for each view of the shot.
     """
 
     poses: Mapping[str, Matrix]
@@ -59,20 +59,20 @@ class ShotMoment:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """All that an item shows, independent of who renders it.
+    """Everything that an item shows, independent of the renderer.
 
     Attributes
     ----------
     document : Document
     views : tuple of View
-        At least one; the names are unique.
+        At least one view; their names are unique.
     passes : tuple of str
-        Names of rows of the table of passes, at least one.
+        At least one name of a row in the table of passes.
     look : Look
     poses : mapping of str to (4, 4) float64
-        World matrices that nodes have instead of their own, by the nodes' names.
+        World matrices that replace those of the document, by the names of their nodes.
     time_s : float
-        When the document's animation is shown.
+        Time of the document's animation.
     moments : mapping of {"before", "after"} to ShotMoment
     alpha_threshold : float or None
         See `frame.Frame`.
@@ -88,19 +88,19 @@ class Shot:
     alpha_threshold: float | None = ALPHA_THRESHOLD
 
     def frame(self, asset: Asset) -> Frame:
-        """Return what a renderer needs.
+        """Return the frame that a renderer takes.
 
         Parameters
         ----------
         asset : Asset
-            The document, read.
+            The parsed document.
 
         Raises
         ------
         RequestError
-            A pose is none, or names no node, or several.
+            A pose is not a valid matrix, or its name matches no node or several nodes.
         SceneError
-            What is drawn is not possible in these poses.
+            The scene cannot be drawn in these poses.
         """
         moments = {
             when: Moment(asset.scene(moment.poses, moment.time_s), moment.cameras)

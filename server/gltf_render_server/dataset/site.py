@@ -1,4 +1,4 @@
-"""The scene that lights and other things are added to: where they may stand, and what files they are of."""
+"""The scene to which lights, distractors and backgrounds are added: its bounds, its axes and its files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ..gltf import Asset
 from ..settings import UpAxis
 from .cameras import Bounds, bounds
 from .cameras.matrices import direction
+from .composition import media_type_of
 from .shot import Document
 
-__all__ = ["Site", "find_files", "shown_path"]
+__all__ = ["Site", "find_files", "read_image", "shown_path"]
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -26,21 +27,21 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """What is known of a scene that something is added to.
+    """A scene to which something is added.
 
     Attributes
     ----------
     document : Document
-        The scene, before anything is.
+        The scene before anything is added.
     read : callable of Document
-        Returns its `Asset`.
+        Returns the `Asset` of a document.
     folder : Path
-        That the specification's paths are relative to.
+        Folder to which the paths in the specification are relative.
     up_axis : {"y", "z"}
     poses : mapping of str to (4, 4) float64
         World matrices of nodes, by their names.
     time_s : float
-        When its animation is shown.
+        Time of the document's animation.
     """
 
     document: Document
@@ -52,12 +53,12 @@ class Site:
 
     @cached_property
     def bounds(self) -> Bounds:
-        """How large the scene is.
+        """Bounds of the scene.
 
         Raises
         ------
         SceneError
-            It shows nothing.
+            The scene shows nothing.
         """
         return bounds(self.read(self.document).scene(self.poses, self.time_s))
 
@@ -71,48 +72,63 @@ class Site:
         return direction(float(np.radians(azimuth_deg)), float(np.radians(elevation_deg)), self.up_axis)
 
     def files(self, patterns: str | list[str], where: str) -> list[Path]:
-        """Return the files that patterns of the specification match; see `find_files`."""
+        """Return the files that match patterns of the specification; see `find_files`."""
         return find_files(self.folder, patterns, where)
 
-    def data(self, path: Path) -> bytes:
-        """Return what is in a file.
-
-        Raises
-        ------
-        DatasetError
-            It cannot be read.
-        """
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DatasetError(f"{self.shown(path)}: cannot be read: {error.strerror}") from None
+    def image(self, path: Path) -> bytes:
+        """Return the content of an image; see `read_image`."""
+        return read_image(path, self.shown(path))
 
     def shown(self, path: Path) -> str:
-        """Return a path as the specification's folder sees it, with forward slashes."""
+        """Return a path relative to the specification's folder, with forward slashes."""
         return shown_path(self.folder, path)
 
 
 def shown_path(folder: Path, path: Path) -> str:
-    """Return a path as a folder sees it, with forward slashes."""
+    """Return a path relative to a folder, with forward slashes."""
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def find_files(folder: Path, patterns: str | list[str], where: str) -> list[Path]:
-    """Return the files that patterns match, sorted by their paths, each once.
+def read_image(path: Path, shown: str) -> bytes:
+    """Return the content of a PNG or JPEG file.
 
     Parameters
     ----------
-    folder : Path
-        That the patterns are relative to.
-    patterns : str or list of str
-        Such as ``textures/**/*.png``.
-    where : str
-        Their place in the specification.
+    path : Path
+    shown : str
+        The name of the file for the message of an error.
 
     Raises
     ------
     DatasetError
-        One matches no file, or is no pattern.
+        The file cannot be read.
+    RequestError
+        The file is of another kind.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{shown}: cannot be read: {error.strerror}") from None
+    media_type_of(data, shown)
+    return data
+
+
+def find_files(folder: Path, patterns: str | list[str], where: str) -> list[Path]:
+    """Return the files that match any of some patterns, sorted by their paths.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to which the patterns are relative.
+    patterns : str or list of str
+        Glob patterns such as ``textures/**/*.png``.
+    where : str
+        Key of the patterns in the specification, for the message of an error.
+
+    Raises
+    ------
+    DatasetError
+        A pattern matches no file, or is not valid.
     """
     found: set[Path] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:

@@ -1,8 +1,11 @@
-"""The specification of a dataset: a TOML file, read into checked types; the JSON schema is made from them."""
+"""The specification of a dataset: types for its TOML file, which also define its JSON schema."""
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import math
+import re
+from codecs import BOM_UTF8
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,22 +14,27 @@ from msgspec import Meta, Struct, field
 
 from ..errors import DatasetError, RenderServerError
 from ..frame import ALPHA_THRESHOLD, When
+from ..mismatch import what_and_where
 from ..passes import Render, find_pass
 from ..settings import Engine, UpAxis
 from .cameras import Camera, check_cameras
+from .choices import matches
 from .formats import find_format
 from .item import Extras, categorise_by_name
 from .looks import LookChoices
+from .mistakes import helped
 from .sources import AnySource, FunctionSource, ObjectsSource, RecordingSource
 from .variation import Vary
 
 __all__ = ["Categories", "RendererChoice", "Specification", "read_specification", "schema"]
 
 LOOK_OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
-"""What the back end vtk does not know of a look."""
+"""Keys of a look that the back end vtk does not support."""
 
 RENDERS_OF_VTK = frozenset({Render.COLOUR, Render.EXACT})
 
+_SPLIT_NAME = re.compile(r"\w{1,64}([.-]\w{1,64}){0,8}")
+_ROUNDING = 1e-9
 _PASSES = ["color", "depth", "instance", "instances"]
 _TITLE = "Dataset of glTF Render Server"
 
@@ -35,14 +43,14 @@ class Categories(Struct, frozen=True, forbid_unknown_fields=True):
     """What objects are called by, in annotations."""
 
     names: Annotated[
-        dict[str, list[str]],
+        dict[str, str | list[str]],
         Meta(
             description="Glob patterns of nodes' names for each category. Categories are numbered in "
             "this order."
         ),
     ] = {}
     background: Annotated[
-        list[str], Meta(description="Glob patterns of the names of nodes that are not annotated.")
+        str | list[str], Meta(description="Glob patterns of the names of nodes that are not annotated.")
     ] = []
     others: Annotated[
         Literal["name", "background"],
@@ -54,11 +62,11 @@ class Categories(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "name"
 
     def categorise(self, name: str, extras: Extras) -> str | None:
-        """Tell the category of an object by its node's name and extras; None = it is background."""
-        if any(fnmatchcase(name, pattern) for pattern in self.background):
+        """Return the category of an object from its node's name and extras; None = it is background."""
+        if matches(name, self.background):
             return None
         for category, patterns in self.names.items():
-            if any(fnmatchcase(name, pattern) for pattern in patterns):
+            if matches(name, patterns):
                 return category
         return categorise_by_name(name, extras) if self.others == "name" else None
 
@@ -80,7 +88,7 @@ class RendererChoice(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_qualities(self) -> bool:
-        """Whether it knows presets of quality, and has none of its own."""
+        """Whether the renderer has quality presets, and no .blend file sets its quality."""
         return self.backend == "blender" and self.blend_file is None
 
 
@@ -123,37 +131,37 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def up_axis(self) -> UpAxis:
-        """Which axis of the files points up."""
+        """Axis of the files that points up."""
         return self.given_up_axis or ("z" if isinstance(self.source, RecordingSource) else "y")
 
     @property
     def all_passes(self) -> tuple[str, ...]:
-        """The passes, with those that the formats cannot do without."""
+        """Names of the passes, including those that the formats need."""
         needed = (name for each in self.formats for name in find_format(each).passes)
         return tuple(dict.fromkeys((*self.passes, *needed)))
 
     @property
     def moments(self) -> set[When]:
-        """The other moments that the passes tell of."""
+        """The other moments that the passes need."""
         return {row.moment for name in self.all_passes if (row := find_pass(name)).moment}
 
     def check(self) -> None:
-        """Check what single keys do not tell.
+        """Check that the values fit together.
 
         Raises
         ------
         DatasetError, RequestError
+            They do not; the message says where.
         """
         for name in self.all_passes:
             find_pass(name)
         if len(set(self.passes)) < len(self.passes):
-            raise DatasetError("passes: one is named twice")
-        if sum(self.split.values()) > 1:
-            raise DatasetError(
-                f"split: the shares add up to {sum(self.split.values()):g}, which is more than 1"
-            )
-        if "train" in self.split:
-            raise DatasetError("split: train gets what the others leave; leave it out")
+            raise DatasetError("passes: a pass is named twice; name each only once")
+        if len(set(self.formats)) < len(self.formats):
+            raise DatasetError("formats: a format is named twice; name each only once")
+        if not self.all_passes:
+            raise DatasetError("passes: there are none, so nothing would be rendered; name at least one")
+        self._check_split()
         check_cameras(self.cameras)
         self._check_motion()
         if self.renderer.backend == "vtk":
@@ -161,10 +169,31 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         decides_itself = isinstance(self.source, RecordingSource | FunctionSource)
         if not self.cameras and not decides_itself:
             raise DatasetError(
-                "cameras: there are none; add a table [[cameras]] with width, height and poses"
+                "cameras: there are no cameras; add a table [[cameras]] with width, height and poses"
             )
         if self.cameras and isinstance(self.source, FunctionSource):
-            raise DatasetError("cameras: the function decides from where it is seen; leave them out")
+            raise DatasetError("cameras: the function chooses the views itself; leave the cameras out")
+
+    def _check_split(self) -> None:
+        """Check that shares are possible, and that each split can have files and folders of its own."""
+        if math.fsum(self.split.values()) > 1 + _ROUNDING:
+            raise DatasetError(
+                f"split: the shares add up to {sum(self.split.values()):g}, which is more than 1"
+            )
+        if "train" in self.split:
+            raise DatasetError('split: leave "train" out; it gets the scenes that no other split gets')
+        known = {"train"}
+        for name in self.split:
+            if not _SPLIT_NAME.fullmatch(name):
+                raise DatasetError(
+                    f"split: the name {name[:40]!r} is not possible, because files and folders are named "
+                    "after splits; use letters, digits and _, and single dots or - between them"
+                )
+            if name.casefold() in known:
+                raise DatasetError(f"split: {name!r} differs from another split only in case")
+            known.add(name.casefold())
+        for name in self.formats:
+            find_format(name).check_splits(self.split)
 
     def _check_motion(self) -> None:
         source = self.source
@@ -172,20 +201,20 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         moving = [name for name in self.all_passes if find_pass(name).moment]
         if stands and moving:
             raise DatasetError(
-                f"passes: {moving[0]} tells of motion, and there is none between the poses of one item; "
-                "leave it out, or take a scene with views_per_item = 1, or an animation"
+                f"passes: {moving[0]} shows motion, but nothing moves between the poses of one item; leave "
+                "it out, or use a scene with views_per_item = 1, or an animation"
             )
 
     def _check_vtk(self) -> None:
         for name in self.all_passes:
             if find_pass(name).render not in RENDERS_OF_VTK:
                 raise DatasetError(
-                    f"passes: the back end vtk cannot render {name}; leave it out, or take blender"
+                    f"passes: the back end vtk cannot render {name}; leave it out, or use blender"
                 )
         for name in LOOK_OF_BLENDER:
             if getattr(self.look, name) is not None:
                 raise DatasetError(
-                    f"look.{name}: the back end vtk cannot do that; leave it out, or take blender"
+                    f"look.{name}: the back end vtk does not support this; leave it out, or use blender"
                 )
 
 
@@ -195,10 +224,10 @@ def read_specification(path: Path) -> Specification:
     Raises
     ------
     DatasetError
-        It cannot be read, or is not as the types say; the message says what and where.
+        The file cannot be read, or does not match the types; the message says what is wrong and where.
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8)  # which some editors of Windows write
         raw = msgspec.json.decode(data) if path.suffix == ".json" else msgspec.toml.decode(data)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
@@ -208,21 +237,42 @@ def read_specification(path: Path) -> Specification:
 
 
 def convert(raw: Any, where: str) -> Specification:
-    """Check what was read of a file, or made by a program.
+    """Convert decoded data to a specification, and check it.
+
+    Parameters
+    ----------
+    raw : Any
+        Data that was read from a file or made by a program.
+    where : str
+        Where the data come from, for the message of an error.
 
     Raises
     ------
     DatasetError
+        The data do not match the types; the message says what is wrong and where.
     """
     try:
         specification = msgspec.convert(raw, Specification)
         specification.check()
     except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at ")
-        raise DatasetError(f"{where}: {place.strip('`').removeprefix('$.') or 'file'}: {message}") from None
+        what, place = helped(*what_and_where(error), raw, schema(), _same_error(error))
+        raise DatasetError(f"{where}: {place or 'file'}: {what}") from None
     except RenderServerError as error:
         raise DatasetError(f"{where}: {error}") from None
     return specification
+
+
+def _same_error(error: msgspec.ValidationError) -> Callable[[Any], bool]:
+    """Return a function that tells whether other data have the same error."""
+
+    def is_same(raw: Any) -> bool:
+        try:
+            msgspec.convert(raw, Specification)
+        except msgspec.ValidationError as other:
+            return str(other) == str(error)
+        return False
+
+    return is_same
 
 
 def schema() -> dict[str, Any]:

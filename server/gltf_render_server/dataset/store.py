@@ -5,15 +5,15 @@
     DIR/
       dataset.json                what all items share: `Manifest`
       items/000/000012/           an item; items/<index // 1000>/<index>
-        item.json                 what it shows: `ItemRecord`
+        item.json                 what the item shows: `ItemRecord`
         <view>/<pass>.<suffix>    the array of a pass, encoded as the table of passes says
-      .assets                     where this machine has the files that `ItemRecord.assets` names; a hint
-      .lock                       held while formats are written
+      .assets                     a hint: where this machine has the files that `ItemRecord.assets` names
+      .lock                       locked while formats are written
       quarantine/000017.json      why an item cannot be made: `QuarantineRecord`
-      .running/                   who works on it, and on what, while anybody does; see `leases`
+      .running/                   which runners work on which items, while a run lasts; see `leases`
 
-An item is written beside its place and renamed into it, so it is there as a whole or not at all. What is in
-it depends on the specification, the seed and the index alone: neither times nor machines are told.
+An item is written to a temporary folder and then renamed, so the store holds whole items only. The files of
+an item depend on the specification, the seed and the index alone: they contain no times and no machine names.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ..decode import decode
 from ..errors import DatasetError
 from ..frame import Lens
 from ..passes import InstanceRow
+from ..process.files import write_whole
 from .records import FileRecord, ItemRecord, Manifest, QuarantineRecord, ViewRecord
 
 __all__ = [
@@ -51,7 +52,6 @@ __all__ = [
     "asset_folders",
     "digest_of",
     "link_or_copy",
-    "write_whole",
 ]
 
 MANIFEST = "dataset.json"
@@ -60,7 +60,7 @@ RUNNING = ".running"
 _ITEMS, _QUARANTINE, UNFINISHED = "items", "quarantine", ".unfinished-"
 _NOT_OF_IT = RUNNING, UNFINISHED
 _PLACES = "", f"{_ITEMS}/*/", f"{_QUARANTINE}/"
-"""Where something unfinished may be."""
+"""Folders in which unfinished files may be left."""
 
 _ITEM = "item.json"
 _ITEMS_A_FOLDER = 1000
@@ -73,7 +73,7 @@ class StoredView:
     Attributes
     ----------
     folder : Path
-        That of the item.
+        The folder of the item.
     record : ViewRecord
     """
 
@@ -82,12 +82,12 @@ class StoredView:
 
     @property
     def name(self) -> str:
-        """Unique in the item."""
+        """Name of the view, unique in its item."""
         return self.record.name
 
     @property
     def lens(self) -> Lens:
-        """Intrinsics and clipping planes; the principal point is in px from the image's upper left corner."""
+        """Intrinsics and clipping planes; the principal point is in pixels from the upper left corner."""
         return self.record.lens
 
     @property
@@ -153,12 +153,12 @@ class StoredItem:
 
     @property
     def index(self) -> int:
-        """Number of the item in the dataset, from 0 on; those of quarantined items are left out."""
+        """Index of the item in the dataset, from 0; the indices of quarantined items are not used again."""
         return self.record.index
 
     @cached_property
     def views(self) -> tuple[StoredView, ...]:
-        """In the order of the frame."""
+        """Views of the item, in the order of its frame."""
         return tuple(StoredView(self.folder, view) for view in self.record.views)
 
 
@@ -169,12 +169,12 @@ class Store:
     ----------
     path : Path
     writer : str
-        Names who writes: letters and digits. What is left unfinished tells whose it is; see `sweep`.
+        Name of the program that writes, in letters and digits. Unfinished files contain it; see `sweep`.
 
     Raises
     ------
     DatasetError
-        There is none, or it is of another layout.
+        The folder holds no dataset, or one of another layout.
     """
 
     def __init__(self, path: Path, writer: str = "") -> None:
@@ -184,12 +184,12 @@ class Store:
 
     @staticmethod
     def begin(path: Path, manifest: Manifest, writer: str = "") -> Store:
-        """Begin a dataset, or go on with one that was begun with the same manifest; several may at once.
+        """Begin a dataset, or continue one with the same manifest; several programs may do so at once.
 
         Raises
         ------
         DatasetError
-            Another dataset is there, or other files are.
+            The folder holds another dataset, or other files.
         OSError
         """
         if (path / MANIFEST).exists():
@@ -199,14 +199,16 @@ class Store:
             return store
         path.mkdir(parents=True, exist_ok=True)
         if others := {each.name for each in path.iterdir() if not each.name.startswith(_NOT_OF_IT)}:
-            if MANIFEST in others:  # somebody else has just begun it
+            if MANIFEST in others:  # another program has just begun the dataset
                 return Store.begin(path, manifest, writer)
-            raise DatasetError(f"{path}: holds other files, and no {MANIFEST}; give a new or empty folder")
-        write_whole(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1), writer)
+            raise DatasetError(
+                f"{path}: the folder holds other files, but no {MANIFEST}; give a new or an empty folder"
+            )
+        _write(path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1), writer)
         return Store(path, writer)
 
     def __iter__(self) -> Iterator[StoredItem]:
-        """Yield the items that are there, by index; each is read when it is its turn."""
+        """Yield the stored items in the order of their indices; each is read just before it is yielded."""
         for index in self.indices():
             yield self[index]
 
@@ -214,8 +216,8 @@ class Store:
         return len(self.indices())
 
     def note_asset_folder(self, folder: Path) -> None:
-        """Note where assets are on this machine; that is a hint, and no part of the dataset."""
-        write_whole(self.path / ASSETS_HINT, str(folder).encode())
+        """Note where this machine has the assets; the note is a hint and not part of the dataset."""
+        _write(self.path / ASSETS_HINT, os.fsencode(folder))
 
     def watched(self, note: Callable[[], None]) -> Store:
         """Return the same store, whose iteration calls a function after each item."""
@@ -236,25 +238,25 @@ class Store:
         return self.path / _ITEMS / f"{index // _ITEMS_A_FOLDER:03d}" / f"{index:06d}"
 
     def indices(self) -> list[int]:
-        """Return the indices of the items that are there, sorted."""
+        """Return the sorted indices of the stored items."""
         found = (self.path / _ITEMS).glob("*/*")
         return sorted(int(path.name) for path in found if path.name.isdecimal())
 
     @cached_property
     def categories(self) -> list[str]:
-        """The names of the categories of all items: first those known in advance, then others, sorted."""
+        """Names of all categories: first those of the specification, then all others, sorted."""
         known = self.manifest.categories
         found = {each.category for item in self for each in item.record.objects if each.category is not None}
         return [*known, *sorted(found.difference(known))]
 
     def write(self, record: ItemRecord, files: Mapping[str, bytes]) -> None:
-        """Write an item as a whole; one that is there already stays as it is.
+        """Write an item as a whole; an item that is already stored is not changed.
 
         Parameters
         ----------
         record : ItemRecord
         files : mapping of str to bytes
-            By their paths below the item's folder.
+            Contents of the files, by their paths below the item's folder.
 
         Raises
         ------
@@ -273,33 +275,56 @@ class Store:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
+    def is_damaged(self, index: int) -> bool:
+        """Return whether a stored item lacks a file or its record, or has an empty one.
+
+        A machine that loses its power leaves such items, although an item is renamed only when its files are
+        written. The content of files is not read; `verify` compares it with the digests.
+        """
+        try:
+            item = self[index]
+        except DatasetError:
+            return True
+        names = (file.file for view in item.record.views for file in view.files.values())
+        return not all(_has_content(item.folder / name) for name in names)
+
+    def remove(self, index: int) -> None:
+        """Remove an item, so that it can be made again."""
+        _remove(self.folder(index))
+
     def quarantine(self, record: QuarantineRecord) -> None:
         """Note that an item cannot be made."""
         self._quarantine_file(record.index).parent.mkdir(exist_ok=True)
         data = msgspec.json.format(msgspec.json.encode(record), indent=1)
-        write_whole(self._quarantine_file(record.index), data, self._writer)
+        _write(self._quarantine_file(record.index), data, self._writer)
 
     def quarantined(self) -> list[QuarantineRecord]:
-        """Return what cannot be made, by index."""
+        """Return the records of the quarantined items, sorted by index.
+
+        Raises
+        ------
+        DatasetError
+            A record is damaged.
+        """
         paths = sorted((self.path / _QUARANTINE).glob("[0-9]*.json"))
-        return [_QUARANTINED.decode(path.read_bytes()) for path in paths]
+        return [_read_quarantined(path) for path in paths]
 
     def is_quarantined(self, index: int) -> bool:
-        """Tell whether it was noted that an item cannot be made."""
+        """Return whether an item is quarantined."""
         return self._quarantine_file(index).is_file()
 
     def release(self, indices: Iterable[int] | None = None) -> None:
-        """Forget that items are quarantined, so that they are tried again; None = all of them."""
+        """Remove items from quarantine, so that they are tried again; None = all quarantined items."""
         for index in [each.index for each in self.quarantined()] if indices is None else indices:
             self._quarantine_file(index).unlink(missing_ok=True)
 
     def sweep(self, is_gone: Callable[[str], bool] = lambda _: True) -> None:
-        """Remove what programs that were killed have left unfinished.
+        """Remove the unfinished files of programs that were killed.
 
         Parameters
         ----------
         is_gone : callable
-            Tells whether a writer will write no more. The default is for who knows that nobody else writes.
+            Returns whether a writer has ended. The default suits callers that are the only writer.
         """
         for path in [found for folder in _PLACES for found in self.path.glob(f"{folder}{UNFINISHED}*")]:
             writer = path.name.removeprefix(UNFINISHED).partition(".")[0]
@@ -327,43 +352,48 @@ def digest_of(data: bytes) -> str:
 
 
 def asset_folders(path: Path) -> list[Path]:
-    """Return the folders that a dataset's paths of assets may be relative to, the likeliest first."""
+    """Return the folders to which the paths of assets may be relative, the most likely one first."""
     hint = path / ASSETS_HINT
-    told = [Path(hint.read_text())] if hint.is_file() else []
-    return list(dict.fromkeys([*told, Path.cwd(), path.absolute(), path.absolute().parent]))
-
-
-def write_whole(path: Path, data: bytes, writer: str = "") -> None:
-    """Write a file beside its place, and rename it: it is there as a whole or not at all."""
-    beside = path.with_name(_unfinished(writer))
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    hinted = [Path(os.fsdecode(hint.read_bytes()))] if hint.is_file() else []
+    return list(dict.fromkeys([*hinted, Path.cwd(), path.absolute(), path.absolute().parent]))
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, so that it takes no room again; where that is not possible, copy it."""
+    """Link a file under a second name, which takes no disk space; copy it where links are not possible."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
 
 
+def _write(path: Path, data: bytes, writer: str = "") -> None:
+    write_whole(path, data, _prefix(writer), is_synced=True)
+
+
 def _unfinished(writer: str) -> str:
-    """Return a new name for what is not whole yet."""
-    return f"{UNFINISHED}{writer}.{uuid4().hex}"
+    """Return a new name for a file or folder that is still being written."""
+    return f"{_prefix(writer)}{uuid4().hex}"
+
+
+def _prefix(writer: str) -> str:
+    return f"{UNFINISHED}{writer}."
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _make_folders(beside: Path, name: str) -> None:
-    """Make the folders that a file stands in, below one that is there and is not made again if it is not."""
+    """Make the folders of a file below an existing folder, which is never made anew."""
     for folder in reversed(Path(name).parents[:-1]):
         (beside / folder).mkdir(exist_ok=True)
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or a folder so that whoever still writes it cannot rename it any more."""
+    """Remove a file or folder in such a way that a program that still writes it cannot rename it."""
     taken = path.with_name(_unfinished("gone"))
     with suppress(FileNotFoundError):
         path.rename(taken)
@@ -371,7 +401,7 @@ def _remove(path: Path) -> None:
 
 
 def _rename_folder(beside: Path, folder: Path) -> None:
-    """Rename a folder; raise FileExistsError if there is one of that name."""
+    """Rename a folder; raise FileExistsError if a folder of that name exists."""
     try:
         beside.rename(folder)
     except OSError:
@@ -384,25 +414,39 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         return _MANIFEST.decode((path / MANIFEST).read_bytes())
     except FileNotFoundError:
-        raise DatasetError(f"{path}: is no dataset: it has no {MANIFEST}") from None
+        raise DatasetError(f"{path}: the folder is not a dataset, because it has no {MANIFEST}") from None
     except (OSError, msgspec.DecodeError) as error:
         raise DatasetError(f"{path / MANIFEST}: cannot be read: {error}") from error
 
 
+def _read_quarantined(path: Path) -> QuarantineRecord:
+    try:
+        return _QUARANTINED.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}; delete it to try the item again") from error
+
+
 def _difference(old: Manifest, new: Manifest) -> str:
-    """Tell in what two manifests differ."""
-    names = [name for name in Manifest.__struct_fields__ if getattr(old, name) != getattr(new, name)]
+    """Describe how two manifests differ."""
+    names = [name for name in Manifest.__struct_fields__ if _differ(getattr(old, name), getattr(new, name))]
     if "versions" in names:
-        told = [f"{name} {old.versions.get(name)} -> {version}" for name, version in new.versions.items()]
-        return f"it was begun by other versions ({', '.join(told)}), which may render other bytes"
+        changes = [f"{name} {old.versions.get(name)} -> {version}" for name, version in new.versions.items()]
+        return f"the dataset was begun with other versions ({', '.join(changes)}), which may make other files"
     if "specification" in names:
         keys = {*old.specification, *new.specification}
-        differ = sorted(key for key in keys if old.specification.get(key) != new.specification.get(key))
-        more = "; export writes other formats of it" if differ == ["formats"] else ""
-        return f"it was begun with another specification ({', '.join(differ)}){more}"
+        differ = sorted(
+            key for key in keys if _differ(old.specification.get(key), new.specification.get(key))
+        )
+        more = "; use export to write other formats" if differ == ["formats"] else ""
+        return f"the dataset was begun with another specification ({', '.join(differ)}){more}"
     if names == ["source"]:
-        return "it was begun when the files that its source names were others, or of other sizes"
-    return f"it was begun with other {', '.join(names)}"
+        return "the dataset was begun with other source files, or with source files of other sizes"
+    return f"the dataset was begun with other {', '.join(names)}"
+
+
+def _differ(old: Any, new: Any) -> bool:
+    """Whether values differ in a file: lists and tuples do not, other orders of the keys of a table do."""
+    return msgspec.json.encode(old) != msgspec.json.encode(new)
 
 
 _MANIFEST = msgspec.json.Decoder(Manifest)

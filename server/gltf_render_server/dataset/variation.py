@@ -1,10 +1,9 @@
-"""What differs from scene to scene by chance: materials, sizes, distractors, and what is behind it all."""
+"""Varies scenes at random: materials, sizes of nodes, distractors, and the background."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from msgspec import Meta, Struct, structs
 from numpy.typing import NDArray
 
 from .backgrounds import Background, add_background
-from .choices import Choice, check_within, draw
+from .choices import Choice, Patterns, check_within, draw, matches
 from .colours import drawn_colour
 from .composition import Composition
 from .distractors import Distractors, add_distractors
@@ -22,7 +21,6 @@ from .site import Site
 
 __all__ = ["MaterialChoices", "ScaleChoices", "Vary", "scaled_poses", "vary"]
 
-Patterns = str | Annotated[list[str], Meta(min_length=1)]
 Json = dict[str, Any]
 Matrix = NDArray[np.float64]
 
@@ -88,14 +86,28 @@ class Vary(Struct, frozen=True, forbid_unknown_fields=True):
     distractors: Distractors | None = None
     background: Background | None = None
 
+    @property
+    def patterns(self) -> dict[str, str | list[str]]:
+        """The glob patterns of files, by their keys in the specification."""
+        found: dict[str, str | list[str]] = {
+            f"vary.materials[{place}].textures": each.textures
+            for place, each in enumerate(self.materials)
+            if each.textures is not None
+        }
+        if self.distractors is not None:
+            found["vary.distractors.files"] = self.distractors.files
+        if self.background is not None:
+            found["vary.background.images"] = self.background.images
+        return found
+
 
 def vary(
     document: Document, choices: Vary, rng: np.random.Generator, site: Site
 ) -> tuple[Document, dict[str, Any]]:
-    """Draw what differs, and make the document that has it.
+    """Draw variations of a document, and return the varied document.
 
-    Materials, scales, distractors and the background have a stream of random numbers each, so that asking for
-    one more of these does not change the others.
+    Materials, scales, distractors and the background have a stream of random numbers each, so that adding one
+    of these does not change the others.
 
     Parameters
     ----------
@@ -103,23 +115,23 @@ def vary(
     choices : Vary
     rng : Generator
     site : Site
-        Of this document.
+        The site of this document.
 
     Returns
     -------
     document : Document
-        The same one where nothing differs.
+        The same document if there is nothing to vary.
     drawn : dict
-        What was drawn, in the words of the specification: by the names of materials and nodes, with their
-        number after ``#`` where names are not enough. Nodes that are placed by poses need these scales in
-        their poses; see `scaled_poses`.
+        Drawn values under the specification's keys, by the names of materials and nodes; a name that is not
+        unique is followed by ``#`` and the index. Nodes with given poses need these scales in their poses;
+        see `scaled_poses`.
 
     Raises
     ------
     DatasetError
         No file matches.
     SceneError, RequestError
-        A file cannot be shown, or the scene shows nothing that anything could be around.
+        A file cannot be shown, or things are to be placed around a scene that shows nothing.
     """
     if choices == Vary():
         return document, {}
@@ -139,14 +151,14 @@ def vary(
 
 
 def scaled_poses(poses: Mapping[str, Matrix], drawn: Mapping[str, Any]) -> dict[str, Matrix]:
-    """Return poses of nodes as they are once `vary` has drawn their scales.
+    """Return poses of nodes with the scales that `vary` has drawn.
 
     Parameters
     ----------
     poses : mapping of str to (4, 4) float64
-        World matrices by the nodes' names, of the document before it was varied.
+        World matrices in the document before it was varied, by the names of their nodes.
     drawn : mapping
-        What was drawn.
+        Values that `vary` has returned.
     """
     scales = drawn.get("scales", {})
     return {name: pose * (*[scales.get(name, 1.0)] * 3, 1.0) for name, pose in poses.items()}
@@ -169,26 +181,26 @@ def _vary_materials(
             if not _matches(material.get("name") or "", each.names):
                 continue
             make_plain(material, composition.generator)
-            told: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             if paths and (path := paths[int(rng.random() * len(paths))]) and number in textured:
-                told["texture"] = site.shown(path)
-                give_texture(material, composition.add_image(site.data(path), told["texture"]))
-            told |= _paint(material, each, rng)
-            drawn.setdefault(keys[number], {}).update(told)
+                values["texture"] = site.shown(path)
+                give_texture(material, composition.add_image(site.image(path), values["texture"]))
+            values |= _paint(material, each, rng)
+            drawn.setdefault(keys[number], {}).update(values)
     return drawn
 
 
 def _paint(material: Json, choices: MaterialChoices, rng: np.random.Generator) -> dict[str, Any]:
-    """Draw colour, roughness and metallic of a plain material, and return what was drawn."""
-    told: dict[str, Any] = {}
+    """Draw and set colour, roughness and metallic of a plain material; return the drawn values."""
+    values: dict[str, Any] = {}
     hsv = (choices.hue, choices.saturation, choices.value)
     if hsv != (None, None, None):
-        told["colour"] = drawn_colour(base_colour(material)[:3], *hsv, rng)
+        values["colour"] = drawn_colour(base_colour(material)[:3], *hsv, rng)
     for name, choice in (("roughness", choices.roughness), ("metallic", choices.metallic)):
         if choice is not None:
-            told[name] = draw(choice, rng)
-    paint(material, **told)
-    return told
+            values[name] = draw(choice, rng)
+    paint(material, **values)
+    return values
 
 
 def _vary_scales(
@@ -207,13 +219,13 @@ def _vary_scales(
         for number in sorted(matching):
             if not _is_below(number, matching, above):
                 scale = draw(each.scale, rng)
-                _scale_node(nodes[number], scale)
+                composition.scale(number, scale)
                 drawn[keys[number]] = drawn.get(keys[number], 1.0) * scale
     return drawn
 
 
 def _keys(items: list[Json]) -> list[str]:
-    """Return what items are called by: their names, and where that is not enough, a number after it."""
+    """Return unique keys of items: their names, followed by ``#`` and the index if a name is not unique."""
     counts = Counter(item.get("name") or "" for item in items)
     return [
         name if name and counts[name] == 1 else f"{name}#{number}"
@@ -222,26 +234,13 @@ def _keys(items: list[Json]) -> list[str]:
 
 
 def _is_below(node: int, others: set[int], above: dict[int, int]) -> bool:
-    """Whether any node above one is among others."""
+    """Whether any ancestor of a node is among others."""
     found = above.get(node)
     while found is not None and found not in others:
         found = above.get(found)
     return found is not None
 
 
-def _scale_node(node: Json, scale: float) -> None:
-    if node.get("matrix") is not None:
-        node["matrix"] = [
-            scale * value if place < 12 else value for place, value in enumerate(node["matrix"])
-        ]
-        node["matrix"][3::4] = [0.0, 0.0, 0.0, 1.0]
-    else:
-        node["scale"] = [scale * side for side in node.get("scale") or (1.0, 1.0, 1.0)]
-
-
-def _matches(name: object, patterns: str | list[str]) -> bool:
-    """Whether a name, which may be anything in glTF, matches one of some patterns."""
-    if not isinstance(name, str):
-        return False
-    every = [patterns] if isinstance(patterns, str) else patterns
-    return any(fnmatchcase(name, pattern) for pattern in every)
+def _matches(name: object, patterns: Patterns) -> bool:
+    """Whether a name matches one of some patterns; in glTF, a name may be of any type."""
+    return isinstance(name, str) and matches(name, patterns)

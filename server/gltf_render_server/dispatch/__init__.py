@@ -1,1 +1,1 @@
-"""Which process renders what, and when; it knows no HTTP, no glTF syntax and no Blender."""
+"""Schedules renders on processes; independent of HTTP, glTF syntax and Blender."""

@@ -1,4 +1,4 @@
-"""Which waiting job goes to which idle worker: to one that has its scene, but nobody waits for ever."""
+"""Assigns waiting jobs to idle workers, preferably to one that has the scene, without starvation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from .job import Job, Needs
 __all__ = ["Loaded", "choose", "needs_of"]
 
 _MOST_OVERTAKINGS = 4
-_ALREADY_RENDERED = 2.0  # counts more than a scene that is all there
+_ALREADY_RENDERED = 2.0  # a finished render of the same view is worth more than a loaded scene
 
 
 def needs_of(frame: Frame) -> Needs:
-    """Return what a worker should have loaded for a frame; the one place here that reads a frame."""
+    """Return what a worker should have loaded for a frame.
+
+    This is the only place here that examines a frame.
+    """
     scene = frame.scene
     parts: dict[str, frozenset[object]] = {}
     if passes_of(frame, Render.COLOUR, Render.LINEAR, Render.MATERIAL):
@@ -37,7 +40,7 @@ def needs_of(frame: Frame) -> Needs:
 
 
 def _views(frame: Frame, shown: bytes) -> dict[bytes, int]:
-    """Return what the exact renders of a frame's views depend on, and the bytes that each takes."""
+    """Return the cache key of the exact render of each view, and the memory that it takes."""
     placements = frame.scene.placements
     where = blake3(b"".join(frame.shapes))
     where.update(placements.primitive.tobytes() + placements.matrix.tobytes())
@@ -50,21 +53,21 @@ def _views(frame: Frame, shown: bytes) -> dict[bytes, int]:
 
 
 class Loaded:
-    """What a worker has: the last scene for colour, that for exact passes, and the last of these."""
+    """What a worker has loaded: the last colour scene, the last exact scene, and recent exact views."""
 
     def __init__(self) -> None:
         self._parts: dict[str, frozenset[object]] = {}
         self._views: RecentViews[int] = RecentViews()
 
     def note(self, needs: Needs) -> None:
-        """Note what the worker has after it has rendered what had these needs."""
+        """Record that the worker has rendered a job with these needs."""
         loaded = [kind for kind in needs.parts if not self._has_rendered(kind, needs)]
         self._parts.update((kind, needs.parts[kind]) for kind in loaded)
         for view, size_bytes in needs.views.items():
             self._views.get(view, lambda size_bytes=size_bytes: size_bytes, int)
 
     def share(self, needs: Needs) -> float:
-        """Return how much of what is needed is there, from 0 to 1; 2 if it has been rendered already."""
+        """Return the loaded fraction of what is needed, from 0 to 1, or 2 if it was rendered already."""
         shares = [self._share_of(kind, needs) for kind in needs.parts]
         return sum(shares) / max(1, len(shares))
 
@@ -79,22 +82,23 @@ class Loaded:
 
 
 def choose(jobs: Sequence[Job], idle: Sequence[Loaded], busy: Sequence[Loaded] = ()) -> tuple[int, int]:
-    """Choose a job and an idle worker, and count whom the job overtakes.
+    """Choose a job and an idle worker, and count the older jobs that are overtaken.
 
     Parameters
     ----------
     jobs : sequence of Job
-        At least one, the oldest first.
+        The waiting jobs; at least one, the oldest first.
     idle : sequence of Loaded
-        At least one, whoever has waited longest first.
+        The idle workers; at least one, the longest idle first.
     busy : sequence of Loaded
 
     Returns
     -------
     job, worker : int
-        Indices. Of all pairs that where the worker has most of the job, compared with the busy ones: what
-        one of those has can wait for it while there is something else to do. Among equals, the older ones. A
-        job that has been overtaken too often is next.
+        The indices of the chosen pair: the one for which the worker has loaded the most, compared with busy
+        workers. A job for which a busy worker has loaded more may wait for that worker while there is other
+        work. Among equal pairs, the older job and the longer idle worker win. A job that has been overtaken
+        too often is always next.
     """
     candidates = range(len(jobs)) if jobs[0].overtaken < _MOST_OVERTAKINGS else range(1)
     elsewhere = [max((loaded.share(jobs[job].needs) for loaded in busy), default=0.0) for job in candidates]

@@ -1,6 +1,6 @@
-"""A rendered frame on its way back: its arrays come through a file in memory, the rest over the pipe.
+"""Returns rendered frames to the server: arrays through an in-memory file, all else through the pipe.
 
-A pipe takes three times as long, as the two processes take turns to fill and to empty it.
+A pipe takes three times as long, because the two processes have to alternate between filling and emptying it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ..renderer import RenderedFrame
 __all__ = ["ArrayFile", "Stored"]
 
 
-_MOST_KEPT_BYTES = 16 * 2**20  # memory that is used again takes half the time
+_MOST_KEPT_BYTES = 16 * 2**20  # reusing memory takes half the time of allocating it
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A rendered frame whose arrays are in the file.
+    """A rendered frame whose arrays are in the in-memory file.
 
     Attributes
     ----------
     small : bytes
-        All but the arrays, pickled.
+        The frame without its arrays, pickled.
     sizes : tuple of int
-        Of the arrays, bytes.
+        The sizes of the arrays, bytes.
     """
 
     small: bytes
@@ -37,20 +37,22 @@ class Stored:
 
 
 class ArrayFile:
-    """The file of one process, opened by both sides: the worker stores, then the server loads.
+    """The in-memory file of one worker.
+
+    Both sides open it: the worker stores a frame, then the server loads it.
 
     Parameters
     ----------
     path : Path
     is_new : bool
-        Whether this side makes it.
+        Whether this side creates the file.
     """
 
     def __init__(self, path: Path, *, is_new: bool = False) -> None:
         self._file = path.open("x+b" if is_new else "r+b", buffering=0)
 
     def store(self, rendered: RenderedFrame) -> RenderedFrame | Stored:
-        """Write the arrays of a frame, and return what to send: all of it where the file has no room."""
+        """Write a frame's arrays. Return what to send: if the file system is full, the frame itself."""
         buffers: list[pickle.PickleBuffer] = []
         small = pickle.dumps(rendered, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
         arrays = [buffer.raw() for buffer in buffers]
@@ -65,7 +67,7 @@ class ArrayFile:
         return Stored(small, tuple(array.nbytes for array in arrays))
 
     def load(self, stored: Stored) -> RenderedFrame:
-        """Return the frame that was stored last, and give back the memory that few frames need."""
+        """Return the frame that was stored last, and free memory that most frames do not need."""
         self._file.seek(0)
         arrays = [self._read(size) for size in stored.sizes]
         if self._file.tell() > _MOST_KEPT_BYTES:
@@ -73,7 +75,7 @@ class ArrayFile:
         return pickle.loads(stored.small, buffers=arrays)  # noqa: S301  the worker's own
 
     def close(self) -> None:
-        """Close it on this side."""
+        """Close the file on this side."""
         self._file.close()
 
     def _write(self, data: memoryview) -> None:

@@ -1,4 +1,4 @@
-"""The dispatcher: any thread submits a request; a worker, or this very process, renders it in its turn."""
+"""The dispatcher: threads submit requests, and workers or the current process render them in turn."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from .worker import Handshake
 
 __all__ = ["Dispatcher"]
 
-_END_S = 4.0  # for idle workers to end by themselves
+_END_S = 4.0  # the time for idle workers to end by themselves
 
 
 class Dispatcher:
-    """One bounded queue, and the slots that render its jobs. Constructing it returns at once.
+    """A bounded queue, and the slots that render its jobs. The constructor returns at once.
 
     Parameters
     ----------
     settings : ServerSettings
     renderer : Renderer, optional
-        What `run` or `run_next` render with, in this process. Without one, ``settings.workers`` processes
-        render, among which this machine is shared out; what fails to start of them is tried again.
+        The renderer in this process that `run` and `run_next` use. If it is omitted, ``settings.workers``
+        processes render, which share the resources of this machine. A process that fails to start is started
+        again.
     on_submit : callable, optional
-        Told of each request, on the thread that submits it.
+        Called with each request, on the thread that submits it.
 
     Raises
     ------
     SettingsError
-        How many workers there are depends on a GPU that is not there.
+        The number of workers depends on a GPU that does not exist.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Dispatcher:
         self._on_submit = on_submit
         self._changed = threading.Condition()
         self._handshake: Handshake | None = None
-        self._failure: Exception | None = None  # of the last start, if there was no other
+        self._failure: Exception | None = None  # the error of the last start, if no start has succeeded
         self._local: LocalSlot | None = None
         self._scratch: ScratchFolder | None = None
         self._slots: Sequence[LocalSlot | ProcessSlot] = ()
@@ -69,82 +70,85 @@ class Dispatcher:
 
     @property
     def info(self) -> RendererInfo:
-        """Name, version and device of the back end; as far as they are known."""
+        """The name, version and device of the back end, as far as they are known."""
         return self._handshake.info if self._handshake else RendererInfo(self._name, "", "", "")
 
     @property
     def extensions(self) -> frozenset[str]:
-        """The glTF extensions that a scene may require; waits until they are known.
+        """The glTF extensions that a scene may require. This waits until they are known.
 
         Raises
         ------
         SettingsError
-            The back end cannot start like that.
+            The back end cannot start with these settings.
         NoWorkerError, ShuttingDownError
-            It did not start several times in a row, or the server ends.
+            It failed to start several times in a row, or the server is shutting down.
         """
         return self._known_handshake().extensions
 
     @property
     def renders(self) -> frozenset[Render]:
-        """The renders that the back end makes; waits, and raises, as `extensions`."""
+        """The renders that the back end supports. This waits, and raises errors, as `extensions` does."""
         return self._known_handshake().renders
 
     @property
     def looks(self) -> frozenset[str]:
-        """The members of a look that the back end knows; waits, and raises, as `extensions`."""
+        """The fields of a look that the back end supports.
+
+        This waits, and raises errors, as `extensions` does.
+        """
         return self._known_handshake().looks
 
     @property
     def is_closed(self) -> bool:
-        """Whether `close` was called: nothing more is taken."""
+        """Whether `close` was called, so that no more requests are accepted."""
         return self._queue.is_closed
 
     def __len__(self) -> int:
-        """How many requests wait; those that are being rendered do not count."""
+        """Return the number of waiting requests, without those that are being rendered."""
         return len(self._queue)
 
     def workers(self) -> Sequence[WorkerStatus]:
-        """Tell how each worker is."""
+        """Return the state of each worker."""
         return [slot.status() for slot in self._slots]
 
     def wait_until_ready(self) -> None:
-        """Wait until a renderer is there.
+        """Wait until a renderer has started.
 
         Raises
         ------
         SettingsError, WorkerLostError
-            The first start has failed.
+            The first start failed.
         """
         self._shake_hands(lambda _: True)
 
     def submit(self, frame: Frame, *, is_abandoned: Callable[[], bool] = lambda: False) -> RenderedFrame:
-        """Wait for the arrays of `frame`.
+        """Render `frame`, and wait for its arrays.
 
         Parameters
         ----------
         frame : Frame
         is_abandoned : callable
-            Asked now and then while the request waits, and when its turn comes; true if nobody waits for the
-            answer any more.
+            Called repeatedly while the request waits, and when it is about to be rendered. It returns true if
+            the client has disconnected.
 
         Returns
         -------
         RenderedFrame
-            Its stages begin with ``queue``.
+            The result, whose stages begin with ``queue``.
 
         Raises
         ------
         QueueFullError, ShuttingDownError
-            The request was not taken, or given up because the server ends.
+            The request was not accepted, or was dropped because the server shuts down.
         RequestError
-            It was abandoned.
+            The client has disconnected.
         WorkerLostError, RenderTimeoutError
-            Two workers were lost over it.
+            Two workers were lost during this request.
         NoWorkerError
-            No worker can be started, or somebody kills each of them.
+            No worker can be started, or something kills each of them.
         RenderServerError
-            Whatever the back end raised.
+            Any error that the back end raised.
         """
         if self._on_submit:
             self._on_submit(frame)
@@ -154,36 +158,39 @@ class Dispatcher:
         return job.result(lambda: self._queue.withdraw(job))
 
     def run(self) -> None:
-        """Render with the renderer of this process until `close`, then close it, on the thread that owns it.
+        """Render on the renderer's own thread until `close` is called, then close the renderer.
 
-        With workers there is nothing to do.
+        With worker processes, this does nothing.
         """
         if self._local:
             self._local.run()
 
     def run_next(self) -> bool:
-        """Render one request if any waits, on the thread that owns the renderer; tell whether one did.
+        """Render one waiting request, if any, on the renderer's thread, and return whether there was one.
 
-        For a thread that has something else to do as well: the main thread of Blender with its window.
+        This is for a thread that also has other work, such as the main thread of Blender with its window.
         """
         return self._local is not None and self._local.run_next()
 
     def close(self) -> None:
-        """Take nothing more and give up what waits. What is being rendered goes on; `run` ends after it."""
+        """Accept no more requests and drop those that wait.
+
+        A running render continues, and `run` ends after it.
+        """
         self._queue.close()
         with self._changed:
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
-        """Wait until nothing is being rendered; false if that took longer than `timeout_s`."""
+        """Wait until nothing is being rendered. Return false if that takes longer than `timeout_s`."""
         return self._queue.wait_until_idle(timeout_s)
 
     def give_up_running(self) -> None:
-        """Answer the clients of what is being rendered with an error; those pictures will be thrown away."""
+        """Respond with an error to the clients whose frames are being rendered. The results are discarded."""
         self._queue.refuse_running()
 
     def shut_down(self) -> None:
-        """End all processes, whatever they do, and leave nothing behind."""
+        """End all processes, whatever they are doing, and release all resources."""
         self.close()
         for slot in self._slots:
             slot.end()
@@ -208,7 +215,7 @@ class Dispatcher:
         return self._shake_hands(lambda error: isinstance(error, SettingsError | NoWorkerError))
 
     def _shake_hands(self, is_final: Callable[[Exception], bool]) -> Handshake:
-        """Wait for the first worker's handshake, or raise why there is none yet if that `is_final`."""
+        """Wait for the first worker's handshake, or raise the reason for its absence if that `is_final`."""
 
         def is_over() -> bool:
             failure = self._failure
@@ -228,7 +235,7 @@ class Dispatcher:
             self._changed.notify_all()
 
     def _note_failure(self, error: Exception) -> None:
-        """Let nobody wait while no worker can be started."""
+        """Fail the waiting requests if no worker can be started."""
         if all(slot.cannot_start for slot in self._slots):
             advice = "no render worker can be started, for the reason in the server's log; try again later"
             self._queue.fail_waiting(NoWorkerError(advice))

@@ -1,10 +1,12 @@
-"""One GPU for each worker, by what the vendors' drivers read from the environment."""
+"""Assigns one GPU to each worker, by the environment variables that the vendors' drivers read."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from ..errors import SettingsError
@@ -14,34 +16,36 @@ __all__ = ["gpu_ids", "pinned"]
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _GRAPHICS = Path("/sys/class/drm")
 _WINDOWS_HOST = Path("/dev/dxg")
+_ID = re.compile(r"\d+|(GPU|MIG)-.+")
+"""The id of a GPU. CUDA ignores its variable from the first part on that is none: empty, -1, NoDevFiles."""
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 
 
 def gpu_ids(wanted: Sequence[str], environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return the ids of the GPUs that there are to share.
+    """Return the ids of the GPUs that the workers share.
 
     Parameters
     ----------
     wanted : sequence of str
-        What the user names; empty for those that CUDA may see, or else all that NVIDIA's driver has.
+        The ids that the user names. If it is empty, those visible to CUDA, or else all of NVIDIA's driver.
     environ : mapping
-        ``CUDA_VISIBLE_DEVICES`` of it is read.
+        The environment variables. ``CUDA_VISIBLE_DEVICES`` is read.
 
     Raises
     ------
     SettingsError
-        The user names one that this machine does not have: its worker would render on the CPU instead.
+        The user names a GPU that this machine does not have. Its worker would render on the CPU instead.
     """
     if wanted:
         _check(wanted)
         return tuple(wanted)
-    if visible := environ.get("CUDA_VISIBLE_DEVICES"):
-        return tuple(part.strip() for part in visible.split(",") if part.strip())
+    if (visible := environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return tuple(takewhile(_ID.fullmatch, map(str.strip, visible.split(","))))
     return tuple(str(number) for number in range(_count_of_nvidia()))
 
 
 def pinned(ids: Sequence[str], worker: int) -> dict[str, str]:
-    """Return the environment in which worker number `worker` sees its one GPU only; empty without GPUs."""
+    """Return environment variables by which worker number `worker` sees only its GPU; empty without GPUs."""
     if not ids:
         return {}
     return dict.fromkeys(_VARIABLES, ids[worker % len(ids)])
@@ -58,7 +62,7 @@ def _check(wanted: Sequence[str]) -> None:
 
 
 def _count() -> int | None:
-    """Return how many GPUs a vendor's driver may offer at most; None where that cannot be told."""
+    """Return the largest number of GPUs that any vendor's driver may offer; None if it is unknown."""
     if sys.platform != "linux" or _WINDOWS_HOST.exists():
         return None
     return _count_of_nvidia() or len(list(_GRAPHICS.glob("renderD*")))

@@ -1,4 +1,4 @@
-"""A request that waits for its turn, and the answer that somebody waits for."""
+"""A waiting request, and its result."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .transfer import Packed
 
 __all__ = ["Job", "Needs"]
 
-_LOOK_S = 0.5  # between two looks at whether the client still waits
+_LOOK_S = 0.5  # the interval between two checks whether the client is still connected
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a worker should have loaded, to render a request soon.
+    """What a worker should have loaded in order to render a request quickly.
 
     Attributes
     ----------
     parts : mapping of str to frozenset
-        For each scene that a renderer keeps, ``colour`` or ``exact``: digests of all that is shown of it.
+        The digests of all that is shown of each scene that a renderer keeps loaded, ``colour`` and ``exact``.
     views : mapping of bytes to int
-        For each exact view what its passes depend on, and the bytes that it takes to keep them.
+        The cache key of each exact view, and the memory that its result takes, in bytes.
     """
 
     parts: Mapping[str, frozenset[object]] = field(default_factory=dict)
@@ -37,20 +37,20 @@ class Needs:
 
 @dataclass(eq=False)
 class Job:
-    """One request.
+    """A request in the queue.
 
     Attributes
     ----------
     frame : Frame
     needs : Needs
     is_abandoned : callable
-        Tells whether nobody waits for the answer any more.
+        Returns whether the client has disconnected.
     packed : Packed or None
-        The request as it goes to a process: whoever submits it packs it, so that no worker has to wait.
+        The request as it is sent to a process. The submitting thread packs it, so that no worker has to wait.
     crashes, kills : int
-        How many processes its render has ended, and how many were lost otherwise after it had begun.
+        How many processes crashed while rendering it, and how many were lost for other reasons.
     overtaken : int
-        How many younger jobs were preferred to it.
+        How many times a younger job was preferred.
     """
 
     frame: Frame
@@ -65,12 +65,12 @@ class Job:
     _future: Future[RenderedFrame] = field(default_factory=Future)
 
     def begin(self) -> bool:
-        """Note that its turn has come; false, and answered, if nobody waits for it."""
+        """Note that rendering is about to begin. Return false, and settle the job, if the client has gone."""
         self._queue_ms = (time.perf_counter() - self._submitted_s) * 1000
         return not self._give_up_if_abandoned()
 
     def settle(self, outcome: RenderedFrame | BaseException) -> None:
-        """Answer. A render that ends while it is being given up keeps its first answer."""
+        """Set the result, unless there is one already, such as an error at shutdown."""
         with suppress(InvalidStateError):
             if isinstance(outcome, BaseException):
                 self._future.set_exception(outcome)
@@ -79,19 +79,19 @@ class Job:
                 self._future.set_result(replace(outcome, stages_ms=stages_ms))
 
     def refuse(self) -> None:
-        """Answer that the server ends."""
+        """Fail the job because the server shuts down."""
         self.settle(
             ShuttingDownError("the server is shutting down and has cancelled this render; try again later")
         )
 
     def result(self, withdraw: Callable[[], bool] = lambda: False) -> RenderedFrame:
-        """Wait for the answer.
+        """Wait for the result.
 
         Parameters
         ----------
         withdraw : callable, optional
-            Called when nobody waits for the answer any more: takes the job out of the queue, and tells
-            whether it still was there.
+            Called if the client has disconnected. It removes the job from the queue, and returns whether it
+            was still there.
         """
         while not wait_for([self._future], _LOOK_S).done:
             if self.is_abandoned() and withdraw():

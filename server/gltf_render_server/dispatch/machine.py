@@ -1,4 +1,4 @@
-"""What of this machine the program may use: cores by NUMA node, and memory, as system and cgroups say."""
+"""The resources that the program may use: cores by NUMA node and memory, from the system and its cgroups."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import psutil
 __all__ = ["Machine", "this_machine"]
 
 _CACHE = ("active_file", "inactive_file")
-"""What a cgroup counts as used, and gives back when something else needs it."""
+"""Memory that a cgroup counts as used, but frees when something else needs it."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to share.
+    """The available resources.
 
     Attributes
     ----------
     nodes : tuple of tuple of int
-        The processors that may be used, by NUMA node; a node of which none may be used is left out.
+        The processors that may be used, by NUMA node. A node without any such processor is left out.
     cores : float
-        How many of them may be busy at once: all, or fewer where a cgroup has a quota of time.
+        The number of processors that may be busy at once; it is lower if a cgroup has a CPU time quota.
     memory_bytes : int
-        What new processes may take before something else has to give way.
+        The memory that new processes may use without forcing anything else out.
     """
 
     nodes: tuple[tuple[int, ...], ...]
@@ -37,15 +37,15 @@ class Machine:
 
 
 def this_machine(root: Path = Path("/")) -> Machine:
-    """Read what this process may use now.
+    """Return the resources that this process may use now.
 
-    It follows the process's affinity, and ``cpu.max`` and ``memory.max`` of its cgroup (version 2) and of
-    those above it. A processor that is offline is in no affinity.
+    This respects the process's CPU affinity, and ``cpu.max`` and ``memory.max`` of its cgroup (version 2) and
+    its parents. A processor that is offline is in no affinity mask.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` are.
+        The folder that contains ``proc`` and ``sys``.
     """
     allowed = _allowed()
     groups = list(_cgroups(root))
@@ -63,7 +63,7 @@ def _allowed() -> frozenset[int]:
 
 
 def _nodes(root: Path, allowed: frozenset[int]) -> tuple[tuple[int, ...], ...]:
-    """Return the processors by node; those that the system tells no node of make one more."""
+    """Return the processors by node. Those without a known node form an additional node."""
     folders = sorted(root.glob("sys/devices/system/node/node[0-9]*"), key=lambda path: int(path.name[4:]))
     nodes = [_listed(_read(folder / "cpulist")) & allowed for folder in folders]
     nodes.append(allowed.difference(*nodes))
@@ -71,13 +71,13 @@ def _nodes(root: Path, allowed: frozenset[int]) -> tuple[tuple[int, ...], ...]:
 
 
 def _listed(text: str) -> frozenset[int]:
-    """Read a list of processors as the kernel writes it: ``0-3,8``."""
+    """Parse a list of processors in the kernel's format: ``0-3,8``."""
     spans = (part.split("-") for part in text.strip().split(",") if part)
     return frozenset(number for span in spans for number in range(int(span[0]), int(span[-1]) + 1))
 
 
 def _cgroups(root: Path) -> Iterator[Path]:
-    """Yield the folders of this process's cgroup and of those above it, as far as they can be seen."""
+    """Yield the folders of this process's cgroup and its parents, as far as they are visible."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         if line.startswith("0::"):
             path = PurePosixPath(line.removeprefix("0::"))
@@ -86,13 +86,13 @@ def _cgroups(root: Path) -> Iterator[Path]:
 
 
 def _quota(group: Path) -> float:
-    """Return how many cores' time a cgroup may take; inf = any."""
+    """Return the CPU quota of a cgroup in cores; inf = no quota."""
     quota, _, period = _read(group / "cpu.max").partition(" ")
     return int(quota) / int(period) if quota.isdecimal() else math.inf
 
 
 def _free_bytes(group: Path) -> float:
-    """Return how much memory a cgroup may still take; inf = any."""
+    """Return how much more memory a cgroup may use; inf = no limit."""
     most, used = _read(group / "memory.max").strip(), _read(group / "memory.current").strip()
     if not (most.isdecimal() and used.isdecimal()):
         return math.inf
@@ -102,7 +102,7 @@ def _free_bytes(group: Path) -> float:
 
 
 def _read(path: Path) -> str:
-    """Return what a file of the kernel's says; nothing where it is not there."""
+    """Return the text of a file of the kernel, or an empty string if it does not exist."""
     with suppress(OSError):
         return path.read_text()
     return ""

@@ -1,4 +1,4 @@
-"""One worker's process, for the length of its life."""
+"""A worker process, during its lifetime."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from .worker import Begun, Handshake, Message
 __all__ = ["WorkerProcess"]
 
 _EXIT_STATUS_OF_KILLED = (-9, -15)  # SIGKILL, SIGTERM; Windows does not know the first
-_LOOK_S = 0.25  # between two looks at a worker that is waited for
-_END_S = 2.0  # for a process to end by itself
-_REAP_S = 5.0  # for one that was killed to be gone
+_LOOK_S = 0.25  # the interval between two checks of a worker
+_END_S = 2.0  # the time for a process to end by itself
+_REAP_S = 5.0  # the time for a killed process to disappear
 _KERNEL_COUNTS = Path("/proc/vmstat")
 
 
 class WorkerProcess:
-    """A process of its own with a renderer; it does not outlive a crash.
+    """A separate process with a renderer. It is not used again after a crash.
 
-    It is one end of a connection: the process's death ends the connection, and so whatever waits on it. One
-    thread owns it; any thread may `kill` it and ask how it is.
+    This object holds one end of a connection. If the process dies, the connection ends, and so does every
+    wait for it. One thread owns the object. Any thread may call `kill`, and read its state.
 
     Parameters
     ----------
     settings : ServerSettings
     share : Share
-        What it gets of the machine.
+        The resources that the process gets.
     environment : mapping of str to str
-        What is different in the worker's environment.
+        Environment variables that differ in the worker.
     folder : Path
-        Not there yet: made for the files of this process, and removed with it.
+        A folder for the files of this process. It is created here, and removed with the process.
 
     Raises
     ------
     OSError
-        The system has no room for another process now.
+        The system cannot start another process at the moment.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WorkerProcess:
         self._handshake: Handshake | None = None
         self._is_closed = False
         self._sender: threading.Thread | None = None
-        self._assets = RecentAssets()  # the process has them
+        self._assets = RecentAssets()  # the parts that the process has cached
         self._system_kills = _kills_by_system()
         self._deadline_s = time.monotonic() + settings.start_timeout
         self.has_begun = False
@@ -84,38 +84,38 @@ class WorkerProcess:
 
     @property
     def has_news(self) -> bool:
-        """Whether `handshake` answers or fails at once."""
+        """Whether `handshake` returns or fails without waiting."""
         return self._connection.poll() or time.monotonic() > self._deadline_s
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process is still there."""
-        with suppress(ValueError):  # closed meanwhile
+        """Whether the process is still running."""
+        with suppress(ValueError):  # the process was closed by another thread
             return not self._is_closed and self._process.exitcode is None
         return False
 
     @property
     def rss_bytes(self) -> int:
-        """Its resident memory; 0 = not known."""
-        with suppress(psutil.Error, OSError):  # the second when this process is short of descriptors
+        """The resident memory of the process; 0 = unknown."""
+        with suppress(psutil.Error, OSError):  # OSError occurs when this process has no file descriptors left
             return psutil.Process(self.pid).memory_info().rss
         return 0
 
     @property
     def is_to_retire(self) -> bool:
-        """Whether another process should replace it at the next opportunity."""
+        """Whether the process should be replaced at the next opportunity."""
         most = self._settings.worker_max_requests
         return (most is not None and self.rendered >= most) or self._is_too_large()
 
     def handshake(self) -> Handshake:
-        """Wait until the renderer is there.
+        """Wait until the renderer has started.
 
         Raises
         ------
         SettingsError
-            It cannot start like that.
+            The renderer cannot start with these settings.
         WorkerLostError
-            The process ended before, or took too long.
+            The process ended before that, or took too long.
         """
         if self._handshake is None:
             try:
@@ -137,13 +137,13 @@ class WorkerProcess:
         Returns
         -------
         RenderedFrame or BaseException
-            The picture, with the stage ``transfer``, what it took to send and to receive; or whatever the
-            renderer raised.
+            The result, with the additional stage ``transfer`` for sending and receiving; or any error that
+            the renderer raised.
 
         Raises
         ------
         WorkerLostError, RenderTimeoutError
-            The process has to be closed. `has_begun` tells whether it had begun with this request.
+            The process must be closed. `has_begun` tells whether it had begun to render this request.
         """
         started_s = time.monotonic()
         self.has_begun = False
@@ -161,19 +161,19 @@ class WorkerProcess:
         return outcome
 
     def kill(self) -> None:
-        """End the process now, whatever it does; returns at once."""
-        with suppress(ValueError, OSError):  # closed, or gone
+        """Kill the process, whatever it is doing. This returns at once."""
+        with suppress(ValueError, OSError):  # closed by another thread, or dead
             self._process.kill()
 
     def retire(self) -> None:
-        """Let an idle process close its renderer and end; close it."""
+        """Let an idle process close its renderer and end, and close this object."""
         self._connection.close()
         with suppress(ValueError):
             self._process.join(_END_S)
         self.close()
 
     def close(self) -> None:
-        """End the process now, and give back all that it had."""
+        """Kill the process, and release all its resources."""
         self.kill()
         if self._sender is not None:
             self._sender.join(_REAP_S)
@@ -186,7 +186,7 @@ class WorkerProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _send(self, message: bytes) -> None:
-        with suppress(OSError):  # the process is gone, as who waits for the outcome learns
+        with suppress(OSError):  # the process is dead, which the receiving side notices
             self._connection.send_bytes(message)
 
     def _outcome(self, packed: Packed, started_s: float) -> RenderedFrame | Stored | BaseException:
@@ -194,7 +194,7 @@ class WorkerProcess:
             message = packed.message(self._assets)
         except Exception as error:  # noqa: BLE001  no process is lost by that
             return error
-        # on a thread, because a process that hangs reads nothing
+        # on a separate thread, because a hanging process does not read
         self._sender = threading.Thread(target=self._send, args=(message,), name="worker-send", daemon=True)
         self._sender.start()
         limit_s = self._settings.render_timeout
@@ -210,7 +210,7 @@ class WorkerProcess:
         return said
 
     def _next(self, deadline_s: float) -> Message:
-        """Wait for what the worker says next, and see that it does not take too much of anything."""
+        """Wait for the worker's next message, and enforce its time and memory limits."""
         try:
             while not self._connection.poll(max(0.0, min(_LOOK_S, deadline_s - time.monotonic()))):
                 if time.monotonic() >= deadline_s:
@@ -227,7 +227,7 @@ class WorkerProcess:
             raise self._loss() from None
 
     def _loss(self) -> WorkerLostError:
-        """Tell why the connection ended."""
+        """Return the error for the end of the connection, with its cause."""
         self._process.join(_END_S)
         code = self._process.exitcode
         doing = "rendering" if self._handshake else "starting"
@@ -255,7 +255,7 @@ def _cause(code: int | None) -> str:
 
 
 def _kills_by_system() -> int | None:
-    """Count how often the kernel has ended a process to get its memory back; None = not known."""
+    """Return how many processes the kernel has killed to free memory; None = unknown."""
     with suppress(OSError):
         for line in _KERNEL_COUNTS.read_text().splitlines():
             if line.startswith("oom_kill "):

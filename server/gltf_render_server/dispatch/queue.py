@@ -1,4 +1,4 @@
-"""The one queue: requests wait in it for a worker, and workers for a request."""
+"""The queue, where requests wait for a worker, and workers for a request."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from .job import Job
 
 __all__ = ["JobQueue"]
 
-_LOOK_S = 0.5  # between two looks at whether an idle worker stays
+_LOOK_S = 0.5  # the interval between two checks whether an idle worker should stay
 
 
 @dataclass(eq=False)
 class _Idle:
-    """A worker that waits, until it is given a job."""
+    """A worker that waits until it gets a job."""
 
     loaded: Loaded
     job: Job | None = None
 
 
 class JobQueue:
-    """Gives every job to an idle worker; any thread may call it.
+    """A queue that assigns each job to an idle worker. It is thread-safe.
 
     Parameters
     ----------
     max_waiting : int
-        How many jobs may wait while all workers render.
+        How many jobs may wait while all workers are busy.
     workers : int
     """
 
@@ -42,11 +42,11 @@ class JobQueue:
         self.is_closed = False
 
     def __len__(self) -> int:
-        """How many jobs wait."""
+        """Return the number of waiting jobs."""
         return len(self._waiting)
 
     def put(self, job: Job) -> None:
-        """Let a new job wait.
+        """Add a new job.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class JobQueue:
             self._assign()
 
     def withdraw(self, job: Job) -> bool:
-        """Take a job back that nobody waits for; false if it is not among those that wait."""
+        """Remove a job whose client has gone. Return false if the job is not waiting any more."""
         with self._changed:
             is_waiting = job in self._waiting
             if is_waiting:
@@ -72,7 +72,7 @@ class JobQueue:
             return is_waiting
 
     def put_back(self, job: Job) -> None:
-        """Let a job whose worker was lost be the next."""
+        """Put a job back whose worker was lost. It is the next to be taken."""
         with self._changed:
             self._running.pop(job, None)
             if self.is_closed:
@@ -82,39 +82,39 @@ class JobQueue:
                 self._assign()
 
     def take(self, loaded: Loaded, stays: Callable[[], bool]) -> Job | None:
-        """Wait for a job that somebody waits for; the caller calls `finish` or `put_back` with it.
+        """Wait for a job whose client is still there. The caller ends it with `finish` or `put_back`.
 
         Parameters
         ----------
         loaded : Loaded
-            What the worker that asks has.
+            What the calling worker has loaded.
         stays : callable
-            Asked now and then; false if the worker is not to wait any longer.
+            Called repeatedly. It returns false if the worker should not wait any longer.
 
         Returns
         -------
         Job or None
-            None when there will be no more, or the worker does not stay.
+            None if the queue is closed, or if the worker does not stay.
         """
         while (job := self._take(loaded, stays)) is not None and not job.begin():
             self.finish(job)
         return job
 
     def finish(self, job: Job) -> None:
-        """Note that a job has been answered."""
+        """Note that a job is finished."""
         with self._changed:
             self._running.pop(job, None)
             self._changed.notify_all()
 
     def fail_waiting(self, error: Exception) -> None:
-        """Answer all that wait with an error."""
+        """Fail all waiting jobs with an error."""
         with self._changed:
             failed, self._waiting = self._waiting, []
         for job in failed:
             job.settle(error)
 
     def close(self) -> None:
-        """Take nothing more, and refuse what waits."""
+        """Accept no more jobs, and fail those that wait."""
         with self._changed:
             self.is_closed = True
             refused, self._waiting = self._waiting, []
@@ -123,14 +123,14 @@ class JobQueue:
             job.refuse()
 
     def refuse_running(self) -> None:
-        """Answer those who wait for a render in progress that the server ends."""
+        """Fail the jobs that are being rendered, because the server shuts down."""
         with self._changed:
             running = list(self._running)
         for job in running:
             job.refuse()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
-        """Wait until no job is with a worker; false if that took longer than `timeout_s`."""
+        """Wait until no worker has a job. Return false if that takes longer than `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._running, timeout_s)
 
@@ -143,7 +143,7 @@ class JobQueue:
                 while worker.job is None and not self.is_closed and stays():
                     self._changed.wait(_LOOK_S)
             finally:
-                if worker in self._idle:  # or it would be given a job that it never takes
+                if worker in self._idle:  # otherwise it could be given a job that it never takes
                     self._idle.remove(worker)
             return worker.job
 

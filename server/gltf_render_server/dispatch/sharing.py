@@ -1,4 +1,4 @@
-"""How many workers there are where nobody says, and which cores each gets: the one place that decides."""
+"""Decides the default number of workers, and which cores each of them gets."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from .machine import Machine, this_machine
 
 __all__ = ["Needs", "Share", "share_out", "shares_of"]
 
-_RESERVE_BYTES = 1_000_000_000  # for the process that answers, with the scenes that it keeps
-_WORKER_BYTES = 1_500_000_000  # 1454 MB with a scene of 5 MB, denoised at 1280 x 720; 910 MB at 640 x 480
-_WORKERS_ON_A_GPU = 2  # one prepares and reads back while the other renders
+_RESERVE_BYTES = 1_000_000_000  # for the server process, with its cached scenes
+# measured: 1454 MB with a scene of 5 MB, denoised at 1280 x 720; 910 MB at 640 x 480
+_WORKER_BYTES = 1_500_000_000
+_WORKERS_ON_A_GPU = 2  # one worker prepares and reads back while the other renders
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a worker gets.
+    """The resources of one worker.
 
     Attributes
     ----------
     cpus : frozenset of int
-        The processors that it stays on; none = whichever the system gives it.
+        The processors to which it is pinned. If the set is empty, it may use any.
     threads : int or None
-        How many it renders with; None = one for each of these processors.
+        The number of rendering threads. None means one for each of these processors.
     """
 
     cpus: frozenset[int]
@@ -35,7 +36,7 @@ class Share:
 
 
 def shares_of(settings: ServerSettings) -> tuple[Share, ...]:
-    """Return what each worker of the settings gets of this machine.
+    """Return the share of this machine's resources that each worker gets.
 
     Raises
     ------
@@ -47,13 +48,13 @@ def shares_of(settings: ServerSettings) -> tuple[Share, ...]:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a worker takes.
+    """The resources that a worker needs.
 
     Attributes
     ----------
     memory_bytes : int
     gpus : int
-        How many GPUs the workers take in turn; 0 = they render on the processor, or their number is given.
+        The number of GPUs that the workers share; 0 if they render on the CPU, or if their number is fixed.
     """
 
     memory_bytes: int
@@ -61,7 +62,7 @@ class Needs:
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Needs:
-        """Return what a worker with these settings takes; see `shares_of`."""
+        """Return the needs of a worker with these settings; see `shares_of`."""
         limit_mb = settings.worker_max_rss
         memory_bytes = _WORKER_BYTES if limit_mb is None else round(limit_mb * 1e6)
         counts_gpus = (
@@ -73,20 +74,20 @@ class Needs:
 def share_out(
     machine: Machine, workers: int | Literal["auto"], threads: int | Literal["all", "share"], needs: Needs
 ) -> tuple[Share, ...]:
-    """Share out a machine.
+    """Divide the resources of a machine among workers.
 
-    ``auto`` is a worker for each core, or two for each GPU, but no more than there is memory for, and always
-    one. Where there are as many workers as NUMA nodes, each stays on one node, and
-    nodes get workers by their size. A worker stays on no fewer processors than its node's, so that it can
-    have those of others that are idle.
+    ``auto`` means one worker for each core, or two for each GPU, but no more than fit into memory, and at
+    least one. If there are at least as many workers as NUMA nodes, each worker stays on one node, and larger
+    nodes get more workers. A worker may use all processors of its node, including those that other workers
+    leave idle.
 
     Parameters
     ----------
     machine : Machine
     workers : int or "auto"
     threads : int, "all" or "share"
-        Of each worker: so many; as many as its node has cores; or those cores dealt out among the node's
-        workers, and each has one at least.
+        The threads of each worker: a fixed number, the number of cores in its node, or an equal share of
+        these cores, at least one.
     needs : Needs
     """
     count = _count(machine, needs) if workers == "auto" else workers
@@ -108,7 +109,7 @@ def _count(machine: Machine, needs: Needs) -> int:
 
 
 def _dealt(nodes: tuple[tuple[int, ...], ...], count: int) -> list[list[int]]:
-    """Return the workers of each node: one for each, and the next go where they find the most processors."""
+    """Return the workers of each node: one for each, the others where a worker has most processors."""
     workers = [[worker] for worker in range(len(nodes))]
     for worker in range(len(nodes), count):
         roomiest = max(range(len(nodes)), key=lambda node: len(nodes[node]) / (len(workers[node]) + 1))
@@ -117,7 +118,7 @@ def _dealt(nodes: tuple[tuple[int, ...], ...], count: int) -> list[list[int]]:
 
 
 def _threads(threads: int | Literal["all", "share"], cores: int, workers: int) -> list[int]:
-    """Return the threads of each of a node's workers; shares differ by one at most."""
+    """Return the number of threads of each worker in a node. Shares differ by at most one."""
     if threads == "share":
         ends = [cores * number // workers for number in range(workers + 1)]
         return [max(1, end - start) for start, end in pairwise(ends)]

@@ -1,4 +1,4 @@
-"""Who renders the queue's jobs: the renderer of this very process, or one worker's process after another."""
+"""The slots that render jobs, either with a renderer in this process, or with a worker process."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ __all__ = ["LocalSlot", "ProcessSlot"]
 
 _logger = logging.getLogger(__name__)
 
-_CLOSE_S = 1.0  # for a renderer of this process to be closed
+_CLOSE_S = 1.0  # the time for a renderer in this process to close
 _MOST_CRASHES = 2
-_MOST_KILLS = 30  # by somebody else: where the kernel has no memory left, that counts as a crash
-_MOST_FAILED_STARTS = 3  # before nobody has to wait for the next one
+_MOST_KILLS = 30  # kills from outside the server; if the kernel runs out of memory, that counts as a crash
+_MOST_FAILED_STARTS = 3  # after so many failed starts, requests do not wait for the next one
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
 
 class LocalSlot:
-    """Renders with a renderer of this process, on the thread that made this and calls `run` or `run_next`.
+    """A slot with a renderer in this process.
+
+    Only the thread that created the slot calls `run` or `run_next`.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ class LocalSlot:
         self._is_closed = threading.Event()
 
     def run(self) -> None:
-        """Render until the queue is closed; then close the renderer."""
+        """Render until the queue is closed, then close the renderer."""
         self._owner = threading.get_ident()
         try:
             while self._render_next(lambda: True):
@@ -67,20 +69,20 @@ class LocalSlot:
             self._close()
 
     def run_next(self) -> bool:
-        """Render one request if any waits; tell whether one did."""
+        """Render one waiting request, if any, and return whether there was one."""
         return self._render_next(lambda: False)
 
     def status(self) -> WorkerStatus:
-        """Tell how it is."""
+        """Return the state of the slot."""
         state = WorkerState.IDLE if self._job is None else WorkerState.RENDERING
         rss_bytes = psutil.Process().memory_info().rss
         return WorkerStatus(0, os.getpid(), state, self._rendered, 0, rss_bytes)
 
     def end(self) -> None:
-        """Begin to end: its owner does that when the queue is closed."""
+        """Begin to end. For this slot, the owner does so when the queue is closed."""
 
     def wait(self, timeout_s: float) -> None:
-        """Let the owner close the renderer; where a render holds that thread, it is left undone."""
+        """Wait until the owner has closed the renderer, unless a long render blocks the owner's thread."""
         if threading.get_ident() == self._owner:
             self._close()
         self._is_closed.wait(min(timeout_s, _CLOSE_S))
@@ -90,13 +92,14 @@ class LocalSlot:
         if job is None:
             return False
         try:
-            job.settle(self._renderer.render(job.frame))
+            outcome = self._renderer.render(job.frame)
             self._loaded.note(job.needs)
         except BaseException as error:  # noqa: BLE001  raised again in the thread that waits for it
-            job.settle(error)
+            outcome = error
         self._job = None
         self._rendered += 1
         self._queue.finish(job)
+        job.settle(outcome)  # last, because the client may ask again at once
         return True
 
     def _close(self) -> None:
@@ -106,22 +109,24 @@ class LocalSlot:
 
 
 class ProcessSlot:
-    """Renders with one process after another, whatever becomes of the last one.
+    """A slot with one worker process at a time. If the process is lost, another one takes its place.
 
-    Its thread owns the processes: it alone starts, uses and closes them, and no exception ends it.
+    The slot's thread owns the processes. Only this thread starts, uses and closes them, and no exception ends
+    it.
 
     Parameters
     ----------
     number : int
-        From 0.
+        The number of the slot, from 0.
     share : Share
-        What its processes get of the machine.
+        The resources that its processes get.
     settings : ServerSettings
     folder : Path
-        Where its processes have theirs.
+        The folder in which its processes have their folders.
     queue : JobQueue
     on_start, on_failure : callable
-        Told of each process that has started, and of each that could not through no one else's doing.
+        Called with each process that has started, and with each error of one that failed to start by its own
+        fault.
     """
 
     def __init__(
@@ -142,27 +147,27 @@ class ProcessSlot:
         self._on_start = on_start
         self._on_failure = on_failure
         self._process: WorkerProcess | None = None
-        self._next: WorkerProcess | None = None  # is starting
+        self._next: WorkerProcess | None = None  # a process that is starting
         self._loaded = Loaded()
         self._job: Job | None = None
         self._restarts = 0
         self._failed_starts = 0
         self._earliest_start_s = 0.0
         self._ended = threading.Event()
-        self._lock = threading.Lock()  # between a start and the end
+        self._lock = threading.Lock()  # excludes a start after the end
         self._thread = threading.Thread(target=self._run, name=f"worker {number}", daemon=True)
 
     @property
     def cannot_start(self) -> bool:
-        """Whether it has no process, and several in a row could not start."""
+        """Whether it has no process, and several starts have failed in a row."""
         return self._process is None and self._failed_starts >= _MOST_FAILED_STARTS
 
     def start(self) -> None:
-        """Take jobs from the queue, on a thread of its own, until that is closed."""
+        """Start to take jobs from the queue, on a separate thread, until the queue is closed."""
         self._thread.start()
 
     def status(self) -> WorkerStatus:
-        """Tell how it is."""
+        """Return the state of the slot."""
         process = self._process or self._next
         if process is None:
             return WorkerStatus(self._number, None, self._state(), 0, self._restarts, 0)
@@ -171,7 +176,7 @@ class ProcessSlot:
         )
 
     def end(self) -> None:
-        """Let no process start any more, and end what renders or starts; returns at once."""
+        """Start no more processes, and kill those that render or start. This returns at once."""
         with self._lock:
             self._ended.set()
             busy = (self._next, self._process if self._job else None)
@@ -180,7 +185,7 @@ class ProcessSlot:
                 process.kill()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait after `end` until there is no process any more, and at the limit kill what is left."""
+        """Wait after `end` until all processes have ended. At the time limit, kill the rest."""
         self._thread.join(timeout_s)
         for process in (self._process, self._next):
             if process is not None:
@@ -207,7 +212,7 @@ class ProcessSlot:
         self._process = self._next = None
 
     def _has_process(self) -> bool:
-        """See to it that there is a process that need not be retired; tell whether there is one at all."""
+        """Make sure that a process is running and need not be retired. Return whether there is one at all."""
         process = self._process
         if process is not None and not process.is_alive:
             self._lose("its process exited while it was idle")
@@ -224,7 +229,7 @@ class ProcessSlot:
         return self._process is not None
 
     def _render_next(self) -> None:
-        """Render one job, unless something else is to be done before there is one."""
+        """Render one job, unless there is other work to do before one arrives."""
         self._job = job = self._queue.take(self._loaded, self._stays)
         process = self._process
         if job is None or process is None:
@@ -237,18 +242,19 @@ class ProcessSlot:
         else:
             if isinstance(outcome, RenderedFrame):
                 self._loaded.note(job.needs)
-            job.settle(outcome)
+            self._job = None
             self._queue.finish(job)
+            job.settle(outcome)  # last, because the client may ask again at once
         finally:
             self._job = None
 
     def _stays(self) -> bool:
-        """Whether the process is alive, and nothing is to be done about the next one."""
+        """Return whether the process is alive, and its successor needs no attention."""
         process, successor = self._process, self._next
         return process is not None and process.is_alive and not (successor and successor.has_news)
 
     def _let_another_try(self, job: Job, error: Exception, *, has_begun: bool) -> None:
-        """Give back a job over which a process was lost, unless that happens too often."""
+        """Put back a job whose process was lost, unless that has happened too often."""
         if has_begun:
             is_own = isinstance(error, RenderTimeoutError | WorkerLostError) and not _is_foreign(error)
             job.crashes += is_own
@@ -256,6 +262,7 @@ class ProcessSlot:
         if job.crashes < _MOST_CRASHES and job.kills < _MOST_KILLS:
             self._queue.put_back(job)
             return
+        self._queue.finish(job)
         if job.crashes >= _MOST_CRASHES:
             job.settle(
                 type(error)(f"{error}; the request failed on {job.crashes} workers and will not be retried")
@@ -267,7 +274,6 @@ class ProcessSlot:
                     "this request; try again later"
                 )
             )
-        self._queue.finish(job)
 
     def _start_next(self) -> None:
         with self._lock:
@@ -276,7 +282,7 @@ class ProcessSlot:
                 self._next = WorkerProcess(self._settings, self._share, environment, next(self._folders))
 
     def _promote(self, started: WorkerProcess) -> None:
-        """Wait until a process has started, and let it take the slot."""
+        """Wait until a new process has started, and use it from now on."""
         handshake = started.handshake()
         retired, self._process, self._next = self._process, started, None
         self._loaded = Loaded()
@@ -287,7 +293,7 @@ class ProcessSlot:
             _end(retired, WorkerProcess.retire)
 
     def _lose(self, cause: object) -> None:
-        """Give up the process."""
+        """Close the process after a failure."""
         if self._ended.is_set():
             return
         lost, self._process = self._process, None
@@ -296,7 +302,7 @@ class ProcessSlot:
         _end(lost, WorkerProcess.close)
 
     def _fail_start(self, error: Exception) -> None:
-        """Give up the process that was to be the next, and wait where another would hardly do better."""
+        """Close a process that failed to start, and pause if another attempt would probably fail, too."""
         if self._ended.is_set():
             return
         failed, self._next = self._next, None
@@ -311,7 +317,7 @@ class ProcessSlot:
 
 
 def _is_foreign(error: Exception) -> bool:
-    """Tell whether the process was killed by somebody else."""
+    """Return whether something outside the server killed the process."""
     return isinstance(error, WorkerLostError) and error.is_foreign
 
 

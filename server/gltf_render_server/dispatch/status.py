@@ -1,4 +1,4 @@
-"""What HTTP tells of a worker."""
+"""The state of a worker, as HTTP clients see it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["WorkerState", "WorkerStatus"]
 
 
 class WorkerState(StrEnum):
-    """What a worker is doing."""
+    """The activity of a worker."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -19,21 +19,21 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """One worker, as ``/healthz`` and ``/metrics`` show it.
+    """The state of one worker, as reported by ``/healthz`` and ``/metrics``.
 
     Attributes
     ----------
     number : int
-        Its slot, from 0; a process that replaces another has the same.
+        The number of its slot, from 0. A process that replaces another has the same number.
     pid : int or None
-        None while there is no process.
+        The process id; None if there is no process.
     state : WorkerState
     rendered : int
-        Requests that its process has finished.
+        The number of requests that the current process has finished.
     restarts : int
-        How often another process took this slot because the one before crashed, hung or grew too large.
+        How many times the process in this slot was replaced because it crashed, hung or grew too large.
     rss_bytes : int
-        Resident memory of its process; 0 = not known.
+        The resident memory of the process; 0 = unknown.
     """
 
     number: int

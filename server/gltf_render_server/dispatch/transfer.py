@@ -1,8 +1,8 @@
-"""A frame on its way to a worker: its asset, which is large and stays the same, travels only once.
+"""Sends frames to workers. The asset, which is large and rarely changes, is sent only once.
 
-So do the tables of what is known of each of the asset's surfaces. The worker keeps the last of these parts,
-and the server keeps the same account of them for each process, so it knows what a process has. Where they
-disagree, the worker says so and the server sends all of it.
+The same applies to the tables of the asset's surfaces. The worker caches the most recent of these parts, and
+the server simulates that cache for each process, so it knows which parts a process has. If they disagree, the
+worker reports that and the server sends all parts.
 """
 
 from __future__ import annotations
@@ -21,30 +21,35 @@ from ..scene import Table
 __all__ = ["AssetMissingError", "Packed", "RecentAssets", "unpacked"]
 
 _MOST_ASSET_BYTES = 256 * 2**20
-_MOST_ASSETS = 256  # or tables; an asset has up to five
+_MOST_ASSETS = 256  # assets and tables; an asset has up to five tables
 
 _Parts = list[tuple[bytes, bytes | None, bool]]
-"""The parts of a frame, in order: key, pickled part (None = the process has it), and whether it is kept."""
+"""The parts of a frame, in order: the key, the pickled part (None = the process has it), and whether it is
+cached.
+"""
 
 
 class AssetMissingError(RenderError):
-    """The process does not have a part that it was not sent."""
+    """The process does not have a part that the server left out."""
 
 
 class RecentAssets(Recent[Any]):
-    """The last assets and tables of a process; what the server keeps of them are their sizes."""
+    """The cache of recent assets and tables of a process. The server's copy stores only their sizes."""
 
     def __init__(self) -> None:
         super().__init__(_MOST_ASSET_BYTES, _MOST_ASSETS)
 
 
 def part_key(value: object) -> bytes | None:
-    """Return what tells a part from all others; empty = it travels with each frame, None = it is no part."""
+    """Return the key of a part.
+
+    An empty key means that it is sent with each frame, None that it is not a part.
+    """
     return value.key if isinstance(value, Asset | Table) else None
 
 
 class Packed:
-    """A frame, pickled but for its parts.
+    """A pickled frame, with its parts pickled separately.
 
     Parameters
     ----------
@@ -62,7 +67,7 @@ class Packed:
         ]
 
     def message(self, sent: RecentAssets) -> bytes:
-        """Return what a process needs that was sent these parts, and note what it is sent now."""
+        """Return the message for a process that has the `sent` parts, and add the new ones to these."""
         parts: _Parts = [(key, self._unless_sent(key, sent), True) for key in self._kept]
         return pickle.dumps((self._small, parts + self._once), pickle.HIGHEST_PROTOCOL)
 
@@ -75,12 +80,12 @@ class Packed:
 
 
 def unpacked(message: bytes, kept: RecentAssets) -> Frame:
-    """Return the frame of a message, with parts that came with it or are kept.
+    """Unpickle the frame of a message, with the parts that it contains or that are cached.
 
     Raises
     ------
     AssetMissingError
-        The process has lost a part; it forgets all of them, as the server does then.
+        The process has lost a part. It then clears its cache, and so does the server.
     """
     small, parts = pickle.loads(message)  # noqa: S301  the server's own
     found = {key: _part(key, data, kept, is_kept=is_kept) for key, data, is_kept in parts}

@@ -1,4 +1,4 @@
-"""What runs in a worker's process: one renderer, on its main thread, which also closes it."""
+"""The code of a worker process. It has one renderer, which it uses and closes on its main thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Handshake:
-    """What a worker says when it is ready."""
+    """The message of a worker that is ready."""
 
     info: RendererInfo
     extensions: frozenset[str]
@@ -42,17 +42,17 @@ class Handshake:
 
     @classmethod
     def of(cls, renderer: Renderer) -> Handshake:
-        """Ask a renderer what it says of itself."""
+        """Make the message from a renderer's properties."""
         return cls(renderer.info, renderer.extensions, renderer.renders, renderer.looks)
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What a worker says when it has the whole of a request and begins with it."""
+    """The message of a worker that has received a whole request and begins to render it."""
 
 
 Message = Handshake | Begun | RenderedFrame | Stored | BaseException
-"""What a worker sends: `Handshake` once, then for each request `Begun` and its outcome."""
+"""The messages of a worker: `Handshake` once, then for each request `Begun` and the result."""
 
 
 def run(
@@ -62,37 +62,37 @@ def run(
     environment: Mapping[str, str],
     arrays: Path,
 ) -> None:
-    """Render what comes over `connection` until it is closed; then end the process.
+    """Render the requests from `connection` until it is closed, then end the process.
 
     Parameters
     ----------
     connection : Connection
-        Brings packed requests, and takes a `Message` at a time.
+        The connection from which requests are received, and to which messages are sent.
     settings : ServerSettings
     share : Share
-        What the process gets of the machine; it stays on its processors from before the back end is loaded.
+        The resources of the process. It is pinned to its processors before the back end is loaded.
     environment : mapping of str to str
-        Set before the back end is loaded, as what pins a GPU must be.
+        Environment variables that are set before the back end is loaded, such as those that select a GPU.
     arrays : Path
         See `ArrayFile`.
     """
     _end_with_the_server()
     os.environ.update(environment)
     if share.cpus:
-        with suppress(OSError):  # they were taken from the server meanwhile
+        with suppress(OSError):  # the server's processors have changed meanwhile
             os.sched_setaffinity(0, share.cpus)
-    tempfile.tempdir = None  # read TMPDIR again
+    tempfile.tempdir = None  # makes Python read TMPDIR again
     keep_freed_memory()
     configure_logging(settings.logging_level)
     try:
         _serve(connection, replace(settings, threads=share.threads or "all"), ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the server has ended the connection
-    except BaseException as error:  # nothing is above this
+        pass  # the server has closed the connection
+    except BaseException as error:  # this is the outermost level of the process
         _logger.error("the render worker failed", exc_info=error)
     finally:
         logging.shutdown()
-        os._exit(0)  # without Blender's own clean-up, which now and then waits for ever
+        os._exit(0)  # skips Blender's own clean-up, which sometimes hangs
 
 
 def _serve(connection: Connection, settings: ServerSettings, arrays: ArrayFile) -> None:
@@ -121,7 +121,7 @@ def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> Render
 
 
 def _sendable(error: BaseException) -> BaseException:
-    """Log what only this process can tell of an error, and return one that survives the way."""
+    """Log the details of an error that only this process knows, and return an error that can be pickled."""
     if not isinstance(error, RenderServerError):
         _logger.error("the rendering back end failed with an unexpected error", exc_info=error)
     try:
@@ -132,8 +132,9 @@ def _sendable(error: BaseException) -> BaseException:
 
 
 def _end_with_the_server() -> None:
-    """Leave no process behind, however the server ends and whatever Blender is doing then."""
-    for name in ("SIGHUP", "SIGINT"):  # a terminal sends these to all its processes; they are the server's
+    """Make sure that this process ends with the server, whatever Blender is doing then."""
+    # a terminal sends these to all processes, but only the server should handle them
+    for name in ("SIGHUP", "SIGINT"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     server = multiprocessing.parent_process()

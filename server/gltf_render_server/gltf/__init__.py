@@ -1,6 +1,7 @@
-"""glTF: bytes of any origin -> a checked `Asset` -> a `Scene`, and what an importer needs of it.
+"""Reads glTF: the bytes of a document become a checked `Asset`, and that becomes a `Scene`.
 
-Nothing reaches a back end that was not checked here, and nothing of the document does but what it needs.
+Everything that reaches a back end has been checked here, and the back end gets only those parts of the
+document that it needs.
 """
 
 from .asset import Asset, parse_scene, read_asset
@@ -8,7 +9,7 @@ from .cameras import find_camera
 from .content import Content, content_of
 from .geometry import read_attribute, read_corners, read_normals, read_texcoords, read_triangles
 from .lights import Light, read_light
-from .recent_documents import RecentDocuments
+from .recent_documents import OpenedDocument, RecentDocuments
 from .resources import read_image, texture_image
 from .writer import Detail, import_document
 
@@ -17,6 +18,7 @@ __all__ = [
     "Content",
     "Detail",
     "Light",
+    "OpenedDocument",
     "RecentDocuments",
     "content_of",
     "find_camera",

@@ -1,7 +1,8 @@
-"""Animations: where nodes are, and how much their morph targets weigh, at a time.
+"""Animations: the transforms of nodes and the weights of morph targets at a given time.
 
-Source: the glTF 2.0 specification, section 3.11 and appendix C; of KHR_animation_pointer what says the same.
-Of several animations the first is shown, as viewers do. What is broken is left out, and told.
+Source: the glTF 2.0 specification, section 3.11 and appendix C, and the equivalent parts of
+KHR_animation_pointer. If a document has several animations, the first is shown, as in common viewers. Broken
+parts are skipped with a warning.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import SceneError
 from ..limits import MOST_WEIGHTS, Limits, ask_time
+from ..mismatch import what_and_where
 from . import schema
 from .compression import read_more_views
 from .extensions import POINTER
@@ -32,12 +34,14 @@ from .resources import (
     views_of_accessors,
 )
 
-__all__ = ["Animation", "find_animation", "morphing_nodes", "read_animation"]
+__all__ = ["NODE_POINTER", "Animation", "find_animation", "morphing_nodes", "read_animation"]
 
 _WIDTHS = {"translation": 3, "rotation": 4, "scale": 3}
-_POINTER = re.compile(r"/nodes/(\d{1,7})/(translation|rotation|scale|weights)")
-_STRAIGHT = 0.9995  # cosine of half the angle, above which rotations are blended as vectors
-_MOST_TOLD = 20
+NODE_POINTER = re.compile(r"/nodes/(\d{1,7})/(translation|rotation|scale|weights)")
+"""What KHR_animation_pointer can name here: the index of a node, and what changes of it."""
+
+_STRAIGHT = 0.9995  # cosine of half the angle; rotations closer than this are interpolated linearly
+_MOST_LEFT_OUT = 20
 
 Floats = NDArray[np.float64]
 Index = Annotated[int, Meta(ge=0)]
@@ -66,13 +70,13 @@ msgspec.json.Decoder(_Channel)
 
 @dataclass(frozen=True)
 class _Track:
-    """One property of one node over time.
+    """The animation of one property of one node.
 
     values : (keys, n, k)
-        As the accessor holds them: a large animation takes no memory beside its buffers. n is 1, or for
-        CUBICSPLINE 3: the tangent before, the value, the tangent after.
+        The keyframe values, with the accessor's own type, so that a large animation needs no copy of its
+        buffers. n is 1, or 3 for CUBICSPLINE: the in-tangent, the value, and the out-tangent.
     accessor : schema.Accessor
-        Where they are from.
+        The accessor that describes the values.
     """
 
     node: int
@@ -83,21 +87,21 @@ class _Track:
     accessor: schema.Accessor
 
     def at(self, key: int) -> Numbers:
-        """Return what a key says, (n, k)."""
+        """Return the values of a keyframe, (n, k)."""
         return as_values(self.values[key], self.accessor)
 
 
 @dataclass(frozen=True)
 class Animation:
-    """What moves nodes, ready to be sampled.
+    """The tracks that animate nodes, ready to be sampled.
 
     Attributes
     ----------
     tracks : tuple
     times : tuple of (n,) float64
-        The keys' times that tracks refer to, seconds, increasing.
+        The times of the keyframes to which the tracks refer, in increasing seconds.
     nbytes : int
-        What it takes of memory beside the document's buffers.
+        The memory that it takes in addition to the document's buffers.
     """
 
     tracks: tuple[_Track, ...] = ()
@@ -106,18 +110,19 @@ class Animation:
 
     @property
     def morphs(self) -> bool:
-        """Whether it moves the weights of morph targets."""
+        """Whether the animation changes the weights of morph targets."""
         return any(track.path == "weights" for track in self.tracks)
 
     def moved(self, nodes: Sequence[schema.Node], time_s: float) -> dict[int, schema.Node]:
-        """Return the nodes that it moves, by their numbers, as they are at a time.
+        """Return the animated nodes, by index, in their state at a given time.
 
         Parameters
         ----------
         nodes : sequence of Node
-            The document's, at rest; not changed.
+            The nodes of the document at rest. They are not changed.
         time_s : float
-            Before the first key of a track its first value holds, after the last its last.
+            The time. Before the first keyframe of a track its first value applies, after the last keyframe
+            its last.
         """
         changed: dict[int, dict[str, Any]] = defaultdict(dict)
         for track, value in self._sample(time_s):
@@ -139,12 +144,12 @@ class Animation:
 
 
 def find_animation(document: schema.Document, name: str | int = 0) -> int | None:
-    """Find an animation by its name or index; None = there is none, and the scene stays at rest.
+    """Find an animation by name or index. Return None if the document has none and stays at rest.
 
     Raises
     ------
     SceneError
-        A name, or an index but the default's, is not there.
+        The name or index does not exist. An index of 0, the default, is never an error.
     """
     names = [animation.get("name") for animation in document.animations]
     if isinstance(name, str) and name in names:
@@ -157,7 +162,7 @@ def find_animation(document: schema.Document, name: str | int = 0) -> int | None
 
 
 def morphing_nodes(document: schema.Document, animation: int | None) -> set[int]:
-    """Return the nodes whose weights an animation may move."""
+    """Return the nodes whose weights an animation may change."""
     targets = [_target_of(channel) for channel in _channels(document, animation)]
     return {target[0] for target in targets if target is not None and target[1] == "weights"}
 
@@ -170,44 +175,47 @@ def read_animation(
     warnings: list[str],
     binary: memoryview | None = None,
 ) -> Animation:
-    """Read an animation, and decode what it needs of the buffers.
+    """Read an animation, and decode the buffers that it needs.
 
     Parameters
     ----------
     document : Document
-        Its buffers still have their text. Changed in place: what was compressed is plain afterwards.
+        The document, whose buffers still have their URIs. It is changed in place: compressed data is
+        uncompressed.
     buffers : list of bytes-like
-        From `compression.read_buffers`; what only the animation reads is added.
+        The buffers from `compression.read_buffers`. Those that only the animation needs are added.
     animation : int or None
-        From `find_animation`.
+        The index from `find_animation`.
     limits : Limits
     warnings : list of str
-        What is left out is added.
+        Warnings about skipped parts are added here.
     binary : memoryview, optional
         The binary chunk of a GLB.
 
     Raises
     ------
     TooLargeError
-        It is above a limit.
+        The animation exceeds a limit.
     """
     samplers = _samplers(document, animation)
     readable = _open_accessors(document, buffers, samplers, limits, binary)
     reader = _Reader(document, buffers, samplers, readable)
     tracks: dict[tuple[int, str], _Track] = {}
-    told: list[str] = []
+    left_out: list[str] = []
     for number, channel in enumerate(_channels(document, animation)):
         ask_time()
         try:
             track = reader.track(channel)
         except SceneError as error:
-            told.append(f"animations[{animation}].channels[{number}]: {error.message}; left out")
+            left_out.append(f"animations[{animation}].channels[{number}]: {error.message}; left out")
             continue
         if track is not None:
             tracks.setdefault((track.node, track.path), track)
-    warnings += told[:_MOST_TOLD]
-    if len(told) > _MOST_TOLD:
-        warnings.append(f"animations[{animation}]: {len(told) - _MOST_TOLD} more channels are left out")
+    warnings += left_out[:_MOST_LEFT_OUT]
+    if len(left_out) > _MOST_LEFT_OUT:
+        warnings.append(
+            f"animations[{animation}]: {len(left_out) - _MOST_LEFT_OUT} more channels are left out"
+        )
     return Animation(tuple(tracks.values()), tuple(reader.times), reader.nbytes)
 
 
@@ -218,7 +226,7 @@ def _open_accessors(
     limits: Limits,
     binary: memoryview | None,
 ) -> set[int]:
-    """Decode what the samplers' accessors read, and return those accessors that can be read."""
+    """Decode the data of the samplers' accessors, and return the accessors that can be read."""
     named = {index for item in samplers if item for index in (item.input, item.output)}
     named = {index for index in named if index < len(document.accessors)}
     views = read_more_views(document, buffers, views_of_accessors(document, named), limits, binary)
@@ -233,7 +241,7 @@ def _open_accessors(
 
 
 def _is_possible(document: schema.Document, accessors: Collection[int]) -> bool:
-    """Whether accessors lie inside their views, and do not read the same bytes too often."""
+    """Return whether accessors lie inside their views and do not overlap too much."""
     try:
         check_views(document, views_of_accessors(document, accessors), accessors)
     except SceneError:
@@ -242,7 +250,7 @@ def _is_possible(document: schema.Document, accessors: Collection[int]) -> bool:
 
 
 class _Reader:
-    """Reads the channels of an animation; each accessor once."""
+    """Reads the channels of an animation. Each accessor is read once."""
 
     def __init__(
         self,
@@ -262,7 +270,7 @@ class _Reader:
         self.nbytes = 0
 
     def track(self, source: object) -> _Track | None:
-        """Read a channel; None = it has no target, and says so."""
+        """Read a channel. Return None if the channel explicitly has no target."""
         channel = _convert_channel(source)
         target = _target(channel.target)
         if target is None:
@@ -285,7 +293,10 @@ class _Reader:
         return _Track(node, path, sampler.interpolation, times, values, accessor)
 
     def _width(self, node: int, path: str) -> int:
-        """Return how many numbers a property of a node has; weights have one for each morph target."""
+        """Return the number of components of a node's property.
+
+        For weights, that is the number of morph targets.
+        """
         if path != "weights":
             return _WIDTHS[path]
         mesh = self._document.nodes[node].mesh
@@ -340,7 +351,7 @@ def _channels(document: schema.Document, animation: int | None) -> list[object]:
 
 
 def _samplers(document: schema.Document, animation: int | None) -> list[_Sampler | None]:
-    """Convert an animation's samplers; None where one is broken."""
+    """Convert the samplers of an animation. A broken sampler becomes None."""
     return [_sampler(item) for item in _items(document, animation, "samplers")]
 
 
@@ -355,7 +366,8 @@ def _convert_channel(source: object) -> _Channel:
     try:
         return msgspec.convert(source, _Channel)
     except msgspec.ValidationError as error:
-        raise SceneError(str(error)[:200]) from None
+        what, where = what_and_where(error)
+        raise SceneError(": ".join(filter(None, (where[2:], what)))[:200]) from None
 
 
 def _target_of(channel: object) -> tuple[int, str] | None:
@@ -366,11 +378,11 @@ def _target_of(channel: object) -> tuple[int, str] | None:
 
 
 def _target(target: _Target) -> tuple[int, str] | None:
-    """Tell which node and which of its properties a channel moves."""
+    """Return the node and the property that a channel animates."""
     if target.path == "pointer":
         extension = (target.extensions or {}).get(POINTER)
         pointer = extension.get("pointer") if isinstance(extension, dict) else None
-        found = _POINTER.fullmatch(pointer) if isinstance(pointer, str) else None
+        found = NODE_POINTER.fullmatch(pointer) if isinstance(pointer, str) else None
         if found is None:
             raise SceneError(f"only nodes' transforms and weights can be animated, not {str(pointer)[:60]}")
         return int(found[1]), found[2]
@@ -382,7 +394,7 @@ def _target(target: _Target) -> tuple[int, str] | None:
 
 
 def _span(times: Floats, time_s: float) -> tuple[int, int, float, float]:
-    """Return the keys around a time, its share of the way between them, and how many seconds that is."""
+    """Return the keyframes around a time, the fraction between them, and their distance in seconds."""
     after = int(np.searchsorted(times, time_s, side="right"))
     if after == 0:
         return 0, 0, 0.0, 0.0
@@ -395,7 +407,7 @@ def _span(times: Floats, time_s: float) -> tuple[int, int, float, float]:
 def _interpolated(
     interpolation: str, is_rotation: bool, before: Floats, after: Floats, share: Floats, length_s: Floats
 ) -> Floats:
-    """Interpolate between the keys, (tracks, 1 or 3, k), by shares, (tracks, 1): (tracks, k)."""
+    """Interpolate between keyframes, (tracks, 1 or 3, k), by fractions, (tracks, 1); returns (tracks, k)."""
     if interpolation == "CUBICSPLINE":
         values = _spline(before, after, share, length_s)
     elif interpolation == "STEP":
@@ -408,7 +420,7 @@ def _interpolated(
 
 
 def _spline(before: Floats, after: Floats, t: Floats, length_s: Floats) -> Floats:
-    """Appendix C.5 of the specification."""
+    """Interpolate with cubic Hermite splines; appendix C.5 of the specification."""
     t2, t3 = t * t, t * t * t
     return (
         (2 * t3 - 3 * t2 + 1) * before[:, 1]
@@ -419,7 +431,7 @@ def _spline(before: Floats, after: Floats, t: Floats, length_s: Floats) -> Float
 
 
 def _slerp(before: Floats, after: Floats, share: Floats) -> Floats:
-    """Turn along the shorter way; appendix C.4 of the specification."""
+    """Interpolate rotations along the shorter arc; appendix C.4 of the specification."""
     cosine = (before * after).sum(1, keepdims=True)
     after, cosine = np.where(cosine < 0, -after, after), np.abs(cosine)
     angle = np.arccos(cosine.clip(max=_STRAIGHT))
@@ -429,6 +441,6 @@ def _slerp(before: Floats, after: Floats, share: Floats) -> Floats:
 
 
 def _unit(rotations: Floats) -> Floats:
-    """Bring rotations to length 1; what has none is no rotation, and turns nothing."""
+    """Normalise quaternions. A zero quaternion becomes the identity."""
     length = np.linalg.norm(rotations, axis=1, keepdims=True)
     return np.where(length > 1e-9, rotations / length.clip(1e-9), [0.0, 0.0, 0.0, 1.0])

@@ -1,4 +1,4 @@
-"""Bytes -> `Asset`, a document that is read, repaired and checked once -> `Scene`, what it shows."""
+"""Reads bytes into an `Asset`, a repaired and checked document, from which each `Scene` is made."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _DEFAULT_LIMITS = Limits()
 _ROUNDING = 1e-5
 _NAMES = {"bufferViews": "buffer_views"}
 _OWN_WORK = frozenset({DRACO, EXT_MESHOPT, INSTANCING, KHR_MESHOPT, POINTER, VISIBILITY})
-"""Extensions that are dealt with here, whatever the importer knows."""
+"""The extensions that this package implements itself, whatever the importer supports."""
 
 _STAYS_HERE = frozenset({"animation", "drawn", "hierarchy", "rest", "_at_rest", "_known"})
-"""What only making scenes needs, and what is known of the parts already."""
+"""The members that are not sent to other processes: only making scenes needs them, or they are caches."""
 
-_TOLD_EXTRAS = ("label", "category")
+_KNOWN_EXTRAS = ("label", "category")
 _LONGEST_EXTRA, _LARGEST_EXTRA = 200, 2**53
 
 Matrix = NDArray[np.float64]
@@ -59,23 +59,23 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Asset(Content):
-    """A document that passed every check; see `scene.Asset`.
+    """A glTF document that has passed every check; see `scene.Asset`.
 
     Attributes
     ----------
     drawn : Drawn
-        What of it is drawn.
+        The parts of the document that are drawn.
     hierarchy : Hierarchy
-        What stands above what.
+        The parent of each node.
     rest : Transforms
-        Where its nodes stand before anything moves them.
+        The transforms of the nodes at rest.
     animation : Animation
-        What moves its nodes.
+        The animation of the nodes.
     warnings : tuple of str
-        What was dropped or is not drawn, for the log.
+        Messages for the log about what was dropped or is not drawn.
     key : bytes
-        Names it where it is kept from one frame to the next, wherever its nodes stand; empty = it is used
-        once.
+        The key under which the asset is cached between frames, whatever the transforms of its nodes. It is
+        empty if the asset is used only once.
     """
 
     drawn: Drawn
@@ -92,8 +92,8 @@ class Asset(Content):
     def node_extras(self, node: int) -> dict[str, str | int | float | bool]:
         """See `scene.Asset.node_extras`."""
         extras = self.source.nodes[node].extras
-        told = extras if isinstance(extras, dict) else {}
-        found = {name: told.get(name) for name in _TOLD_EXTRAS}
+        members = extras if isinstance(extras, dict) else {}
+        found = {name: members.get(name) for name in _KNOWN_EXTRAS}
         return {name: value for name, value in found.items() if _is_plain(value)}
 
     @cached_property
@@ -105,30 +105,30 @@ class Asset(Content):
         return Graph.posed(self.hierarchy, self.rest, self.source.nodes)
 
     def keyed(self, key: Digest) -> Asset:
-        """Return the same document with a key."""
+        """Return the same asset with a key."""
         keyed = self._sharing(replace(self, key=key))
         vars(keyed)["_at_rest"] = self._at_rest
         return keyed
 
     def moved(self, nodes: Mapping[int, schema.Node]) -> Asset:
-        """Return the same document where some nodes, by their numbers, stand elsewhere.
+        """Return the same document with other transforms for some nodes.
 
-        What is known of all else is shared.
+        All other data and caches are shared.
 
         Parameters
         ----------
         nodes : mapping of int to Node
-            They differ in nothing but their transforms.
+            The new nodes by index. They may differ from the old ones only in their transforms.
 
         Raises
         ------
         SceneError
-            A transform is none.
+            A transform is invalid.
         """
         source = with_nodes(self.source, nodes)
         rest = self.rest.moved(nodes, self.hierarchy)
         moved = self._sharing(replace(self, source=source, rest=rest))
-        _ = moved._at_rest  # which checks it
+        _ = moved._at_rest  # computing it checks the transforms
         return moved
 
     def _sharing(self, other: Asset) -> Asset:
@@ -136,11 +136,11 @@ class Asset(Content):
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a back end reads in another process, where no more scenes are made of it.
+        """Return the state that a back end needs in another process, where no more scenes are made.
 
-        Where nodes stand is not of it, so it is the same wherever that is.
+        The transforms of the nodes are not part of it, so it does not depend on them.
         """
-        state = dict(self.__dict__)  # at once: another thread may be adding to it
+        state = dict(self.__dict__)  # a copy, because another thread may add to the dictionary
         state = {name: value for name, value in state.items() if name not in _STAYS_HERE}
         nodes = [schema.Node(name=node.name, extras=node.extras) for node in self.source.nodes]
         state["source"] = msgspec.structs.replace(self.source, nodes=nodes)
@@ -187,22 +187,22 @@ class Asset(Content):
         return light_scale(scene, self._known.boxes)
 
     def scene(self, poses: Mapping[str, Matrix] | None = None, time_s: float = 0.0) -> Scene:
-        """Return what the document shows.
+        """Return the scene of the document in a given pose and at a given time.
 
         Parameters
         ----------
         poses : mapping of str to (4, 4) float64, optional
-            World matrices, column vectors, that nodes have instead of their own, by the nodes' names; what
-            is below these nodes moves along.
+            World matrices by node name, for column vectors. They replace the nodes' own world matrices, and
+            the descendants of these nodes move along.
         time_s : float
-            The moment of the document's animation.
+            The time in the document's animation.
 
         Raises
         ------
         RequestError
-            A pose is none, or names no node, or several.
+            A pose is invalid, or its name matches no node, or several nodes.
         SceneError
-            What is drawn is not possible in these poses.
+            What is drawn is invalid in these poses.
         """
         changed = self.animation.moved(self.source.nodes, time_s)
         source = with_nodes(self.source, changed)
@@ -227,7 +227,7 @@ class Asset(Content):
         )
 
     def _arranged(self, source: schema.Document, graph: Graph) -> tuple[Arrangement, Stock]:
-        """Return what is drawn at a moment; as long as nothing is bent, it is the same at all."""
+        """Return what is drawn at a moment. Without skins and morphing, it is the same at every moment."""
         if self._known.arranged is None:
             arrangement = Arrangement.of(Content(self.json, source, self.buffers), self.drawn, graph)
             stock = Stock(Table(arrangement.primitives))
@@ -240,7 +240,7 @@ class Asset(Content):
         return arrangement, stocks[self.key]
 
     def _poses(self, poses: Mapping[str, Matrix]) -> dict[int, Matrix]:
-        """Return poses by the nodes' numbers."""
+        """Return the poses by node index."""
         places = [f"poses[{name[:40]!r}]" for name in poses]
         found: dict[int, Matrix] = {}
         for (name, matrix), where in zip(poses.items(), places, strict=True):
@@ -257,7 +257,7 @@ class Asset(Content):
 
 
 class _Known:
-    """What is found out of a document once, wherever its nodes stand.
+    """Results that are computed once for a document, independent of the nodes' transforms.
 
     Attributes
     ----------
@@ -265,7 +265,7 @@ class _Known:
     boxes : dict
         See `light_scale`.
     arranged : (Arrangement, dict of bytes to Stock) or None
-        What is drawn, as long as nothing is bent, the surfaces by the asset's key; None = not known.
+        The arrangement without deformation, and its surfaces by the asset's key. None until it is computed.
     """
 
     def __init__(self, content: Content) -> None:
@@ -276,7 +276,7 @@ class _Known:
 
     @cached_property
     def nodes_by_name(self) -> dict[str, list[int]]:
-        """The numbers of the nodes that have each name."""
+        """The indices of the nodes that have each name."""
         numbers: dict[str, list[int]] = {}
         for index, node in enumerate(self._nodes):
             numbers.setdefault(_name(node), []).append(index)
@@ -284,31 +284,31 @@ class _Known:
 
 
 def parse_scene(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Scene:
-    """Read a document, and return what it shows; see `read_asset`."""
+    """Read a document, and return its scene; see `read_asset`."""
     return read_asset(data, extensions=extensions, limits=limits).scene()
 
 
 def read_asset(data: bytes, *, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Asset:
-    """Read a glTF 2.0 document and check all that a back end relies on.
+    """Read a glTF 2.0 document, and check everything that a back end relies on.
 
     Parameters
     ----------
     data : bytes
-        GLB or JSON; resources are embedded, in the binary chunk or as ``data:`` URIs. Nothing else is ever
-        opened.
+        GLB or JSON. Its resources are embedded, in the binary chunk or as ``data:`` URIs. Nothing else is
+        ever opened.
     extensions : frozenset of str
-        The extensions that the back end's importer knows.
+        The extensions that the back end's importer supports.
     limits : Limits
-        What it may cost; checked before the work is begun.
+        The limits for the scene. They are checked before any expensive work.
 
     Raises
     ------
     SceneError
-        Anything is wrong with what is drawn; the message says what and where.
+        A part of the document that is drawn is invalid. The message says what is wrong and where.
     TooLargeError
-        It is above a limit.
+        The document exceeds a limit.
     CheckTimeoutError
-        Within `time_limit`, the time is over.
+        The time limit set by `time_limit` is over.
     """
     container = open_container(data)
     json = decode(container.json)
@@ -349,7 +349,7 @@ def _buffers(
     limits: Limits,
     binary: memoryview | None,
 ) -> list[Data]:
-    """Decode all that is drawn; images are buffer views."""
+    """Decode all data that is drawn. Each image becomes a buffer view."""
     views = views_of_accessors(document, drawn.accessors(document)) | images
     buffers = read_buffers(document, drawn.primitives(document), views, limits, binary)
     accessors = drawn.accessors(document)
@@ -362,16 +362,17 @@ def _name(node: schema.Node) -> str:
 
 
 def _is_plain(value: object) -> TypeGuard[str | int | float | bool]:
-    """Whether JSON can tell a value in a few characters."""
+    """Return whether a value is a JSON scalar, and short."""
     if isinstance(value, str):
         return len(value) <= _LONGEST_EXTRA
     return isinstance(value, int | float) and abs(value) < _LARGEST_EXTRA
 
 
 def _write_back(json: dict[str, Any], document: schema.Document) -> None:
-    """Write into the JSON what was unpacked, without the text of the buffers, and without the nodes.
+    """Write the decoded document back to JSON, without the text of the buffers and without the nodes.
 
-    The first is half of a scene, and would travel with it to another process; the second move.
+    The buffers' text would double the size of the scene when it is sent to another process, and the nodes may
+    move.
     """
     json.pop("nodes", None)
     for buffer in document.buffers:
@@ -385,9 +386,11 @@ def _write_back(json: dict[str, Any], document: schema.Document) -> None:
 
 
 def _check_version(asset: schema.Asset) -> None:
-    for name, version in (("version", asset.version), ("minVersion", asset.min_version)):
-        if version is not None and not re.fullmatch(r"2\.[0-9]{1,3}", version):
-            raise SceneError(f"glTF {version[:20]} is not supported; glTF 2.0 is", f"$.asset.{name}")
+    version, needed = asset.version, "2.0" if asset.min_version is None else asset.min_version
+    if not re.fullmatch(r"2\.[0-9]{1,3}", version):
+        raise SceneError(f"glTF {version[:20]} is not supported; glTF 2.0 is", "$.asset.version")
+    if needed != "2.0":
+        raise SceneError(f"glTF {needed[:20]} is not supported; glTF 2.0 is", "$.asset.minVersion")
 
 
 def _check_required(document: schema.Document, known: frozenset[str]) -> None:

@@ -1,4 +1,4 @@
-"""The cameras of a document: where they stand, and what they see of the world."""
+"""The cameras of a document: their poses, and their fields of view."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["find_camera", "place_cameras"]
 
 
 def place_cameras(document: schema.Document, graph: Graph) -> tuple[SceneCamera, ...]:
-    """Find the cameras that the default scene holds; indices must have been checked."""
+    """Find the cameras in the default scene. The document's indices must have been checked."""
     placed = []
     for index in graph.order:
         node = document.nodes[index]
@@ -41,18 +41,18 @@ def place_cameras(document: schema.Document, graph: Graph) -> tuple[SceneCamera,
 
 
 def _rigid(graph: Graph, node: int) -> Matrices:
-    """Return the pose next to a node's transform, (4, 4); where scales mirror or flatten it, without them."""
+    """Return the rigid pose nearest to a node's transform, (4, 4), without mirroring or flattening."""
     rigid = nearest_rigid(graph.world[node])
     return graph.rigid(node) if rigid is None else rigid
 
 
 def find_camera(scene: Scene, number: int = 0) -> SceneCamera:
-    """Return the first camera of a scene that has this number in the document.
+    """Return the first camera of a scene with a given index in the document.
 
     Raises
     ------
     SceneError
-        There is none.
+        There is no such camera.
     """
     for camera in scene.cameras:
         if camera.camera == number:
@@ -73,12 +73,12 @@ def find_camera(scene: Scene, number: int = 0) -> SceneCamera:
 
 
 def _name(*values: object) -> str:
-    """Return the first that is a name."""
+    """Return the first value that is a usable name."""
     return next((value for value in values if isinstance(value, str) and value), "")
 
 
 def _positive(lens: object, name: str) -> float | None:
-    """Return a positive number of a lens; None where it has none: not every camera is looked through."""
+    """Return a positive number of a camera, or None; an invalid one only matters if that camera is used."""
     value: Any = lens.get(name) if isinstance(lens, dict) else None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 < value < math.inf else None

@@ -1,4 +1,4 @@
-"""Indices and geometry: every reference leads somewhere, and every vertex is a place."""
+"""Checks of indices and geometry: each index refers to an existing item, and each position is finite."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _ATTRIBUTE_TYPES = {
 }
 
 Reference = tuple[int | None, int, str, str]
-"""Index, how many there are, what it refers to, where it stands."""
+"""An index, the number of items, the kind of item, and the location of the index in the document."""
 
 
 def check_indices(document: schema.Document) -> None:
-    """Check that every index refers to something.
+    """Check that every index refers to an existing item.
 
     Raises
     ------
     SceneError
-        One does not.
+        An index is out of range.
     """
     if document.scene is not None and document.scene >= len(document.scenes):
         raise SceneError(f"there is no scene {document.scene}", "$.scene")
@@ -48,17 +48,17 @@ def check_indices(document: schema.Document) -> None:
 
 
 def check_geometry(document: schema.Document, buffers: Sequence[Data], drawn: Drawn) -> None:
-    """Check the positions and vertex indices of what is drawn; `resources.check_views` must have passed.
+    """Check the positions and vertex indices of what is drawn, after `resources.check_views` has passed.
 
-    A primitive without any extent is left out: it has no triangle that can be seen. A warning tells of
-    primitives with more sets of joints than are read.
+    A primitive whose positions are all equal is left out, because none of its triangles can be seen.
+    Primitives with more sets of joints than are read cause a warning.
 
     Raises
     ------
     SceneError
-        A position is not finite or absurdly far, or an index names a vertex that is not there.
+        A position is not finite or too far away, or an index refers to a missing vertex.
     """
-    flat: dict[int, bool] = {}  # whether all positions are equal
+    flat: dict[int, bool] = {}  # whether all positions of an accessor are equal
     largest: dict[int, int] = {}
     for number, place, primitive in drawn.primitives(document):
         ask_time()
@@ -145,12 +145,12 @@ def _picture_references(document: schema.Document) -> Iterator[Reference]:
 
 
 def check_types(document: schema.Document, primitive: schema.Primitive, where: str) -> None:
-    """Check that the accessors of a primitive with positions are of the types for their use.
+    """Check that the accessors of a primitive with positions have valid types for their use.
 
     Raises
     ------
     SceneError
-        One is not.
+        An accessor has an invalid type.
     """
     position = document.accessors[primitive.attributes["POSITION"]]
     if position.type != "VEC3" or position.component_type not in {_FLOAT, *_QUANTIZED}:
@@ -176,9 +176,10 @@ def _morphed_positions(primitive: schema.Primitive) -> list[int]:
 def _target_types(
     document: schema.Document, primitive: schema.Primitive, name: str
 ) -> tuple[str, ...] | None:
-    """Return the types that a morph target's attribute may have: that of what it is added to."""
+    """Return the valid types of a morph target's attribute: those of the attribute that it changes."""
     types, base = _ATTRIBUTE_TYPES.get(name.partition("_")[0]), primitive.attributes.get(name)
-    if types is None or base is None or name == "TANGENT":  # a target's has three numbers, the base has four
+    # a morph target's tangent has three components, the base's has four
+    if types is None or base is None or name == "TANGENT":
         return types
     return (document.accessors[base].type,)
 
@@ -187,7 +188,7 @@ def _check_attribute(
     accessor: schema.Accessor, name: str, types: tuple[str, ...] | None, count: int, where: str
 ) -> None:
     if name.startswith("_"):
-        return  # an application's own, which nothing reads
+        return  # an application-specific attribute, which is never read
     if accessor.count != count:
         raise SceneError(f"has {accessor.count} elements for {count} vertices", where)
     if types is not None and accessor.type not in types:
@@ -197,9 +198,9 @@ def _check_attribute(
 def _check_positions(
     document: schema.Document, buffers: Sequence[Data], position: int, where: str
 ) -> tuple[bool, float]:
-    """Check positions, and tell whether all are equal, and the largest coordinate."""
+    """Check positions; return whether all are equal, and the largest coordinate."""
     points = read_accessor(document, buffers, position)
-    # min and max let a NaN through, and touch the data once each
+    # min and max propagate NaN, and each reads the data only once
     low, high = points.min(initial=0), points.max(initial=0)
     if not (low > -FARTHEST_M and high < FARTHEST_M):
         raise SceneError(

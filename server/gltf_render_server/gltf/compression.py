@@ -1,4 +1,4 @@
-"""The buffers of a document, decoded, and what is compressed in them, unpacked."""
+"""Decodes the buffers of a document, and decompresses the data in them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def read_buffers(
     limits: Limits,
     binary: memoryview | None = None,
 ) -> list[Data]:
-    """Decode the buffers that are used, and unpack Draco and meshopt, as if they never were.
+    """Decode the buffers that are used, and replace Draco and meshopt data with uncompressed data.
 
     Parameters
     ----------
     document : Document
-        Changed in place: afterwards its accessors and views are plain.
+        The document, which is changed in place. Afterwards, its accessors and views are uncompressed.
     primitives : iterable of (mesh, number, primitive)
-        Those that are drawn.
+        The primitives that are drawn.
     views : set of int
-        The buffer views that accessors and images read.
+        The buffer views that accessors and images use.
     limits : Limits
     binary : memoryview, optional
         The binary chunk of a GLB.
@@ -40,9 +40,9 @@ def read_buffers(
     Raises
     ------
     SceneError
-        A buffer is not there, or a stream cannot be decoded.
+        A buffer is missing, or a stream cannot be decoded.
     TooLargeError
-        It is above a limit.
+        The decoded data exceeds a limit.
     """
     primitives = list(primitives)
     streams = draco_views(document, primitives)
@@ -63,14 +63,14 @@ def read_more_views(
     limits: Limits,
     binary: memoryview | None = None,
 ) -> set[int]:
-    """Decode what more buffer views need, after `read_buffers`, and return those of them that can be read.
+    """Decode more buffer views after `read_buffers`, and return those that can be read.
 
     Parameters
     ----------
     document : Document
-        Changed in place, as by `read_buffers`; its buffers still have their text.
+        The document, which is changed in place as by `read_buffers`. Its buffers still have their URIs.
     buffers : list of bytes-like
-        Changed in place.
+        The decoded buffers, which are changed in place.
     views : set of int
     limits : Limits
     binary : memoryview, optional
@@ -79,7 +79,7 @@ def read_more_views(
     Raises
     ------
     TooLargeError
-        Together they are above a limit.
+        All data together exceeds a limit.
     """
     readable: set[int] = set()
     decoded = 0
@@ -99,7 +99,7 @@ def read_more_views(
 def _open(
     document: schema.Document, buffers: list[Data], views: set[int], limits: Limits, binary: memoryview | None
 ) -> None:
-    """Decode the buffers that some views need, and unpack those views that are compressed with meshopt."""
+    """Decode the buffers of some views, and decompress those views that are compressed with meshopt."""
     packed = find_packed(document, views)
     raw = (views - packed.keys()) | {stream for stream, _ in packed.values()}
     check_views(document, raw, ())

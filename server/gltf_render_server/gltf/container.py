@@ -1,4 +1,4 @@
-"""The container of a document: a binary .glb, told by its first bytes, or the JSON alone.
+"""The container format of a document: a binary .glb, recognised by its first bytes, or plain JSON.
 
 Source: the glTF 2.0 specification, section 4.4 (binary glTF layout).
 """
@@ -22,14 +22,14 @@ Data = bytes | memoryview
 
 
 class Container(NamedTuple):
-    """What a file holds.
+    """The parts of a file.
 
     Attributes
     ----------
     json : bytes
-        The text of the document.
+        The JSON text of the document.
     binary : memoryview or None
-        The binary chunk, which `buffers[0]` may stand for; it looks into the file, and copies nothing.
+        The binary chunk, to which `buffers[0]` may refer. It is a view of the file without a copy.
     """
 
     json: bytes
@@ -37,10 +37,10 @@ class Container(NamedTuple):
 
 
 def open_container(data: bytes) -> Container:
-    """Find the document and its binary chunk in a file.
+    """Find the JSON and the binary chunk in a file.
 
-    Two things that exporters write against the specification are accepted: a JSON chunk that is padded with
-    NUL instead of spaces, and bytes after the JSON that are no chunk, which are ignored.
+    Two deviations from the specification that some exporters produce are accepted: a JSON chunk that is
+    padded with NUL instead of spaces, and bytes after the JSON that are not a chunk, which are ignored.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def open_container(data: bytes) -> Container:
     Raises
     ------
     SceneError
-        It begins as a GLB, and is not whole.
+        The file begins as a GLB, but is truncated or malformed.
     """
     if not data.startswith(_MAGIC):
         return Container(data, None)
@@ -69,14 +69,14 @@ def write_container(json: bytes, pieces: Sequence[Data]) -> bytes:
     Parameters
     ----------
     json : bytes
-        The text of the document.
+        The JSON text of the document.
     pieces : sequence of bytes-like
-        What follows one another in its binary chunk; it has none if there are none.
+        The parts of the binary chunk, in order. If there are none, the file has no binary chunk.
 
     Raises
     ------
     TooLargeError
-        It is longer than a GLB can be.
+        The result exceeds the largest size of a GLB.
     """
     chunks = [*_padded_chunk(_JSON, [json], b" ")]
     if pieces:
@@ -96,7 +96,7 @@ def _padded_chunk(kind: bytes, pieces: Sequence[Data], filler: bytes) -> Iterato
 
 
 def _checked(view: memoryview) -> memoryview:
-    """Check the header of a GLB, and return as much as it says that the file is long."""
+    """Check the header of a GLB, and return the data up to the length that the header gives."""
     if len(view) < _HEADER.size + _CHUNK.size:
         raise SceneError(f"is a GLB of {len(view)} bytes, too short for its headers; send the whole file")
     _, version, length = _HEADER.unpack_from(view)
@@ -108,7 +108,7 @@ def _checked(view: memoryview) -> memoryview:
 
 
 def _chunk(view: memoryview, begin: int, kind: bytes) -> tuple[memoryview | None, int]:
-    """Return a chunk's data, None if it is of another kind, and where it ends."""
+    """Return the data of a chunk (None if it is of another kind), and its end."""
     if begin + _CHUNK.size > len(view):
         raise SceneError(f"its GLB ends within the header of a chunk, at byte {begin}")
     length, found = _CHUNK.unpack_from(view, begin)

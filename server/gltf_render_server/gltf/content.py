@@ -1,4 +1,4 @@
-"""What a glTF document holds, read and checked; what is made of it is for the modules above."""
+"""The content of a glTF document, after it was read and checked."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Content:
     Attributes
     ----------
     json : dict
-        The document after repairs, without its nodes; not to be changed.
+        The document after repairs, without its nodes. It must not be changed.
     source : schema.Document
-        The same with its nodes, typed.
+        The same document with its nodes, as typed objects.
     buffers : tuple of bytes-like
-        The document's buffers, decoded; their text is dropped from `json` and `source`.
+        The decoded buffers. Their URIs are removed from `json` and `source`.
     """
 
     json: dict[str, Any]
@@ -35,7 +35,7 @@ class Content:
 
 
 def with_nodes(source: schema.Document, changed: Mapping[int, schema.Node]) -> schema.Document:
-    """Return a document in which some nodes, by their numbers, are others."""
+    """Return a copy of a document in which some nodes, given by index, are replaced."""
     if not changed:
         return source
     nodes = list(source.nodes)
@@ -45,12 +45,12 @@ def with_nodes(source: schema.Document, changed: Mapping[int, schema.Node]) -> s
 
 
 def content_of(scene: Scene) -> Content:
-    """Return the document that a scene's surfaces and lights are read from.
+    """Return the document from which a scene was made.
 
     Raises
     ------
     TypeError
-        The scene was not read from glTF.
+        The scene was not made from glTF.
     """
     if not isinstance(scene.asset, Content):
         raise TypeError(f"a scene of glTF is needed, not one of {type(scene.asset).__name__}")

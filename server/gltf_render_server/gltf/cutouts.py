@@ -1,4 +1,4 @@
-"""Which surfaces have holes in the exact passes, and where: this is decided here for every back end."""
+"""Decides, for every back end alike, which surfaces have holes in the exact passes, and where."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ from .resources import read_image, texture_image
 __all__ = ["Cutout", "find_cutout"]
 
 _ROUNDING = 1e-6
-"""Of an alpha that is interpolated in float32: one that is meant to be the threshold is not below it."""
+"""The rounding error of an alpha that is interpolated in float32.
+
+An alpha that is meant to equal the threshold must not count as below it.
+"""
 
 _CUTOFF = 0.5
-_SPECULAR = "KHR_materials_pbrSpecularGlossiness"
+_SPECULAR, _UNLIT = "KHR_materials_pbrSpecularGlossiness", "KHR_materials_unlit"
 _WRAPS: dict[int, Wrap] = {10497: "repeat", 33071: "clamp", 33648: "mirror"}
-_NEAREST = (9728, 9984, 9986)  # alone, and with the two ways to choose a mipmap, of which there are none here
+_NEAREST = (9728, 9984, 9986)  # NEAREST, and its two variants with mipmaps, which are not used here
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """Where a primitive has holes; see `scene.Cutout`."""
+    """The holes of a primitive; see `scene.Cutout`."""
 
     threshold: float
     _content: Content
@@ -93,7 +96,7 @@ class Cutout:
 def find_cutout(
     content: Content, digester: Digester, primitive: Primitive, alpha_threshold: float
 ) -> Cutout | None:
-    """Tell where a primitive has holes; see `scene.Asset.cutout`."""
+    """Return the holes of a primitive; see `scene.Asset.cutout`."""
     if primitive.material is None:
         return None
     material = content.json["materials"][primitive.material]
@@ -111,8 +114,9 @@ def find_cutout(
 
 def _base_colour(material: Json) -> tuple[float, Json | None]:
     """Return the alpha of a material's base colour, and the reference to its texture."""
-    specular = (material.get("extensions") or {}).get(_SPECULAR)
-    if specular is not None:
+    extensions = material.get("extensions") or {}
+    specular = extensions.get(_SPECULAR)
+    if specular is not None and _UNLIT not in extensions:
         factor, texture = specular.get("diffuseFactor"), specular.get("diffuseTexture")
     else:
         pbr = material.get("pbrMetallicRoughness") or {}
@@ -121,7 +125,7 @@ def _base_colour(material: Json) -> tuple[float, Json | None]:
 
 
 def _read_alpha(content: Content, index: int) -> NDArray[np.uint8] | None:
-    """Decode the alpha of an image, (height, width); None = it has none."""
+    """Decode the alpha channel of an image, (height, width); None if it has none."""
     try:
         with Image.open(io.BytesIO(read_image(content.source, content.buffers, index))) as image:
             if not image.has_transparency_data:
@@ -136,6 +140,9 @@ def _wraps(sampler: schema.Sampler) -> tuple[Wrap, Wrap]:
 
 
 def _is_smooth(sampler: schema.Sampler) -> bool:
-    """Whether texels are mixed: unless only the nearest is spoken of, as Blender's importer has it."""
+    """Return whether texels are interpolated.
+
+    As in Blender's importer, they are unless all filters are NEAREST.
+    """
     filters = {sampler.min_filter, sampler.mag_filter} - {None}
     return not filters or any(each not in _NEAREST for each in filters)

@@ -1,4 +1,4 @@
-"""Bytes -> JSON, of which only what the schema names is kept, and JSON -> types."""
+"""Decodes bytes to JSON, keeping only the members that the schema names, and converts JSON to types."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SceneError
+from ..mismatch import what_and_where, what_is_no_json
 from . import schema
 
 __all__ = [
@@ -28,52 +29,55 @@ __all__ = [
 ]
 
 BYTES_OF_AN_OBJECT = 12
-"""What JSON takes as Python's objects, of each byte of its text; measured with nodes and accessors."""
+"""The memory that decoded JSON takes for each byte of its text, measured with nodes and accessors."""
 
-_MARK = b"\xef\xbb\xbf"  # that the text is UTF-8
-_DEEPEST = 100  # levels of what the schema leaves open; glTF itself needs ten
-_MOST_VALUES = 2_000_000  # 100,000 nodes with matrices; each value takes about 100 bytes
-_LARGEST_WHOLE = 2**53  # beyond, floats are whole without meaning to be
-_CHUNK_BYTES = 2**18  # stays in the processor's cache
-_LARGE_BYTES = 2**24  # below, looking at all takes no longer than looking for the data: URIs
-_MOST_URIS = 10_000  # that are looked for
-_KEPT_WHOLE = (schema.Material,)  # its extensions are copied, digested and written as they are
-_OF_INTEGERS = ("accessors", "bufferViews", "buffers", "textures")  # who writes 8.0 for 8 does so in them
+_MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
+_DEEPEST = 100  # nesting levels in the parts that the schema leaves open; glTF itself needs ten
+_MOST_VALUES = 2_000_000  # enough for 100,000 nodes with matrices; each value takes about 100 bytes
+_LARGEST_WHOLE = 2**53  # larger floats are always integral, so they need not be meant as integers
+_CHUNK_BYTES = 2**18  # fits into the processor's cache
+_LARGE_BYTES = 2**24  # below this size, scanning all is as fast as searching for data: URIs
+_MOST_URIS = 10_000  # the number of URIs that are searched for
+# the extensions of materials are copied, digested and written without conversion
+_KEPT_WHOLE = (schema.Material,)
+# where some exporters write 8.0 instead of 8
+_OF_INTEGERS = ("accessors", "bufferViews", "buffers", "textures")
 _OPEN = ("extensions", "materials", "textures", "cameras", "skins", "animations", "bufferViews", "buffers")
 
 Json = dict[str, Any]
 
 
 def decode(data: bytes) -> Json:
-    """Decode a document without extras and other members that the schema does not name.
+    """Decode a document without its extras and other members that the schema does not name.
 
     Raises
     ------
     SceneError
-        It is no JSON object, is nested too deeply, or has too many values.
+        The data is not a JSON object, is nested too deeply, or has too many values.
     """
     _check_size(data)
+    text = data.removeprefix(_MARK)
     try:
-        kept = _DECODER.decode(data.removeprefix(_MARK))
+        kept = _DECODER.decode(text)
         json = msgspec.to_builtins(kept)
     except msgspec.ValidationError as error:
         raise schema_error(error) from None
     except RecursionError:
         raise _too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SceneError(f"is not JSON: {str(error)[:200]}") from None
+        raise SceneError(f"is not JSON: {what_is_no_json(error, text)}") from None
     _check_depth(list(_open_parts(json)))
     _repair_integers(json)
     return json
 
 
 def decode_whole(data: bytes) -> Json:
-    """Decode a document with all of its members; those that `decode` keeps are of the same types.
+    """Decode a document with all its members. The members that `decode` keeps have the same types.
 
     Raises
     ------
     SceneError
-        As `decode` does.
+        As for `decode`.
     """
     decode(data)
     json = msgspec.json.decode(data.removeprefix(_MARK))
@@ -82,7 +86,7 @@ def decode_whole(data: bytes) -> Json:
 
 
 def find_nodes(data: bytes) -> slice | None:
-    """Tell where the array of nodes is in the text of a document that `decode` takes; None = nowhere."""
+    """Return the location of the array of nodes in the text of a valid document; None if it has none."""
     text = data.removeprefix(_MARK)
     nodes = _MEMBERS.decode(text).get("nodes")
     if nodes is None:
@@ -93,34 +97,34 @@ def find_nodes(data: bytes) -> slice | None:
 
 
 def split_nodes(text: bytes | memoryview) -> list[msgspec.Raw]:
-    """Split an array of nodes, without decoding them.
+    """Split an array of nodes without decoding them.
 
     Raises
     ------
     msgspec.MsgspecError
-        It is none.
+        The text is not an array.
     """
     return _ITEMS.decode(text)
 
 
 def decode_nodes(texts: Iterable[msgspec.Raw]) -> list[Json]:
-    """Decode some nodes as `decode` does, but for checks of their size and depth.
+    """Decode some nodes like `decode`, but without the checks of size and depth.
 
     Raises
     ------
     msgspec.MsgspecError, UnicodeDecodeError
-        One is no JSON object.
+        A node is not a JSON object.
     """
     return [msgspec.to_builtins(_NODE.decode(text)) for text in texts]
 
 
 def convert(json: Json) -> schema.Document:
-    """Convert a decoded document to types; whole numbers that are written as 8.0 become 8 in it, too.
+    """Convert a decoded document to types. Whole numbers written as 8.0 are changed to 8 in the JSON, too.
 
     Raises
     ------
     SceneError
-        It is not as the schema says.
+        The document does not match the schema.
     """
     try:
         return msgspec.convert(json, schema.Document)
@@ -135,7 +139,7 @@ def convert(json: Json) -> schema.Document:
 
 
 def _check_size(data: bytes) -> None:
-    """Bound what decoding will make of it, by what separates and opens values; strings may add a little."""
+    """Limit the number of values, by counting separators and brackets. Strings may add a few to the count."""
     if len(data) <= _LARGE_BYTES and has_few_values(count_values(data)):
         return
     if not has_few_values(sum(map(_separators, _without_uris(data)))):
@@ -143,17 +147,17 @@ def _check_size(data: bytes) -> None:
 
 
 def count_values(text: bytes | memoryview) -> int:
-    """Return a bound of how many values a text has."""
+    """Return an upper bound of the number of values in a text."""
     return _separators(np.frombuffer(text, np.uint8))
 
 
 def has_few_values(count: int) -> bool:
-    """Whether so many values are decoded."""
+    """Return whether a document with so many values may be decoded."""
     return count <= _MOST_VALUES
 
 
 def _without_uris(data: bytes) -> Iterator[NDArray[np.uint8]]:
-    """Yield what stands between the ``data:`` URIs, which are nearly all of a large scene."""
+    """Yield the text between the ``data:`` URIs, which make up most of a large scene."""
     array = np.frombuffer(data, np.uint8)
     end = 0
     for _ in range(_MOST_URIS):
@@ -172,13 +176,13 @@ def _separators(array: NDArray[np.uint8]) -> int:
     count = 0
     for begin in range(0, len(array), _CHUNK_BYTES):
         chunk = array[begin : begin + _CHUNK_BYTES]
-        # with bit 32 set, [ is { as well
+        # with bit 32 set, [ becomes {, too
         count += int(np.count_nonzero(chunk == ord(",")) + np.count_nonzero((chunk | 32) == ord("{")))
     return count
 
 
 def _open_parts(json: Json) -> Iterator[Any]:
-    """Yield what the schema leaves open."""
+    """Yield the parts whose content the schema leaves open."""
     yield from (json.get(name) for name in _OPEN)
     yield from (node.get("extensions") for node in json.get("nodes") or ())
     for mesh in json.get("meshes") or ():
@@ -186,7 +190,7 @@ def _open_parts(json: Json) -> Iterator[Any]:
 
 
 def _check_depth(level: list[Any]) -> None:
-    """Bound what recursive functions here and in the importer will meet."""
+    """Limit the depth for recursive functions, here and in the importer."""
     for _ in range(_DEEPEST):
         level = [
             child
@@ -204,20 +208,20 @@ def _too_deep() -> SceneError:
 
 
 def schema_error(error: msgspec.ValidationError, root: str = "$") -> SceneError:
-    """Tell what msgspec found, and where; root is the place of what was converted."""
-    message, _, where = str(error).partition(" - at ")
-    return SceneError(message[:200], root + where.strip("`")[1:200])
+    """Convert msgspec's error to a SceneError. `root` is the location of the converted value."""
+    what, where = what_and_where(error)
+    return SceneError(what[:200], root + where[1:200])
 
 
 def _repair_integers(json: Json) -> None:
-    """Write whole numbers as such, if some are not where only they can stand."""
+    """Convert integral floats to integers, if any stand where only integers are valid."""
     items = (item for name in _OF_INTEGERS for item in json.get(name) or ())
     if any(type(value) is float for item in items for value in item.values()):
         _write_whole_numbers(json)
 
 
 def _write_whole_numbers(json: Json) -> None:
-    """Write 8.0 as 8, everywhere: in JSON they are the same."""
+    """Convert every float such as 8.0 to an integer; in JSON, both are the same."""
     pending: list[Any] = [json]
     while pending:
         item = pending.pop()
@@ -229,7 +233,7 @@ def _write_whole_numbers(json: Json) -> None:
 
 
 def _loose(kind: Any) -> Any:
-    """Return a type that takes any value, but keeps of an object only the members that the schema names."""
+    """Return a type that accepts any value, but keeps only the members that the schema names."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _loose(arguments[0])
@@ -252,7 +256,7 @@ def _loose_struct(kind: type[msgspec.Struct]) -> Any:
     return msgspec.defstruct(f"Loose{kind.__name__}", fields, rename="camel")
 
 
-# msgspec looks at classes at their first use, and crashes where two threads do so at the same time (0.22)
+# msgspec inspects a class at its first use, and crashes if two threads do so at the same time (version 0.22).
 for _kind in (schema.Document, schema.Light):
     msgspec.json.Decoder(_kind)
 _DECODER = msgspec.json.Decoder(_loose_struct(schema.Document))

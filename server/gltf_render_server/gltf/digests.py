@@ -1,4 +1,4 @@
-"""Content digests of a scene's parts: what has equal digests looks the same, whatever its name or place."""
+"""Content digests of the parts of a scene. Parts with equal digests look the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Digester"]
 
 
 class Digester:
-    """Digests each part of a document once, however many refer to it.
+    """Computes digests of the parts of a document. Each part is digested only once.
 
     Parameters
     ----------
@@ -37,23 +37,23 @@ class Digester:
         self._known: dict[Hashable, Digest] = {}
 
     def shape(self, primitive: Primitive) -> Digest:
-        """Digest where the triangles of a primitive are, and nothing else."""
+        """Return the digest of the positions of a primitive's triangles, and of nothing else."""
         return self._geometry(primitive, Detail.SHAPE)
 
     def mesh(self, primitive: Primitive) -> Digest:
-        """Digest the triangles of a primitive with all that materials may look up on them."""
+        """Return the digest of a primitive's triangles, with all vertex attributes that materials may use."""
         return self._geometry(primitive, Detail.SURFACE)
 
     def surface(self, primitive: Primitive) -> Surface:
-        """Digest what a primitive looks like."""
+        """Return the digests of a primitive's appearance."""
         return Surface(self.mesh(primitive), self._material(primitive))
 
     def light(self, light: int, scale: float) -> Digest:
-        """Digest what is shown of a light, wherever it stands."""
+        """Return the digest of the properties of a light that affect the image, apart from its placement."""
         return _digest(astuple(read_light(self._content, light)), scale)
 
     def _geometry(self, primitive: Primitive, detail: Detail) -> Digest:
-        if primitive.pose or primitive.weights:  # these may be others at every moment
+        if primitive.pose or primitive.weights:  # not cached, because these may differ at every moment
             return self._geometry_content(primitive, detail)
         return self._once(("primitive", primitive, detail), lambda: self._geometry_content(primitive, detail))
 
@@ -78,7 +78,7 @@ class Digester:
         return [primitive.pose, [(name, self._accessor(source.attributes[name])) for name in names]]
 
     def _material(self, primitive: Primitive) -> Digest:
-        """Digest a primitive's material; on a mesh with colours of its own it is another."""
+        """Return the digest of a primitive's material and of whether the mesh has vertex colours."""
         attributes = self._source.meshes[primitive.mesh].primitives[primitive.number].attributes
         has_colours = "COLOR_0" in attributes
         index = primitive.material
@@ -164,5 +164,5 @@ class Digester:
 
 
 def _digest(*parts: object) -> Digest:
-    """Digest what JSON can hold, and digests."""
+    """Return the digest of JSON values and other digests."""
     return blake3(msgspec.json.encode(parts, order="deterministic")).digest()

@@ -1,6 +1,7 @@
-"""KHR_draco_mesh_compression: what a stream holds becomes plain accessors, as if it never was compressed.
+"""KHR_draco_mesh_compression: replaces the compressed streams with uncompressed accessors.
 
-Streams are decoded in another process (`draco_process`): a few bytes can make the library take any memory.
+Streams are decoded in another process (`draco_process`), because a stream of a few bytes can make the library
+allocate any amount of memory.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ __all__ = ["draco_views", "is_draco", "unpack_draco"]
 
 _TRIANGLES, _STRIP = 4, 5
 _UNSIGNED_INT = 5125
-_WIDEST, _INDEX = 8, 4  # bytes of a number in a stream, whatever its accessor makes of it
-_SLACK_BYTES = 2**20  # so that what is a little wrong is told in detail
+# the most bytes of a component and of an index in a stream, whatever the accessor's type
+_WIDEST, _INDEX = 8, 4
+_SLACK_BYTES = 2**20  # allows slightly wrong streams to be decoded, so that the error message can be specific
 _MOST_KEPT_BYTES = 256 * 2**20
 
 Place = tuple[int, int, schema.Primitive]
-"""The numbers of a mesh and of its primitive, and that."""
+"""The index of a mesh, the number of a primitive in it, and the primitive."""
 
 _Key = tuple[bytes, tuple[int, ...]]
-"""The digest of a stream, and the ids of the attributes that are read of it."""
+"""The digest of a stream, and the ids of the attributes that are read from it."""
 
 
 class _Extension(msgspec.Struct, rename="camel"):
@@ -47,7 +49,7 @@ class _Extension(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True)
 class _Task:
-    """A primitive's stream, and where it stands."""
+    """The stream of a primitive, and its location in the document."""
 
     primitive: schema.Primitive
     extension: _Extension
@@ -61,18 +63,18 @@ class _Task:
 
 
 def is_draco(document: schema.Document, primitive: schema.Primitive) -> bool:
-    """Whether a primitive must be decoded; an optional stream has plain data beside it."""
+    """Return whether a primitive must be decoded. An optional stream has uncompressed data beside it."""
     is_plain = document.accessors[primitive.attributes["POSITION"]].buffer_view is not None
     return not is_plain and DRACO in (primitive.extensions or {})
 
 
 def draco_views(document: schema.Document, primitives: Iterable[Place]) -> set[int]:
-    """Return the buffer views that hold the streams of those primitives that must be decoded.
+    """Return the buffer views with the streams of the primitives that must be decoded.
 
     Raises
     ------
     SceneError
-        The extension is broken.
+        The extension's data is invalid.
     """
     return {
         _read_extension(document, place).buffer_view for place in primitives if is_draco(document, place[2])
@@ -82,27 +84,27 @@ def draco_views(document: schema.Document, primitives: Iterable[Place]) -> set[i
 def unpack_draco(
     document: schema.Document, buffers: list[Data], primitives: Iterable[Place], limits: Limits
 ) -> None:
-    """Decode the streams of primitives, and give these plain accessors.
+    """Decode the streams of primitives, and replace them with uncompressed accessors.
 
     Parameters
     ----------
     document : Document
-        Changed in place; its indices must have been checked.
+        The document, which is changed in place. Its indices must have been checked.
     buffers : list of bytes-like
-        The document's; what comes out of the streams is appended.
+        The buffers of the document. The decoded data is appended.
     primitives : iterable of (mesh, number, primitive)
-        Those that are drawn.
+        The primitives that are drawn.
     limits : Limits
-        Checked against what accessors say, before anything is decoded.
+        The limits, checked against the sizes that the accessors give before anything is decoded.
 
     Raises
     ------
     SceneError
-        A stream cannot be decoded, or does not hold what the accessors say.
+        A stream cannot be decoded, or its content does not match the accessors.
     TooLargeError
-        It is above a limit.
+        The decoded data exceeds a limit.
     UnavailableError
-        Nothing can be decoded now, whatever the streams are.
+        No stream can be decoded at the moment, whatever its content.
     """
     tasks = [_task(document, buffers, place) for place in primitives if is_draco(document, place[2])]
     limits.check_decoded(sum(_expected_bytes(document, task) for task in tasks))
@@ -127,7 +129,7 @@ def _read_extension(document: schema.Document, place: Place) -> _Extension:
     if "POSITION" not in names or not names <= primitive.attributes.keys():
         raise SceneError("must name positions, and only attributes of the primitive", f"{where}.attributes")
     for name in [name for name in names if name.startswith("_")]:
-        del extension.attributes[name]  # an application's own, which nothing reads
+        del extension.attributes[name]  # an application-specific attribute, which is never read
     return extension
 
 
@@ -148,7 +150,7 @@ def _expected_bytes(document: schema.Document, task: _Task) -> int:
 
 
 def _most_bytes(document: schema.Document, primitive: schema.Primitive, extension: _Extension) -> int:
-    """Return how much may come out of a stream if it holds what the accessors say, and a little more."""
+    """Return the size of a stream's content according to the accessors, plus some slack."""
     accessors = [document.accessors[primitive.attributes[name]] for name in extension.attributes]
     numbers = sum(accessor.count * accessor_dtype(accessor)[1] for accessor in accessors)
     corners = document.accessors[primitive.indices or 0].count * (3 if primitive.mode == _STRIP else 1)
@@ -156,7 +158,7 @@ def _most_bytes(document: schema.Document, primitive: schema.Primitive, extensio
 
 
 def _replace_indices(document: schema.Document, buffers: list[Data], task: _Task, decoded: Decoded) -> None:
-    """Give a primitive its triangles; a stream has no strips, whatever was put into it."""
+    """Set the indices of a primitive. A decoded stream always has separate triangles, never strips."""
     primitive, count = task.primitive, len(decoded.indices) // 4
     said = document.accessors[primitive.indices or 0].count
     fits = count == said if primitive.mode == _TRIANGLES else 3 <= count <= 3 * (said - 2)
@@ -184,7 +186,7 @@ def _replace_attribute(
 
 
 def _converted(values: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
-    """Convert to the accessor's type: streams hold some as floats that are whole numbers."""
+    """Convert values to the accessor's type, because some streams store integers as floats."""
     if values.dtype.kind != "f" or dtype.kind == "f":
         return values.astype(dtype)
     limits = np.iinfo(dtype.name)
@@ -192,13 +194,13 @@ def _converted(values: NDArray[Any], dtype: np.dtype) -> NDArray[Any]:
 
 
 _kept: Recent[Decoded] = Recent(_MOST_KEPT_BYTES)
-"""The last streams that were decoded: clients send a model with each frame."""
+"""A cache of recently decoded streams, because clients send the same model with each frame."""
 
 _lock = Lock()
 
 
 def _decode(tasks: Sequence[_Task]) -> list[Decoded]:
-    """Decode each stream once; those that were lately decoded, not again."""
+    """Decode each distinct stream once. Recently decoded streams come from the cache."""
     keys = [task.key for task in tasks]
     with _lock:
         known = {key: _kept.find(key) for key in keys}

@@ -1,9 +1,9 @@
-"""The program that decodes Draco streams: a crash over one of them ends this process, not the server.
+"""The child process that decodes Draco streams. A stream that crashes it does not harm the server.
 
-It is run by its path, and imports nothing of this package. It reads a list of ``[stream, [unique id, ...]]``
-in MessagePack. It writes an empty answer when it is ready, and then one for each stream: in MessagePack, its
-indices and the asked attributes, or what is wrong with it. The length of each answer stands before it, in 8
-bytes, the least significant first.
+The server runs this file by its path, and the file imports nothing from this package. It reads a list of
+``[stream, [unique id, ...]]`` in MessagePack. It writes an empty response when it is ready, and then one
+response for each stream: a MessagePack object with the indices and the requested attributes, or an error
+message. Each response is preceded by its length in 8 bytes, little-endian.
 
 usage: draco_child.py MEMORY_BYTES
 """
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def main() -> None:
-    """Decode what stands on the standard input."""
+    """Decode the streams from the standard input."""
     memory_bytes = int(sys.argv[1])
     streams = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[tuple[bytes, list[int]]])
     _limit_memory(memory_bytes)
@@ -33,7 +33,7 @@ def main() -> None:
         except MemoryError:
             answer = too_much
         _answer(answer)
-        del answer  # before the next one is made
+        del answer  # free the memory before the next response is made
 
 
 def _answer(data: bytes) -> None:
@@ -43,7 +43,7 @@ def _answer(data: bytes) -> None:
 
 
 def _limit_memory(size_bytes: int) -> None:
-    """Bound what may come to what is there; elsewhere than on Linux, systems do not count it."""
+    """Limit the memory that may be allocated in addition to the current use. This works on Linux only."""
     if sys.platform != "linux":
         return
     import resource

@@ -1,4 +1,4 @@
-"""Runs `draco_child`, which decodes Draco streams, and bounds its memory, its answers and its time."""
+"""Runs `draco_child`, which decodes Draco streams, with limits on its memory, output and time."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ _CHILD = Path(__file__).with_name("draco_child.py")
 _LONGEST_S = 60.0
 _LENGTH_BYTES = 8
 _CRASH = "crashes its decoder"
-_TOLD_BYTES = 4000
+_MOST_OUTPUT_BYTES = 4000
 _SPARE_BYTES = 256 * 2**20
-_WORK_SPACE = 8  # of what may come out of the largest stream; meshes of a million vertices took up to 3.3
+# working memory as a multiple of the largest decoded stream; up to 3.3 was measured with a million vertices
+_WORK_SPACE = 8
 _MOST_MEMORY_BYTES = 4 * 2**30
-"""12 million vertices, the default of --max-vertices, with normals and one set of texture coordinates take
-3.3 GB in a stream of the highest compression."""
+"""The memory limit. 12 million vertices, the default of --max-vertices, with normals and one set of texture
+coordinates take 3.3 GB in a stream of the highest compression level."""
 _ENDED_BY_OTHERS = {-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
-_FIRST_EXCEPTION_OF_WINDOWS = 0xC0000000  # an exit status from here on is a crash
+_FIRST_EXCEPTION_OF_WINDOWS = 0xC0000000  # exit statuses from here on mean a crash
 
 
 class Attribute(msgspec.Struct, array_like=True):
-    """What a stream holds of one attribute; ``data`` is (n, width) of ``dtype``."""
+    """A decoded attribute; ``data`` is (n, width) of ``dtype``."""
 
     dtype: str
     width: int
@@ -55,14 +56,14 @@ class Attribute(msgspec.Struct, array_like=True):
 
 
 class Decoded(msgspec.Struct):
-    """A decoded stream: uint32 indices of triangles, and attributes by their unique ids."""
+    """A decoded stream: the uint32 indices of its triangles, and its attributes by unique id."""
 
     indices: bytes
     attributes: dict[int, Attribute]
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes it holds."""
+        """The size of the decoded data in bytes."""
         return len(self.indices) + sum(len(item.data) for item in self.attributes.values())
 
 
@@ -70,15 +71,15 @@ msgspec.msgpack.Decoder(Decoded | str)  # see `decoding`
 
 
 class Stream(NamedTuple):
-    """What is to be decoded.
+    """A stream that is to be decoded.
 
     Attributes
     ----------
     data : bytes-like
     ids : tuple of int
-        The unique ids of the attributes that are wanted.
+        The unique ids of the requested attributes.
     most_bytes : int
-        How much may come out of it.
+        The limit for the size of the decoded data.
     """
 
     data: Data
@@ -87,19 +88,20 @@ class Stream(NamedTuple):
 
 
 def decode_streams(streams: Sequence[Stream]) -> list[Decoded | str]:
-    """Decode streams one after the other, in a process that is there for these only.
+    """Decode streams one after the other in a new child process.
 
     Returns
     -------
     list of Decoded or str
-        What came out of each stream; or what is wrong with one of them, which then is the last.
+        The decoded streams. If a stream is invalid, its error message is the last item, and no more streams
+        are decoded.
 
     Raises
     ------
     UnavailableError
-        The process cannot be started, or was ended by somebody else; the log tells more.
+        The process cannot be started, or something outside the server ended it. The log has the details.
     CheckTimeoutError
-        Within `time_limit`, the time is over.
+        The time limit set by `time_limit` is over.
     """
     memory_bytes = _SPARE_BYTES + _WORK_SPACE * max(stream.most_bytes for stream in streams)
     deadline_s = time.monotonic() + min(_LONGEST_S, max(0.0, time_left_s()))
@@ -117,7 +119,7 @@ def decode_streams(streams: Sequence[Stream]) -> list[Decoded | str]:
 
 @contextmanager
 def _started(memory_bytes: int, deadline_s: float) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the process, and end it at the deadline, or with the ``with`` block."""
+    """Start the process. It ends at the deadline, or at the end of the ``with`` block."""
     try:
         child = subprocess.Popen(  # noqa: S603  a program of our own
             [_python(), "-P", "-s", str(_CHILD), str(memory_bytes)],
@@ -140,7 +142,10 @@ def _started(memory_bytes: int, deadline_s: float) -> Iterator[subprocess.Popen[
 
 
 def _python() -> str:
-    """Return the program of this Python; where Python is part of another, that may be `sys.executable`."""
+    """Return the path of the Python program.
+
+    In an embedded Python, `sys.executable` may be another program.
+    """
     if Path(sys.executable or "").name.lower().startswith("python"):
         return sys.executable
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -152,7 +157,7 @@ def _python() -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment without the server's own options, of which the token is one."""
+    """Return the environment without the server's own options, because the token is one of them."""
     paths = os.pathsep.join(path for path in sys.path if path)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
     return kept | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
@@ -161,24 +166,25 @@ def _environment() -> dict[str, str]:
 def _send(child: subprocess.Popen[bytes], streams: Sequence[Stream]) -> None:
     assert child.stdin  # noqa: S101  a pipe
     message = msgspec.msgpack.encode([(memoryview(stream.data), stream.ids) for stream in streams])
-    with suppress(OSError), child.stdin:  # it may have ended; that nothing comes from it shows it
+    # the process may have ended already, which shows when it sends no response
+    with suppress(OSError), child.stdin:
         child.stdin.write(message)
 
 
 def _is_ready(child: subprocess.Popen[bytes]) -> bool:
-    """Wait for the empty answer that comes first."""
-    with suppress(ValueError):  # something else in it writes, too
+    """Return whether the process has sent its first, empty response."""
+    with suppress(ValueError):  # something else in the process writes to the output, too
         return _receive(child, 0) is not None
     return False
 
 
 def _receive(child: subprocess.Popen[bytes], most_bytes: int) -> bytes | None:
-    """Return what the process says next; None = it has ended.
+    """Return the next response of the process; None if the process has ended.
 
     Raises
     ------
     ValueError
-        It would be longer than it may be; nothing of it is read.
+        The response is longer than the limit. Nothing of it is read.
     """
     assert child.stdout  # noqa: S101  a pipe
     head = child.stdout.read(_LENGTH_BYTES)
@@ -210,17 +216,17 @@ def _next(child: subprocess.Popen[bytes], most_bytes: int, deadline_s: float) ->
 
 
 def _failure(child: subprocess.Popen[bytes], deadline_s: float) -> UnavailableError:
-    """Log how a process ended that says no more; return what to raise where no stream is to blame for it."""
+    """Log how the process ended. Return the error to raise if no stream is the cause."""
     assert child.stderr  # noqa: S101  a pipe
-    told = child.stderr.read(_TOLD_BYTES).decode(errors="replace")
+    output = child.stderr.read(_MOST_OUTPUT_BYTES).decode(errors="replace")
     code = child.wait()
     ask_time()
     is_late = time.monotonic() >= deadline_s
-    return _unavailable(f"{'took too long, ' * is_late}ended with the status {code}, and told {told!r}")
+    return _unavailable(f"{'took too long, ' * is_late}ended with the status {code}, and wrote {output!r}")
 
 
 def _has_crashed(code: int) -> bool:
-    """Whether a process ended by a fault of its own, not by Python's exception nor from outside."""
+    """Return whether a process crashed, rather than ending by a Python exception or being killed."""
     return (code < 0 and code not in _ENDED_BY_OTHERS) or code >= _FIRST_EXCEPTION_OF_WINDOWS
 
 

@@ -1,4 +1,4 @@
-"""What of a document is drawn."""
+"""The parts of a document that are drawn."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Drawn"]
 
 @dataclass
 class Drawn:
-    """The primitives that are drawn, by what they are and where they are used.
+    """The primitives that are drawn, and where they are used.
 
     Attributes
     ----------
     surfaces : dict of int to list of int
-        For each mesh that is drawn, the numbers of its primitives that are.
+        For each drawn mesh, the numbers of its drawn primitives.
     nodes : list of int
-        The nodes that draw them, in the document's order.
+        The nodes that draw these meshes, in the document's order.
     reach : dict of int to float
-        For each accessor of positions, also of morph targets, the largest coordinate.
+        The largest absolute coordinate in each accessor of positions, including those of morph targets.
     joints : dict of (int, int) to tuple of int
-        For the mesh and number of a primitive that joints have moved, the largest joint of each set.
+        By mesh and number, the largest joint index in each set of joints of a skinned primitive.
     warnings : list of str
-        What was left out.
+        Messages about what was left out.
     """
 
     surfaces: dict[int, list[int]] = field(default_factory=dict)
@@ -36,24 +36,24 @@ class Drawn:
     warnings: list[str] = field(default_factory=list)
 
     def leave_out(self, mesh: int, number: int, why: str) -> None:
-        """Draw the scene without one of its primitives, and say so."""
+        """Exclude a primitive from drawing, and add a warning."""
         if number in self.surfaces.get(mesh, ()):
             self.surfaces[mesh].remove(number)
         self.warnings.append(f"meshes[{mesh}].primitives[{number}]: {why}; left out")
 
     def primitives(self, document: schema.Document) -> Iterable[tuple[int, int, schema.Primitive]]:
-        """Yield the place of each primitive, and itself."""
+        """Yield each primitive with its mesh index and its number."""
         for mesh, numbers in self.surfaces.items():
             for number in tuple(numbers):
                 yield mesh, number, document.meshes[mesh].primitives[number]
 
     def materials(self, document: schema.Document) -> set[int]:
-        """Return the materials that the primitives show."""
+        """Return the materials that the primitives use."""
         shown = {primitive.material for _, _, primitive in self.primitives(document)}
         return {material for material in shown if material is not None}
 
     def accessors(self, document: schema.Document) -> set[int]:
-        """Return what the primitives, instances and skins read."""
+        """Return the accessors that the primitives, instances and skins use."""
         used: set[int] = set()
         for _, _, primitive in self.primitives(document):
             for attributes in (primitive.attributes, *(primitive.targets or ())):

@@ -1,4 +1,4 @@
-"""How bright lights are shown: as a viewer of glTF shows them, unless all would be dark or burnt out."""
+"""The scale of light intensities: as in a glTF viewer, unless the image would be dark or overexposed."""
 
 from __future__ import annotations
 
@@ -14,34 +14,37 @@ from .lights import read_light
 __all__ = ["Boxes", "light_scale"]
 
 _DIMMEST_LUX, _BRIGHTEST_LUX = 2.0, 4.0
-"""What things may receive: pi lux show a white surface as white."""
+"""The accepted range of illuminance. A white surface that receives pi lux appears white."""
 
-_STEPS_PER_STOP = 4  # so that the lights stay the same while things move
-_MOST_SAMPLES = 1000  # of places, of lights, and of the vertices of what is posed
+_STEPS_PER_STOP = 4  # quantised, so that the brightness of lights stays the same while objects move
+_MOST_SAMPLES = 1000  # the limit for the numbers of placements, of lights, and of vertices of deformed meshes
 
 Points = NDArray[np.float64]
 
 Boxes = dict[tuple[int, int], Points]
-"""By mesh and number, the least and the greatest corner, (2, 3), of what is neither posed nor morphed."""
+"""By mesh and number, the lowest and highest corners, (2, 3), of primitives without skin and morph targets.
+"""
 
 
 def light_scale(scene: Scene, boxes: Boxes) -> float:
-    """Return what the intensities of ``scene.lights`` are multiplied by, all alike.
+    """Return the common factor for the intensities of ``scene.lights``.
 
     Parameters
     ----------
     scene : Scene
     boxes : dict
-        Those that are known of the scene's asset; others are added, so that its next scene takes less time.
+        The cached boxes of the scene's asset. New ones are added, which saves time for later scenes of the
+        asset.
 
     Returns
     -------
     float
-        It is 1 where the things in the scene receive between 2 and 4 lux, in the geometric mean over them;
-        else the lights are made just so much brighter or darker. Shadows and cones are left out of account.
+        The factor is 1 if the geometric mean of the illuminance over the scene's objects is between 2 and 4
+        lux. Otherwise, it scales the lights just enough to reach that range. Shadows and spot cones are
+        ignored.
     """
     received = _received_lux(scene, boxes)
-    if not received.any():  # of nothing, or by nothing
+    if not received.any():  # no objects, or no light reaches them
         return 1.0
     typical = np.exp(np.log(received[received > 0]).mean())
     wanted = np.clip(typical, _DIMMEST_LUX, _BRIGHTEST_LUX)
@@ -49,7 +52,7 @@ def light_scale(scene: Scene, boxes: Boxes) -> float:
 
 
 def _received_lux(scene: Scene, boxes: Boxes) -> Points:
-    """Return what each of the things receives, (n,), if it faces the light."""
+    """Return the illuminance of each object, (n,), on a surface that faces the light."""
     centres, radii = _things(scene, boxes)
     lux = np.zeros(len(centres))
     lights = _spread(np.arange(len(scene.lights)))
@@ -61,13 +64,13 @@ def _received_lux(scene: Scene, boxes: Boxes) -> Points:
             lux += strongest
             continue
         distance = np.linalg.norm(centres - scene.lights[placement].matrix[:3, 3], axis=1)
-        nearest = np.maximum(distance, radii / 2)  # light falls on the outside
+        nearest = np.maximum(distance, radii / 2)  # a light inside an object still shines on its outside
         lux += strongest / np.maximum(nearest, 1e-6) ** 2
     return lux * len(scene.lights) / max(len(lights), 1)
 
 
 def _things(scene: Scene, known: Boxes) -> tuple[Points, Points]:
-    """Return the middle, (n, 3), and the radius, (n,), of what stands in the world."""
+    """Return the centres, (n, 3), and the radii, (n,), of the bounding spheres of objects in the world."""
     some = _spread(np.arange(len(scene.placements)))
     primitives, which = np.unique(scene.placements.primitive[some], return_inverse=True)
     content = content_of(scene)
@@ -80,9 +83,9 @@ def _things(scene: Scene, known: Boxes) -> tuple[Points, Points]:
 
 
 def _box(content: Content, primitive: Primitive, known: Boxes) -> Points:
-    """Return the least and the greatest corner of a primitive, (2, 3).
+    """Return the lowest and highest corners of a primitive, (2, 3).
 
-    What is posed or morphed may be another at every moment, so only some of its vertices are looked at.
+    A skinned or morphed primitive may change at every moment, so only a sample of its vertices is examined.
     """
     ask_time()
     if primitive.pose or any(primitive.weights):
@@ -99,5 +102,5 @@ def _ends(points: NDArray[np.float32]) -> Points:
 
 
 def _spread(items: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Take no more than can be looked at, from all over."""
+    """Return an evenly spread sample of limited size."""
     return items[np.linspace(0, len(items) - 1, min(len(items), _MOST_SAMPLES)).astype(np.intp)]

@@ -1,4 +1,4 @@
-"""Names of the glTF extensions that this package itself reads, repairs or writes."""
+"""The names of the glTF extensions that this package reads, repairs or writes."""
 
 __all__ = [
     "BASISU",
@@ -29,7 +29,10 @@ IGNORED = frozenset(
         "KHR_xmp_json_ld",
     }
 )
-"""They add what no picture shows, or choices besides the default: required or not, they change nothing."""
+"""Extensions that add only invisible data or alternatives to the default.
+
+Even if a document requires them, they change nothing.
+"""
 LIGHTS = "KHR_lights_punctual"
 POINTER = "KHR_animation_pointer"
 VARIANTS = "KHR_materials_variants"

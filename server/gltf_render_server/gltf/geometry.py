@@ -1,4 +1,4 @@
-"""The triangles of a primitive as arrays."""
+"""Reads the triangles of a primitive into arrays."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _MOVED = {"POSITION": moved_points, "NORMAL": moved_normals}
 
 
 def read_triangles(content: Content, primitive: Primitive) -> Triangles:
-    """Read a primitive, with its morph targets added and its skin posed.
+    """Read a primitive with its morph targets and its skin applied.
 
     Parameters
     ----------
     content : Content
     primitive : Primitive
-        Of it.
+        A primitive of the document.
     """
     return _compact(read_attribute(content, primitive, "POSITION"), read_corners(content, primitive))
 
 
 def has_attribute(content: Content, primitive: Primitive, name: str) -> bool:
-    """Whether the vertices of a primitive have something under a name."""
+    """Return whether a primitive has a vertex attribute of this name."""
     return name in _source(content, primitive).attributes
 
 
 def read_attribute(content: Content, primitive: Primitive, name: str, step: int = 1) -> NDArray[np.float32]:
-    """Read what each vertex has under a name, (n, k), or every so many vertices; KeyError if nothing.
+    """Read a vertex attribute, (n, k), of every `step`-th vertex; KeyError if it is missing.
 
-    Morph targets are added, and a skin's joints have moved points and normals.
+    Morph targets are added, and the skin is applied to positions and normals.
     """
     source = _source(content, primitive)
     values = _floats(content, source.attributes[name], step)
@@ -62,7 +62,7 @@ def read_attribute(content: Content, primitive: Primitive, name: str, step: int 
 
 
 def read_corners(content: Content, primitive: Primitive) -> NDArray[np.int32]:
-    """Read the vertices of each triangle, (m, 3)."""
+    """Read the vertex indices of each triangle, (m, 3)."""
     source = _source(content, primitive)
     if source.indices is None:
         indices = np.arange(vertex_count(content, primitive), dtype=np.int32)
@@ -74,8 +74,8 @@ def read_corners(content: Content, primitive: Primitive) -> NDArray[np.int32]:
 def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
     """Return the shading normals at the corners of a primitive's triangles, (m, 3, 3).
 
-    They are the file's own, of length 1 whatever morph targets and quantisation have made of it, or else
-    those that colour is shaded by; see `Primitive.is_smoothed`.
+    They are the file's own normals, normalised after morph targets and quantisation, or else the normals with
+    which colour is shaded; see `Primitive.is_smoothed`.
     """
     corners = read_corners(content, primitive)
     if primitive.has_normals:
@@ -88,7 +88,7 @@ def read_normals(content: Content, primitive: Primitive) -> NDArray[np.float32]:
 
 
 def read_texcoords(content: Content, primitive: Primitive, number: int) -> NDArray[np.float32] | None:
-    """Read one set of texture coordinates of the corners of a primitive's triangles, (m, 3, 2)."""
+    """Read one set of texture coordinates at the corners of a primitive's triangles, (m, 3, 2)."""
     name = f"TEXCOORD_{number}"
     if not has_attribute(content, primitive, name):
         return None
@@ -96,7 +96,7 @@ def read_texcoords(content: Content, primitive: Primitive, number: int) -> NDArr
 
 
 def vertex_count(content: Content, primitive: Primitive) -> int:
-    """Return how many vertices a primitive has, or may share with others."""
+    """Return the number of vertices in a primitive's accessors, which other primitives may share."""
     return content.source.accessors[_source(content, primitive).attributes["POSITION"]].count
 
 
@@ -112,7 +112,8 @@ def _floats(content: Content, accessor: int, step: int) -> NDArray[np.float32]:
 def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:
     if mode == _STRIP:
         corners = np.stack([indices[:-2], indices[1:-1], indices[2:]], 1)
-        corners[1::2] = corners[1::2, [0, 2, 1]]  # every other triangle of a strip turns the other way
+        # every other triangle of a strip has the opposite winding order
+        corners[1::2] = corners[1::2, [0, 2, 1]]
         return corners
     if mode == _FAN:
         first = np.broadcast_to(indices[0], len(indices) - 2)
@@ -121,7 +122,7 @@ def _corners(indices: NDArray[np.int32], mode: int) -> NDArray[np.int32]:
 
 
 def _compact(vertices: NDArray[np.float32], corners: NDArray[np.int32]) -> Triangles:
-    """Leave out vertices that belong to other primitives, where that is worth while."""
+    """Remove vertices that only other primitives use, if there are enough of them."""
     if corners.size >= len(vertices):
         return Triangles(vertices, np.ascontiguousarray(corners))
     used, compact = np.unique(corners, return_inverse=True)

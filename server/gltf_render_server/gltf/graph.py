@@ -1,7 +1,7 @@
-"""The node hierarchy: local transforms -> world matrices, in float64, for any depth.
+"""The node hierarchy: computes world matrices from local transforms, in float64, for any depth.
 
-What stands above what, and where each node stands, are told apart: most scenes that come one after another
-differ in the second alone.
+The hierarchy and the transforms are stored separately, because consecutive scenes mostly differ only in the
+transforms.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
 ]
 
 FARTHEST_M = 1e9
-"""What stands, or reaches, farther than that is refused; single precision holds nothing useful beyond."""
+"""The largest distance and extent in metres that are accepted. Single precision is useless beyond."""
 
-_FLATTEST = 5e-7  # of the largest side; below, single precision finds no inverse
+_FLATTEST = 5e-7  # as a fraction of the largest side; flatter matrices have no inverse in single precision
 _THINNEST = 5e-6
-_ROUNDING = 1e-5  # of matrices in single precision
+_ROUNDING = 1e-5  # the rounding error of matrices in single precision
 _MOST_NODES = 200_000
 
 Matrices = NDArray[np.float64]
@@ -44,22 +44,22 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """The nodes that the default scene reaches, and which is above which, wherever they stand.
+    """The nodes in the default scene and their parents, without their transforms.
 
     Attributes
     ----------
     count : int
-        How many nodes the document has.
+        The number of nodes in the document.
     order : tuple of int
-        Indices of the nodes that are reached, in the document's order.
+        The indices of the nodes in the default scene, in the document's order.
     walk : (n,) int
-        The same nodes level by level, the roots first.
+        The same nodes level by level, beginning with the roots.
     hidden : frozenset of int
-        Those of `order` that KHR_node_visibility hides, by themselves or by a node above them.
+        The nodes of `order` that KHR_node_visibility hides, directly or through an ancestor.
     levels : tuple of ((m,) int, (m,) int)
-        Below the roots, the nodes of each level and for each the node above it.
+        For each level below the roots, its nodes and their parents.
     parents : mapping of int to int
-        The node above each that has one.
+        The parent of each node that has one.
     """
 
     count: int
@@ -71,18 +71,18 @@ class Hierarchy:
 
     @classmethod
     def of(cls, document: schema.Document) -> Hierarchy:
-        """Walk the default scene; indices must have been checked.
+        """Traverse the default scene. The document's indices must have been checked.
 
         Raises
         ------
         SceneError
-            The nodes that it reaches are no forest, or there are too many.
+            The nodes do not form a forest, or there are too many of them.
         """
         nodes = document.nodes
         if len(nodes) > _MOST_NODES:
             raise SceneError(f"has more than {_MOST_NODES} nodes", "$.nodes")
         level = scene_roots(document)
-        reached: dict[int, None] = {}  # ordered
+        reached: dict[int, None] = {}  # ordered, unlike a set
         levels: list[tuple[Indices, Indices]] = []
         parents: dict[int, int] = {}
         hidden = {index for index in level if _is_hidden(nodes[index])}
@@ -101,33 +101,33 @@ class Hierarchy:
 
     @property
     def nbytes(self) -> int:
-        """About what it takes of memory."""
+        """The approximate memory that the hierarchy takes, in bytes."""
         return _NODE_BYTES * len(self.order)
 
     @cached_property
     def place(self) -> Mapping[int, int]:
-        """Where in `walk` each node is."""
+        """The position of each node in `walk`."""
         return {node: place for place, node in enumerate(self.walk.tolist())}
 
 
-_NODE_BYTES = 300  # in tuples and mappings of numbers
+_NODE_BYTES = 300  # in the tuples and mappings above
 
 
 @dataclass(frozen=True, eq=False)
 class Transforms:
-    """Where nodes stand below the nodes above them, as the document says it.
+    """The local transforms of nodes, as the document gives them.
 
     Attributes
     ----------
     nodes : (n,) int
-        Whose they are.
+        The indices of the nodes.
     translation, scale : (n, 3) float64
     rotation : (n, 4) float64
-        Quaternions of any length.
+        Quaternions, not necessarily normalised.
     columns : (n, 4, 4) float64
-        Matrices by columns, where a node has one.
+        The columns of the nodes' matrices. Nodes without a matrix have arbitrary values.
     has_matrix, has_both : (n,) bool
-        Whether a node has a matrix, and whether it has anything beside it.
+        Whether a node has a matrix, and whether it has other transform properties in addition.
     """
 
     nodes: Indices
@@ -140,7 +140,7 @@ class Transforms:
 
     @classmethod
     def of(cls, nodes: Sequence[schema.Node], used: Indices) -> Transforms:
-        """Read those of some of a document's nodes."""
+        """Read the transforms of some nodes of a document."""
         items = [nodes[index] for index in used.tolist()]
         given = [(place, item.matrix) for place, item in enumerate(items) if item.matrix is not None]
         has_matrix, columns = np.zeros(len(items), bool), np.zeros((len(items), 16))
@@ -160,11 +160,11 @@ class Transforms:
 
     @property
     def nbytes(self) -> int:
-        """What it takes of memory."""
+        """The memory that the transforms take, in bytes."""
         return sum(array.nbytes for array in vars(self).values())
 
     def moved(self, nodes: Mapping[int, schema.Node], hierarchy: Hierarchy) -> Transforms:
-        """Return the same where some nodes, by their numbers, are others; it is of a whole hierarchy."""
+        """Return the transforms of a whole hierarchy in which some nodes, given by index, are replaced."""
         places = {hierarchy.place[index]: node for index, node in nodes.items() if index in hierarchy.place}
         if not places:
             return self
@@ -175,12 +175,12 @@ class Transforms:
         return Transforms(self.nodes, **arrays)
 
     def matrices(self) -> Matrices:
-        """Compose them, (n, 4, 4).
+        """Compose the local matrices, (n, 4, 4).
 
         Raises
         ------
         SceneError
-            One is no transform.
+            A transform is invalid.
         """
         with np.errstate(over="ignore"):
             norm = np.linalg.norm(self.rotation, axis=1, keepdims=True)
@@ -190,7 +190,7 @@ class Transforms:
         given = np.flatnonzero(self.has_matrix)
         self._check_affine(given)
         columns = self.columns[given]
-        columns[:, :, 3] = (0, 0, 0, 1)  # whatever rounding has made of it
+        columns[:, :, 3] = (0, 0, 0, 1)  # corrects rounding errors
         local[given] = columns.transpose(0, 2, 1)
         return local
 
@@ -206,13 +206,13 @@ class Transforms:
 
 @dataclass(frozen=True)
 class Graph:
-    """Where the nodes of a hierarchy stand in the world.
+    """The world matrices of the nodes of a hierarchy.
 
     Attributes
     ----------
     hierarchy : Hierarchy
     world : (number of nodes, 4, 4) float64
-        Column vectors, node to world; meaningful for the nodes in `order`.
+        Node-to-world matrices for column vectors. They are valid for the nodes in `order`.
     """
 
     hierarchy: Hierarchy
@@ -223,12 +223,12 @@ class Graph:
 
     @classmethod
     def from_document(cls, document: schema.Document) -> Graph:
-        """Walk a document's default scene; indices must have been checked.
+        """Traverse the default scene of a document. The document's indices must have been checked.
 
         Raises
         ------
         SceneError
-            The nodes that it reaches are no forest, or a transform is none.
+            The nodes do not form a forest, or a transform is invalid.
         """
         hierarchy = Hierarchy.of(document)
         return cls.posed(hierarchy, Transforms.of(document.nodes, hierarchy.walk), document.nodes)
@@ -241,22 +241,22 @@ class Graph:
         nodes: Sequence[schema.Node],
         poses: Mapping[int, Matrices] = MappingProxyType({}),
     ) -> Graph:
-        """Tell where nodes stand.
+        """Compute the world matrices.
 
         Parameters
         ----------
         hierarchy : Hierarchy
         transforms : Transforms
-            Of all that `hierarchy` reaches, in the order of its walk.
+            The transforms of all nodes in the hierarchy, in the order of `walk`.
         nodes : sequence of Node
-            The document's, as the transforms have them.
+            The nodes of the document, with the same transforms.
         poses : mapping of int to (4, 4) float64
-            World matrices that nodes have instead of their own; what is below them moves along.
+            World matrices that replace those of some nodes. The descendants of these nodes move along.
 
         Raises
         ------
         SceneError
-            A transform is none, or too far or too large.
+            A transform is invalid, too far away or too large.
         """
         world = np.tile(np.eye(4), (hierarchy.count, 1, 1))
         walk = hierarchy.walk
@@ -264,7 +264,7 @@ class Graph:
         _pose(world, walk, poses)
         for level, above in hierarchy.levels:
             ask_time()
-            with np.errstate(over="ignore", invalid="ignore"):  # told below
+            with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported as an error below
                 world[level] = world[above] @ world[level]
             _pose(world, level, poses)
         check_reach(world[walk], lambda place: f"$.nodes[{walk[place]}]")
@@ -272,7 +272,7 @@ class Graph:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """Indices of the nodes, in the document's order."""
+        """The indices of the nodes in the default scene, in the document's order."""
         return self.hierarchy.order
 
     @property
@@ -281,13 +281,14 @@ class Graph:
         return self.hierarchy.hidden
 
     def above(self, node: int) -> int | None:
-        """Return the node that holds a node of `order`; None = none does."""
+        """Return the parent of a node of `order`; None if it is a root."""
         return self.hierarchy.parents.get(node)
 
     def rigid(self, node: int) -> Matrices:
-        """Return where a node of `order` stands, (4, 4), turned by the rotations above it.
+        """Return the pose of a node of `order`, (4, 4), with the product of all rotations down to it.
 
-        No scale has a say: each transform is taken apart by itself, so that none above it shears it.
+        The rotation is extracted from each transform separately, so scales of ancestors cannot shear the
+        result.
         """
         matrix = np.eye(4)
         matrix[:3, :3] = self._turn(node)
@@ -295,7 +296,7 @@ class Graph:
         return matrix
 
     def _turn(self, node: int) -> Matrices:
-        """Compose the rotations from the root to a node, (3, 3); those above it are kept."""
+        """Compose the rotations from the root to a node, (3, 3). Those of its ancestors are cached."""
         path: list[int] = []
         above: int | None = node
         while above is not None and above not in self._turns:
@@ -312,18 +313,18 @@ class Graph:
 
 
 def check_reach(matrices: Matrices, where: Callable[[int], str]) -> None:
-    """Check that transforms stay within what single precision can show.
+    """Check that transforms stay within the range that single precision can handle.
 
     Parameters
     ----------
     matrices : (n, 4, 4) float64
     where : callable
-        Tells where each, by its index, stands in the document.
+        Returns the location in the document of the matrix with a given index.
 
     Raises
     ------
     SceneError
-        One is not finite, or too far or too large.
+        A matrix is not finite, too far away, or too large.
     """
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(matrices) < FARTHEST_M).all((1, 2))
@@ -332,9 +333,10 @@ def check_reach(matrices: Matrices, where: Callable[[int], str]) -> None:
 
 
 def thickened(matrices: Matrices) -> Matrices:
-    """Give what a scale of 0 flattens a thickness of some millionths of its size; leave the rest as it is.
+    """Give matrices that flatten to zero a thickness of some millionths of their size.
 
-    Renderers invert matrices, and the two sides of what is quite flat hide each other from the light.
+    Other matrices stay the same. Renderers invert matrices, and the two sides of a perfectly flat object
+    shadow each other.
 
     Parameters
     ----------
@@ -342,7 +344,8 @@ def thickened(matrices: Matrices) -> Matrices:
     """
     turns = matrices[:, :3, :3]
     bound = np.abs(turns).max((1, 2), initial=0.0) ** 3
-    flat = np.flatnonzero(np.abs(np.linalg.det(turns)) <= 9 * _FLATTEST * bound)  # or thin in two directions
+    # this includes matrices that are thin in two directions
+    flat = np.flatnonzero(np.abs(np.linalg.det(turns)) <= 9 * _FLATTEST * bound)
     left, sizes, right = np.linalg.svd(turns[flat])
     is_flat = sizes[:, 2] < _FLATTEST * sizes[:, 0]
     thick = np.maximum(sizes, _THINNEST * sizes[:, :1])
@@ -378,13 +381,13 @@ def trs_matrices(translation: Matrices, rotation: Matrices, scale: Matrices) -> 
 
 
 def _pose(world: Matrices, nodes: Indices, poses: Mapping[int, Matrices]) -> None:
-    """Give those of some nodes that have a pose that as their world matrix."""
+    """Replace the world matrices of the nodes that have a pose."""
     for node in poses.keys() & set(nodes.tolist()) if poses else ():
         world[node] = poses[node]
 
 
 def _rotation(node: schema.Node) -> Matrices:
-    """Return the rotation of a node, or next to its matrix, (3, 3)."""
+    """Return the rotation of a node, or the one nearest to its matrix, (3, 3)."""
     if node.matrix is None:
         quaternion = np.array([node.rotation or (0, 0, 0, 1)], float)
         unit = np.array([[1.0, 1.0, 1.0]])
@@ -393,17 +396,17 @@ def _rotation(node: schema.Node) -> Matrices:
 
 
 def _turn_of(matrix: Matrices) -> Matrices:
-    """Return the rotation next to a (4, 4) matrix, (3, 3); a mirror leaves the z axis in place."""
+    """Return the rotation nearest to a (4, 4) matrix, (3, 3). A mirroring matrix keeps its z axis."""
     matrix = matrix[:3, :3]
     if np.linalg.det(matrix) < 0:
         matrix = matrix * (-1.0, 1.0, 1.0)
     left, _, right = np.linalg.svd(matrix)
-    left[:, -1] *= np.sign(np.linalg.det(left @ right))  # what is flat has two sides to choose from
+    left[:, -1] *= np.sign(np.linalg.det(left @ right))  # for a flat matrix, both signs would be possible
     return left @ right
 
 
 def scene_roots(document: schema.Document) -> list[int]:
-    """Return the nodes of the default scene; without scenes, those that nothing stands above."""
+    """Return the root nodes of the default scene. Without any scene, these are the nodes without a parent."""
     if not document.scenes:
         below = {child for node in document.nodes for child in node.children or ()}
         return [index for index in range(len(document.nodes)) if index not in below]
@@ -415,7 +418,7 @@ def scene_roots(document: schema.Document) -> list[int]:
 
 
 def _check_new(level: Sequence[int], above: Sequence[int], reached: Container[int]) -> None:
-    """Check that a walk meets no node again: it would have two parents, or be its own ancestor."""
+    """Check that no node is visited twice: it would have two parents, or be its own ancestor."""
     met: set[int] = set()
     for child, node in zip(level, above, strict=True):
         if child in reached or child in met:
@@ -431,7 +434,7 @@ def _is_hidden(node: schema.Node) -> bool:
 
 
 def _vectors(values: Sequence[Sequence[float] | None], otherwise: tuple[float, ...]) -> Matrices:
-    """Return (n, k) numbers; what is None, or empty, is otherwise."""
+    """Return an array of (n, k) numbers, in which empty or missing vectors have a default value."""
     vectors = np.tile(np.array(otherwise, float), (len(values), 1))
     given = [place for place, value in enumerate(values) if value]
     if given:

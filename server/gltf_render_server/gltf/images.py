@@ -1,4 +1,4 @@
-"""The images that are shown: whole, of a format that can be read, and not too large; their headers tell."""
+"""Checks the images that are used: they must be complete, in a readable format, and not too large."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ _PNG, _RIFF, _WEBP = b"\x89PNG\r\n\x1a\n", b"RIFF", b"WEBP"
 _STARTS = (_PNG, b"\xff\xd8\xff")
 _ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _TYPES = {_PNG: "image/png", _STARTS[1]: "image/jpeg", b"\xabKTX 20\xbb": "image/ktx2"}
-_PNG_DEPTH_AT = 24  # bits for each channel, in its first chunk
-_PIXEL_BYTES, _DEEP_PIXEL_BYTES = 4, 16  # as Blender holds them: red, green, blue and alpha; floats if deeper
+_PNG_DEPTH_AT = 24  # the offset of the bit depth in the first chunk of a PNG
+# memory per pixel in Blender: RGBA as bytes, or as floats if the image has more than 8 bits per channel
+_PIXEL_BYTES, _DEEP_PIXEL_BYTES = 4, 16
 
 Json = dict[str, Any]
 
 
 def image_type(data: bytes) -> str | None:
-    """Return the media type of an image file, by its first bytes; None = it is none that glTF knows."""
+    """Return the media type of an image file, from its first bytes; None if glTF does not support it."""
     if data.startswith(_RIFF) and data[8:12] == _WEBP:
         return "image/webp"
     return next((kind for start, kind in _TYPES.items() if data.startswith(start)), None)
 
 
 def shown_images(json: Json, document: schema.Document, materials: Iterable[int]) -> set[int]:
-    """Return the images that the textures of materials refer to."""
+    """Return the images to which the textures of materials refer."""
     textures = {
         holder[key]["index"]
         for material in materials
@@ -63,28 +64,28 @@ def check_images(
     materials: Iterable[int],
     limits: Limits,
 ) -> list[str]:
-    """Check the images that materials show; drop from them what shows an image that nobody can read here.
+    """Check the images that materials use, and drop references to images that cannot be read here.
 
     Parameters
     ----------
     json, document : dict, Document
-        Changed in place, both alike.
+        The document in both forms, which are changed in place.
     buffers : sequence of bytes
     materials : iterable of int
-        Those that are drawn.
+        The materials that are drawn.
     limits : Limits
 
     Returns
     -------
     list of str
-        What was dropped, for the log.
+        Messages for the log about what was dropped.
 
     Raises
     ------
     SceneError
-        An image is cut short, or refers to anything but a ``data:`` URI.
+        An image is truncated, or its URI is not a ``data:`` URI.
     TooLargeError
-        Decoded they would be too large.
+        The decoded images would be too large.
     """
     checker = _Checker(json, document, buffers, limits)
     warnings = []
@@ -100,7 +101,7 @@ def check_images(
 
 
 class _Checker:
-    """Looks at each image once, however many textures and materials show it."""
+    """Checks each image once, however many textures and materials use it."""
 
     def __init__(
         self, json: Json, document: schema.Document, buffers: Sequence[Data], limits: Limits
@@ -116,10 +117,11 @@ class _Checker:
         self._encoded = 0
 
     def is_readable(self, index: int) -> bool:
-        """Tell whether a texture shows anything, once it is rid of what cannot be read."""
+        """Remove unreadable images from a texture, and return whether it still has an image."""
         if index not in self._textures:
             self._textures[index] = self._settle(index)
-        for image in _sources(self._document.textures[index]):  # the importer is given it for each use
+        # counted for each use, because the importer gets a separate image for each
+        for image in _sources(self._document.textures[index]):
             self._encoded += image_place(self._document, image)[1]
         self._limits.check_textures(self._encoded)
         return self._textures[index]
@@ -136,7 +138,7 @@ class _Checker:
         return texture.source is not None or WEBP in extensions or BASISU in extensions
 
     def _pixel_bytes(self, index: int) -> int:
-        """Return what an image takes when it is decoded; 0 = it is of another format."""
+        """Return the memory that a decoded image takes; 0 if its format cannot be read."""
         if index not in self._images:
             place, _ = image_place(self._document, index)
             if place not in self._data:

@@ -1,4 +1,4 @@
-"""EXT_mesh_gpu_instancing: a node's mesh, drawn as often as its attributes say."""
+"""EXT_mesh_gpu_instancing: draws the mesh of a node several times, as given by instance attributes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _WIDTHS = {"TRANSLATION": 3, "ROTATION": 4, "SCALE": 3}
 
 
 def instance_accessors(document: schema.Document, node: int) -> dict[str, int] | None:
-    """Return the accessors that place a node's instances, by attribute; None = it has no instances.
+    """Return the accessors that place a node's instances, by attribute; None if it has no instances.
 
-    Those that have an application's own attributes alone are placed by none.
+    A node whose instances have only application-specific attributes gets an empty dictionary.
 
     Raises
     ------
     SceneError
-        The extension is broken.
+        The extension's data is invalid.
     """
     attributes = _attributes(document, node)
     if attributes is None:
@@ -36,13 +36,13 @@ def instance_accessors(document: schema.Document, node: int) -> dict[str, int] |
 
 
 def instance_count(document: schema.Document, node: int) -> int:
-    """Tell how often a node's mesh is drawn, without reading anything."""
+    """Return how many times a node's mesh is drawn, without reading the accessors."""
     attributes = _attributes(document, node)
     return 1 if attributes is None else document.accessors[next(iter(attributes.values()))].count
 
 
 def _attributes(document: schema.Document, node: int) -> dict[str, int] | None:
-    """Return the accessors of all attributes, at least one; they have the same count."""
+    """Return the accessors of all instance attributes, at least one; all have the same count."""
     extensions = document.nodes[node].extensions or {}
     if extensions.get(INSTANCING) is None:
         return None
@@ -61,16 +61,16 @@ def _attributes(document: schema.Document, node: int) -> dict[str, int] | None:
 
 @dataclass(frozen=True, eq=False)
 class Copies:
-    """The copies of nodes' meshes, wherever the nodes stand; most nodes have one, at their own place.
+    """The copies of nodes' meshes. Most nodes have one copy, at the node's own place.
 
     Attributes
     ----------
     node : (n,) int
-        Whose copy each is.
+        The node of each copy.
     instanced : (m,) int
-        Those of them that the extension places.
+        The indices of the copies that the extension places.
     local : (m, 4, 4) float64
-        Where these are below their nodes.
+        The local matrices of these copies relative to their nodes.
     """
 
     node: NDArray[np.intp]
@@ -78,12 +78,12 @@ class Copies:
     local: NDArray[np.float64]
 
     def matrices(self, graph: Graph) -> NDArray[np.float64]:
-        """Return where they stand in the world, (n, 4, 4).
+        """Return the world matrices of the copies, (n, 4, 4).
 
         Raises
         ------
         SceneError
-            One is too far away.
+            A copy is too far away.
         """
         matrices = graph.world[self.node]
         placed = matrices[self.instanced] @ self.local
@@ -93,7 +93,7 @@ class Copies:
 
 
 class CopiesBuilder:
-    """Counts the copies of a document's meshes, node by node.
+    """Collects the copies of a document's meshes, node by node.
 
     Parameters
     ----------
@@ -109,32 +109,43 @@ class CopiesBuilder:
         self._local: list[NDArray[np.float64]] = []
 
     def add(self, node: int) -> Sequence[int]:
-        """Add those of a node, and return their numbers.
+        """Add the copies of a node, and return their indices.
 
         Raises
         ------
         SceneError
-            An attribute is of the wrong type, or not finite.
+            An attribute has the wrong type, or is not finite.
         """
         local = _local_matrices(self._document, self._buffers, node)
-        first = len(self._nodes)
-        self._nodes += [node] * (1 if local is None else len(local))
-        numbers = range(first, len(self._nodes))
-        if local is not None:
-            self._instanced += numbers
-            self._local.append(local)
+        if local is None:
+            return self.add_once(node)
+        numbers = self._add(node, len(local))
+        self._instanced += numbers
+        self._local.append(local)
         return numbers
 
+    def add_once(self, node: int) -> Sequence[int]:
+        """Add a single copy at the node's own place, whatever instances the node has, and return its index.
+
+        A skin, which places the whole mesh, leaves nothing for instances to place.
+        """
+        return self._add(node, 1)
+
     def copies(self) -> Copies:
-        """Return those that were added."""
+        """Return the copies that were added."""
         local = np.concatenate([np.empty((0, 4, 4)), *self._local])
         return Copies(np.array(self._nodes, np.intp), np.array(self._instanced, np.intp), local)
+
+    def _add(self, node: int, count: int) -> Sequence[int]:
+        first = len(self._nodes)
+        self._nodes += [node] * count
+        return range(first, len(self._nodes))
 
 
 def _local_matrices(
     document: schema.Document, buffers: Sequence[Data], node: int
 ) -> NDArray[np.float64] | None:
-    """Return where a node's instances are below it, (n, 4, 4); None = it has none but itself."""
+    """Return the local matrices of a node's instances, (n, 4, 4); None if the node is not instanced."""
     accessors = instance_accessors(document, node)
     if accessors is None:
         return None

@@ -1,4 +1,4 @@
-"""Keypoints: nodes named ``keypoint:NAME``, each a point of one of the document's objects."""
+"""Keypoints: nodes with names of the form ``keypoint:NAME``. Each marks a point of an object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .graph import Graph
 __all__ = ["KEYPOINT", "find_keypoints"]
 
 KEYPOINT = "keypoint:"
-"""How the name of a keypoint's node begins."""
+"""The prefix of the names of keypoint nodes."""
 
 _SEVERAL = -1
 
@@ -25,10 +25,10 @@ def find_keypoints(
 ) -> tuple[Keypoint, ...]:
     """Find the keypoints of the objects.
 
-    A keypoint belongs to the object of the nearest node above it that shows a mesh. Where a body holds its
-    mesh and its keypoints side by side, it belongs to what shows a mesh below the nearest node above it that
-    has any such below, if that is one node only. Where a node shows several copies of its mesh, each of them
-    has the keypoint.
+    A keypoint belongs to the object of its nearest ancestor that draws a mesh. If there is none, for example
+    because a body has its mesh and its keypoints as siblings, the nearest ancestor with descendants that draw
+    a mesh decides: if there is exactly one such descendant, the keypoint belongs to its object. If a node
+    draws several copies of its mesh, each copy has the keypoint.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def find_keypoints(
     graph : Graph
     instances : Instances
     warnings : list of str
-        Which keypoints belong to no one object is added.
+        Warnings about keypoints without a unique object are added here.
     """
     names = {index: document.nodes[index].name for index in graph.order}
     named = {
@@ -63,13 +63,13 @@ def find_keypoints(
 
 
 class _Owners:
-    """Whose a node is that shows nothing itself.
+    """Finds the object to which a node without a mesh of its own belongs.
 
     Parameters
     ----------
     graph : Graph
     shown : collection of int
-        The nodes that show objects.
+        The nodes that draw objects.
     """
 
     def __init__(self, graph: Graph, shown: Iterable[int]) -> None:
@@ -79,7 +79,7 @@ class _Owners:
         self._known: dict[int, int | None] = {}
 
     def of(self, node: int) -> int | None:
-        """Return the node whose object a node belongs to; None = there is none, or there are several."""
+        """Return the node to whose object a node belongs; None if there is none, or if it is ambiguous."""
         path: list[int] = []
         above = self._graph.above(node)
         while above is not None and above not in self._known and above not in self._below:
@@ -98,7 +98,7 @@ class _Owners:
 
 
 def _only_below(graph: Graph, shown: Iterable[int]) -> Mapping[int, int]:
-    """Return for each node with objects in or below it the only one of them, or that there are several."""
+    """Return for each node the only node with objects in its subtree, or a marker for several."""
     below: dict[int, int] = {}
     for node in shown:
         ask_time()
@@ -110,7 +110,7 @@ def _only_below(graph: Graph, shown: Iterable[int]) -> Mapping[int, int]:
 
 
 def _position(graph: Graph, node: int, owner: int, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where a keypoint of an object is in the world, (3,)."""
+    """Return the position of an object's keypoint in the world, (3,)."""
     position = graph.world[node][:3, 3]
     if (matrix == graph.world[owner]).all():
         return position.copy()

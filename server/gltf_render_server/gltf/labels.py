@@ -1,4 +1,4 @@
-"""The label that a material carries."""
+"""Reads the label that is encoded in a material."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["label_colour"]
 
 
 def label_colour(document: schema.Document, material: int | None) -> Colour | None:
-    """Read a label.
+    """Return the label of a material.
 
-    Drake writes it as ``baseColorFactor``, in merged files as ``emissiveFactor``, too, as bytes / 255.
+    Drake writes it as ``baseColorFactor``, and in merged files also as ``emissiveFactor``, in bytes / 255.
 
     Returns
     -------
     (red, green, blue) or None
-        None = "do not render". White where there is no label, or where it is "don't care".
+        The label's colour. None means "do not render". White means "don't care", or that there is no label.
     """
     if material is None:
         return NO_LABEL

@@ -1,4 +1,4 @@
-"""Punctual lights: where they stand, and what they shed, with what a document leaves out filled in.
+"""Punctual lights: their placements and properties, with defaults for properties that a document omits.
 
 Source: KHR_lights_punctual.
 """
@@ -21,13 +21,13 @@ from .graph import Graph
 __all__ = ["Light", "place_lights", "read_light"]
 
 _TYPES = ("directional", "point", "spot")
-_BRIGHTEST = 1e15  # more would leave single precision no room
+_BRIGHTEST = 1e15  # larger intensities would overflow single precision
 _SMALLEST_CONE_RAD = 1e-3
 
 
 @dataclass(frozen=True)
 class Light:
-    """A light that shines along -z, wherever it stands.
+    """The properties of a light that shines along -z.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Light:
     colour : tuple of float
         Linear red, green and blue.
     intensity : float
-        Lux of a directional light, else candela.
+        Lux for a directional light, candela for other lights.
     inner_rad, outer_rad : float
-        The angles from the axis of a spot at which it begins to fade, and ends.
+        The angles from a spot's axis at which its light begins to fade, and at which it ends.
     """
 
     type: Literal["directional", "point", "spot"]
@@ -48,12 +48,12 @@ class Light:
 
 
 def place_lights(document: schema.Document, graph: Graph, warnings: list[str]) -> tuple[LightPlacement, ...]:
-    """Find the lights that the default scene shows; what is dropped is added to `warnings`.
+    """Find the lights in the default scene. Messages about dropped lights are added to `warnings`.
 
     Raises
     ------
     SceneError
-        One of them is no light.
+        A light is invalid.
     """
     lights = _member(_member(document.extensions, LIGHTS), "lights")
     count = len(lights) if isinstance(lights, list) else 0
@@ -75,7 +75,7 @@ def place_lights(document: schema.Document, graph: Graph, warnings: list[str]) -
 
 
 def read_light(content: Content, light: int) -> Light:
-    """Read what one of a document's lights sheds; `place_lights` has checked it."""
+    """Return the properties of one of a document's lights, which `place_lights` has checked."""
     extensions: dict[str, Any] = content.source.extensions or {}
     source = msgspec.convert(extensions[LIGHTS]["lights"][light], schema.Light)
     spot = source.spot or schema.Spot()
@@ -98,5 +98,5 @@ def _check_light(light: dict[str, Any], where: str) -> None:
 
 
 def _member(value: object, name: str) -> Any:
-    """Return a member of what may be no object at all: extensions are not in the schema."""
+    """Return a member of a value that may not be an object, because extensions are not in the schema."""
     return value.get(name) if isinstance(value, dict) else None

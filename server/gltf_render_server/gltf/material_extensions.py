@@ -1,7 +1,7 @@
-"""The extensions of materials that back ends read, as types; what is wrong in them is told before they do.
+"""Typed definitions of the material extensions that back ends read, used to check them beforehand.
 
-Source: the specifications of the extensions in Khronos' registry. Only what a back end cannot bear is
-refused: members of another type, and the distance by which one divides.
+Source: the specifications of the extensions in Khronos' registry. Only values that a back end cannot handle
+are rejected: members of a wrong type, and a distance of 0 by which a back end divides.
 """
 
 from __future__ import annotations
@@ -99,26 +99,26 @@ for _type in _TYPES.values():  # see `decoding`
 
 
 def check_materials(materials: list[Json], drawn: Iterable[int], extensions: frozenset[str]) -> None:
-    """Check the extensions of the materials that are drawn; drop those that the back end does not know.
+    """Check the extensions of the materials that are drawn. Drop those that the back end does not support.
 
     Parameters
     ----------
     materials : list of dict
-        Changed in place.
+        The materials, which are changed in place.
     drawn : iterable of int
     extensions : frozenset of str
-        Those that the back end's importer knows.
+        The extensions that the back end's importer supports.
 
     Raises
     ------
     SceneError
-        One is not as its specification says.
+        An extension does not match its specification.
     """
     shown = set(drawn)
     for index in range(len(materials)):
         ask_time()
         if index not in shown:
-            materials[index] = {}  # it is not sent to who renders
+            materials[index] = {}  # unused materials are not sent to the renderer
             continue
         material, where = materials[index], f"$.materials[{index}]"
         if isinstance(given := material.get("extensions"), dict):

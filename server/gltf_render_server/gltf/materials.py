@@ -1,4 +1,4 @@
-"""Materials as JSON: what they refer to, and who wrote them."""
+"""Materials as JSON: their texture references, and special cases for the programs that write them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..srgb import linear_channel
 
 __all__ = [
     "alpha_mode",
@@ -21,7 +23,8 @@ __all__ = [
     "texture_references",
 ]
 
-_DRAKE_GENERATORS = ("VTK", "Drake glTF merger")  # Drake's own exporter, and that with glTF files merged in
+# Drake's own exporter, and its output with other glTF files merged in
+_DRAKE_GENERATORS = ("VTK", "Drake glTF merger")
 
 _DRAKE_PBR = {"baseColorFactor", "metallicFactor", "roughnessFactor"}
 _TRANSFORM = "KHR_texture_transform"
@@ -38,7 +41,7 @@ Json = dict[str, Any]
 
 
 def alpha_mode(asset: Json, material: Json) -> str:
-    """Return a material's alpha mode; Drake writes none for what is meant to be seen through."""
+    """Return the alpha mode of a material. Drake's exporter writes none for transparent materials."""
     mode = material.get("alphaMode")
     if mode is not None or not _is_of_drakes_exporter(asset, material):
         return mode or "OPAQUE"
@@ -47,13 +50,14 @@ def alpha_mode(asset: Json, material: Json) -> str:
 
 
 def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -> Any:
-    """Copy a material's JSON without its extras.
+    """Copy the JSON of a material without its extras.
 
     Parameters
     ----------
     material : JSON
     replace_texture : callable of str, dict
-        Called with the name and the copy of each texture reference, at any depth, to change its ``index``.
+        Called with the name and the copy of each texture reference, at any depth, so that it can change
+        ``index``.
     """
     if isinstance(material, list):
         return [copy_material(item, replace_texture) for item in material]
@@ -67,42 +71,41 @@ def copy_material(material: Any, replace_texture: Callable[[str, Json], None]) -
 
 
 def given(item: Json, name: str, otherwise: Any) -> Any:
-    """Return a member; what is left out, or null, is otherwise."""
+    """Return a member of an object, or a default value if the member is missing or null."""
     value = item.get(name)
     return otherwise if value is None else value
 
 
 def holds_colour(texture: str) -> bool:
-    """Whether a texture of that name in a material holds colours rather than data."""
+    """Return whether the texture of this name in a material contains colours rather than data."""
     return texture in _COLOUR_TEXTURES
 
 
 def is_of_drake(generator: str | None) -> bool:
-    """Whether Drake's own exporter or its client wrote a document."""
+    """Return whether Drake's own exporter or client wrote a document."""
     return generator in _DRAKE_GENERATORS
 
 
 def is_of_drakes_primitive(asset: Json, material: Json) -> bool:
-    """Tell whether Drake's own exporter wrote a material, for a primitive of one plain colour.
+    """Return whether Drake's exporter wrote a material, for a primitive of one plain colour.
 
-    Drake's ``Rgba`` is meant, and shown by all of Drake's own viewers, as sRGB. Its exporter writes the
-    values unchanged into ``baseColorFactor``, which glTF defines as linear: taken as such, every colour comes
-    out washed out. Materials of merged files are the work of other exporters, and are left alone.
+    Drake's ``Rgba`` is meant as sRGB, and all of Drake's own viewers show it as sRGB. Its exporter writes the
+    values unchanged into ``baseColorFactor``, which glTF defines as linear, so every colour would look washed
+    out. Materials of merged files were written by other exporters and are not changed.
     """
     has_texture = "baseColorTexture" in (material.get("pbrMetallicRoughness") or {})
     return not has_texture and _is_of_drakes_exporter(asset, material)
 
 
 def linear(rgba: Sequence[float]) -> list[float]:
-    """Convert sRGB to linear light (IEC 61966-2-1); alpha stays."""
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
-    return [*channels, rgba[3]]
+    """Convert sRGB to linear light, leaving alpha unchanged."""
+    return [*map(linear_channel, rgba[:3]), rgba[3]]
 
 
 def texcoord_matrix(reference: Json) -> NDArray[np.float64]:
-    """Return what moves texture coordinates for a texture, (2, 3): KHR_texture_transform.
+    """Return the transform of a texture's coordinates, (2, 3), from KHR_texture_transform.
 
-    It scales, turns, then moves.
+    It scales, rotates and translates, in this order.
     """
     transform = _transform(reference)
     angle = given(transform, "rotation", 0.0)
@@ -112,12 +115,12 @@ def texcoord_matrix(reference: Json) -> NDArray[np.float64]:
 
 
 def texcoord_set(reference: Json) -> int:
-    """Return the number of the texture coordinates that a reference to a texture uses."""
+    """Return the index of the set of texture coordinates that a texture reference uses."""
     return given(_transform(reference), "texCoord", reference.get("texCoord") or 0)
 
 
 def texture_references(value: object) -> Iterator[tuple[Json, str]]:
-    """Yield (holder, key) of every texture reference in a material, at any depth."""
+    """Yield the parent object and the key of every texture reference in a material, at any depth."""
     if isinstance(value, list):
         for item in value:
             yield from texture_references(item)
@@ -136,7 +139,7 @@ def _transform(reference: Json) -> Json:
 
 
 def _is_of_drakes_exporter(asset: Json, material: Json) -> bool:
-    """Tell whether Drake's own exporter wrote a material, of one colour or with a texture on it."""
+    """Return whether Drake's own exporter wrote a material, with one plain colour or with a texture."""
     pbr = material.get("pbrMetallicRoughness") or {}
     return (
         is_of_drake(asset.get("generator"))

@@ -1,6 +1,6 @@
-"""EXT_meshopt_compression and KHR_meshopt_compression: compressed buffer views become plain ones.
+"""EXT_meshopt_compression and KHR_meshopt_compression: decompresses buffer views.
 
-A buffer that is only the fallback of compressed views is never read; nor need it have any data.
+A buffer that is only the fallback of compressed views is never read, and need not have any data.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _LARGEST_STRIDE = 256
 
 
 class Packed(msgspec.Struct, rename="camel"):
-    """How a buffer view is compressed.
+    """The compression parameters of a buffer view.
 
-    Source: the specification of EXT_meshopt_compression; KHR_meshopt_compression adds a filter and a version
-    of the codec, which streams tell by themselves.
+    Source: the specification of EXT_meshopt_compression. KHR_meshopt_compression adds a filter and a codec
+    version, which is stored in the streams themselves.
     """
 
     buffer: Annotated[int, Meta(ge=0)]
@@ -44,17 +44,18 @@ msgspec.json.Decoder(Packed)  # see `decoding`
 
 
 def find_packed(document: schema.Document, views: Iterable[int]) -> dict[int, tuple[int, Packed]]:
-    """Find which of some buffer views are compressed.
+    """Find the compressed ones among some buffer views.
 
     Returns
     -------
     dict of int to (int, Packed)
-        For each, a view of its stream, which is added to the document.
+        For each compressed view, a new view of its stream, which is added to the document, and its
+        parameters.
 
     Raises
     ------
     SceneError
-        The extension is broken.
+        The extension's data is invalid.
     """
     found: dict[int, tuple[int, Packed]] = {}
     for index in sorted(views):
@@ -73,16 +74,16 @@ def unpack_views(
     packed: dict[int, tuple[int, Packed]],
     limits: Limits,
 ) -> None:
-    """Decode compressed views, and point them at what comes out.
+    """Decompress compressed views, and redirect them to the decompressed data.
 
     Parameters
     ----------
     document : Document
-        Changed in place.
+        The document, which is changed in place.
     buffers : list of bytes-like
-        The document's; those of the streams must be there. What comes out is appended.
+        The buffers of the document, with those of the streams decoded. The decompressed data is appended.
     packed : dict
-        From `find_packed`.
+        The result of `find_packed`.
     limits : Limits
 
     Raises
@@ -90,7 +91,7 @@ def unpack_views(
     SceneError
         A stream cannot be decoded.
     TooLargeError
-        It is above a limit.
+        The decompressed data exceeds a limit.
     """
     limits.check_decoded(sum(item.count * item.byte_stride for _, item in packed.values()))
     for index, (stream, item) in packed.items():

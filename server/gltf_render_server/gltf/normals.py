@@ -1,4 +1,4 @@
-"""Normals for meshes that bring none: flat, or smooth where faces meet at a small angle; numpy only."""
+"""Computes normals for meshes without any: flat, or smooth where faces meet at a small angle."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 __all__ = ["SMOOTH_BELOW_DEG", "flat_normals", "smooth_normals"]
 
 SMOOTH_BELOW_DEG = 30.0
-"""Faces that meet at less are shaded round."""
+"""Faces that meet at a smaller angle are smooth shaded."""
 
-_WELD_DISTANCE = 1e-6  # of the mesh's size
-_MOST_AT_AN_EDGE = 4  # faces: two, of two sides each
+_WELD_DISTANCE = 1e-6  # as a fraction of the mesh's size
+_MOST_AT_AN_EDGE = 4  # faces: two, each of which may be double-sided
 _SMALLEST = 1e-300
 
 Floats = NDArray[np.float64]
@@ -19,21 +19,23 @@ Indices = NDArray[np.intp]
 
 
 def flat_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the normal of its face for each corner, (m, 3, 3); points is (n, 3), corners (m, 3)."""
+    """Return the normal of the face of each corner, (m, 3, 3); points is (n, 3), corners (m, 3)."""
     return np.repeat(_faces(points, corners)[:, None], 3, axis=1).astype(np.float32)
 
 
 def smooth_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return normals for the corners, (m, 3, 3), round where faces meet at less than `SMOOTH_BELOW_DEG`.
+    """Return corner normals, (m, 3, 3), smooth where faces meet at less than `SMOOTH_BELOW_DEG`.
 
-    Vertices at the same place count as one: Drake's own primitives come with split ones. At each corner, the
-    normals of the faces that can be reached across smooth edges are added, weighted by their angles there.
+    Vertices at the same position count as one, because Drake's own primitives have split vertices. The normal
+    of a corner is the sum of the normals of all faces around the vertex that are connected by smooth edges,
+    weighted by the faces' angles at the vertex.
     """
     if not len(corners):
         return np.empty((0, 3, 3), np.float32)
     welded = _welded(points)[corners]
     faces = _faces(points, corners)
-    faces[(welded == np.roll(welded, 1, axis=1)).any(1)] = 0.0  # but for rounding, it has no area
+    # two corners coincide, so the face has no area apart from rounding
+    faces[(welded == np.roll(welded, 1, axis=1)).any(1)] = 0.0
     groups = _fans(welded, faces)
     weighted = faces[:, None] * _angles(points, corners)[..., None]
     sums = np.empty((len(groups), 3))
@@ -46,14 +48,17 @@ def smooth_normals(points: NDArray[np.float32], corners: NDArray[np.int32]) -> N
 
 
 def _welded(points: NDArray[np.float32]) -> Indices:
-    """Return numbers of the places of points, (n,): the same number, the same place."""
+    """Return an index for the position of each point, (n,).
+
+    Points at the same position have the same index.
+    """
     step = _WELD_DISTANCE * float(np.ptp(points, axis=0).max(initial=0.0)) or 1.0
     _, number = np.unique(np.round(points / step), axis=0, return_inverse=True)
     return number.reshape(-1)
 
 
 def _faces(points: NDArray[np.float32], corners: NDArray[np.int32]) -> Floats:
-    """Return the normal of each face, (m, 3); zeros where it has none."""
+    """Return the normal of each face, (m, 3); zero if the face has no area."""
     a, b, c = (points[corners[:, corner]].astype(float) for corner in range(3))
     normals = np.cross(b - a, c - a)
     return normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(_SMALLEST)
@@ -69,14 +74,14 @@ def _angles(points: NDArray[np.float32], corners: NDArray[np.int32]) -> Floats:
 
 
 def _fans(welded: Indices, faces: Floats) -> Indices:
-    """Group the corners that share a normal, (3 m,): those of faces joined by smooth edges at one vertex."""
+    """Return a group number for each corner, (3 m,). Corners that share a normal have the same number."""
     first = welded.reshape(-1)
     last = np.roll(welded, -1, axis=1).reshape(-1)
     face = np.repeat(np.arange(len(welded)), 3)
     one, other = _smooth_pairs(np.minimum(first, last), np.maximum(first, last), faces[face])
     following = np.arange(len(first)).reshape(-1, 3)
     following = np.roll(following, -1, axis=1).reshape(-1)
-    # an edge has two ends: at each, the two faces' corners at that vertex are joined
+    # Join the two faces' corners at both ends of each edge.
     is_same_way = first[one] == first[other]
     joined = [
         (one, np.where(is_same_way, other, following[other])),
@@ -86,19 +91,20 @@ def _fans(welded: Indices, faces: Floats) -> Indices:
 
 
 def _smooth_pairs(low: Indices, high: Indices, normals: Floats) -> tuple[Indices, Indices]:
-    """Pair the sides of faces that meet at an edge at a small angle.
+    """Find pairs of faces that meet at an edge at a small angle, as pairs of their sides.
 
     Parameters
     ----------
     low, high : (k,) int
-        The places between which each side lies.
+        The positions at the two ends of each side.
     normals : (k, 3) float64
-        Of the faces. Those without an area, which have none, part no others.
+        The face normals. Faces without an area have a zero normal, and do not separate other faces.
 
     Returns
     -------
     one, other : (p,) int
-        Of more than `_MOST_AT_AN_EDGE` sides at an edge, only those that are near each other in order.
+        Indices of the paired sides. If more than `_MOST_AT_AN_EDGE` sides share an edge, only sides that are
+        close in order are paired.
     """
     counted = np.flatnonzero(normals.any(1))
     order = counted[np.lexsort((high[counted], low[counted]))]
@@ -114,7 +120,7 @@ def _smooth_pairs(low: Indices, high: Indices, normals: Floats) -> tuple[Indices
 
 
 def _components(count: int, one: Indices, other: Indices) -> Indices:
-    """Return which connected part of a graph each node is in, by the smallest node of the part."""
+    """Return the connected component of each node of a graph, as the smallest node in the component."""
     number = np.arange(count)
     while True:
         before = number.copy()

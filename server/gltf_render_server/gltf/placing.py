@@ -1,4 +1,4 @@
-"""Where the primitives of a document stand, in the pose that its nodes, skins and morph targets give them."""
+"""Computes the placements of a document's primitives, in the pose given by nodes, skins and morph targets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .skins import Pose, check_weights, is_skinned, largest_joints, read_pose
 
 __all__ = ["ONE_OBJECT", "Arrangement"]
 
-_LARGEST_WEIGHT = 100  # of a morph target
+_LARGEST_WEIGHT = 100  # limit for the weight of a morph target
 ONE_OBJECT = "instance"
-"""What is true in the extras of a node that is one object with all that is below it."""
+"""The key in a node's extras that makes the node with all its descendants one object."""
 
-_MOST_JOINTS = 200_000  # of all skins that are drawn; each takes about 300 bytes
+_MOST_JOINTS = 200_000  # limit for the joints of all drawn skins; each takes about 300 bytes
 
 _WHOLE = -1
 
@@ -36,24 +36,24 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """What a document draws, and as parts of which objects, wherever its nodes stand.
+    """What a document draws and the objects that the parts belong to, independent of the nodes' transforms.
 
     Attributes
     ----------
     primitives : tuple of Primitive
-        What is drawn, once each.
+        The distinct primitives that are drawn.
     primitive, copy, instance : (n,) int
-        For each placement its primitive, the copy of a node's mesh that it is a part of, and its object.
+        For each placement, the index of its primitive, of its copy of a node's mesh, and of its object.
     copies : Copies
     objects : Objects
     posed : (m,) int
-        The placements that skins put where they are, and not their nodes.
+        The placements whose position comes from a skin instead of a node.
     origins : (m, 4, 4) float64
-        Where these stand in the world.
+        The world matrices of these placements.
     warnings : tuple of str
-        What is not drawn as it is meant.
+        Messages about what is not drawn as intended.
     is_posed : bool
-        Whether a skin has a say; then it is for one pose only.
+        Whether a skin is involved. If so, the arrangement is valid for one pose only.
     """
 
     primitives: tuple[Primitive, ...]
@@ -69,25 +69,25 @@ class Arrangement:
 
     @classmethod
     def of(cls, content: Content, drawn: Drawn, graph: Graph) -> Arrangement:
-        """Find what is drawn, and what objects its parts belong to.
+        """Find what is drawn, and which objects the parts belong to.
 
         Parameters
         ----------
         content : Content
         drawn : Drawn
-            What of it is drawn.
+            The parts of the document that are drawn.
         graph : Graph
-            Where the joints of skins stand.
+            The world matrices, which are needed for the joints of skins.
 
         Raises
         ------
         SceneError
-            A skin, a weight or an instance is not possible, or there are too many joints or weights.
+            A skin, a weight or an instance is invalid, or there are too many joints or weights.
         """
         return _Arranging(content, drawn, graph).arrangement()
 
     def placed(self, graph: Graph) -> tuple[Placements, Instances]:
-        """Return where all of it stands.
+        """Return the placements and the instances in the world.
 
         Raises
         ------
@@ -103,21 +103,22 @@ class Arrangement:
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """The objects of a scene, wherever they stand.
+    """The objects of a scene, independent of the nodes' transforms.
 
     Attributes
     ----------
     node : (k,) int
-        The node of each.
+        The node of each object.
     copy : (k,) int
-        The copy of its mesh that each is; -1 = it is all that is below the node.
+        The copy of the node's mesh that forms the object; -1 if the object is the node with all its
+        descendants.
     """
 
     node: Indices
     copy: Indices
 
     def matrices(self, graph: Graph, copies: Matrix) -> Matrix:
-        """Return where they stand, (k, 4, 4), from where the copies do."""
+        """Return the world matrices of the objects, (k, 4, 4), given those of the copies."""
         matrices = graph.world[self.node]
         is_copy = self.copy >= 0
         matrices[is_copy] = copies[self.copy[is_copy]]
@@ -149,11 +150,12 @@ class _Arranging:
             surfaces = self._surfaces(index)
             if not surfaces:
                 continue
-            own = copies.add(index)
+            posed = [self._is_placed_by_skin(primitive, index) for primitive in surfaces]
+            own = copies.add_once(index) if all(posed) else copies.add(index)
             numbers = objects.numbers(index, own)
-            for primitive in surfaces:
+            for primitive, is_posed in zip(surfaces, posed, strict=True):
                 count = len(own)
-                if self._is_placed_by_skin(primitive, index):
+                if is_posed:
                     self._origins[len(primitives)] = self._poses[self._document.nodes[index].skin or 0].origin
                     count = 1
                 primitives += [self._numbers.setdefault(primitive, len(self._numbers))] * count
@@ -173,7 +175,7 @@ class _Arranging:
         )
 
     def _surfaces(self, index: int) -> list[Primitive]:
-        """Return what a node draws; nodes that pose and morph a mesh alike share it."""
+        """Return the primitives that a node draws. Nodes that deform a mesh in the same way share them."""
         node = self._document.nodes[index]
         key = (node.mesh or 0, node.skin, tuple(node.weights or ()))
         if key not in self._made:
@@ -191,7 +193,7 @@ class _Arranging:
         return self._poses[skin]
 
     def _is_placed_by_skin(self, primitive: Primitive, node: int) -> bool:
-        """Whether a skin overrules the node of a primitive."""
+        """Return whether a skin determines the position of a primitive, instead of its node."""
         if self._document.nodes[node].skin is None:
             return False
         if not primitive.pose:
@@ -226,7 +228,10 @@ class _Arranging:
             yield primitive
 
     def _check_joints(self, mesh: int, number: int, count: int) -> None:
-        """Check that the skin has all the joints that a primitive names; what it names is looked up once."""
+        """Check that the skin has all joints to which a primitive refers.
+
+        These were determined beforehand.
+        """
         source, known = self._document.meshes[mesh].primitives[number], self._drawn.joints
         where = f"$.meshes[{mesh}].primitives[{number}].attributes"
         if (mesh, number) not in known:
@@ -237,7 +242,10 @@ class _Arranging:
                 raise SceneError(f"names joint {largest} of {count}", f"{where}.JOINTS_{place}")
 
     def _check_reach(self, primitive: Primitive, source: schema.Primitive, pose: Pose | None) -> None:
-        """Check that no vertex is moved too far; all are looked at only where one may be."""
+        """Check that no vertex moves too far.
+
+        The vertices are only examined if a bound does not rule that out.
+        """
         if pose is None and not any(primitive.weights):
             return
         reach = self._drawn.reach[source.attributes["POSITION"]]
@@ -252,10 +260,12 @@ class _Arranging:
 
 
 class _ObjectsBuilder:
-    """Numbers the objects: each copy of a node's mesh is one, or all below a node whose author says so.
+    """Numbers the objects.
 
-    A node whose ``extras`` have ``"instance": true`` is one object with all that is below it, whatever that
-    says of itself.
+    Each copy of a node's mesh is an object, unless an ancestor is marked as one object.
+
+    A node whose ``extras`` have ``"instance": true`` forms one object with all its descendants, whatever the
+    extras of the descendants say.
     """
 
     def __init__(self, document: schema.Document, hierarchy: Hierarchy) -> None:
@@ -275,7 +285,7 @@ class _ObjectsBuilder:
         return [self._of_wholes[whole]] * len(copies)
 
     def objects(self) -> Objects:
-        """Return what was numbered."""
+        """Return the objects that were numbered."""
         return Objects(np.array(self._nodes, np.intp), np.array(self._copies, np.intp))
 
     def _add(self, node: int, copies: Sequence[int]) -> Sequence[int]:
@@ -285,7 +295,7 @@ class _ObjectsBuilder:
         return range(first, len(self._nodes))
 
     def _whole(self, node: int) -> int | None:
-        """Return the uppermost node that is one object with all below it, this one included."""
+        """Return the topmost node that is marked as one object, among a node and its ancestors."""
         if not self._wholes:
             return None
         found: int | None = None
@@ -303,7 +313,7 @@ def _is_whole(node: schema.Node) -> bool:
 def _weights(
     document: schema.Document, node: int, mesh: int, primitive: schema.Primitive
 ) -> tuple[float, ...]:
-    """Return the weights of a primitive's morph targets: the node's, or else the mesh's, or else zeros."""
+    """Return the weights of a primitive's morph targets: those of the node, else of the mesh, else zeros."""
     count = len(primitive.targets or ())
     own, shared = document.nodes[node].weights, document.meshes[mesh].weights
     weights = own or shared or [0.0] * count

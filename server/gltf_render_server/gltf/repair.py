@@ -1,6 +1,7 @@
-"""Quirks of known writers, put right in the JSON before it is looked at; each repair is told.
+"""Repairs known defects of glTF writers in the JSON, before it is checked, and reports each repair.
 
-Drake's client merges whole glTF files into one and renumbers every index but those inside extensions.
+Drake's client merges whole glTF files into one document, and renumbers all indices except those inside
+extensions.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _OWN_PBR_TEXTURES = frozenset({"baseColorTexture", "metallicRoughnessTexture"})
 
 _ROOT_EXTENSIONS = {LIGHTS}
 _FACTORS = {"baseColorFactor", "metallicFactor", "roughnessFactor", "emissiveFactor"}
-_ROUNDING = 1e-3  # less than a level of 255
+_ROUNDING = 1e-3  # less than one of 255 levels
 _ALPHA_MODES = ("OPAQUE", "MASK", "BLEND")
 _WRAPS = (33071, 33648, 10497)
 _SAMPLER_VALUES = {
@@ -37,7 +38,7 @@ Json = dict[str, Any]
 
 
 def repair_json(document: Json) -> list[str]:
-    """Mend in place what can be seen without the binary data.
+    """Repair in place the defects that are visible without the binary data.
 
     Parameters
     ----------
@@ -47,10 +48,10 @@ def repair_json(document: Json) -> list[str]:
     Returns
     -------
     list of str
-        What was dropped, for the log.
+        Messages for the log about what was dropped.
     """
     for name in [name for name, value in document.items() if value is None]:
-        del document[name]  # Drake writes null for an array that is empty
+        del document[name]  # Drake writes null for an empty array
     if isinstance(extensions := document.get("extensions"), dict):
         document["extensions"] = {name: extensions[name] for name in _ROOT_EXTENSIONS & extensions.keys()}
     drop_composed_rotations(document)
@@ -66,21 +67,21 @@ def repair_json(document: Json) -> list[str]:
 
 
 def repair_draco(document: schema.Document, buffers: Sequence[Data]) -> None:
-    """Point Draco's primitives at their own streams again.
+    """Correct the buffer view indices of Draco's streams after a merge.
 
-    A merge appends whole files, so for each file the true index is the stated one plus a constant, and the
-    files' streams follow each other in the files' order.
+    A merge appends whole files. Therefore, in each file the correct index is the given index plus a constant,
+    and the streams of the files follow each other in the order of the files.
 
     Parameters
     ----------
     document : Document
-        Changed in place.
+        The document, which is changed in place.
     buffers : sequence of bytes
 
     Raises
     ------
     SceneError
-        The streams cannot be told apart.
+        The streams cannot be assigned uniquely.
     """
     views = [index for index in range(len(document.buffer_views)) if is_draco_view(document, buffers, index)]
     files = _draco_files(document)
@@ -113,7 +114,7 @@ def _draco(primitive: schema.Primitive) -> Json:
 
 
 def _draco_files(document: schema.Document) -> list[list[schema.Primitive]]:
-    """Group Draco's primitives by the merged file that they came in: one root node above all its meshes."""
+    """Group Draco's primitives by merged file. All meshes of a file are below one root node."""
     owner = _mesh_owners(document)
     files: dict[int, list[schema.Primitive]] = {}
     for index, mesh in enumerate(document.meshes):
@@ -134,7 +135,7 @@ def _check_draco(primitive: schema.Primitive, where: str) -> None:
 
 
 def _mesh_owners(document: schema.Document) -> dict[int, int]:
-    """For each mesh of the default scene the root node that holds it first."""
+    """Return for each mesh of the default scene the first root node that contains it."""
     owner: dict[int, int] = {}
     scenes = document.scenes[document.scene or 0 :][:1]
     for root in scenes[0].nodes or () if scenes else ():
@@ -148,9 +149,10 @@ def _mesh_owners(document: schema.Document) -> dict[int, int]:
 
 
 def drop_composed_rotations(document: Json) -> None:
-    """Drop the rotation of a node that has a matrix as well.
+    """Drop the rotation of a node that also has a matrix.
 
-    Drake's client before 1.52 composes a merged root's pose into one matrix, and leaves the rotation there.
+    Versions of Drake's client before 1.52 compose the pose of a merged root into a matrix, but keep the
+    rotation, too.
     """
     for node in _list(document, "nodes"):
         if node.get("matrix") is not None and "translation" not in node and "scale" not in node:
@@ -158,10 +160,10 @@ def drop_composed_rotations(document: Json) -> None:
 
 
 def _use_plain_textures(document: Json, warnings: list[str]) -> None:
-    """Drop what points at images in formats that need an extension, where that can be done.
+    """Drop references to images whose format needs an extension, where an alternative exists.
 
-    KHR_texture_basisu is never of use: no importer here reads KTX2. Where a document requires it, a texture
-    that has nothing else keeps it, and is refused only where textures are needed.
+    KHR_texture_basisu is never useful, because no importer here reads KTX2. If a document requires it, a
+    texture without an alternative keeps it, and is rejected only if textures are needed.
     """
     required = document.get("extensionsRequired")
     is_required = isinstance(required, list) and BASISU in required
@@ -183,9 +185,9 @@ def _use_plain_textures(document: Json, warnings: list[str]) -> None:
 
 
 def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
-    """Drop texture references that a merge has left pointing nowhere.
+    """Drop texture references in extensions that a merge has left without a target.
 
-    It renumbers glTF's own: when one of these is wrong, the document is.
+    A merge renumbers the core references, so a wrong core reference is an error in the document.
     """
     count = len(_list(document, "textures"))
     for index, material in enumerate(_list(document, "materials")):
@@ -200,14 +202,14 @@ def _drop_dangling_textures(document: Json, warnings: list[str]) -> None:
 
 
 def _clamp_factors(material: Json) -> Iterator[str]:
-    """Bring factors between 0 and 1, and drop an alpha mode that glTF does not have."""
+    """Clamp factors to 0 to 1, and drop an alpha mode that glTF does not define."""
     pbr = material.get("pbrMetallicRoughness")
     for holder in (material, pbr if isinstance(pbr, dict) else {}):
         for key in _FACTORS & holder.keys():
             value = holder[key]
             values = value if isinstance(value, list) else [value]
             if not all(type(number) in (int, float) for number in values):
-                continue  # the schema's to refuse
+                continue  # the check against the schema rejects it
             clamped = [min(max(number, 0), 1) for number in values]
             if clamped != values:
                 holder[key] = clamped if isinstance(value, list) else clamped[0]
@@ -223,6 +225,6 @@ def _is_index(value: object, count: int) -> bool:
 
 
 def _list(document: Json, name: str) -> list[Json]:
-    """Return an array's objects; that it is an array of objects is the schema's to check."""
+    """Return the objects of an array. The check against the schema rejects anything else."""
     items = document.get(name)
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -1,4 +1,4 @@
-"""The binary data of a document: a GLB's or ``data:`` URIs -> arrays, checked against what it says."""
+"""Reads the binary data of a document, from a GLB or ``data:`` URIs, into arrays, with checks of its size."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ __all__ = [
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
-_LARGEST_IMPLIED_BYTES = 64 * 2**20  # an accessor without a view is all zeros, at no cost to who sends it
-_MOST_OVERLAP = 16  # views of each byte; where vertices are interleaved, each attribute may have its own
+# an accessor without a view is all zeros, so a client could ask for any size with a few bytes
+_LARGEST_IMPLIED_BYTES = 64 * 2**20
+# the most views that may read one byte; with interleaved vertices, each attribute may have its own view
+_MOST_OVERLAP = 16
 _FREE_OVERLAP = 16 * 2**20
 
 Data = bytes | NDArray[np.uint8]
-"""A buffer; the array is part of a larger file, which is not copied for it."""
+"""The data of a buffer. An array is a view of a larger file, which saves a copy."""
 
 Numbers = NDArray[np.integer] | NDArray[np.float32]
 
@@ -49,7 +51,7 @@ Numbers = NDArray[np.integer] | NDArray[np.float32]
 def decode_buffers(
     document: schema.Document, views: Iterable[int], binary: memoryview | None = None
 ) -> list[Data]:
-    """Decode the buffers that are used, once each; others are empty.
+    """Decode each buffer that is used. The other buffers are empty.
 
     Parameters
     ----------
@@ -57,12 +59,13 @@ def decode_buffers(
     views : iterable of int
         The buffer views that are used.
     binary : memoryview, optional
-        The binary chunk of a GLB, which its first buffer stands for.
+        The binary chunk of a GLB, which is the data of the first buffer.
 
     Raises
     ------
     SceneError
-        A buffer refers to anything but a ``data:`` URI or that chunk, or is shorter than it says.
+        A buffer's URI is not a ``data:`` URI and the buffer is not that chunk, or the data is shorter than
+        stated.
     """
     decoded: list[Data] = [b""] * len(document.buffers)
     decode_more_buffers(document, decoded, views, binary)
@@ -72,9 +75,9 @@ def decode_buffers(
 def decode_more_buffers(
     document: schema.Document, buffers: list[Data], views: Iterable[int], binary: memoryview | None = None
 ) -> None:
-    """Decode the buffers that some views need as well; those that are decoded already stay as they are.
+    """Decode additional buffers that some views need. Buffers that were decoded before do not change.
 
-    The parameters and errors are those of `decode_buffers`; the buffers are changed in place.
+    The parameters and errors are those of `decode_buffers`. The list of buffers is changed in place.
     """
     for index in sorted({document.buffer_views[view].buffer for view in views}):
         if len(buffers[index]):
@@ -92,7 +95,7 @@ def decode_more_buffers(
 
 
 def views_of_accessors(document: schema.Document, accessors: Iterable[int]) -> set[int]:
-    """Return the buffer views that accessors read."""
+    """Return the buffer views that accessors use."""
     views: set[int] = set()
     for index in accessors:
         accessor = document.accessors[index]
@@ -109,7 +112,7 @@ def view_data(document: schema.Document, buffers: Sequence[Data], index: int) ->
     Raises
     ------
     SceneError
-        It reaches beyond the end of its buffer.
+        The view extends beyond the end of its buffer.
     """
     view = document.buffer_views[index]
     _check_view(document, index)
@@ -124,7 +127,7 @@ def append_buffer(document: schema.Document, buffers: list[Data], data: bytes) -
 
 
 def append_view(document: schema.Document, buffers: list[Data], data: bytes) -> int:
-    """Add a buffer to a document, with one view of all of it, and return the view's index."""
+    """Add a buffer with one view of all its data to a document, and return the view's index."""
     document.buffer_views.append(schema.BufferView(append_buffer(document, buffers, data), len(data)))
     return len(document.buffer_views) - 1
 
@@ -132,12 +135,12 @@ def append_view(document: schema.Document, buffers: list[Data], data: bytes) -> 
 def check_views(document: schema.Document, views: Iterable[int], accessors: Iterable[int]) -> None:
     """Check that buffer views lie inside their buffers, and accessors inside their views.
 
-    Nothing is read for it. What no accessor and no view uses is not looked at.
+    The check reads no data. It ignores what no accessor and no view uses.
 
     Raises
     ------
     SceneError
-        One does not, or the views read the same bytes many times over.
+        A view or accessor is out of range, or too many views read the same bytes.
     """
     total = 0
     for index in sorted(views):
@@ -163,12 +166,13 @@ def check_views(document: schema.Document, views: Iterable[int], accessors: Iter
 
 
 def read_accessor(document: schema.Document, buffers: Sequence[Data], index: int) -> Numbers:
-    """Read an accessor that `check_views` has passed.
+    """Read an accessor that has passed `check_views`.
 
     Returns
     -------
     (count, n) array
-        Of the accessor's component type; n is 1 for SCALAR, 3 for VEC3 and so on. Read-only where it can be.
+        The values in the accessor's component type. n is 1 for SCALAR, 3 for VEC3 and so on. The array is
+        read-only if it is not a copy.
     """
     accessor = document.accessors[index]
     dtype, width = accessor_dtype(accessor)
@@ -189,30 +193,30 @@ def read_accessor(document: schema.Document, buffers: Sequence[Data], index: int
 
 
 def read_values(document: schema.Document, buffers: Sequence[Data], index: int) -> Numbers:
-    """Read an accessor as `read_accessor`, but normalized integers as the floats that they stand for."""
+    """Read an accessor like `read_accessor`, but convert normalized integers to floats."""
     return as_values(read_accessor(document, buffers, index), document.accessors[index])
 
 
 def as_values(numbers: Numbers, accessor: schema.Accessor) -> Numbers:
-    """Return what some of an accessor's numbers stand for; only normalized integers are others."""
+    """Convert numbers of an accessor to values. Only normalized integers change."""
     if not accessor.normalized or numbers.dtype == np.float32:
         return numbers
     return np.maximum(numbers / np.float32(np.iinfo(numbers.dtype.name).max), np.float32(-1))
 
 
 def is_draco_view(document: schema.Document, buffers: Sequence[Data], index: int) -> bool:
-    """Whether a buffer view holds a Draco stream."""
+    """Return whether a buffer view contains a Draco stream."""
     view = document.buffer_views[index]
     return bytes(buffers[view.buffer][view.byte_offset :][:5]) == b"DRACO"
 
 
 def read_image(document: schema.Document, buffers: Sequence[Data], index: int) -> bytes:
-    """Return an image as it is embedded, a file of its format.
+    """Return the file of an embedded image.
 
     Raises
     ------
     SceneError
-        It is nowhere in the document.
+        The image is not embedded in the document.
     """
     image, where = document.images[index], f"$.images[{index}]"
     if image.uri is not None:
@@ -224,12 +228,12 @@ def read_image(document: schema.Document, buffers: Sequence[Data], index: int) -
 
 
 def texture_image(document: schema.Document, index: int) -> int:
-    """Return the image that a texture shows: its plain source, or else its WebP.
+    """Return the image of a texture: its core source, or else its WebP source.
 
     Raises
     ------
     SceneError
-        It has neither.
+        The texture has no image.
     """
     texture = document.textures[index]
     webp = (texture.extensions or {}).get(WEBP)
@@ -244,12 +248,12 @@ def texture_image(document: schema.Document, index: int) -> int:
 
 
 def image_place(document: schema.Document, index: int) -> tuple[object, int]:
-    """Tell where an image is embedded, equal for images that share a place, and its length in bytes.
+    """Return the location of an embedded image, which is equal for images that share data, and its length.
 
     Raises
     ------
     SceneError
-        It is nowhere, or in two places.
+        The image has no location, or two.
     """
     image, where = document.images[index], f"$.images[{index}]"
     if image.uri is not None and image.buffer_view is not None:
@@ -268,23 +272,25 @@ def decode_uri(uri: str | None, where: str, *, may_be_text: bool = False) -> byt
     ----------
     uri : str or None
     where : str
-        Its place in the document.
+        The location of the URI in the document.
     may_be_text : bool
-        Whether one without base64 is taken, too.
+        Whether a URI without base64 encoding is accepted, too, and ``;BASE64`` in capitals.
 
     Raises
     ------
     SceneError
-        It is anything else, or none.
+        The URI is missing, or is not a valid ``data:`` URI.
     """
     if uri is None:
         raise SceneError("is missing; only data: URIs are accepted", where)
-    # to the letter as Blender's importer reads it: what it does not take for data, it takes for a path
+    # This must match Blender's importer exactly, because the importer takes any other URI for a file path.
+    # Only buffers may be written in other ways, because these are rewritten for the importer.
     head, comma, text = uri.partition(",")
     if not head.startswith("data:") or not comma:
         raise SceneError("only data: URIs are accepted, no files or addresses", where)
+    head = head.lower() if may_be_text else head
     if not head.endswith(";base64"):
-        if may_be_text:  # buffers are written anew for the importer
+        if may_be_text:
             return urllib.parse.unquote_to_bytes(text)
         raise SceneError("only data: URIs in base64 are accepted", where)
     try:
@@ -294,12 +300,12 @@ def decode_uri(uri: str | None, where: str, *, may_be_text: bool = False) -> byt
 
 
 def accessor_dtype(accessor: schema.Accessor) -> tuple[np.dtype, int]:
-    """Return the type of an accessor's components, and how many an element has.
+    """Return the component type of an accessor, and the number of components of an element.
 
     Raises
     ------
     SceneError
-        There is no such type.
+        The type does not exist.
     """
     if accessor.component_type not in _COMPONENTS or accessor.type not in _WIDTHS:
         raise SceneError(f"there is no {accessor.type[:20]} of {accessor.component_type}", "$.accessors")
@@ -307,7 +313,7 @@ def accessor_dtype(accessor: schema.Accessor) -> tuple[np.dtype, int]:
 
 
 def accessor_bytes(accessor: schema.Accessor) -> int:
-    """Return how many bytes the elements of an accessor are."""
+    """Return the size of an accessor's elements, in bytes."""
     return accessor.count * _item_bytes(accessor)
 
 
@@ -328,6 +334,8 @@ def _check_extent(document: schema.Document, accessor: schema.Accessor, where: s
     stride = view.byte_stride or item
     if stride < item:
         raise SceneError(f"its elements of {item} bytes are longer than the stride {stride}", where)
+    if stride % accessor_dtype(accessor)[0].itemsize:
+        raise SceneError(f"the stride {stride} is no multiple of the size of its components", where)
     if accessor.byte_offset + stride * (accessor.count - 1) + item > view.byte_length:
         raise SceneError(f"its {accessor.count} elements reach beyond the end of its buffer view", where)
 

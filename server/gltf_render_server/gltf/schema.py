@@ -1,6 +1,6 @@
-"""The parts of glTF 2.0 that are looked at, as types; members that are not named here are ignored.
+"""Typed definitions of the parts of glTF 2.0 that are used. Members that are not named here are ignored.
 
-Values that only matter where they are used, such as an accessor's type, are checked there.
+Values that matter only where they are used, such as an accessor's type, are checked there.
 
 Source: the glTF 2.0 specification, section 5 (properties reference).
 """
@@ -37,7 +37,7 @@ Extensions = dict[str, Any]
 
 
 class _Part(Struct, rename="camel"):
-    """Members are named as in glTF, but in snake case."""
+    """The base class: members have the names of glTF, converted to snake case."""
 
 
 class Asset(_Part):
@@ -51,7 +51,7 @@ class SceneNodes(_Part):
 
 
 class Node(_Part):
-    name: Any = None  # whatever it is, it is not refused
+    name: Any = None  # an invalid name is not an error
     children: list[Index] | None = None
     mesh: Index | None = None
     camera: Index | None = None
@@ -191,7 +191,7 @@ class Sampler(_Part):
 
 
 class Document(_Part):
-    """The root; absent arrays are empty."""
+    """The root object. Missing arrays are empty."""
 
     asset: Asset
     scene: Index | None = None

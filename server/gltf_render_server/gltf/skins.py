@@ -1,7 +1,7 @@
-"""Skins: where the joints are, and the vertices that they move, by linear blend skinning.
+"""Skins: the poses of their joints, and linear blend skinning of the vertices.
 
-Source: the glTF 2.0 specification, section 3.7.3.3: a skinned mesh stands where its joints are, and the
-transform of its own node has no say.
+Source: the glTF 2.0 specification, section 3.7.3.3. The position of a skinned mesh depends on its joints
+only, and the transform of its own node is ignored.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ __all__ = [
 ]
 
 MOST_SETS = 4
-"""Of joints and weights that move a vertex; a viewer needs to know one set, and exporters write the heaviest
-joints first."""
+"""The number of sets of joints and weights that are used. Viewers must support only one set, and exporters
+write the most important joints first."""
 
 _FLOAT = 5126
 _JOINT_TYPES = {5121, 5123}
-_AT_ONCE = 65536  # vertices
-_MOST_JOINTS = 65536  # of a skin; a vertex can name no more
+_AT_ONCE = 65536  # vertices that are transformed together
+_MOST_JOINTS = 65536  # joints of a skin; the indices of a vertex cannot exceed this
 
 Matrices = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a skin's joints are.
+    """The pose of a skin's joints.
 
     Attributes
     ----------
     origin : (4, 4) float64
-        A place near the skin, in the world; a translation.
+        A reference point near the skin, in the world; a pure translation.
     joints : (n, 4, 4) float64
-        From the mesh, as each joint holds it, to the origin.
+        The matrices from the mesh, in its bind pose, to the reference point.
     """
 
     origin: Matrices
@@ -65,11 +65,11 @@ class Pose:
 
     @cached_property
     def data(self) -> bytes:
-        """The bytes of `joints`, which all primitives of the skin share."""
+        """The bytes of `joints`. All primitives of the skin share them."""
         return self.joints.tobytes()
 
     def reach(self, distance: float) -> float:
-        """Return a bound of the coordinates to which the joints move what is within a distance."""
+        """Return a bound of the coordinates of moved points that were within a distance of the origin."""
         turn, shift = self._growth
         return turn * distance + shift
 
@@ -81,13 +81,13 @@ class Pose:
 
 @dataclass(frozen=True)
 class Weights:
-    """A set of four joints for each vertex, and how much each counts, as the accessors hold them.
+    """A set of four joints and their weights for each vertex, in the types of the accessors.
 
     Attributes
     ----------
     joints, weights : (n, 4) array
     accessor : schema.Accessor
-        Where the weights are from.
+        The accessor of the weights.
     """
 
     joints: Numbers
@@ -95,22 +95,22 @@ class Weights:
     accessor: schema.Accessor
 
     def of(self, some: slice) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return the joints of some vertices, and how much each counts."""
+        """Return the joints and the weights of some vertices."""
         weights = as_values(self.weights[some], self.accessor)
         return self.joints[some].astype(np.intp), weights.astype(float).clip(0)
 
     def every(self, step: int) -> Weights:
-        """Return those of every so many vertices."""
+        """Return the joints and weights of every `step`-th vertex."""
         return Weights(self.joints[::step], self.weights[::step], self.accessor)
 
 
 def read_pose(document: schema.Document, buffers: Sequence[Data], graph: Graph, skin: int) -> Pose:
-    """Read how a skin is posed by the nodes that are its joints.
+    """Read the pose of a skin from the nodes that are its joints.
 
     Raises
     ------
     SceneError
-        A joint or an inverse bind matrix is not there, or beyond all bounds, or there are too many.
+        A joint or an inverse bind matrix is missing or too large, or there are too many joints.
     """
     where = f"$.skins[{skin}]"
     source = _convert(document.skins[skin], where)
@@ -129,17 +129,17 @@ def read_pose(document: schema.Document, buffers: Sequence[Data], graph: Graph, 
 
 
 def is_skinned(primitive: schema.Primitive) -> bool:
-    """Whether a primitive says which joints move its vertices."""
+    """Return whether a primitive has joints for its vertices."""
     return {"JOINTS_0", "WEIGHTS_0"} <= primitive.attributes.keys()
 
 
 def check_weights(document: schema.Document, primitive: schema.Primitive, where: str) -> None:
-    """Check that the accessors which move a primitive's vertices have the types for their use.
+    """Check that the accessors of a primitive's joints and weights have valid types.
 
     Raises
     ------
     SceneError
-        One has not.
+        An accessor has an invalid type.
     """
     for number in _sets(primitive):
         joints = document.accessors[primitive.attributes[f"JOINTS_{number}"]]
@@ -153,7 +153,7 @@ def check_weights(document: schema.Document, primitive: schema.Primitive, where:
 def largest_joints(
     document: schema.Document, buffers: Sequence[Data], primitive: schema.Primitive, where: str
 ) -> tuple[int, ...]:
-    """Return the largest joint that each set of a primitive names, of those that count; see `check_weights`.
+    """Return the largest joint index in each set of a primitive, ignoring joints without weight.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def largest_joints(
 
 
 def set_count(primitive: schema.Primitive) -> int:
-    """Return how many sets of joints and weights a primitive has."""
+    """Return the number of sets of joints and weights of a primitive."""
     names = primitive.attributes.keys()
     return next(number for number in count() if not {f"JOINTS_{number}", f"WEIGHTS_{number}"} <= names)
 
@@ -196,7 +196,7 @@ def read_weights(
 def moved_points(
     points: NDArray[np.float32], joints: Matrices, sets: Sequence[Weights]
 ) -> NDArray[np.float32]:
-    """Move points, (n, 3), by joints, (k, 4, 4)."""
+    """Transform points, (n, 3), by joints, (k, 4, 4)."""
     moved = np.empty_like(points)
     for some in _parts(len(points)):
         blended = _blended(joints, sets, some)
@@ -207,7 +207,7 @@ def moved_points(
 def moved_normals(
     normals: NDArray[np.float32], joints: Matrices, sets: Sequence[Weights]
 ) -> NDArray[np.float32]:
-    """Turn normals, (n, 3), as the surface turns; cofactors do it for every matrix."""
+    """Transform normals, (n, 3), with the surface. Cofactor matrices work for every matrix."""
     moved = np.empty_like(normals)
     for some in _parts(len(normals)):
         x, y, z = np.moveaxis(_blended(joints, sets, some)[:, :, :3], 2, 0)
@@ -228,7 +228,7 @@ def _convert(skin: dict[str, object], where: str) -> schema.Skin:
 def _inverse_bind_matrices(
     document: schema.Document, buffers: Sequence[Data], skin: schema.Skin, where: str
 ) -> Matrices:
-    """Return those of a skin, (number of joints, 4, 4); without any, they are identities."""
+    """Return the inverse bind matrices of a skin, (number of joints, 4, 4); identities by default."""
     index, wanted = skin.inverse_bind_matrices, len(skin.joints)
     if index is None:
         return np.broadcast_to(np.eye(4), (wanted, 4, 4))
@@ -240,7 +240,7 @@ def _inverse_bind_matrices(
         raise SceneError(f"must be {wanted} MAT4 of floats", where)
     columns = read_values(document, buffers, index)[:wanted].astype(float).reshape(-1, 4, 4)
     matrices = columns.transpose(0, 2, 1).copy()
-    matrices[:, 3] = (0.0, 0.0, 0.0, 1.0)  # but for rounding
+    matrices[:, 3] = (0.0, 0.0, 0.0, 1.0)  # corrects rounding errors
     check_reach(matrices, lambda _: where)
     return matrices
 
@@ -250,12 +250,12 @@ def _sets(primitive: schema.Primitive) -> range:
 
 
 def _parts(length: int) -> list[slice]:
-    """Divide vertices into as many as are moved at once, for each takes a matrix."""
+    """Divide vertices into parts that are transformed together, because each vertex needs its own matrix."""
     return [slice(begin, begin + _AT_ONCE) for begin in range(0, length, _AT_ONCE)]
 
 
 def _blended(joints: Matrices, sets: Sequence[Weights], some: slice) -> Matrices:
-    """Return the matrix of each of some vertices, (n, 3, 4): the mean of its joints'."""
+    """Return the weighted mean of the joints' matrices for each of some vertices, (n, 3, 4)."""
     first = sets[0].joints[some, 0].astype(np.intp)
     blended = np.zeros((len(first), 3, 4))
     total = np.zeros(len(first))

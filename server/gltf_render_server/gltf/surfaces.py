@@ -1,4 +1,4 @@
-"""Which primitives the default scene draws, and what that costs; nothing of their data is read for it."""
+"""Finds the primitives that the default scene draws, and their cost, without reading their data."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from .instancing import instance_count
 
 __all__ = ["find_drawn"]
 
-_FIRST_SURFACE_MODE, _TRIANGLES, _LAST_SURFACE_MODE = 4, 4, 6  # points and lines come before
-_MOST_SHARING = 20  # times the limit of vertices, where primitives share their vertices
+_FIRST_SURFACE_MODE, _TRIANGLES, _LAST_SURFACE_MODE = 4, 4, 6  # modes below 4 are points and lines
+_MOST_SHARING = 20  # multiple of the vertex limit that is allowed where primitives share vertices
 
 
 def find_drawn(document: schema.Document, graph: Graph, morphing: Collection[int], limits: Limits) -> Drawn:
-    """Find what is drawn, and refuse what costs too much.
+    """Find what is drawn, and reject a scene that exceeds the limits.
 
     Parameters
     ----------
     document : Document
-        Its indices must have been checked.
+        The document, whose indices must have been checked.
     graph : Graph
     morphing : collection of int
-        The nodes whose weights an animation moves.
+        The nodes whose weights an animation changes.
     limits : Limits
 
     Raises
     ------
     SceneError
-        A primitive cannot be what it says.
+        A primitive is invalid.
     TooLargeError
-        The scene is above a limit.
+        The scene exceeds a limit.
     """
     drawn = Drawn()
     for index in graph.order:
@@ -68,7 +68,7 @@ def _find_surfaces(document: schema.Document, mesh: int, drawn: Drawn) -> None:
 
 
 def _why_nothing(document: schema.Document, primitive: schema.Primitive) -> str:
-    """Return why a primitive draws nothing, by what it says of itself."""
+    """Return why a primitive draws nothing, judged by its description alone; empty if it draws something."""
     position = document.accessors[primitive.attributes["POSITION"]]
     corners = _corners(document, primitive)
     if not _FIRST_SURFACE_MODE <= primitive.mode <= _LAST_SURFACE_MODE:
@@ -94,27 +94,31 @@ def _triangles(document: schema.Document, primitive: schema.Primitive) -> int:
 
 
 def _check_meshes(document: schema.Document, drawn: Drawn, morphing: Collection[int], limits: Limits) -> None:
-    """Count what must be held once: the vertices that a primitive uses of those that it may share."""
+    """Check the vertices that must be kept in memory.
+
+    Of shared vertices, a primitive counts those it uses.
+    """
     vertices = read = 0
     shapes = _shapes(document, drawn, morphing)
     for mesh, _, primitive in drawn.primitives(document):
         given = document.accessors[primitive.attributes["POSITION"]].count
         copies = shapes[mesh] + len(primitive.targets or ())
         vertices += copies * min(given, _corners(document, primitive))
-        vertices += _triangles(document, primitive) // 2  # few vertices may have many, and they take as much
+        # a few vertices may have many triangles, which take as much memory
+        vertices += _triangles(document, primitive) // 2
         read += copies * given
     limits.check_vertices(max(vertices, read // _MOST_SHARING))
 
 
 def _shapes(document: schema.Document, drawn: Drawn, morphing: Collection[int]) -> Counter[int]:
-    """Count for each mesh in how many shapes it is drawn: each skin, and a node's own weights, make one."""
+    """Count the shapes in which each mesh is drawn: each skin, and each node with weights, makes another."""
     nodes = [(document.nodes[index], index if index in morphing else None) for index in drawn.nodes]
     shapes = {(node.mesh or 0, node.skin, tuple(node.weights or ()), moved) for node, moved in nodes}
     return Counter(mesh for mesh, *_ in shapes)
 
 
 def _check_placements(document: schema.Document, graph: Graph, drawn: Drawn, limits: Limits) -> None:
-    """Count what is drawn, each time that it is drawn."""
+    """Check the counts of triangles and objects, where each mesh counts every time that it is drawn."""
     triangles_of = {
         mesh: sum(_triangles(document, document.meshes[mesh].primitives[number]) for number in numbers)
         for mesh, numbers in drawn.surfaces.items()

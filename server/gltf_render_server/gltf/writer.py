@@ -1,4 +1,4 @@
-"""The document that Blender's importer is given: the asked parts, each at the origin, and nothing else."""
+"""Writes the document for Blender's importer: only the requested primitives, each at the origin."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from .resources import Data
 
 __all__ = ["Detail", "import_document"]
 
-_LARGEST_WEIGHT = 10  # of a shape key in Blender
-_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # of skins, and of applications' own
+_DISPERSION, _SPECULAR = "KHR_materials_dispersion", "KHR_materials_specular"
+_GLOSSINESS, _GLOSSINESS_TEXTURE = "KHR_materials_pbrSpecularGlossiness", "specularGlossinessTexture"
+
+_LARGEST_WEIGHT = 10  # limit of Blender for the value of a shape key
+_UNUSED_ATTRIBUTES = ("JOINTS_", "WEIGHTS_", "_")  # attributes of skins, and application-specific ones
 
 Json = dict[str, Any]
 
@@ -32,40 +35,40 @@ class Detail(Enum):
     """How much of a primitive is written."""
 
     SHAPE = auto()
-    """Where its triangles are."""
+    """The positions of its triangles only."""
     MESH = auto()
-    """All that a material may look up on it, too: normals, texture coordinates, colours."""
+    """The positions and all other vertex attributes that a material may use."""
     SURFACE = auto()
-    """The same with its material and textures."""
+    """All vertex attributes, with the material and its textures."""
 
     def includes(self, attribute: str) -> bool:
-        """Whether an attribute of a vertex is written; digests count the same."""
+        """Return whether a vertex attribute is written. The digests cover the same attributes."""
         if self is Detail.SHAPE:
             return attribute == "POSITION"
         return not attribute.startswith(_UNUSED_ATTRIBUTES)
 
 
 def import_document(scene: Scene, primitives: Mapping[int, Detail]) -> bytes:
-    """Write a glTF document with one root node for each asked primitive, without a transform.
+    """Write a glTF document with one root node, without a transform, for each requested primitive.
 
-    The node's extras say which one it is: ``grs_primitive`` is the index into ``scene.primitives``.
+    The extras of a node identify the primitive: ``grs_primitive`` is its index in ``scene.primitives``.
 
     Parameters
     ----------
     scene : Scene
     primitives : mapping of int to Detail
-        Indices into ``scene.primitives``.
+        The detail of each requested primitive, by its index in ``scene.primitives``.
 
     Raises
     ------
     SceneError
-        A texture of an asked material has no image that can be read.
+        A texture of a requested material has no readable image.
     """
     return msgspec.json.encode(_Writer(scene).write(primitives))
 
 
 class _Writer:
-    """Copies what is referred to, renumbering as it goes."""
+    """Copies items with all items to which they refer, and renumbers the references."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -95,10 +98,10 @@ class _Writer:
         return {name: value for name, value in document.items() if value != []}
 
     def _pick(self, kind: str, index: int) -> int:
-        """Copy an item of the document once, and return its new number.
+        """Copy an item of the document once, and return its new index.
 
-        Textures and images once for each use: the importer's images know how they are used, and a material
-        must not depend on what others make of its images.
+        Textures and images are copied for each use, because the importer's images store how they are used,
+        and materials must not depend on each other's images.
         """
         key = (kind, index, self._use if kind in ("textures", "images") else None)
         number = self._numbers.get(key)
@@ -138,7 +141,7 @@ class _Writer:
         return copy
 
     def _posed(self, primitive: Primitive, attributes: Mapping[str, int]) -> dict[str, int]:
-        """Write points and normals as morph targets and joints have moved them."""
+        """Write the positions and normals with morph targets and skin applied."""
         return {
             name: self._array(read_attribute(self._content, primitive, name))
             for name in ("POSITION", "NORMAL")
@@ -146,7 +149,7 @@ class _Writer:
         }
 
     def _array(self, vectors: NDArray[np.float32]) -> int:
-        """Write an array, (n, 3), as an accessor of its own."""
+        """Write an array, (n, 3), as a new accessor."""
         data = vectors.astype("<f4").tobytes()
         buffer = self._append("buffers", {"byteLength": len(data), "uri": _data_uri(data)})
         view = self._append("bufferViews", {"buffer": buffer, "byteLength": len(data)})
@@ -184,14 +187,16 @@ class _Writer:
 
     def _material(self, index: int, item: Json) -> Json:
         copy = copy_material(item, lambda name, texture: self._renumber_texture(index, name, texture))
-        copy["doubleSided"] = True  # Drake culls nothing
+        copy["doubleSided"] = True  # Drake does not cull back faces
         pbr = copy.get("pbrMetallicRoughness") or {}
         factor = pbr.get("baseColorFactor")
         if (mode := alpha_mode(self._json["asset"], item)) != "OPAQUE":
             copy["alphaMode"] = mode
         if factor and is_of_drakes_primitive(self._json["asset"], item):
             copy["pbrMetallicRoughness"] = {**pbr, "baseColorFactor": linear(factor)}
-        self._extensions.update(copy.get("extensions") or ())
+        if extensions := copy.get("extensions"):
+            _avoid_faults(extensions)
+            self._extensions.update(extensions)
         return copy
 
     def _renumber_texture(self, material: int, name: str, reference: Json) -> None:
@@ -224,12 +229,22 @@ class _Writer:
         return copy
 
 
+def _avoid_faults(extensions: Json) -> None:
+    """Change a material's extensions, but not its picture, where the importer of Blender 5.2 would fail."""
+    # It has no effect on a render, and without a volume or another extension beside it, the importer raises.
+    extensions.pop(_DISPERSION, None)
+    # The importer looks for the texture of the first extension in the second one, which it otherwise ignores.
+    texture = (extensions.get(_GLOSSINESS) or {}).get(_GLOSSINESS_TEXTURE)
+    if texture is not None:
+        extensions[_SPECULAR] = {_GLOSSINESS_TEXTURE: {"extensions": {}}}
+
+
 def _data_uri(data: Data) -> str:
     return f"data:application/octet-stream;base64,{pybase64.b64encode_as_string(data)}"
 
 
 def _spread(items: Sequence[Any], weights: Sequence[float], *, divide: bool = True) -> list[Any]:
-    """Repeat what belongs to morph targets so that each weighs no more than Blender takes."""
+    """Repeat the items of morph targets so that no weight exceeds Blender's limit."""
     spread: list[Any] = []
     for item, weight in zip(items, weights, strict=True):
         times = max(1, math.ceil(abs(weight) / _LARGEST_WEIGHT))

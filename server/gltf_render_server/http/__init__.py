@@ -1,1 +1,1 @@
-"""What speaks HTTP: the application, what it makes of a request, and what a client sees of the answer."""
+"""The HTTP interface: the application, its requests and its responses."""

@@ -1,4 +1,4 @@
-"""Who may ask: the token, the Host header, the Origin header. Knows headers, nothing of Flask."""
+"""Access control by the token and by the Host and Origin headers, independent of Flask."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ __all__ = ["Access", "check_exposure"]
 
 _ANY_HOST = "*"
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.~-]+)?)\]|([\w.~-]*))(?::[0-9]*)?", re.ASCII)
-"""A Host header, RFC 9110: an address in brackets or a name, and a port; nothing like ``user@host``."""
+"""A Host header as in RFC 9110: an IP address in brackets or a name, and a port.
+
+``user@host`` does not match.
+"""
 
 
 class Access:
-    """Decides by a request's headers.
+    """Decides from a request's headers whether it is allowed.
 
     Parameters
     ----------
@@ -34,21 +37,21 @@ class Access:
         self._hosts |= {name.lower() for name in settings.allowed_hosts}
 
     def check_place(self, headers: Mapping[str, str]) -> None:
-        """Refuse what a foreign web page could have made a browser send.
+        """Reject requests that a web page of another site could have made a browser send.
 
         Raises
         ------
         ForbiddenError
-            The Host is none of this server's, as after DNS rebinding, or the Origin is another site.
+            The Host is not one of this server's names, as after DNS rebinding, or the Origin is another site.
         """
         host = headers.get("Host", "")
         self._check_host(host)
         _check_origin(headers.get("Origin"), host)
 
     def check_token(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
-        """Refuse what lacks the token, where there is one.
+        """Reject requests without the token, if the server has one.
 
-        Drake's client cannot authenticate; its endpoint, ``render?token=TOKEN``, is all its user chooses.
+        Drake's client cannot authenticate. Its user can only choose the endpoint, ``render?token=TOKEN``.
 
         Raises
         ------
@@ -65,7 +68,7 @@ class Access:
             )
 
     def _check_host(self, host: str) -> None:
-        """Let pass what cannot be rebound, an address, and the names that are known to be this server's."""
+        """Accept hosts that DNS rebinding cannot abuse: IP addresses, and the known names of this server."""
         if self._token is not None or _ANY_HOST in self._hosts:
             return
         name = _host_name(host)
@@ -75,7 +78,7 @@ class Access:
 
 
 def check_exposure(settings: ServerSettings) -> None:
-    """Refuse to listen to the world without a token.
+    """Refuse to listen on a public address without a token.
 
     Raises
     ------
@@ -89,26 +92,28 @@ def check_exposure(settings: ServerSettings) -> None:
 
 
 def _check_origin(origin: str | None, host: str) -> None:
-    """Refuse a page of another site; a program sends no Origin."""
+    """Reject requests by a page of another site. Programs send no Origin header."""
     if origin is not None and origin.partition("://")[2].lower() != host.lower():
         raise ForbiddenError(f"Origin: pages of {origin[:100]!r} may not use this server")
 
 
 def _is_equal(given: str | bytes, token: str) -> bool:
-    """Compare in a time that tells nothing."""
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode() if isinstance(given, str) else given, token.encode())
 
 
 def _credentials(header: str) -> bytes:
-    """Return a bearer's token, or the password of basic authentication, whoever the user."""
+    """Return a bearer token, or the password of basic authentication with any user name."""
     try:
         sent = Authorization.from_header(header.strip())
-    except ValueError:  # what stands for Base64 is not ASCII
+    except ValueError:  # the Base64 text is not ASCII
         return b""
     if sent is not None and sent.type == "basic":
         return (sent.password or "").encode()
-    if sent is not None and sent.type == "bearer":  # as it is: with a = in it, werkzeug sees parameters
-        return header.strip().partition(" ")[2].strip().encode("latin-1", "replace")  # as WSGI has decoded it
+    # taken from the header itself, because werkzeug parses a token that contains = as parameters
+    if sent is not None and sent.type == "bearer":
+        # undoes the decoding by WSGI
+        return header.strip().partition(" ")[2].strip().encode("latin-1", "replace")
     return b""
 
 

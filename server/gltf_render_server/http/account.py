@@ -1,4 +1,4 @@
-"""The account of one request: for the log, the ``Server-Timing`` header and the metrics."""
+"""Statistics of one request, for the log, the ``Server-Timing`` header and the metrics."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from ..stages import Stages
 __all__ = ["Account"]
 
 _SEVERAL = "several"
-"""What the passes of a request are called where it asks for more than one."""
+"""The label of a request that asks for several passes."""
 
 _UPLOAD = "upload"
-"""What they are called where a scene is sent to be kept."""
+"""The label of a request that uploads a scene."""
 
 
 class Account(Stages):
-    """Begun when the request comes in.
+    """The statistics of a request. Create it when the request arrives.
 
     Attributes
     ----------
     passes : str
-        What was asked for; ``unread`` until that is known.
+        The requested passes; ``unread`` until they are known.
     status : int
-        What was answered; 0 until then.
+        The HTTP status of the response; 0 until it is known.
     """
 
     def __init__(self) -> None:
@@ -34,19 +34,19 @@ class Account(Stages):
         self._answer = ""
 
     def describe(self, passes: tuple[str, ...], sizes: list[tuple[int, int]], scene_bytes: int) -> None:
-        """Note what is asked for, as soon as that is known: passes, each view's width and height, scene."""
+        """Record what is requested once it is known: the passes, the sizes of the views and of the scene."""
         self.passes = passes[0] if len(passes) == 1 else _SEVERAL
         size = " ".join(f"{width}x{height}" for width, height in sizes[:1])
         more = f" and {len(sizes) - 1} more views" if len(sizes) > 1 else ""
         self._subject = f"{'+'.join(passes)} {size}{more} of {scene_bytes} B"
 
     def describe_upload(self, scene_bytes: int) -> None:
-        """Note that a scene is sent to be kept."""
+        """Record that the request uploads a scene."""
         self.passes = _UPLOAD
         self._subject = f"upload of {scene_bytes} B"
 
     def answer(self, status: int, text: str) -> None:
-        """Note what is answered."""
+        """Record the response."""
         self.status = status
         self._answer = f"{status:d}, {text}"
 

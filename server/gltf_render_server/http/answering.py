@@ -1,6 +1,6 @@
-"""The one way of all that takes long: body -> frame -> renderer -> encoded answer, with its account.
+"""The common steps of every long request: read the body, render the frame, encode the result, and log it.
 
-Knows nothing of forms and of JSON: a route says how its body is read, and gets the rest from here.
+This module knows neither forms nor JSON. A route provides the function that reads its body.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..encode import EncodedImage
 from ..errors import RequestError
 from ..frame import Frame
-from ..gltf import Asset, RecentDocuments
+from ..gltf import Asset, OpenedDocument, RecentDocuments
 from ..limits import time_limit
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
@@ -30,23 +30,25 @@ __all__ = ["Answering", "Asked", "Exchange", "log_warnings"]
 
 _logger = logging.getLogger(__name__)
 
-_CHECKS_AT_ONCE = 4  # they share one interpreter: more at once are no faster, and keep /healthz waiting
-_MOST_DOCUMENT_BYTES = 256 * 10**6  # of the last documents, which are recognised when they come again
-_LOOK_S = 0.5  # between two looks at whether a client still waits
+# checks share one interpreter, so more at a time would not be faster, and would delay /healthz
+_CHECKS_AT_ONCE = 4
+_MOST_DOCUMENT_BYTES = 600 * 10**6
+"""The memory for the cache of recent documents: enough for three with 10,000 different objects."""
+_LOOK_S = 0.5  # the interval between two checks whether a client is still connected
 _MOST_WARNINGS = 5
 _WARNING_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A frame, and how its arrays are answered."""
+    """A frame, and the function that encodes its arrays."""
 
     frame: Frame
     encode: Callable[[RenderedFrame], EncodedImage]
 
 
 class Exchange:
-    """A request while it is answered.
+    """The state of a request while it is being answered.
 
     Attributes
     ----------
@@ -65,22 +67,22 @@ class Exchange:
         self._dispatcher = dispatcher
         self._settings = settings
         self._checks = checks
-        # waitress's test for a client that hung up; other servers do not tell
+        # waitress sets this function, which tells whether the client has disconnected. Other servers do not.
         self.is_abandoned: Callable[[], bool] = flask.request.environ.get(
             "waitress.client_disconnected", lambda: False
         )
 
     @contextmanager
     def checking(self) -> Iterator[None]:
-        """Check what a client sent, for the length of a ``with`` block: few at once, and not too long."""
+        """Bound the checks of what a client sent, in a ``with`` statement: few at once, none for too long."""
         with self.account.timed("check"):
-            _ = self._dispatcher.extensions  # waits while the first worker starts
+            _ = self._dispatcher.extensions  # this waits while the first worker starts
             with self.holding(self._checks), time_limit(self._settings.check_timeout):
                 yield
 
     @contextmanager
     def holding(self, lock: threading.Semaphore | threading.Lock) -> Iterator[None]:
-        """Hold a lock; what nobody waits for any more is not begun."""
+        """Acquire a lock, in a ``with`` statement, unless the client disconnects while waiting for it."""
         while not lock.acquire(timeout=_LOOK_S):
             self._check_presence()
         try:
@@ -89,10 +91,13 @@ class Exchange:
         finally:
             lock.release()
 
-    def read_asset(self, data: bytes) -> Asset:
-        """Check a document as the back end and the options want it."""
-        extensions, limits = self._dispatcher.extensions, self._settings.limits
-        return self._documents.read(data, extensions=extensions, limits=limits)
+    def open(self, data: bytes) -> OpenedDocument:
+        """Return a document that can be asked for its digest, and that `read_asset` reads."""
+        return self._documents.open(data)
+
+    def read_asset(self, document: OpenedDocument) -> Asset:
+        """Read and check a document with the back end's extensions and the limits from the settings."""
+        return document.read(extensions=self._dispatcher.extensions, limits=self._settings.limits)
 
     def _check_presence(self) -> None:
         if self.is_abandoned():
@@ -100,7 +105,7 @@ class Exchange:
 
 
 class Answering:
-    """Answers the requests that take long.
+    """Answers long requests.
 
     Parameters
     ----------
@@ -117,12 +122,12 @@ class Answering:
         self._documents = RecentDocuments(min(_MOST_DOCUMENT_BYTES, round(settings.scene_cache_mb * 1e6)))
 
     def frame(self, read: Callable[[Exchange], Asked]) -> flask.Response:
-        """Answer with a frame.
+        """Answer a request with a rendered frame.
 
         Parameters
         ----------
         read : callable
-            Reads and checks the request, and digests what will be shown (see `passes.prepare`).
+            A function that reads and checks the request, and computes the digests (see `passes.prepare`).
         """
         with self.exchange() as exchange:
             asked = read(exchange)
@@ -137,7 +142,7 @@ class Answering:
 
     @contextmanager
     def exchange(self) -> Iterator[Exchange]:
-        """Log one line for a request and count it, whatever becomes of it."""
+        """Log and count a request, whatever its outcome, in a ``with`` statement."""
         exchange = Exchange(self._dispatcher, self._settings, self._checks, self._documents)
         try:
             yield exchange
@@ -150,7 +155,7 @@ class Answering:
 
 
 def log_warnings(warnings: Sequence[str]) -> None:
-    """Log the first few: a scene of a thousand faults is no reason to fill a disk."""
+    """Log only the first warnings, so that a bad scene cannot fill the disk."""
     for warning in warnings[:_MOST_WARNINGS]:
         _logger.warning("scene: %s", printable(warning, _WARNING_CHARACTERS))
     if len(warnings) > _MOST_WARNINGS:

@@ -1,6 +1,6 @@
-"""The JSON API's request: bytes -> checked types -> a `Frame`. Knows nothing of HTTP or Blender.
+"""The requests of the JSON API: decodes and checks JSON, and makes a `Frame`.
 
-The types check what they describe, and the OpenAPI document is made from them.
+The types check their own values, and the OpenAPI document is generated from them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..errors import RequestError, SceneError, TooLargeError
 from ..frame import ALPHA_THRESHOLD, Frame, Lens, Look, Moment, View, When
 from ..gltf import Asset, find_camera
+from ..mismatch import what_and_where, what_is_no_json
 from ..passes import find_pass
 from ..scene import Scene, SceneCamera, nearest_rigid
 from ..settings import QUALITIES, Quality, UpAxis
+from ..suggestions import with_suggestion
 
 __all__ = [
     "MOST_POSES",
@@ -42,12 +44,12 @@ MOST_VIEWS = 64
 MOST_POSES = 25_000
 
 _LARGEST = 1e9
-"""The largest length (m) or position (px) taken, as in Drake's form."""
+"""The largest accepted length (m) or position (px), as in Drake's form."""
 
 _NEAR_M, _FAR_M = 0.01, 1000.0
-_MOST_DEEP = 1e6  # times near; farther, nothing is lost by clipping
+_MOST_DEEP = 1e6  # the largest far / near; beyond that, no far plane is needed
 _UNRIGID = 1e-4
-"""How far a rotation's numbers may be from those of a rotation: what float32 leaves after many products."""
+"""The accepted deviation of a rotation matrix: the rounding error of many products in float32."""
 
 Number = Annotated[float, Meta(gt=-_LARGEST, lt=_LARGEST)]
 Length = Annotated[float, Meta(gt=0, lt=_LARGEST)]
@@ -61,12 +63,12 @@ MatrixRows = Annotated[
 
 if TYPE_CHECKING:
     Environment = str
-else:  # those that Blender ships; a file of the server's is for its own user to name
+else:  # only names of HDRIs that Blender ships; a path in the server's settings is never open to clients
     Environment = StrEnum("Environment", {name.upper(): name for name in (*ENVIRONMENTS, NO_ENVIRONMENT)})
 
 
 class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a scene is lit and shown; the server's options decide what is left out."""
+    """How a scene is lit and displayed. The server's options give the values of omitted fields."""
 
     environment: Environment | None = None
     rotation_deg: (
@@ -102,7 +104,7 @@ class LookRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A camera: with a pose of its own, or one of the document's cameras."""
+    """A camera, either with a pose of its own, or one of the document's cameras."""
 
     width: Annotated[Side, Meta(description="Width in pixels.")]
     height: Annotated[Side, Meta(description="Height in pixels.")]
@@ -163,7 +165,7 @@ class ViewRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MomentRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Nodes and cameras at another moment; what is left out is as in the frame."""
+    """The poses of nodes and cameras at another moment. Omitted values are those of the frame."""
 
     poses: Annotated[
         dict[str, MatrixRows],
@@ -184,7 +186,7 @@ class MomentRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A request: a scene, the views of it, the passes, and the look."""
+    """A request for a frame: a scene, its views, the passes, and the look."""
 
     views: Annotated[list[ViewRequest], Meta(min_length=1, max_length=MOST_VIEWS)]
     passes: Annotated[list[str], Meta(min_length=1, max_length=64)]
@@ -229,14 +231,14 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
     ) = ALPHA_THRESHOLD
 
     def check(self, max_pixels: int) -> None:
-        """Check what can be checked without the scene.
+        """Check everything that can be checked without the scene.
 
         Raises
         ------
         RequestError
-            There is no such pass or view, or a name or a pass is there twice.
+            A pass or view does not exist, or a name or a pass occurs twice.
         TooLargeError
-            The views have more pixels than the server allows, all together.
+            All views together have more pixels than the server allows.
         """
         for name in self.passes:
             find_pass(name)
@@ -254,7 +256,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def moments(self) -> dict[When, MomentRequest]:
-        """The other moments."""
+        """The other moments that the request contains."""
         asked: dict[When, MomentRequest | None] = {"before": self.before, "after": self.after}
         return {when: moment for when, moment in asked.items() if moment is not None}
 
@@ -269,26 +271,26 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def view_names(self) -> list[str]:
-        """The views' names, those included that they are given here."""
+        """The names of the views, with default names for unnamed views."""
         return [view.name or f"view{index}" for index, view in enumerate(self.views)]
 
     def frame(self, asset: Asset, as_it_is: Scene, max_pixels: int) -> Frame:
-        """Return what is asked of a document.
+        """Return the frame that is requested of a document.
 
         Parameters
         ----------
         asset : Asset
         as_it_is : Scene
-            What it shows without poses, at no time.
+            The scene that the document shows without poses and at time 0.
         max_pixels : int
-            The largest image that the server renders, width * height.
+            The largest number of pixels (width * height) that the server renders.
 
         Raises
         ------
         RequestError
-            A pose is none, or a view lacks something, or has what goes not together.
+            A pose is invalid, or a view lacks a field or has fields that contradict each other.
         SceneError
-            The scene lacks a camera that is asked for, or is not possible in these poses.
+            A requested camera does not exist, or the scene is invalid in these poses.
         """
         poses, time_s = self.poses_at(), self.time_at()
         scene = asset.scene(poses, time_s) if poses or time_s else as_it_is
@@ -313,7 +315,7 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
     def _moment(self, when: When, asset: Asset, scene: Scene, views: Sequence[View]) -> Moment:
         asked = self.moments[when]
         if asked.poses or asked.time_s is not None:
-            with _told_as_of(when):
+            with _naming_moment(when):
                 scene = asset.scene(self.poses_at(when), self.time_at(when))
         cameras = []
         for view, now in zip(self.views, views, strict=True):
@@ -327,27 +329,28 @@ class FrameRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_frame_request(data: bytes) -> FrameRequest:
-    """Read and check JSON.
+    """Decode and check a request.
 
     Raises
     ------
     RequestError
-        It is none, or not as the types say; the message says what and where.
+        The JSON is invalid, or does not match the types. The message says what is wrong and where.
     """
     try:
         return _DECODER.decode(data)
     except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        raise RequestError(f"{where.strip('`')[:200] or '$'}: {_plain(message)[:400]}") from None
+        what, where = what_and_where(error)
+        helped = with_suggestion(_plain(what)[:400], where, msgspec.json.schema(FrameRequest))
+        raise RequestError(f"{where[:200]}: {helped}") from None
     except RecursionError:
         raise RequestError("frame: is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"frame: is not JSON: {str(error)[:200]}") from None
+        raise RequestError(f"frame: is not JSON: {what_is_no_json(error, data)}") from None
 
 
 @contextmanager
-def _told_as_of(when: When) -> Iterator[None]:
-    """Tell of which moment a pose is wrong."""
+def _naming_moment(when: When) -> Iterator[None]:
+    """Add the moment to the error message of an invalid pose."""
     try:
         yield
     except SceneError:
@@ -357,7 +360,7 @@ def _told_as_of(when: When) -> Iterator[None]:
 
 
 def _plain(message: str) -> str:
-    """Say what name is wanted, without the pattern's last part, which only Python needs."""
+    """Remove the last part of the pattern, which only Python needs, from msgspec's message."""
     return message.replace(r"(?!\n)", "").replace(r"(?!\\n)", "")
 
 
@@ -372,14 +375,14 @@ def _view(view: ViewRequest, name: str, scene: Scene, max_pixels: int) -> View:
 
 
 def choose_camera(wanted: int | str, scene: Scene) -> SceneCamera:
-    """Return one of the document's cameras, by its index or its node's name.
+    """Return one of the document's cameras, selected by its index or by the name of its node.
 
     Raises
     ------
     RequestError
-        None, or several, have this name.
+        No camera has this name, or several have.
     SceneError
-        None has this index.
+        No camera has this index.
     """
     if isinstance(wanted, int):
         return find_camera(scene, wanted)
@@ -394,12 +397,12 @@ def choose_camera(wanted: int | str, scene: Scene) -> SceneCamera:
 
 
 def find_lens(view: ViewRequest, camera: SceneCamera | None) -> Lens:
-    """Return the lens of a view; what is left out is as the document's camera has it, if it is one.
+    """Return the lens of a view. The document's camera, if there is one, gives the omitted values.
 
     Raises
     ------
     RequestError
-        What is given goes not together, or a number that comes of it is out of bounds.
+        The given values contradict each other, or a resulting number is out of bounds.
     """
     focal_x, focal_y = _focal_lengths(view, camera and camera.y_fov_rad)
     near = _first(view.near, camera and camera.near, _NEAR_M)
@@ -431,24 +434,24 @@ def _focal_lengths(view: ViewRequest, camera_fov_rad: float | None) -> tuple[flo
     if fov_rad is None:
         raise RequestError("give focal_x and focal_y, or fov_y_deg; there is no camera's to take")
     slope = math.tan(fov_rad / 2) if fov_rad < math.pi else math.inf
-    focal = view.height / (2 * slope) if slope > 0 else math.inf  # of what is too small for a number
+    focal = view.height / (2 * slope) if slope > 0 else math.inf  # the slope may underflow to 0
     return focal, focal
 
 
 def find_rigid(rows: Sequence[float], where: str = "camera_to_world") -> NDArray[np.float64]:
-    """Return the rigid matrix next to one that is rigid within rounding, (4, 4).
+    """Return the rigid matrix nearest to a matrix that is rigid up to rounding, (4, 4).
 
     Parameters
     ----------
     rows : 16 floats
-        Row by row.
+        The matrix row by row.
     where : str
-        For the message.
+        The name of the field, for the error message.
 
     Raises
     ------
     RequestError
-        It is not rigid.
+        The matrix is not rigid.
     """
     matrix = _matrix(rows)
     rigid = nearest_rigid(matrix)
@@ -474,4 +477,6 @@ def _check_different(where: str, names: Sequence[str]) -> None:
 
 
 _DECODER = msgspec.json.Decoder(FrameRequest)
-"""Made at once: msgspec looks at classes at their first use, and crashes where two threads do so together."""
+"""Create the decoder now: msgspec inspects classes at their first use, and crashes if two threads do so at
+once.
+"""

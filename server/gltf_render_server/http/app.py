@@ -1,4 +1,4 @@
-"""The Flask application: what every request must pass, how the server is, and the one handler of errors."""
+"""The Flask application: checks for every request, the health routes, and the single error handler."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..recording import Observer
 from ..settings import ServerSettings
 from .access import Access
 from .answering import Answering
-from .bodies import MemoryRequest, check_length, largest_body
+from .bodies import MemoryRequest, check_encoding, check_length, largest_body
 from .drake import register_render
 from .metrics import Metrics
-from .observing import tell_observers
+from .observing import notify_observers
 from .page import is_page, register_page
 from .responses import error_response, printable, status_of
 from .v1 import register_v1
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 _CHECK = "gltf_render_server.head"
 _HEALTH = "/healthz"
-_OPEN_TO_ALL = (f"{_HEALTH}/live", f"{_HEALTH}/ready")  # they tell nothing but yes or no
+_OPEN_TO_ALL = (f"{_HEALTH}/live", f"{_HEALTH}/ready")  # these routes reveal only yes or no
 
 
 class _Flask(flask.Flask):
@@ -47,15 +47,15 @@ def create_app(settings: ServerSettings, dispatcher: Dispatcher, *observers: Obs
     ----------
     settings : ServerSettings
     dispatcher : Dispatcher
-        Renders what is asked for.
+        Renders the requested frames.
     *observers : Observer
-        Are told of each request for pictures.
+        Notified of each request for images.
     """
     app = _Flask(__name__, static_folder=None)
     app.config["SETTINGS"] = settings
     app.config["MAX_CONTENT_LENGTH"] = largest_body(settings)
     metrics = Metrics(dispatcher)
-    tell_observers(app, observers)
+    notify_observers(app, observers)
     _guard(app, settings, metrics)
     register_page(app)
     _register_health(app, dispatcher, metrics)
@@ -69,18 +69,18 @@ def create_app(settings: ServerSettings, dispatcher: Dispatcher, *observers: Obs
 def head_answer(
     app: flask.Flask, environ: WSGIEnvironment, unavailable: Exception | None = None
 ) -> flask.Response | None:
-    """Answer a request that is refused whatever its body is; None where its body is wanted.
+    """Return the response to a request that is rejected whatever its body is; None if the body is needed.
 
-    For servers that can answer before they have received the body. The same is judged once more when the
-    request reaches the application.
+    This is for servers that can respond before they have received the body. The application repeats these
+    checks when it gets the request.
 
     Parameters
     ----------
     app : flask.Flask
     environ : WSGIEnvironment
-        Its input is not read.
+        The environment of the request. Its input is not read.
     unavailable : Exception, optional
-        Why nothing is taken now, however good it is.
+        The reason why the server accepts no requests at the moment, if any.
     """
     with app.request_context(environ):
         try:
@@ -103,6 +103,7 @@ def _guard(app: flask.Flask, settings: ServerSettings, metrics: Metrics) -> None
         if http.routing_exception is not None:
             raise http.routing_exception
         check_length(http, settings)
+        check_encoding(http)
 
     def check_and_count(http: flask.Request) -> None:
         try:
@@ -136,9 +137,9 @@ def _register_health(app: flask.Flask, dispatcher: Dispatcher, metrics: Metrics)
         return flask.Response(metrics.exposition(), content_type=metrics.content_type)
 
 
-def _by_readiness(told: dict[str, Any]) -> flask.Response:
-    response = flask.jsonify(told)
-    response.status_code = HTTPStatus.OK if told["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
+def _by_readiness(health: dict[str, Any]) -> flask.Response:
+    response = flask.jsonify(health)
+    response.status_code = HTTPStatus.OK if health["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
     return response
 
 
@@ -176,6 +177,6 @@ def _answer_error(error: Exception) -> flask.Response:
         response.status_code == HTTPStatus.UNAUTHORIZED
         and flask.request.headers.get("Sec-Fetch-Dest") == "empty"
     ):
-        # what a page's own script asks: the page asks for the token, and the browser shall not
+        # a page's script asks for the token itself, so the challenge must be one that no browser prompts for
         response.headers["WWW-Authenticate"] = 'Bearer realm="glTF Render Server"'
     return response

@@ -1,4 +1,4 @@
-"""What the bodies of requests may be, and how they are read. Knows Flask, no scene and no frame."""
+"""The limits for request bodies, and how they are read; independent of scenes and frames."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = [
     "FORM",
     "MemoryRequest",
     "body_error",
+    "check_encoding",
     "check_length",
     "largest_body",
     "read_body",
@@ -34,9 +35,9 @@ __all__ = [
 
 FORM = "multipart/form-data"
 
-_FORM_BYTES = 64 * 1024  # all fields but the scene, with the multipart headers
-_FRAME_BYTES = 16 * 10**6  # a frame with as many poses as there may be
-_PARSER_BYTES = 2**20  # well above werkzeug's reads of 64 KiB, or it trips over line ends in a scene
+_FORM_BYTES = 64 * 1024  # all fields except the scene, with the multipart headers
+_FRAME_BYTES = 16 * 10**6  # a frame with the largest possible number of poses
+_PARSER_BYTES = 2**20  # must be far above werkzeug's reads of 64 KiB, or it fails at line ends inside a scene
 _STAND_IN_BYTES = 32
 _END_OF_HEAD, _LINE_END = b"\r\n\r\n", b"\r\n"
 _GLB_MAGIC = b"glTF"
@@ -45,10 +46,10 @@ _FRAMES = "post_frame"
 
 
 class _StrictParser(FormDataParser):
-    """Says that a form is broken, where werkzeug would take it for an empty one.
+    """Raises an error for a malformed form, which werkzeug would treat as an empty one.
 
-    It reads a form that is in memory with a few bytes in the place of its largest part, and puts that back
-    afterwards: werkzeug copies each byte four times. What it cannot read so, it reads as it is.
+    If the form is in memory, its largest part is replaced with a few bytes while werkzeug parses it, and put
+    back afterwards, because werkzeug copies each byte four times. If that fails, the form is parsed as it is.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -64,7 +65,7 @@ class _StrictParser(FormDataParser):
     ) -> Any:
         """See `FormDataParser.parse`."""
         if isinstance(stream, _Body) and (whole := stream.large_part((options or {}).get("boundary", ""))):
-            with suppress(Exception):  # told below
+            with suppress(Exception):  # the normal parsing below reports any error
                 found = super().parse(whole.rest, mimetype, content_length, options)
                 if whole.put_back(found[2]):
                     return found
@@ -72,14 +73,14 @@ class _StrictParser(FormDataParser):
 
 
 class _LargePart(NamedTuple):
-    """A part of a form, and the form with something else in its place."""
+    """The largest part of a form, and the form with a placeholder instead of it."""
 
     content: bytes
     stand_in: bytes
     rest: IO[bytes]
 
     def put_back(self, files: MultiDict[str, Any]) -> bool:
-        """Give it to the file that has what stands for it; tell whether there is one."""
+        """Put the part back in the file with the placeholder, and return whether there is one."""
         for part in files.values():
             if isinstance(part.stream, io.BytesIO) and part.stream.getvalue() == self.stand_in:
                 part.stream = io.BytesIO(self.content)
@@ -88,10 +89,10 @@ class _LargePart(NamedTuple):
 
 
 class _Body(io.BytesIO):
-    """A body that is all in memory."""
+    """A request body that is completely in memory."""
 
     def large_part(self, boundary: str) -> _LargePart | None:
-        """Find the part of a form that is nearly all of it; None = there is none."""
+        """Find a part that makes up nearly all of a form; None if there is none."""
         body, delimiter = self.getvalue(), b"--" + boundary.encode()
         end = begin = 0
         while begin >= 0 and (end - begin) * 2 <= len(body):
@@ -108,7 +109,10 @@ class _Body(io.BytesIO):
 
 
 class MemoryRequest(flask.Request):
-    """Keeps an upload in memory: the limits bound it, and a file on disk would only cost time."""
+    """A request that keeps uploads in memory, whose size is limited.
+
+    A temporary file would only cost time.
+    """
 
     form_data_parser_class = _StrictParser
 
@@ -118,25 +122,32 @@ class MemoryRequest(flask.Request):
     def _get_stream_for_parsing(self) -> IO[bytes]:
         stream, received = super()._get_stream_for_parsing(), self.environ["wsgi.input"]
         if type(received) is io.BytesIO and received.getbuffer().nbytes == self.content_length:
-            return _Body(received.getvalue())  # which copies nothing
+            return _Body(received.getvalue())  # getvalue shares the memory
         return stream
 
 
 def largest_body(settings: ServerSettings) -> int:
-    """Return the bytes of the largest body of any request."""
+    """Return the size of the largest request body that is accepted, in bytes."""
     return settings.max_scene_bytes + _FORM_BYTES
 
 
 def body_error(settings: ServerSettings) -> TooLargeError:
-    """Say that a body is too large."""
+    """Return the error for a body that is too large."""
     return TooLargeError(
         f"scene: larger than the {settings.max_scene_bytes / 1e6:g} MB that this server takes (option "
         "--max-scene-mb)"
     )
 
 
+def check_encoding(http: flask.Request) -> None:
+    """Reject a body that is compressed."""
+    encoding = http.headers.get("Content-Encoding", "")
+    if http.method in ("POST", "PUT") and encoding.strip().lower() not in ("", "identity"):
+        raise MediaTypeError(f"Content-Encoding: must not be used; got {encoding[:80]!r}")
+
+
 def check_length(http: flask.Request, settings: ServerSettings) -> None:
-    """Refuse a body that is too large by its own account, and all but a little where none belongs."""
+    """Reject a Content-Length that is too large. A method without a body may send only a few bytes."""
     length = http.content_length or 0
     if http.method not in ("POST", "PUT"):
         if length > _FORM_BYTES or "Transfer-Encoding" in http.headers:
@@ -148,7 +159,7 @@ def check_length(http: flask.Request, settings: ServerSettings) -> None:
 
 
 def read_body(http: flask.Request, settings: ServerSettings) -> bytes:
-    """Read a scene that is all of the body."""
+    """Read a request body that is the scene itself."""
     data = _read_all(http, settings)
     if len(data) > settings.max_scene_bytes:
         raise body_error(settings)
@@ -156,7 +167,7 @@ def read_body(http: flask.Request, settings: ServerSettings) -> bytes:
 
 
 def read_fields(http: flask.Request, settings: ServerSettings) -> dict[str, list[str]]:
-    """Read the fields of Drake's form, all but the scene."""
+    """Read the fields of Drake's form, except for the scene."""
     if http.mimetype != FORM:
         raise RequestError(f"Content-Type: must be {FORM}; got {http.mimetype[:80] or 'none'!r}")
     form = _fields(http, settings, _PARSER_BYTES)
@@ -166,7 +177,7 @@ def read_fields(http: flask.Request, settings: ServerSettings) -> dict[str, list
 
 
 def read_form(http: flask.Request, settings: ServerSettings) -> tuple[bytes, bytes | None]:
-    """Read a frame's JSON, and the scene beside it where there is one."""
+    """Read a frame's JSON, and the scene if the form contains one."""
     if http.mimetype == _JSON:
         return _read_frame(http, settings), None
     if http.mimetype != FORM:
@@ -184,7 +195,7 @@ def read_form(http: flask.Request, settings: ServerSettings) -> tuple[bytes, byt
 
 
 def read_upload(http: flask.Request, settings: ServerSettings) -> bytes:
-    """Read the scene, which is a file of the form."""
+    """Read the scene from the file in the form."""
     files = http.files.getlist("scene")
     if len(files) != 1:
         sent = "as a plain field" if "scene" in http.form else f"{len(files)} times"
@@ -196,16 +207,16 @@ def read_upload(http: flask.Request, settings: ServerSettings) -> bytes:
 
 
 def uploaded(http: flask.Request) -> Document | None:
-    """Return what was sent as a scene, whether it is good or not."""
+    """Return the uploaded scene, whether it is valid or not."""
     part = http.files.get("scene")
     return None if part is None else Document(_content(part))
 
 
 def whole_scene(data: bytes, digest: str | None) -> bytes:
-    """Take off a carriage return that is none of the scene's.
+    """Remove a carriage return that does not belong to the scene.
 
-    It is the closing boundary's, where that begins at the very end of one of werkzeug's reads
-    (pallets/werkzeug, issue 3285); JSON does not mind it, the digest and the length of a GLB do.
+    It belongs to the closing boundary, and is left there if that begins at the very end of one of werkzeug's
+    reads (pallets/werkzeug, issue 3285). JSON tolerates it, but the digest and the length of a GLB do not.
     """
     if not data.endswith(b"\r"):
         return data
@@ -238,10 +249,18 @@ def _fields(http: flask.Request, settings: ServerSettings, most_bytes: int) -> d
     try:
         return dict(http.form.lists())
     except ValueError as error:
-        raise RequestError(f"form: not a complete multipart/form-data body: {error}") from None
+        raise RequestError(f"form: not a complete multipart/form-data body: {_plain(error)}") from None
     except RequestEntityTooLarge:
         is_chunked = http.content_length is None
         raise (body_error(settings) if is_chunked else _form_too_large()) from None
+
+
+def _plain(error: ValueError) -> str:
+    """Return what is wrong with a form, instead of the state of werkzeug's parser."""
+    text = str(error)
+    if text.endswith("State.PREAMBLE"):
+        return "the boundary that its Content-Type names is not in it"
+    return "it ends before its last boundary" if "State." in text else text
 
 
 def _content(part: Any) -> bytes:

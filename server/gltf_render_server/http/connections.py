@@ -1,8 +1,8 @@
-"""Connections that stand hostile clients, and the threads behind them.
+"""The HTTP connections, hardened against hostile clients, and the threads that serve them.
 
-waitress by itself waits for heads for as long as they take, accepts nobody when all connections are in use,
-and lets renders have all the threads. Here a connection that nothing comes of makes room for others, a client
-that is refused while it sends gets its answer, and health has threads of its own.
+By itself, waitress waits for request heads without a limit, accepts no client while all connections are in
+use, and lets renders occupy all threads. Here, an idle connection is closed to make room for others, a client
+that is rejected during its upload gets the response, and health checks have threads of their own.
 """
 # waitress's types are known in parts only
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
@@ -35,24 +35,25 @@ from .incoming import IncomingRequest, RefusalTask
 __all__ = ["Connection", "ConnectionServer"]
 
 _logger = logging.getLogger(__name__)
-_logger.setLevel(logging.WARNING)  # below, waitress tells of clients that hang up, with the paths they chose
+# at a lower level, waitress logs clients that disconnect, with the paths that they chose
+_logger.setLevel(logging.WARNING)
 
-_RECEIVE_BYTES = 256 * 1024  # a scene has megabytes; waitress's default of 8 KiB is for pages
+_RECEIVE_BYTES = 256 * 1024  # scenes have megabytes, whereas waitress's default of 8 KiB is meant for pages
 _HEAD_BYTES = 32 * 1024
 _MANY_BYTES = 2**40
-_CHUNKED_BYTES = 16 * 1024  # taking chunks apart is slow, and the others wait
+_CHUNKED_BYTES = 16 * 1024  # parsing chunks is slow, and other connections wait meanwhile
 
 _IDLE_S = 60.0
 _LINGER_S = 20.0
 _NO_DESCRIPTOR_PAUSE_S = 0.5
 
-_QUICK_THREADS = 4  # for health, metrics and refusals: never taken by a render
-_SPARE_PLACES = 16  # how many connections may come in at once
+_QUICK_THREADS = 4  # for health checks, metrics and rejections; renders never use them
+_SPARE_PLACES = 16  # the number of connections that may arrive at the same time
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class _Places:
-    """How many requests that take long may be read, wait and be answered at once: each has a thread."""
+    """Limits how many long requests are read, wait and are answered at once. Each of them has a thread."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -76,16 +77,16 @@ class _Places:
 
 
 class Connection(HTTPChannel):
-    """One client's connection, which can refuse a body and still be heard.
+    """A client's connection. It can reject a body in such a way that the client still gets the response.
 
-    A client sends its body before it reads the answer, and a connection that is closed while data comes in is
-    reset, answer and all. So a refused one takes the rest, keeps nothing of it, and closes when the client
-    does, or when that has been enough.
+    A client sends its whole body before it reads the response. If the connection were closed while data
+    arrives, it would be reset and the response lost. Therefore, a rejected connection keeps reading and
+    discards the data, until the client closes it or a limit is reached.
 
     Attributes
     ----------
     client : object
-        Whose it is: an address, or for IPv6 the network that one customer has.
+        The client's identity: its address, or for IPv6 the network of one customer.
     """
 
     error_task_class = RefusalTask
@@ -101,23 +102,23 @@ class Connection(HTTPChannel):
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a request of it is being answered."""
+        """Whether a request of this connection is being answered."""
         return bool(self.requests)
 
     @property
     def value(self) -> tuple[bool, float]:
-        """What it is worth when connections are short: data under way more than a wait, new more than old."""
+        """Its priority when connections are scarce: active before idle ones, new before old ones."""
         request: Any = self.request
         is_head = request is not None and not request.headers_finished
         is_wait = request is None and not self.total_outbufs_len
         return not (is_head or is_wait), request.started_s if is_head else self.last_activity
 
     def refuse(self) -> None:
-        """Take nothing more from the client but to throw it away; an answer is on its way."""
+        """Discard everything that the client still sends. A response is on its way."""
         self._is_refused = True
 
     def end_if_overdue(self, now_s: float) -> None:
-        """Close it, or answer that its request took too long to come in, where it is time."""
+        """Close the connection if it is idle for too long, or respond that its request took too long."""
         request: Any = self.request
         is_silent = now_s - self.last_activity > _IDLE_S
         if self._lingers_until_s is not None:
@@ -130,17 +131,17 @@ class Connection(HTTPChannel):
             self.will_close = True
 
     def readable(self) -> bool:
-        """Tell waitress whether to read."""
+        """Return whether waitress should read from the connection."""
         return self._lingers_until_s is not None or bool(super().readable())
 
     def recv(self, buffer_size: int) -> bytes:
-        """Read, not too much at once of what is costly to take apart."""
+        """Read data, in smaller pieces if it is expensive to parse."""
         request: Any = self.request
         is_chunked = request is not None and request.chunked
         return super().recv(min(buffer_size, _CHUNKED_BYTES) if is_chunked else buffer_size)
 
     def received(self, data: bytes) -> bool:
-        """Take bytes, or throw them away."""
+        """Process received data, or discard it."""
         if not self._is_refused:
             return super().received(data)
         self._discarded_bytes += len(data)
@@ -149,7 +150,7 @@ class Connection(HTTPChannel):
         return False
 
     def handle_write(self) -> None:
-        """Send; and after a refusal, stay to listen."""
+        """Send data, and keep the connection open for reading after a rejection."""
         if not (self._is_refused and self.close_when_flushed) or self.will_close:
             super().handle_write()
             return
@@ -158,7 +159,7 @@ class Connection(HTTPChannel):
             self._linger()
 
     def handle_close(self) -> None:
-        """Close, and let go of a body that stays incomplete: its request and the connection form a cycle."""
+        """Close the connection, and free an incomplete body, which a reference cycle would keep in memory."""
         super().handle_close()
         if self.request is not None:
             self.request.close()
@@ -189,23 +190,23 @@ class Connection(HTTPChannel):
 
 
 class ConnectionServer(TcpWSGIServer):
-    """Accepts connections, and gives requests to threads.
+    """Accepts connections, and hands requests to threads.
 
     Parameters
     ----------
     app : flask.Flask
     listening : socket.socket
     renders : int
-        How many requests for renders, or with scenes, may be read, wait and be answered at once.
+        How many requests that render or contain scenes may be read, wait and be answered at the same time.
     connections : int
-        How many connections may be open at once.
+        How many connections may be open at the same time.
 
     Attributes
     ----------
     app : flask.Flask
-        As it is; `application` is what waitress makes of it.
+        The Flask application. `application` is waitress's wrapper of it.
     places : _Places
-        For the requests that take long.
+        The places for long requests.
     """
 
     channel_class = Connection
@@ -220,12 +221,12 @@ class ConnectionServer(TcpWSGIServer):
             recv_bytes=_RECEIVE_BYTES,
             max_request_header_size=_HEAD_BYTES,
             max_request_body_size=most_bytes + 1,
-            inbuf_overflow=2 * most_bytes,  # never: what is taken stays in memory
-            outbuf_overflow=_MANY_BYTES,  # never: an answer is in memory already, and a file would cost time
+            inbuf_overflow=2 * most_bytes,  # never overflow to a file: what is accepted stays in memory
+            outbuf_overflow=_MANY_BYTES,  # never overflow to a file: a response is in memory already
             cleanup_interval=1,
             asyncore_use_poll=True,
-            channel_request_lookahead=1,  # so that a client that hung up is noticed
-            log_socket_errors=False,  # a client that hangs up is no event
+            channel_request_lookahead=1,  # lets waitress notice that a client has disconnected
+            log_socket_errors=False,  # a client that disconnects is not an error
         )
         self.places = _Places(renders)
         self.quick_dispatcher = _dispatcher(_QUICK_THREADS)
@@ -243,7 +244,7 @@ class ConnectionServer(TcpWSGIServer):
         )
 
     def add_task(self, task: Any) -> None:
-        """Give the next request of a connection to a thread."""
+        """Hand the next request of a connection to a thread."""
         request = task.requests[0]
         if not request.takes_long:
             self.quick_dispatcher.add_task(task)
@@ -255,7 +256,7 @@ class ConnectionServer(TcpWSGIServer):
             self.quick_dispatcher.add_task(task)
 
     def readable(self) -> bool:
-        """Tell waitress whether to accept; called in every round of its loop."""
+        """Return whether waitress should accept connections. It asks in every round of its loop."""
         now_s = time.time()
         if now_s >= self.next_channel_cleanup:
             self.next_channel_cleanup = now_s + self.adj.cleanup_interval
@@ -265,12 +266,12 @@ class ConnectionServer(TcpWSGIServer):
         return self.accepting and has_room and now_s >= self._accepts_after_s
 
     def maintenance(self, now: float) -> None:
-        """End what has lasted too long."""
+        """Close what has exceeded its time limit."""
         for connection in list(self.active_channels.values()):
             connection.end_if_overdue(now)
 
     def handle_accept(self) -> None:
-        """Accept what has come in, while there is room."""
+        """Accept waiting connections while there is room."""
         for _ in range(_SPARE_PLACES):
             before = len(self.active_channels)
             if before >= self._connections:
@@ -280,7 +281,7 @@ class ConnectionServer(TcpWSGIServer):
                 return
 
     def accept(self) -> Any:
-        """Accept one connection; without a descriptor for it, not another one for a moment."""
+        """Accept one connection. If there are no file descriptors left, pause for a moment."""
         try:
             return super().accept()
         except OSError as error:
@@ -290,27 +291,28 @@ class ConnectionServer(TcpWSGIServer):
             return None
 
     def end_loop(self) -> None:
-        """Let `run` return, on whatever thread that is; from any other."""
+        """Make `run` return. This may be called from any other thread."""
         self.trigger.pull_trigger(self._close_connections)
 
     def end_threads(self, timeout_s: float) -> None:
-        """End the threads that answer, after the loop."""
+        """End the worker threads, after the loop has ended."""
         for dispatcher in (self.task_dispatcher, self.quick_dispatcher):
             dispatcher.shutdown(timeout=timeout_s)
-        self.trigger.close()  # last: all of them pull it
+        self.trigger.close()  # last, because all threads use it
 
     def _close_connections(self) -> None:
-        """Leave the loop nothing to wait for; runs on its own thread."""
+        """Close all connections, so that the loop can end. This runs on the loop's own thread."""
         for connection in list(self.active_channels.values()):
             connection.close()
         self.trigger.del_channel()
         wasyncore.dispatcher.close(self)
 
     def _make_room(self) -> None:
-        """Close what nothing comes of, so that there is always room for who is next.
+        """Close idle connections, so that there is always room for the next one.
 
-        The client that has most connections gives up the one that has been silent longest. So nobody can
-        take all of them, and a proxy, whose one address stands for many, has all that others leave.
+        The client with the most connections loses the one that has been silent longest. So no client can
+        occupy all of them, and a proxy, whose single address stands for many clients, may use all that others
+        leave free.
         """
         spare = min(_SPARE_PLACES, self._connections // 4)
         if len(self.active_channels) <= self._connections - spare:
@@ -326,7 +328,8 @@ class ConnectionServer(TcpWSGIServer):
         held = Counter(connection.client for connection in connections)
         idle = sorted((each for each in connections if not each.is_at_work), key=lambda each: each.value)
         while idle:
-            least = max(idle, key=lambda each: held[each.client])  # of equals the first: the least worth
+            # max returns the first of equal clients, whose connection has the lowest priority
+            least = max(idle, key=lambda each: held[each.client])
             idle.remove(least)
             held[least.client] -= 1
             yield least
@@ -335,7 +338,7 @@ class ConnectionServer(TcpWSGIServer):
 def _dispatcher(threads: int) -> ThreadedTaskDispatcher:
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.queue_logger = logging.getLogger(f"{__name__}.queue")
-    dispatcher.queue_logger.setLevel(logging.ERROR)  # that tasks wait a moment is nothing to tell
+    dispatcher.queue_logger.setLevel(logging.ERROR)  # tasks that wait a moment are not worth a warning
     dispatcher.set_thread_count(threads)
     return dispatcher
 

@@ -1,4 +1,4 @@
-"""What a server is and can do, for programs that offer a choice: ``GET /v1/server``."""
+"""A description of the server and its features, for programs that offer a choice: ``GET /v1/server``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ["PassRow", "ServerDescription", "describe_renderer", "describe_server
 
 
 class PassRow(msgspec.Struct, frozen=True):
-    """A pass that the server makes.
+    """A pass that the server supports.
 
-    `group` is the render that it is made from, `moment` the other moment that it is about, if there is one.
-    `nothing` is what the array holds where there is nothing to tell; null = that cannot be told from it.
-    `span` is from where to where the values run by what they mean; null = as far as they do in a scene.
+    `group` is the render from which the pass is made. `moment` is the other moment that it refers to, if any.
+    `nothing` is the value of the array where there is nothing to report; null = the array does not mark such
+    places. `span` is the range of values that follows from their meaning; null = the range depends on the
+    scene.
     """
 
     name: str
@@ -38,10 +39,10 @@ class PassRow(msgspec.Struct, frozen=True):
 
 
 class ServerDescription(msgspec.Struct, frozen=True):
-    """What the server renders with, the passes that it makes, and what of a look it knows.
+    """The renderer of the server, the passes that it supports, and the fields of a look that it knows.
 
-    `environments` and `qualities`, from the fastest to the best, are the choices for those members of a look;
-    `up_axis` is what counts where a request says nothing.
+    `environments` and `qualities` are the choices for these fields of a look; the qualities go from the
+    fastest to the best. `up_axis` is the default if a request does not set it.
     """
 
     renderer: RendererDescription
@@ -55,7 +56,7 @@ class ServerDescription(msgspec.Struct, frozen=True):
 
 
 def describe_server(settings: ServerSettings, dispatcher: Dispatcher) -> ServerDescription:
-    """Describe a server; waits while its first worker starts.
+    """Describe a server. This waits while its first worker starts.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def describe_server(settings: ServerSettings, dispatcher: Dispatcher) -> ServerD
 
 
 def describe_renderer(dispatcher: Dispatcher) -> RendererDescription:
-    """Describe what renders; waits, and raises, as `describe_server`."""
+    """Describe the renderer. This waits, and raises errors, as `describe_server` does."""
     info = dispatcher.info
     return RendererDescription(__version__, info.name, info.version, info.engine, info.device)
 
@@ -90,14 +91,14 @@ def _row(row: Pass) -> PassRow:
         moment=row.moment,
         dtype=row.dtype,
         unit=row.unit,
-        nothing=_told(row.nothing),
+        nothing=_as_json(row.nothing),
         span=row.span,
         components=row.components,
     )
 
 
-def _told(value: float | None) -> float | Literal["inf", "nan"] | None:
-    """Tell what JSON has no number for by its name."""
+def _as_json(value: float | None) -> float | Literal["inf", "nan"] | None:
+    """Replace infinity and NaN, for which JSON has no numbers, with their names."""
     if value is None or math.isfinite(value):
         return value
     return "nan" if math.isnan(value) else "inf"

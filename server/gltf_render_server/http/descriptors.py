@@ -1,4 +1,4 @@
-"""How many connections this process can hold: a file descriptor each, and enough left for all else."""
+"""The number of connections that this process can hold, given the limit for file descriptors."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ except ImportError:  # Windows has no such limit
 
 __all__ = ["most_connections"]
 
-_MOST_CONNECTIONS = 500  # each is looked at in every round of the loop
+_MOST_CONNECTIONS = 500  # the server's loop examines each connection in every round
 _FEWEST_CONNECTIONS = 8
-_WANTED = 4096  # not all of what may be had: some programs close every descriptor there could be
+_WANTED = 4096  # not the highest possible limit, because some programs close every possible descriptor
 _OWN = 64  # files, libraries, GPUs
-_EACH_WORKER = 32  # its pipes and its successor's
+_EACH_WORKER = 32  # the pipes of a worker and of its successor
 
 
 def most_connections(workers: int) -> int:
-    """Return how many connections may be open at once, after raising the limit of descriptors if it is low.
+    """Return how many connections may be open at once. A low limit for descriptors is raised first.
 
     Parameters
     ----------
     workers : int
-        Processes beside this one, each of which needs some descriptors of its own.
+        The number of worker processes. Each of them needs some descriptors.
     """
     if resource is None:
         return _MOST_CONNECTIONS
@@ -40,7 +40,7 @@ def _raised_limit() -> int:
         return _WANTED
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(_WANTED, hard)
     if soft < wanted:
-        with suppress(ValueError, OSError):  # not allowed
+        with suppress(ValueError, OSError):  # the system does not allow it
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 

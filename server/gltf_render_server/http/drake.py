@@ -1,4 +1,4 @@
-"""The route of Drake's protocol: a form with a scene -> one picture."""
+"""The route of Drake's protocol: it takes a form with a scene, and returns one image."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def _read(settings: ServerSettings, exchange: Exchange) -> Asked:
         fields = RenderFields.from_form(form, max_pixels=settings.max_pixels)
         data = whole_scene(read_upload(http, settings), fields.scene_sha256)
         exchange.account.describe((fields.row.name,), [(fields.lens.width, fields.lens.height)], len(data))
-        check_digest(data, fields.scene_sha256)
-        frame = fields.frame(exchange.read_asset(data).scene())
+        document = exchange.open(data)
+        check_digest(document, fields.scene_sha256)
+        frame = fields.frame(exchange.read_asset(document).scene())
         note(replace(request, document=Document(data)).of(frame))
         log_warnings([*remarks(frame)])
         prepare(frame)

@@ -1,11 +1,10 @@
-"""Drake's form: fields as they come over the wire -> checked `RenderFields` -> a `Frame` of one view.
+"""Drake's form: parses the fields into checked `RenderFields`, and makes a `Frame` with one view.
 
-Knows Drake's *glTF Render Client-Server API*; knows nothing of HTTP or Blender.
+This implements Drake's *glTF Render Client-Server API*, independent of HTTP and Blender.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import math
 import re
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import RequestError
 from ..frame import Frame, Lens, View
-from ..gltf import find_camera
+from ..gltf import OpenedDocument, find_camera
 from ..labels import paint_labels
 from ..passes import Pass, find_pass
 from ..scene import Scene
@@ -27,18 +26,18 @@ from ..scene import Scene
 __all__ = ["DepthRange", "ImageType", "RenderFields", "check_digest", "form_fields"]
 
 FormLists = Mapping[str, Sequence[str]]
-"""A form as name -> all values sent under that name, in order."""
+"""A form: for each field name, all values that were sent, in order."""
 
 _INTEGER = re.compile(r"\+?[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 _LARGEST_LENGTH = 1e9
-"""The largest length (m) or position (px) taken; float32 holds nothing useful beyond."""
+"""The largest accepted length (m) or position (px). Larger values are useless in float32."""
 
 
 class ImageType(StrEnum):
-    """What is rendered: the passes that the protocol knows, by their names."""
+    """The passes of the protocol, by their names."""
 
     COLOR = "color"
     DEPTH = "depth"
@@ -47,23 +46,23 @@ class ImageType(StrEnum):
 
 @dataclass(frozen=True)
 class DepthRange:
-    """What a depth sensor can measure, metres along the optical axis."""
+    """The range of a depth sensor, metres along the optical axis."""
 
     min_depth: float
     max_depth: float
 
     def clamp(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mark what the sensor cannot measure.
+        """Mark depths outside the sensor's range.
 
         Parameters
         ----------
         depth : (height, width) float32
-            Metres along the optical axis; inf = no hit.
+            Metres along the optical axis; inf = no surface.
 
         Returns
         -------
         (height, width) float32
-            As `depth`, with 0 where it is below `min_depth` and inf where it is above `max_depth`.
+            The depth, with 0 below `min_depth` and inf above `max_depth`.
         """
         clamped = depth.copy()
         clamped[depth < self.min_depth] = 0.0
@@ -73,16 +72,16 @@ class DepthRange:
 
 @dataclass(frozen=True)
 class RenderFields:
-    """The form of a request, without its scene.
+    """The fields of a request's form, without the scene.
 
     Attributes
     ----------
     image_type : ImageType
     lens : Lens
     depth_range : DepthRange or None
-        With depth requests only.
+        The sensor's range, for depth requests only.
     scene_sha256 : str or None
-        Lower-case hex digest of the scene's bytes, where the client gave one.
+        The SHA-256 digest of the scene's bytes in lower-case hex digits, if the client sent it.
     """
 
     image_type: ImageType
@@ -92,24 +91,24 @@ class RenderFields:
 
     @property
     def row(self) -> Pass:
-        """The pass that is asked for."""
+        """The requested pass."""
         return find_pass(self.image_type)
 
     @classmethod
     def from_form(cls, form: FormLists, *, max_pixels: int) -> RenderFields:
-        """Read and check the form.
+        """Parse and check the form.
 
         Parameters
         ----------
         form : mapping of str to sequence of str
-            All values of each field; fields that the protocol does not name are ignored.
+            All values of each field. Fields that the protocol does not define are ignored.
         max_pixels : int
-            The largest image that the server renders, width * height.
+            The largest number of pixels (width * height) that the server renders.
 
         Raises
         ------
         RequestError
-            A field is missing, doubled, not a number, not finite, out of range or at odds with another.
+            A field is missing, duplicate, not a finite number, out of range or inconsistent with another.
         TooLargeError
             The image has more pixels than the server allows.
         """
@@ -122,7 +121,7 @@ class RenderFields:
         )
 
     def frame(self, scene: Scene) -> Frame:
-        """Return what is asked of a scene, seen from its camera 0.
+        """Return the requested frame of a scene, seen from its camera 0.
 
         Raises
         ------
@@ -133,16 +132,16 @@ class RenderFields:
         return Frame(scene, (view,), (self.row.name,))
 
     def measured(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return what Drake's sensor tells of what was rendered."""
+        """Return what Drake's sensor would measure, given a rendered array."""
         if self.image_type is ImageType.LABEL:
             return paint_labels(array)
         return array if self.depth_range is None else self.depth_range.clamp(array)
 
 
 def form_fields(image_type: ImageType, camera: Lens, depth_range: DepthRange | None = None) -> dict[str, str]:
-    """Make the form of a request, its scene excepted; every number arrives as it is.
+    """Make the form of a request, without its scene. Numbers are written without loss of precision.
 
-    Drake itself sends six decimals.
+    Drake itself writes six decimals.
     """
     numbers = {
         "near": camera.near,
@@ -161,21 +160,24 @@ def form_fields(image_type: ImageType, camera: Lens, depth_range: DepthRange | N
     return {"image_type": str(image_type), **sizes, **numeric, "submit": "Render"}
 
 
-def check_digest(data: bytes, expected: str | None) -> None:
-    """Compare the scene's bytes with the digest that the client sent along.
+def check_digest(document: OpenedDocument, expected: str | None) -> None:
+    """Compare the scene's digest with the one that the client sent.
+
+    Parameters
+    ----------
+    document : OpenedDocument
+    expected : str or None
+        The digest in lower-case hex digits; None if the client sent none.
 
     Raises
     ------
     RequestError
-        They differ: the upload was cut short or altered on its way.
+        The digests differ, so the upload was truncated or altered.
     """
-    if expected is None:
-        return
-    actual = hashlib.sha256(data).hexdigest()
-    if not hmac.compare_digest(actual, expected):
+    if expected is not None and not hmac.compare_digest(document.sha256, expected):
         raise RequestError(
-            f"scene_sha256: the scene's {len(data)} bytes have the digest {actual}, the form says "
-            f"{expected}; the upload was cut short or altered on its way"
+            f"scene_sha256: the scene's {len(document.data)} bytes have the digest {document.sha256}, the "
+            f"form says {expected}; the upload was cut short or altered on its way"
         )
 
 
@@ -188,7 +190,7 @@ def _image_type(form: FormLists) -> ImageType:
 
 
 def _lens(form: FormLists, max_pixels: int) -> Lens:
-    for name in ("fov_x", "fov_y"):  # redundant beside the focal lengths, but part of the contract
+    for name in ("fov_x", "fov_y"):  # redundant, given the focal lengths, but part of the protocol
         if name in form:
             _number(form, name, above=0.0, below=math.pi)
     lens = Lens(
@@ -265,5 +267,5 @@ def _number(
 
 
 def _shown(text: str) -> str:
-    """Quote what the client sent, but not at any length."""
+    """Quote a value that the client sent, shortened if necessary."""
     return repr(text if len(text) <= 40 else text[:40] + "…")

@@ -1,6 +1,6 @@
-"""A request while it comes in: judged by its head, cut at the limit, refused without its body.
+"""Requests while they arrive: they can be rejected after the head, without waiting for the body.
 
-waitress by itself takes the whole body before anybody sees the head.
+By itself, waitress receives the whole body before anything examines the head.
 """
 # waitress's types are known in parts only
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalMemberAccess=false
@@ -22,34 +22,34 @@ from .responses import error_body, error_response
 
 __all__ = ["IncomingRequest", "RefusalTask"]
 
-_PIECE_BYTES = 1024  # waitress takes chunks apart in a time that is quadratic in the bytes at once
+_PIECE_BYTES = 1024  # waitress parses chunks in time that is quadratic in the size of the data
 _CHUNK_LINE_BYTES = 4 * 1024
-_FRAMING_BYTES = 16 * 1024  # about the chunks themselves, before they must be smaller than what is in them
+_FRAMING_BYTES = 16 * 1024  # chunk headers up to this total may be longer than the data in them
 
 _FIRST_ROOM_BYTES = 2**18
 _MORE_ROOM = 4
-"""How many times as much memory as a client has filled is taken for it; what it announces may be a lie."""
+"""How many times the received size is allocated at most. The announced size may be false."""
 
 _HEAD_S = 10.0
 _BODY_S = 60.0
-_SLOWEST_BODY = 100_000.0  # bytes a second, beyond the time above
+_SLOWEST_BODY = 100_000.0  # bytes per second, after the time above
 
 
 class _Connection(Protocol):
-    """What a request needs of the connection that it comes over."""
+    """The methods of a connection that a request uses."""
 
     server: Any
 
     def refuse(self) -> None:
-        """Read the rest of the body, but keep nothing of it."""
+        """Discard the rest of the body."""
         ...
 
 
 class _BodyBuffer:
-    """Keeps a body whose length is known, in memory that is taken in few steps.
+    """A buffer for a body of known length. It grows in a few large steps.
 
-    waitress's buffer grows with each piece, which costs as much time as it takes to receive them. It has what
-    waitress asks of one.
+    waitress's own buffer grows with each piece, which takes as much time as receiving the data. This class
+    has the methods that waitress needs.
     """
 
     def __init__(self, length: int) -> None:
@@ -61,7 +61,7 @@ class _BodyBuffer:
         return self._filled
 
     def append(self, data: bytes) -> None:
-        """Add a piece."""
+        """Append a piece of data."""
         filled = self._filled + len(data)
         if filled > self._room:
             more = max(filled, _FIRST_ROOM_BYTES, _MORE_ROOM * self._filled)
@@ -73,19 +73,19 @@ class _BodyBuffer:
         self._filled = filled
 
     def getfile(self) -> io.BytesIO:
-        """Return what is there as a file, at its beginning."""
+        """Return the data as a file, positioned at its beginning."""
         self._room = self._filled
         self._file.truncate(self._room)
         self._file.seek(0)
         return self._file
 
     def close(self) -> None:
-        """Let go of it."""
+        """Free the memory."""
         self._file.close()
 
 
 class _Refusal:
-    """An answer that needs no application, in the form that waitress takes errors."""
+    """A response that needs no application, with the attributes of waitress's errors."""
 
     def __init__(self, response: flask.Response) -> None:
         self._response = response
@@ -95,7 +95,7 @@ class _Refusal:
 
 
 class _WaitressRefusal:
-    """Says what waitress itself refuses in the form in which the application says it."""
+    """Gives waitress's own rejections the format of the application's error responses."""
 
     def __init__(self, error: Any) -> None:
         self._error = error
@@ -107,10 +107,10 @@ class _WaitressRefusal:
 
 
 class RefusalTask(ErrorTask):
-    """Answers a request that is not given to the application."""
+    """Answers a request that is not passed to the application."""
 
     def execute(self) -> None:
-        """Answer."""
+        """Send the response."""
         request: Any = self.request
         if not isinstance(request.error, _Refusal):
             request.error = _WaitressRefusal(request.error)
@@ -118,7 +118,7 @@ class RefusalTask(ErrorTask):
 
 
 class IncomingRequest(HTTPRequestParser):
-    """A request while it comes in.
+    """A request while it arrives.
 
     Parameters
     ----------
@@ -128,9 +128,9 @@ class IncomingRequest(HTTPRequestParser):
     Attributes
     ----------
     started_s : float
-        When its first byte came, by `time.time`, as waitress does.
+        When its first byte arrived, by `time.time`, as in waitress.
     has_place : bool
-        Whether it has one of the places for requests that take long.
+        Whether it holds one of the places for long requests.
     """
 
     error: Any
@@ -142,24 +142,24 @@ class IncomingRequest(HTTPRequestParser):
         self.has_place = False
 
     def received(self, data: bytes) -> int:
-        """Take bytes; return how many were this request's."""
+        """Process received data, and return how many bytes belonged to this request."""
         consumed = self._take(data)
         if self.error is None:
             return consumed
         self.completed = True
         self.expect_continue = False
         self._connection.refuse()
-        return len(data)  # what follows is the rest of a body that is not wanted
+        return len(data)  # the rest is part of an unwanted body
 
     def refuse(self, error: Exception) -> None:
-        """Answer with an error, whatever is still to come."""
+        """Respond with an error, whatever the client still sends."""
         if not self.headers_finished:
             self.parse_header(b"GET / HTTP/1.0\r\n")
         self._answer(error_response(error))
 
     @property
     def is_overdue(self) -> bool:
-        """Whether it has taken too long to come in."""
+        """Whether the request has taken too long to arrive."""
         age_s = time.time() - self.started_s
         if not self.headers_finished:
             return age_s > _HEAD_S
@@ -167,7 +167,7 @@ class IncomingRequest(HTTPRequestParser):
 
     @property
     def takes_long(self) -> bool:
-        """Whether it is one of those that bring something to be checked or rendered."""
+        """Whether the request contains something that is checked or rendered."""
         return self.error is None and self.command in ("POST", "PUT")
 
     def _answer(self, response: flask.Response) -> None:
@@ -185,7 +185,7 @@ class IncomingRequest(HTTPRequestParser):
         return self._take_chunks(data) if self.chunked else super().received(data)
 
     def _judge(self) -> None:
-        """Refuse by the head, where that can be."""
+        """Reject the request after its head, if possible."""
         environ = WSGITask(self._connection, self).get_environment()
         if self.chunked:
             environ["HTTP_TRANSFER_ENCODING"] = "chunked"
@@ -203,7 +203,7 @@ class IncomingRequest(HTTPRequestParser):
         return consumed
 
     def _check_chunks(self) -> None:
-        """Cut at the limit, and refuse chunks that are all about themselves."""
+        """Enforce the size limit, and reject bodies that consist mostly of chunk headers."""
         receiver: Any = self.body_rcv
         framing = self.body_bytes_received - len(receiver)
         if self.body_bytes_received >= self.adj.max_request_body_size:

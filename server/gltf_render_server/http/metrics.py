@@ -1,4 +1,4 @@
-"""What ``/metrics`` tells Prometheus."""
+"""The metrics for Prometheus at ``/metrics``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 
 
 class Metrics:
-    """Counts one server's requests, and shows its workers.
+    """Counts the requests of a server, and reports the state of its workers.
 
-    Several processes under one address, as gunicorn starts them, count together where the environment
-    variable ``PROMETHEUS_MULTIPROC_DIR`` names a folder for that.
+    If the environment variable ``PROMETHEUS_MULTIPROC_DIR`` names a folder, several processes behind one
+    address, such as those of gunicorn, share their counts through that folder.
 
     Parameters
     ----------
@@ -61,17 +61,17 @@ class Metrics:
         self._counted = counted
 
     def count(self, account: Account) -> None:
-        """Count a request that has been answered."""
+        """Count a request that was answered."""
         self._requests.labels(account.passes, account.status).inc()
         for stage, milliseconds in account.milliseconds.items():
             self._stages.labels(account.passes, stage).observe(milliseconds / 1000)
 
     def count_refusal(self, status: int) -> None:
-        """Count a request that its head alone was enough to refuse."""
+        """Count a request that was rejected after its head."""
         self._refusals.labels(status).inc()
 
     def exposition(self) -> bytes:
-        """Return all of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         counted = self._counted
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             counted = CollectorRegistry()
@@ -80,7 +80,7 @@ class Metrics:
 
 
 class _Workers(Collector):
-    """Reads the dispatcher when it is asked."""
+    """Reads the state of the workers whenever the metrics are requested."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher

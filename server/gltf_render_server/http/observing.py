@@ -1,4 +1,4 @@
-"""Tells observers of each request for pictures: what was asked, as far as it was read, and the answer."""
+"""Notifies observers of each request for images: its content, as far as it was read, and its response."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import flask
 
 from ..recording import Answer, Document, Observer, Request
 
-__all__ = ["note", "observed", "tell_observers"]
+__all__ = ["note", "notify_observers", "observed"]
 
 _IS_OBSERVED = "IS_OBSERVED"
 _ENDPOINTS = ("render", "post_frame")
 
 
 def note(request: Request) -> None:
-    """Note what is asked, each time that more of it is known."""
+    """Record the content of a request, each time that more of it is known."""
     flask.g.request = request
 
 
 def observed(data: bytes) -> Document | None:
-    """Return a document as observers get it, for as long as the scene is kept; None where there are none."""
+    """Return a document for observers, to be kept with the scene; None if there are no observers."""
     return Document(data, is_held=True) if flask.current_app.config[_IS_OBSERVED] else None
 
 
-def tell_observers(app: flask.Flask, observers: Sequence[Observer]) -> None:
-    """Tell observers of what the application answers from now on."""
+def notify_observers(app: flask.Flask, observers: Sequence[Observer]) -> None:
+    """Notify observers of everything that the application answers from now on."""
     app.config[_IS_OBSERVED] = bool(observers)
     if not observers:
         return
@@ -47,9 +47,10 @@ def tell_observers(app: flask.Flask, observers: Sequence[Observer]) -> None:
 
 def _answer(response: flask.Response) -> Answer:
     now_s = time.perf_counter()
-    seconds = now_s - flask.g.get("started_s", now_s)  # what is refused by its head has no beginning
+    # a request that was rejected after its head has no start time
+    seconds = now_s - flask.g.get("started_s", now_s)
     is_error = response.status_code >= HTTPStatus.BAD_REQUEST
-    told = response.get_json(silent=True) if is_error else None
-    message = str(told.get("message", "")) if isinstance(told, dict) else ""
+    error = response.get_json(silent=True) if is_error else None
+    message = str(error.get("message", "")) if isinstance(error, dict) else ""
     body = b"" if response.is_streamed else response.get_data()
     return Answer(response.status_code, seconds, message, response.mimetype or "", body)

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the JSON API: made from the types that check requests, and a table of routes."""
+"""The OpenAPI document of the JSON API, generated from the request types and a table of routes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ERRORS = {
     408: "The request took too long to arrive.",
     413: "The body, the scene or the picture is larger than the server allows (reason scene_not_kept: "
     "the scene must be sent with each frame).",
-    415: "The body is neither JSON nor a form.",
+    415: "The body is compressed, or neither JSON nor a form.",
     500: "The server failed.",
     503: "The server is busy, starting or shutting down: try again later.",
     504: "The render took too long.",
@@ -50,12 +50,12 @@ _OF_EVERY_REQUEST = (401, 403, 408, 413, 500, 503)
 
 
 def openapi_document(*, has_token: bool) -> dict[str, Any]:
-    """Return the document, as JSON's objects.
+    """Return the OpenAPI document as a JSON value.
 
     Parameters
     ----------
     has_token : bool
-        Whether the server wants a token.
+        Whether the server requires a token.
     """
     _, components = msgspec.json.schema_components(_TYPES, ref_template=_REFERENCE)
     components["FrameRequest"]["properties"]["passes"]["items"]["enum"] = list(PASSES)
@@ -95,7 +95,7 @@ def _paths() -> dict[str, Any]:
                     200: ("The scene was already there.", _content(SceneDescription)),
                     201: ("The scene is now there.", _content(SceneDescription)),
                 },
-                (400,),
+                (400, 415),
                 {media_type: {"schema": _BINARY} for media_type in _GLTF},
             ),
             "head": _operation(
@@ -170,7 +170,7 @@ def _operation(
     *,
     has_error_bodies: bool = True,
 ) -> dict[str, Any]:
-    """Describe what a method of a path takes and answers."""
+    """Describe the parameters and responses of a method of a path."""
     wrong = {
         status: (_ERRORS[status], _content(ErrorBody) if has_error_bodies else None)
         for status in (*errors, *_OF_EVERY_REQUEST)
@@ -197,7 +197,7 @@ def _reference(kind: type) -> dict[str, str]:
 
 
 def _without_python_patterns(schema: Any) -> Any:
-    r"""Write patterns as other languages have them, where ``$`` is the end: Python's lets ``\n`` follow."""
+    r"""Return a schema without the part of patterns that only Python needs, where ``$`` allows a ``\n``."""
     if isinstance(schema, dict):
         return {name: _without_python_patterns(part) for name, part in schema.items()}
     if isinstance(schema, list):

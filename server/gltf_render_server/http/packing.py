@@ -1,7 +1,6 @@
-"""A rendered frame -> the body of an answer of the JSON API: a zip, an EXR of many layers, or one picture.
+"""Packs a rendered frame as a response of the JSON API: a ZIP, a multi-layer EXR, or a single image.
 
-What is written of an array depends on its row in the table of passes alone, and the same frame gives the
-same bytes.
+The format of an array depends only on its row in the table of passes. Equal frames give equal bytes.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ __all__ = [
 ZIP = "application/zip"
 PICTURES = ("image/png", "image/tiff")
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that a zip can tell
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can store
 _LARGEST_COLOUR = 255.0
 
 Packing = Callable[[RenderedFrame], EncodedImage]
@@ -61,7 +60,7 @@ class RendererDescription(msgspec.Struct, frozen=True):
 class ViewDescription(msgspec.Struct, frozen=True):
     """A view as it was rendered; see `frame.Lens`.
 
-    The masks of the pass `mask_amodal` are of `amodal_canvas`: [x, y, width, height] in px from the image's
+    The masks of the pass `mask_amodal` cover `amodal_canvas`: [x, y, width, height] in px from the image's
     upper left corner, so x and y are 0 or negative.
     """
 
@@ -81,9 +80,9 @@ class ViewDescription(msgspec.Struct, frozen=True):
 class PassDescription(msgspec.Struct, frozen=True):
     """A pass: the meaning of its array, and its file in each view's folder.
 
-    `count` is the number of images of a stack, one for each object of the scene: the first page of its file
-    is of object 1. Where there are no objects, the file has one page of zeros. Of what is no stack it is
-    null.
+    `count` is the number of images in a stack. There is one image for each object of the scene, and the first
+    page of the file belongs to object 1. If there are no objects, the file has one page of zeros. `count` is
+    null for a pass that is not a stack.
     """
 
     name: str
@@ -105,8 +104,8 @@ class InstanceDescription(msgspec.Struct, frozen=True):
 class MomentDescription(msgspec.Struct, frozen=True):
     """Cameras and objects at another moment.
 
-    `cameras` has the ``camera_to_world`` of each view by its name, `instances` the ``matrix`` of each object,
-    in the order in which the frame tells of them.
+    `cameras` has the ``camera_to_world`` of each view by name. `instances` has the ``matrix`` of each object,
+    in the same order as in the frame.
     """
 
     time_s: float
@@ -143,10 +142,10 @@ def describe(
     frame : Frame
     renderer : RendererDescription
     scene : str
-        Digest of its file.
+        The digest of the scene's file.
     time_s : float
     times_s : mapping of {"before", "after"} to float, optional
-        Those of the frame's other moments.
+        The times of the frame's other moments.
     """
     moments = {when: _moment(frame.at(when), time_s) for when, time_s in (times_s or {}).items()}
     return FrameDescription(
@@ -171,12 +170,12 @@ def describe(
 
 
 def choose_packing(accepted: MIMEAccept, frame: Frame, description: FrameDescription) -> Packing:
-    """Return what makes the answer, of the forms that the client accepts the one that it likes best.
+    """Return the packing for the format that the client prefers among those that it accepts.
 
     Raises
     ------
     NotAcceptableError
-        There is none.
+        The client accepts none of the possible formats.
     """
     rows = [find_pass(name) for name in frame.passes]
     packings: dict[str, Packing] = {ZIP: partial(_zip, frame, rows, description)}
@@ -200,7 +199,8 @@ def _zip(
 ) -> EncodedImage:
     description = _with_others(description, rendered)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:  # stored: pictures are compressed, or quicker as they are
+    # without compression, because the images are compressed, or faster to read as they are
+    with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(_entry("frame.json"), msgspec.json.encode(description))
         for view, arrays in zip(frame.views, rendered.views, strict=True):
             for row in rows:
@@ -211,7 +211,7 @@ def _zip(
 
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.create_system = 3  # the same on every system
+    entry.create_system = 3  # gives the same bytes on every system
     entry.external_attr = 0o644 << 16
     return entry
 
@@ -223,7 +223,7 @@ def _exr(rows: Sequence[Pass], description: FrameDescription, rendered: Rendered
 
 
 def _planes(rows: Sequence[Pass], arrays: Arrays) -> list[tuple[str, NDArray[Any]]]:
-    """Return the channels of a view: colour from 0 to 1, all other numbers as they are."""
+    """Return the channels of a view. Colours are scaled to 0 to 1, and other values are unchanged."""
     planes = []
     for row in rows:
         array = arrays[row.name]
@@ -250,7 +250,7 @@ def _instances(frame: Frame) -> list[InstanceDescription]:
 
 
 def _with_others(description: FrameDescription, rendered: RenderedFrame) -> FrameDescription:
-    """Add what only the renderer knows: the server's own objects that have numbers."""
+    """Add the server's own numbered objects, which only the renderer knows."""
     first = len(description.instances) + 1
     others = [
         InstanceDescription(number, other.name, _rows(other.matrix))

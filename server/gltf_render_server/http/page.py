@@ -1,7 +1,7 @@
-"""The page that a browser shows at the server's address: files that were built from ``server/page``.
+"""The web page at the server's address. Its files are built from ``server/page``.
 
-The page tells nothing of the server that serves it: what it shows, it asks for, with the token where there is
-one. So it is open to everybody, and can ask for the token itself.
+The files contain nothing about the particular server. The page requests all its data, with the token if there
+is one. So the files can be public, and the page can ask for the token itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from werkzeug.exceptions import NotFound
 __all__ = ["PAGE", "is_page", "register_page"]
 
 PAGE = "/page/"
-"""What the paths of its files begin with."""
+"""The prefix of the paths of the page's files."""
 
 _INDEX = "index.html"
 _MIMETYPES = {
@@ -30,11 +30,11 @@ _MIMETYPES = {
     "wasm": "application/wasm",
 }
 _HEADERS = {
-    "Cache-Control": "no-cache",  # asked for again each time, and answered with 304
+    "Cache-Control": "no-cache",  # browsers revalidate the files each time, and get status 304
     "Content-Security-Policy": "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self' 'wasm-unsafe-eval'",  # what decodes Draco and meshopt
+            "script-src 'self' 'wasm-unsafe-eval'",  # required by the decoders of Draco and meshopt
             "worker-src blob:",
             "style-src 'self'",
             "img-src 'self' blob: data:",
@@ -62,12 +62,12 @@ class _File:
 
 
 def is_page(path: str) -> bool:
-    """Tell whether a path is the page's or one of its files'."""
+    """Return whether a path belongs to the page or one of its files."""
     return path == "/" or path.startswith(PAGE)
 
 
 def register_page(app: flask.Flask) -> None:
-    """Add the page's routes to an application."""
+    """Add the routes of the page to an application."""
 
     @app.get("/")
     def index() -> flask.Response:
@@ -93,7 +93,7 @@ def _answer(name: str) -> flask.Response:
 
 @cache
 def _files() -> dict[str, _File]:
-    """Read all files once; nothing but these names is ever opened."""
+    """Read all files once. Only files with these names are ever opened."""
     folder = files(__package__) / "page"
     return {
         entry.name: _read(entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()

@@ -1,4 +1,4 @@
-"""What a client gets to see of an error: JSON of bounded length, without what is the server's own affair."""
+"""The error responses: JSON of limited length that reveals nothing about the server's machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from ..errors import RenderServerError, UnauthorizedError, UnavailableError
 
 __all__ = ["error_body", "error_response", "message_of", "printable", "status_of"]
 
-_MESSAGE_CHARACTERS = 2000  # the client shows a body only below 8192 bytes; JSON may escape each to six
+# the client displays a body only if it is shorter than 8192 bytes, and JSON may escape a character with six
+_MESSAGE_CHARACTERS = 2000
 _RETRY_AFTER_S = 1
 
 
 def _own_roots() -> set[str]:
-    """Return where this process's own folders are; it may have no home, and its folder may be gone."""
+    """Return this process's own folders.
+
+    The process may have no home, and its working folder may be deleted.
+    """
     folders = [Path(__file__), Path(sys.prefix), Path(tempfile.gettempdir())]
     for find in (Path.cwd, Path.home):
         with suppress(OSError, RuntimeError):
@@ -46,12 +50,12 @@ _SECRETS = (
     (re.compile(r"gltf-render-server-\d+-\w+"), "scratch"),
     (re.compile(r"\b(pid|process)(?:\s*[=:#]\s*|\s+(?:id\s+)?)\d+", re.IGNORECASE), r"\1"),
 )
-"""Folders of this machine, and process ids, with what takes their place. The roots are a fixed list: whether
-a path exists here is nobody's business either."""
+"""Patterns for this machine's folders and for process ids, with their replacements. The list of root folders
+is fixed, so that a response does not reveal whether a path exists here."""
 
 
 def error_response(error: Exception) -> flask.Response:
-    """Make the answer that an error becomes."""
+    """Return the response for an error."""
     status = status_of(error)
     body = error_body(status, message_of(error), getattr(error, "reason", None))
     response = flask.Response(body, status, mimetype="application/json")
@@ -67,10 +71,10 @@ def error_response(error: Exception) -> flask.Response:
 
 
 def error_body(status: int, message: str, reason: str | None = None) -> bytes:
-    """Make the JSON that tells a client what went wrong; always shorter than 8192 bytes.
+    """Return the JSON body of an error response, always shorter than 8192 bytes.
 
-    Whatever raised the error may have put a file's name into it: every answer that tells an error is made
-    here, and names no folder of this machine.
+    An error's message may contain a file name. All error responses are made here, where the names of this
+    machine's folders are removed.
     """
     body = {"error": True, "message": printable(_without_secrets(message)), "code": int(status)}
     if reason is not None:
@@ -88,7 +92,7 @@ def status_of(error: Exception) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """Tell what went wrong, for the log: it may name the server's folders."""
+    """Return the message of an error for the log, which may contain the server's folders."""
     if isinstance(error, RenderServerError):
         return printable(str(error))
     if isinstance(error, HTTPException):
@@ -97,7 +101,7 @@ def message_of(error: Exception) -> str:
 
 
 def printable(text: str, characters: int = _MESSAGE_CHARACTERS) -> str:
-    """Keep what a client sent from writing lines of its own into the log, and from filling it."""
+    """Make text from a client safe for the log: without line breaks, and of limited length."""
     shown = text if len(text) <= characters else text[:characters] + "…"
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown)
 

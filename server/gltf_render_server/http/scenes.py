@@ -1,4 +1,4 @@
-"""Scenes that are uploaded once and asked for many times: checked documents by the digest of their bytes."""
+"""The scene cache: scenes that are uploaded once and rendered many times, by the digest of their bytes."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from ..scene import Scene
 
 __all__ = ["CameraDescription", "KeptScene", "SceneDescription", "SceneStore", "keep_asset"]
 
-_MOST_TOLD = 100
+_MOST_LISTED = 100
 _WARNING_CHARACTERS = 300
 _LEAST_BYTES = 16 * 1024
-"""What any scene takes, however little it holds."""
+"""The least memory that is counted for a scene, however small it is."""
 
 _BYTES_OF_A_WEIGHT = 32
-"""A float of Python's, and its place in a tuple."""
+"""The size of a Python float and of its place in a tuple."""
 
 
 class CameraDescription(msgspec.Struct, frozen=True):
-    """A camera of a document."""
+    """A camera in the document of a scene."""
 
     index: int
     name: str
 
 
 class SceneDescription(msgspec.Struct, frozen=True):
-    """What a scene holds that is kept.
+    """The content of a cached scene.
 
-    The bounds are the least and the greatest x, y and z of what is drawn, in the file's own world axes;
-    null = nothing is drawn. They may be wider than what is drawn where that is turned.
+    The bounds are the lowest and highest x, y and z of what is drawn, in the file's own world axes; null =
+    nothing is drawn. They may be larger than necessary for rotated objects.
     """
 
     scene: str
@@ -60,22 +60,22 @@ class SceneDescription(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class KeptScene:
-    """A document that passed every check.
+    """A cached document, which has passed every check.
 
     Attributes
     ----------
     sha256 : str
-        Of the file's bytes, lower-case hex digits.
+        The SHA-256 digest of the file's bytes in lower-case hex digits.
     file_bytes : int
-        Length of the file.
+        The length of the file.
     asset : Asset
-        It has a key.
+        The asset, which has a key.
     scene : Scene
-        What it shows as it is.
+        The scene of the asset without poses and at time 0.
     size : int
-        About what it takes of memory, bytes.
+        The approximate memory that it takes, in bytes.
     document : Document or None
-        The file as it came, where somebody observes what is asked of it.
+        The original file, if an observer needs it.
     """
 
     sha256: str
@@ -87,7 +87,7 @@ class KeptScene:
 
     @cached_property
     def description(self) -> SceneDescription:
-        """What it holds, told at no great length."""
+        """A description of its content, of limited length."""
         scene = self.scene
         names = (animation.get("name") for animation in self.asset.json.get("animations") or ())
         triangles, bounds = _measure(scene)
@@ -98,29 +98,31 @@ class KeptScene:
             instances=len(scene.instances),
             triangles=triangles,
             bounds=bounds,
-            cameras=[CameraDescription(camera.camera, camera.name) for camera in scene.cameras[:_MOST_TOLD]],
-            animations=[name if isinstance(name, str) else "" for name in names][:_MOST_TOLD],
-            warnings=[warning[:_WARNING_CHARACTERS] for warning in scene.warnings[:_MOST_TOLD]],
+            cameras=[
+                CameraDescription(camera.camera, camera.name) for camera in scene.cameras[:_MOST_LISTED]
+            ],
+            animations=[name if isinstance(name, str) else "" for name in names][:_MOST_LISTED],
+            warnings=[warning[:_WARNING_CHARACTERS] for warning in scene.warnings[:_MOST_LISTED]],
         )
 
 
 def keep_asset(sha256: str, file_bytes: int, asset: Asset, document: Document | None = None) -> KeptScene:
-    """Name a checked document by the digest of its file, and weigh it."""
+    """Return a cache entry for a checked document, with its digest and its size in memory."""
     asset = asset if asset.key else asset.keyed(bytes.fromhex(sha256))
     scene = asset.scene()
     return KeptScene(sha256, file_bytes, asset, scene, _size(scene, asset, file_bytes), document)
 
 
 class SceneStore:
-    """Keeps scenes up to a size; those go first that were not used for longest. Safe on many threads.
+    """A cache that evicts the least recently used scenes. It is thread-safe.
 
-    What is let go stays in memory for the requests that still use it.
+    An evicted scene stays in memory until the requests that use it have finished.
 
     Parameters
     ----------
     max_bytes : int
     most : int, optional
-        How many there may be.
+        The limit for the number of scenes.
     """
 
     def __init__(self, max_bytes: int, most: int | None = None) -> None:
@@ -131,7 +133,7 @@ class SceneStore:
         self._lock = threading.Lock()
 
     def find(self, sha256: str) -> KeptScene:
-        """Return a scene, which now is the one that was used last.
+        """Return a scene, and mark it as the most recently used.
 
         Raises
         ------
@@ -153,17 +155,17 @@ class SceneStore:
         make: Callable[[], KeptScene],
         wait: Callable[[threading.Lock], AbstractContextManager[Any]],
     ) -> tuple[KeptScene, bool]:
-        """Return a scene, and whether it had to be made; where several threads add it, one makes it.
+        """Return a scene, and whether it was made now. If several threads add the same scene, one makes it.
 
-        A scene that is larger than all that may be kept is returned, but not kept.
+        A scene that is larger than the whole cache is returned, but not cached.
 
         Parameters
         ----------
         sha256 : str
         make : callable
-            Checks the scene.
+            Reads and checks the scene.
         wait : callable
-            Returns what holds a lock for the length of a ``with`` block, and may raise while it waits.
+            Acquires a lock in a ``with`` statement. It may raise an error while it waits.
         """
         with self._lock:
             upload = self._uploads.setdefault(sha256, threading.Lock())
@@ -176,7 +178,7 @@ class SceneStore:
             return made, True
 
     def discard(self, sha256: str) -> None:
-        """Let a scene go.
+        """Remove a scene from the cache.
 
         Raises
         ------
@@ -187,7 +189,7 @@ class SceneStore:
             self._scenes.pop(sha256, None)
 
     def check_size(self, scene: KeptScene) -> None:
-        """Refuse what cannot be kept.
+        """Reject a scene that is too large for the cache.
 
         Raises
         ------
@@ -211,10 +213,10 @@ class SceneStore:
 
 
 def _size(scene: Scene, asset: Asset, file_bytes: int) -> int:
-    """Weigh a scene.
+    """Estimate the memory that a scene takes.
 
-    A GLB's buffer is a part of its file, and keeps all of that, beside what was decoded. Other files go, but
-    for their buffers and images.
+    The buffer of a GLB refers to the file, so the whole file stays in memory, in addition to the decoded
+    data. Of other files, only the buffers and images stay.
     """
     parts = {name: part for name, part in asset.json.items() if name != "images"}
     text = msgspec.json.encode([parts, asset.source.nodes])
@@ -228,14 +230,14 @@ def _size(scene: Scene, asset: Asset, file_bytes: int) -> int:
 
 
 def _pose_bytes(scene: Scene) -> int:
-    """Weigh the joints and morph weights of primitives, which share them."""
+    """Return the memory of the joint matrices and morph weights, which primitives share."""
     poses = {id(primitive.pose): len(primitive.pose) for primitive in scene.primitives}
     weights = {id(primitive.weights): len(primitive.weights) for primitive in scene.primitives}
     return sum(poses.values()) + _BYTES_OF_A_WEIGHT * sum(weights.values())
 
 
 def _measure(scene: Scene) -> tuple[int, list[list[float]] | None]:
-    """Count the triangles that are drawn, and bound them: each primitive by a box of its own."""
+    """Count the drawn triangles, and compute their bounds from the transformed box of each primitive."""
     counts, corners = [], []
     for primitive in scene.primitives:
         ask_time()
@@ -251,7 +253,7 @@ def _measure(scene: Scene) -> tuple[int, list[list[float]] | None]:
 
 
 def _box_corners(points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the corners of the smallest box around points, (8, 4), homogeneous."""
+    """Return the corners of the bounding box of points, (8, 4), in homogeneous coordinates."""
     low, high = points.min(0).astype(float), points.max(0).astype(float)
     corners = np.array([*np.ndindex(2, 2, 2)])
     return np.c_[np.where(corners, high, low), np.ones(8)]

@@ -1,4 +1,4 @@
-"""HTTP by waitress: its threads parse, check, wait and encode, while the main thread renders."""
+"""The HTTP server, based on waitress. Its threads handle requests while the main thread renders."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import flask
 
 from ..errors import SettingsError
 from ..settings import ServerSettings
-from .addresses import listen
+from .addresses import listen, reason_of
 from .connections import ConnectionServer
 from .descriptors import most_connections
 
 __all__ = ["HttpServer"]
 
-_SPARE_THREADS = 4  # for requests that find the queue full, or are still being read
+_SPARE_THREADS = 4  # for requests that are still being read, or find the queue full
 
 
 class HttpServer:
-    """Listens from its construction on, and answers from `start` on.
+    """An HTTP server. It listens once it is constructed, and answers requests once `start` was called.
 
     Parameters
     ----------
     app : flask.Flask
     settings : ServerSettings
     workers : int
-        How many renders there are at once.
+        The number of frames that are rendered at the same time.
 
     Raises
     ------
     SettingsError
-        The address cannot be listened on.
+        The server cannot listen on the address.
     """
 
     def __init__(self, app: flask.Flask, settings: ServerSettings, workers: int) -> None:
@@ -45,23 +45,23 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        """Where the server is reached, with the true port."""
+        """The address of the server, with the actual port."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._socket.getsockname()[1]}"
 
     def start(self) -> None:
-        """Answer requests, on threads of its own."""
+        """Start to answer requests, on threads of the server."""
         self._thread.start()
 
     def drain(self, timeout_s: float) -> None:
-        """Take no more connections, and wait until what was answered has been sent."""
+        """Accept no more connections, and wait until the pending responses were sent."""
         self._server.accepting = False
         deadline_s = time.monotonic() + timeout_s
         while self._has_unsent() and time.monotonic() < deadline_s:
             time.sleep(0.01)
 
     def close(self, timeout_s: float) -> None:
-        """Close every connection and the port, and end the threads, in a process that goes on without."""
+        """Close all connections and the port, and end the threads, in a process that continues to run."""
         self._server.end_loop()
         self._thread.join(timeout_s)
         self._server.end_threads(timeout_s)
@@ -76,6 +76,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return listen(host, port)
     except OSError as error:
         raise SettingsError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; "
+            f"cannot listen on {host}, port {port}: {reason_of(error)}; "
             "choose another with --host and --port (0 = any free port)"
         ) from error

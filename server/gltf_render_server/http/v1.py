@@ -1,8 +1,7 @@
-"""The routes of the JSON API: scenes that are kept, frames of them, and the document that describes both."""
+"""The routes of the JSON API: cached scenes, their frames, and the OpenAPI document."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import partial
 from http import HTTPStatus
@@ -33,7 +32,7 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 def register_v1(
     app: flask.Flask, settings: ServerSettings, dispatcher: Dispatcher, answering: Answering
 ) -> None:
-    """Add the routes to an application."""
+    """Add the routes of the JSON API to an application."""
     store = SceneStore(round(settings.scene_cache_mb * 1e6))
 
     @app.put("/v1/scenes/<sha256>")
@@ -78,7 +77,7 @@ def register_v1(
 def _read_frame(
     store: SceneStore, settings: ServerSettings, dispatcher: Dispatcher, exchange: Exchange
 ) -> Asked:
-    """Read a request for a frame: JSON that names a scene, or a form that holds one."""
+    """Read a request for a frame: JSON that refers to a scene, or a form that contains one."""
     http = flask.request
     with exchange.account.timed("parse"):
         text, data = read_form(http, settings)
@@ -126,9 +125,10 @@ def _scene_of(store: SceneStore, request: FrameRequest, data: bytes | None, exch
 
 
 def _keep(store: SceneStore, data: bytes, named: str | None, exchange: Exchange) -> tuple[KeptScene, bool]:
-    """Return the scene in a file, and whether it had to be checked."""
+    """Return the cache entry of a scene, and whether it had to be checked."""
+    document = exchange.open(data)
     with exchange.account.timed("parse"):
-        digest = hashlib.sha256(data).hexdigest()
+        digest = document.sha256
     if named not in (None, digest):
         raise RequestError(
             f"scene: its {len(data)} bytes have the SHA-256 {digest}, not {named}; the upload was cut short "
@@ -137,7 +137,7 @@ def _keep(store: SceneStore, data: bytes, named: str | None, exchange: Exchange)
 
     def make() -> KeptScene:
         with exchange.checking():
-            kept = keep_asset(digest, len(data), exchange.read_asset(data), observed(data))
+            kept = keep_asset(digest, len(data), exchange.read_asset(document), observed(data))
             log_warnings(kept.scene.warnings)
             return kept
 

@@ -1,4 +1,4 @@
-"""What can be asked of a view: a table of passes, and what they are computed from."""
+"""The passes that can be requested of a view: a table, and the code that computes them."""
 
 from .alone import RenderPart, canvas_of
 from .hits import NOTHING, Exact, Hits, Others

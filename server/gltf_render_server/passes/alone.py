@@ -1,10 +1,10 @@
-"""Each object of a view by itself: what would be seen of it if nothing else were there.
+"""The silhouette of each object of a view alone: the pixels that would show it if nothing else were there.
 
-Beyond the image's edges, eight more images of its size stand around it, so a canvas three times as wide and
-high is seen. Whatever part of it is asked for, each of its pixels is sampled in the same way.
+Eight more images of the same size surround the image, so the canvas is three times as wide and high. A pixel
+of the canvas is sampled in the same way, whichever part of the canvas is requested.
 
-A render of an object alone is needed only where neither the render of all that is there (`hidden`) nor the
-object's own few triangles (`coverage`) tell whether it would be seen.
+An object is rendered alone only if its pixels can be determined neither from the render of the whole scene
+(`hidden`) nor from its own few triangles (`coverage`).
 """
 
 from __future__ import annotations
@@ -21,31 +21,39 @@ from .coverage import Coverage
 from .hidden import may_be_beyond
 from .hits import Exact, moved_by
 from .meshes import Meshes
-from .windows import Window, farthest_windows, grouped, joined, slack_of, window_within
+from .windows import (
+    Window,
+    corners_of_boxes,
+    farthest_windows,
+    grouped,
+    joined,
+    slack_of,
+    window_within,
+)
 
 __all__ = ["Alone", "Silhouette", "canvas_of", "image_of"]
 
 RenderPart = Callable[[View, NDArray[np.bool_], Window], NDArray[np.int32]]
-"""Renders a part of a view where only some placements, (n,) bool, are shown: which of them each pixel shows,
-(height, width); -1 = none."""
+"""A function that renders a part of a view with only some placements, (n,) bool. It returns the index of the
+placement that each pixel shows, (height, width), or -1 where there is none."""
 
 _Tile = tuple[int, int]
 _Mask = NDArray[np.bool_]
 
 _IMAGE: _Tile = (0, 0)
-_FEW_TRIANGLES = 64  # more take longer than a render
+_FEW_TRIANGLES = 64  # the limit up to which this is faster than a render
 
 
 @dataclass(frozen=True)
 class Silhouette:
-    """What is seen of an object alone in one of the images.
+    """The pixels that show an object alone, in one of the images.
 
     Attributes
     ----------
     window : Window
-        The smallest that holds it, in the plane of the image that was asked for.
+        The smallest window that contains the object, in the pixel coordinates of the requested image.
     pixels : int
-        How many pixels show the object.
+        The number of pixels that show the object.
     """
 
     window: Window
@@ -54,14 +62,14 @@ class Silhouette:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Which pixels of the window show the object, (height, width)."""
+        """The pixels of the window that show the object, (height, width)."""
         size = self.window.width * self.window.height
         flat = np.unpackbits(self._bits, count=size).view(bool)
         return flat.reshape(self.window.height, self.window.width)
 
 
 class Alone:
-    """The silhouettes of all objects of a view; each is rendered when it is first asked for, and once.
+    """The silhouettes of all objects of a view. Each is computed once, when it is first requested.
 
     Parameters
     ----------
@@ -69,12 +77,12 @@ class Alone:
         See `RenderPart`.
     frame : Frame
     view : View
-        Of the frame.
+        A view of the frame.
     exact : Exact
-        What its pixels show where all of the scene is shown.
+        The exact render of the whole scene.
     meshes : Meshes
     rounding_px : float
-        How far beside its place the back end may draw an edge.
+        How far the back end may draw an edge from its true position.
     """
 
     def __init__(
@@ -94,17 +102,19 @@ class Alone:
         self._shown = exact.looked_up(self._placements.instance, -1)
         self._depth = exact.depth
         self._to_camera = np.linalg.inv(view.camera_to_world) @ self._placements.matrix
-        self._slack_m = slack_of(view, frame.scene, meshes, rounding_px)
-        self._edges = farthest_windows(view, frame.scene, meshes)
+        corners = corners_of_boxes(view, frame.scene, meshes)
+        self._slack_m = slack_of(corners, view, rounding_px)
+        self._edges = farthest_windows(corners, view, frame.scene)
+        self._placed = _by_object(self._placements.instance, len(frame.scene.instances))
         self._coverages: dict[int, Coverage | None] = {}
         self._known: dict[_Tile, dict[int, Silhouette]] = {}
 
     def on_image(self) -> dict[int, Silhouette]:
-        """Return what is seen of the objects on the image, by their indices; nothing of the others."""
+        """Return the silhouettes on the image by object index, without objects that have no pixels."""
         return self._on_tile(_IMAGE)
 
     def within(self, canvas: Window) -> Iterator[tuple[int, Silhouette]]:
-        """Yield what is seen of objects, by their indices, in each of the images that a canvas touches."""
+        """Yield the silhouettes by object index, for each of the nine images that overlap a canvas."""
         for tile in product((-1, 0, 1), (-1, 0, 1)):
             if canvas.common(self._tile(tile)):
                 yield from self._on_tile(tile).items()
@@ -119,14 +129,14 @@ class Alone:
         return self._known[tile]
 
     def _seen(self, tile: _Tile) -> dict[int, Silhouette]:
-        """Return what is seen of the objects in one of the images."""
+        """Return the silhouettes in one of the nine images, by object index."""
         frame = self._tile(tile)
         windows = {index: window_within(edges, frame) for index, edges in enumerate(self._edges)}
         reach = {index: window for index, window in windows.items() if window}
         found: dict[int, Silhouette] = {}
         doubtful: dict[int, Window] = {}
         for index, window in reach.items():
-            certain, doubt = self._told(index, window, is_image=tile == _IMAGE)
+            certain, doubt = self._decided(index, window, is_image=tile == _IMAGE)
             _add(found, index, certain, window)
             if (part := _bounds(doubt)) is not None:
                 doubtful[index] = part._replace(left=window.left + part.left, top=window.top + part.top)
@@ -134,10 +144,10 @@ class Alone:
             _add(found, index, mask, window)
         return dict(sorted(found.items()))
 
-    def _told(self, index: int, window: Window, *, is_image: bool) -> tuple[_Mask, _Mask]:
-        """Tell which pixels of a window show an object for certain, and of which only a render tells."""
+    def _decided(self, index: int, window: Window, *, is_image: bool) -> tuple[_Mask, _Mask]:
+        """Return which pixels of a window surely show an object, and which are undecided without a render."""
         if is_image:
-            certain, doubt = self._told_by_what_is_seen(index, window)
+            certain, doubt = self._decided_by_what_is_seen(index, window)
         else:
             certain, doubt = (np.full((window.height, window.width), value) for value in (False, True))
         coverage = self._coverage(index) if doubt.any() else None
@@ -147,9 +157,9 @@ class Alone:
             doubt &= possible & ~covered
         return certain, doubt
 
-    def _told_by_what_is_seen(self, index: int, window: Window) -> tuple[_Mask, _Mask]:
+    def _decided_by_what_is_seen(self, index: int, window: Window) -> tuple[_Mask, _Mask]:
         shown, depth = (part[window.slices()] for part in (self._shown, self._depth))
-        mine = np.flatnonzero(self._placements.instance == index)
+        mine = self._placed[index]
         certain = shown == index
         doubt = ~certain & np.isfinite(depth)
         rows, columns = np.nonzero(doubt)
@@ -168,9 +178,9 @@ class Alone:
         return certain, doubt
 
     def _coverage(self, index: int) -> Coverage | None:
-        """Return the triangles of an object, where they are few and without holes."""
+        """Return the triangles of an object, if they are few and have no holes; else None."""
         if index not in self._coverages:
-            self._coverages[index] = self._read_coverage(np.flatnonzero(self._placements.instance == index))
+            self._coverages[index] = self._read_coverage(self._placed[index])
         return self._coverages[index]
 
     def _read_coverage(self, placed: NDArray[np.intp]) -> Coverage | None:
@@ -189,7 +199,7 @@ class Alone:
     def _rendered(
         self, frame: Window, doubtful: dict[int, Window], reach: dict[int, Window]
     ) -> Iterator[tuple[int, _Mask, Window]]:
-        """Render windows of some objects in one of the images; yield each object's mask of its own."""
+        """Render windows of some objects in one of the nine images, and yield the mask of each object."""
         lens, instance = self._view.lens, self._placements.instance
         shifted = replace(lens, center_x=lens.center_x - frame.left, center_y=lens.center_y - frame.top)
         view = replace(self._view, lens=shifted)
@@ -208,14 +218,20 @@ def image_of(view: View) -> Window:
 
 
 def canvas_of(view: View) -> Window:
-    """Return the image of a view with its amodal margin on each side."""
+    """Return the image of a view extended by its amodal margin on each side."""
     lens = view.lens
     left, top = (round(view.amodal_margin * side) for side in (lens.width, lens.height))
     return Window(-left, -top, lens.width + 2 * left, lens.height + 2 * top)
 
 
+def _by_object(instance: NDArray[np.integer], count: int) -> list[NDArray[np.intp]]:
+    """Return the placements of each of some objects, in their order."""
+    order = np.argsort(instance, kind="stable")
+    return np.split(order, np.searchsorted(instance[order], np.arange(1, count)))
+
+
 def _add(found: dict[int, Silhouette], index: int, mask: _Mask, window: Window) -> None:
-    """Add what a mask of a window shows to what was found of an object."""
+    """Merge the pixels of a mask into the silhouette that was found so far for an object."""
     shown = _bounds(mask)
     if shown is None:
         return
@@ -231,7 +247,7 @@ def _add(found: dict[int, Silhouette], index: int, mask: _Mask, window: Window) 
 
 
 def _bounds(mask: _Mask) -> Window | None:
-    """Return the smallest window of a mask that holds all that it shows; None = it shows nothing."""
+    """Return the smallest window that contains all pixels of a mask; None if the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None

@@ -1,4 +1,4 @@
-"""The row of masks of whole objects, whatever stands before them."""
+"""The pass with the mask of each whole object, occluded parts included."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which pixels a few triangles cover, for certain and perhaps: a back end may see an edge a little beside it.
+"""Which pixels a few triangles cover, allowing for a back end that draws an edge slightly off.
 
-So it answers without a render wherever no edge of the outline passes close by a pixel's centre.
+The result is certain, without a render, wherever no edge of the outline passes close to a pixel's centre.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from .windows import Window
 __all__ = ["Coverage"]
 
 _LEAST_SLACK_PX = 0.02
-_CORNERS = 9  # of a triangle that is cut at the six sides of what is kept
-_KEPT = 2.0  # images beyond the image, on each side
-_TOUCHING = 1e-3  # in parts of the slack: triangles nearer than this to each other leave no gap
+_CORNERS = 9  # the most corners of a triangle that is clipped by six planes
+_KEPT = 2.0  # the clipping region extends this many image sizes beyond the image on each side
+_TOUCHING = 1e-3  # fraction of the slack; triangles that are closer to each other leave no gap
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
 class Coverage(NamedTuple):
-    """The triangles of an object in the plane of an image.
+    """The triangles of an object in the image plane.
 
     Attributes
     ----------
     corners : (n, 9, 2) float64
-        Of convex polygons, px from the image's upper left corner; the last one may stand several times.
+        The corners of convex polygons, px from the image's upper left corner. The last corner is repeated if
+        there are fewer than nine.
     slack_px : float
-        How far a back end may see an edge from where it is.
+        How far a back end may draw an edge from its true position.
     """
 
     corners: Floats
@@ -40,15 +41,15 @@ class Coverage(NamedTuple):
 
     @classmethod
     def of(cls, triangles: Floats, lens: Lens, slack_m: float) -> Coverage:
-        """Project triangles, and cut off what is beyond the clipping planes, or farther out than any canvas.
+        """Project triangles, and clip them to the clipping planes and to a region around the canvas.
 
         Parameters
         ----------
         triangles : (m, 3, 3) float64
-            In the camera's axes (x right, y up, z back).
+            The triangles in the camera's axes (x right, y up, z back).
         lens : Lens
         slack_m : float
-            How far a back end may move a point.
+            How far a back end may displace a point.
         """
         sides = _sides(lens)
         cut = [polygon for triangle in triangles if len(polygon := _inside(triangle, sides)) >= 3]
@@ -63,7 +64,7 @@ class Coverage(NamedTuple):
         return cls(np.stack([u, v], -1), _LEAST_SLACK_PX + float(moved_px))
 
     def within(self, window: Window) -> tuple[Mask, Mask]:
-        """Return which pixels of a window are covered for certain, and which perhaps; (height, width)."""
+        """Return which pixels of a window are certainly covered, and which may be; (height, width) each."""
         corners = self.corners - (window.left, window.top)
         slack, rows = self.slack_px, np.arange(window.height, dtype=float) + 0.5
         certain, possible = (
@@ -78,7 +79,7 @@ class Coverage(NamedTuple):
 
 
 def _sides(lens: Lens) -> Floats:
-    """Return the sides of what is kept, (6, 4): p is inside of one where the product with (p, 1) is >= 0."""
+    """Return the clipping planes, (6, 4). A point p is inside if the product with (p, 1) is >= 0."""
     left, top = lens.center_x + _KEPT * lens.width, lens.center_y + _KEPT * lens.height
     right, bottom = (1 + 2 * _KEPT) * lens.width - left, (1 + 2 * _KEPT) * lens.height - top
     return np.array(
@@ -94,7 +95,7 @@ def _sides(lens: Lens) -> Floats:
 
 
 def _inside(polygon: Floats, sides: Floats) -> Floats:
-    """Return the part of a convex polygon, (n, 3), that is inside of all sides."""
+    """Clip a convex polygon, (n, 3), to the inside of all planes."""
     for side in sides:
         inside = polygon @ side[:3] + side[3]
         if (inside >= 0).all():
@@ -111,7 +112,7 @@ def _inside(polygon: Floats, sides: Floats) -> Floats:
 
 
 def _spans(corners: Floats, rows: Floats, gap: float) -> tuple[NDArray[np.intp], Floats, Floats]:
-    """Return where rows cross the union of convex polygons: the row of each span, its begin, and its end."""
+    """Intersect rows with a union of convex polygons. Return the row, begin and end of each span."""
     x0, y0 = (corners[..., axis, None] for axis in (0, 1))
     x1, y1 = (np.roll(corners, -1, 1)[..., axis, None] for axis in (0, 1))
     is_crossed = (y0 <= rows) != (y1 <= rows)
@@ -127,12 +128,12 @@ def _spans(corners: Floats, rows: Floats, gap: float) -> tuple[NDArray[np.intp],
     opens[1:] &= begin[1:] > reach[:-1] + gap
     closes = is_crossed.copy()
     closes[:-1] &= opens[1:] | ~is_crossed[1:]
-    opening, closing = opens.T, closes.T  # so that the spans of a row lie one after another
+    opening, closing = opens.T, closes.T  # transposed, so that the spans of a row are adjacent
     return np.nonzero(opening)[0], begin.T[opening], reach.T[closing]
 
 
 def _filled(row: NDArray[np.intp], begin: Floats, end: Floats, shape: tuple[int, int]) -> Mask:
-    """Return the pixels whose centres are in spans."""
+    """Return the pixels whose centres are inside the spans."""
     height, width = shape
     first = np.clip(np.ceil(begin - 0.5), 0, width).astype(np.intp)
     after = np.clip(np.floor(end - 0.5) + 1, 0, width).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Which pixels may hide an object: those whose rays meet its boxes beyond what is seen."""
+"""Which pixels may hide an object: those whose rays meet the object's boxes behind the visible surface."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .hits import pixel_rays
 
 __all__ = ["may_be_beyond"]
 
-_LEAST_DEPTH_STEPS = 2.0**22  # of a depth buffer between the near plane and infinity
-_SINGLE = 1e-6  # what single precision may round of a depth
+_LEAST_DEPTH_STEPS = 2.0**22  # resolution of a depth buffer between the near plane and infinity
+_SINGLE = 1e-6  # the relative rounding error of a depth in single precision
 
 Floats = NDArray[np.float64]
 
@@ -19,21 +19,21 @@ Floats = NDArray[np.float64]
 def may_be_beyond(
     depth: Floats, pixels: NDArray[np.intp], lens: Lens, matrices: Floats, boxes: Floats, slack_m: Floats
 ) -> NDArray[np.bool_]:
-    """Tell which of some pixels may hide something in any of some boxes.
+    """Return which pixels may hide a part of any of some boxes.
 
     Parameters
     ----------
     depth : (n,) float64
-        What the pixels show, metres along the optical axis.
+        The visible depth of each pixel, metres along the optical axis.
     pixels : (n,) int
-        Indices into the image, row by row.
+        The indices of the pixels in the image, row by row.
     lens : Lens
     matrices : (k, 4, 4) float64
-        From the axes of each box to the camera's (x right, y up, z back).
+        The matrices from the axes of each box to the camera's axes (x right, y up, z back).
     boxes : (k, 2, 3) float64
-        The lowest and the highest corner of each.
+        The lowest and the highest corner of each box.
     slack_m : (k,) float64
-        How far a back end may move a point of it, metres.
+        How far a back end may displace a point of each box, metres.
 
     Returns
     -------
@@ -46,7 +46,8 @@ def may_be_beyond(
         try:
             inverse = np.linalg.inv(matrix[:3, :3])
         except np.linalg.LinAlgError:
-            return np.ones(len(pixels), bool)  # a flat object: its own axes tell nothing
+            # a flat object, whose own axes are degenerate, so nothing can be excluded
+            return np.ones(len(pixels), bool)
         margin = slack * np.linalg.norm(inverse, axis=1)
         begin, end = seen_at - slack, np.full(len(pixels), np.inf)
         eye = -inverse @ matrix[:3, 3]
@@ -57,7 +58,7 @@ def may_be_beyond(
                 other = (box[1, axis] + margin[axis] - eye[axis]) / along
             begin = np.fmax(
                 begin, np.fmin(one, other)
-            )  # what is no number, of a ray along a side, excludes nothing
+            )  # NaN, which results from a ray parallel to a side, excludes nothing
             end = np.fmin(end, np.fmax(one, other))
         found |= ~(end < begin)
     return found

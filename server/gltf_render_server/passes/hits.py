@@ -1,8 +1,8 @@
-"""What the rays through the pixels' centres meet first, and all that follows from it by float64 alone.
+"""The first intersection of the ray through each pixel's centre, and values derived from it in float64.
 
-A back end says which triangle each pixel shows and how deep it is there. Where the ray meets the triangle,
-what the surface is like there and where that point is at another moment is computed here, for every back end
-alike, so no two passes can contradict each other.
+A back end returns the triangle and the depth of each pixel. This module computes the intersection with the
+triangle, the surface properties there, and the position of that point at another moment. As the computation
+is the same for every back end, no two passes can contradict each other.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ __all__ = [
 ]
 
 NOTHING = -1
-"""The placement of a pixel that shows none of the scene's."""
+"""The placement index of a pixel that shows no placement of the scene."""
 
 _MOST_TABLED = 4_000_000
 _SMALLEST = 1e-300
-_FARTHEST_BY = 4.0  # barycentric; a plane that is seen more steeply leads anywhere
+# limit for barycentric coordinates; for a plane seen at a grazing angle, the intersection could be anywhere
+_FARTHEST_BY = 4.0
 
 Floats = NDArray[np.float64]
 _Real = TypeVar("_Real", bound=np.floating[Any])
@@ -49,17 +50,17 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Others:
-    """What the server itself shows beside the scene: the objects of a .blend.
+    """The objects that the server itself adds to the scene: those of a .blend.
 
     Attributes
     ----------
     index : (height, width) int32
-        Which of the numbered ones each pixel shows; -1 = none.
+        The index of the numbered object that each pixel shows; -1 means none.
     matrix : (k, 4, 4) float64
-        Of the numbered ones: column vectors, object to world.
+        The object-to-world matrices of the numbered objects, for column vectors.
     normals : (height, width, 3) float32 or None
-        As their materials shade them, in the camera's axes; any number where a pixel shows none of them. None
-        where they were not asked for.
+        Their shading normals in the camera's axes. Pixels that do not show these objects have arbitrary
+        values. None if the normals were not requested.
     """
 
     index: NDArray[np.int32]
@@ -69,19 +70,19 @@ class Others:
 
 @dataclass(frozen=True)
 class Exact:
-    """What one ray through each pixel's centre meets first.
+    """The first surface that the ray through each pixel's centre meets.
 
     Attributes
     ----------
     depth : (height, width) float32
-        Metres along the optical axis, between the clipping planes; inf = nothing.
+        Metres along the optical axis, between the clipping planes; inf means no surface.
     placement : (height, width) int32
-        Index into ``scene.placements``; -1 = nothing, or nothing of the scene's.
+        An index into ``scene.placements``; -1 means no surface, or one that is not part of the scene.
     triangle : (height, width) int32 or None
-        Which of the placement's triangles, in the order of ``scene.asset.triangles``; any number where
-        `placement` is -1. None where it was not asked for.
+        The index of the triangle, in the order of ``scene.asset.triangles``. It is arbitrary where
+        `placement` is -1. None if the triangles were not requested.
     others : Others or None
-        None where the server brings no objects of its own.
+        None if the server adds no objects of its own.
     """
 
     depth: NDArray[np.float32]
@@ -91,21 +92,21 @@ class Exact:
 
     @property
     def is_other(self) -> NDArray[np.bool_]:
-        """Whether each pixel shows something that is not the scene's, (height, width)."""
+        """Whether each pixel shows an object that is not part of the scene, (height, width)."""
         return (self.placement == NOTHING) & np.isfinite(self.depth)
 
     def looked_up(self, values: NDArray[Any], nothing: int) -> NDArray[Any]:
-        """Return what the placement of each pixel has of values, (number of placements,), (height, width)."""
+        """Look up the value of each pixel's placement; (number of placements,) -> (height, width)."""
         return np.append(values, np.asarray(nothing, values.dtype))[self.placement]
 
 
 class Hits:
-    """The points of the scene's surfaces that the pixels of a view show.
+    """The points of the scene's surfaces that are visible in the pixels of a view.
 
     Parameters
     ----------
     exact : Exact
-        With triangles.
+        The exact render of the view, with triangles.
     view : View
     scene : Scene
     meshes : Meshes
@@ -113,8 +114,8 @@ class Hits:
     Attributes
     ----------
     pixels : (n,) int
-        Where `exact` shows a placement: indices into the image, row by row. All other arrays of length n are
-        in this order.
+        The indices of the pixels where `exact` shows a placement, row by row. All other arrays of length n
+        have the same order.
     """
 
     def __init__(self, exact: Exact, view: View, scene: Scene, meshes: Meshes) -> None:
@@ -130,14 +131,14 @@ class Hits:
 
     @cached_property
     def rays(self) -> Floats:
-        """The rays through the pixels' centres, (3, n), in the camera's axes; each ends at depth 1."""
+        """The rays through the pixels' centres, (3, n), in the camera's axes. Each ray ends at depth 1."""
         return pixel_rays(self._view.lens, self.pixels)
 
     @cached_property
     def weights(self) -> Floats:
-        """Barycentric coordinates of each point in its triangle, (3, n); they add up to 1.
+        """The barycentric coordinates of each point in its triangle, (3, n). They add up to 1.
 
-        A ray that runs along its triangle counts as meeting the middle of it.
+        If a ray is parallel to its triangle, the middle of the triangle is used.
         """
         weights = self._on_planes.clip(0.0, 1.0)
         total = weights.sum(0)
@@ -147,7 +148,7 @@ class Hits:
 
     @cached_property
     def _on_planes(self) -> Floats:
-        """The same of where the rays meet the triangles' planes, be it beyond their edges."""
+        """The barycentric coordinates of each ray on its triangle's plane, maybe beyond the edges."""
         a, b, c = np.moveaxis(self.corners, 1, 0)
         edges = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 2)
         weights = self._combined(edges, self.rays)
@@ -156,7 +157,7 @@ class Hits:
 
     @cached_property
     def is_behind(self) -> NDArray[np.bool_]:
-        """Whether each point is seen from behind its triangle, (n,), by the order of its corners."""
+        """Whether each point is on the back of its triangle, (n,), according to the order of the corners."""
         return self._combined(self._geometric[:, :, None], self.rays)[0] > 0
 
     @cached_property
@@ -169,8 +170,8 @@ class Hits:
     def normals(self) -> Floats:
         """The shading normal of each point, (3, n), in the camera's axes.
 
-        It is on the camera's side of the triangle as the corners' normals are on that of the triangle's own.
-        Where the corners' normals cancel out, or are none, it is the triangle's own.
+        It is turned towards the camera if the triangle's own normal has to be turned, too. Where the normals
+        of the corners cancel out or are missing, it is the triangle's own normal.
         """
         faces = self._faces
         world = faces.gather(self._meshes.normals, 3)
@@ -187,18 +188,18 @@ class Hits:
 
     @cached_property
     def texcoords(self) -> Floats:
-        """The texture coordinates of each point, (2, n), as glTF has them; NaN where there are none."""
+        """The texture coordinates of each point, (2, n), in glTF's convention; NaN if there are none."""
         return self.interpolated(self._faces.gather(self._meshes.texcoords, 2))
 
     def corners_at(self, scene: Scene, camera_to_world: Floats) -> Floats:
-        """Return where the corners of the triangles that are seen are at any moment.
+        """Return the corners of the visible triangles at another moment.
 
         Parameters
         ----------
         scene : Scene
-            What the same asset shows then.
+            The state of the same asset at that moment.
         camera_to_world : (4, 4) float64
-            Rigid.
+            The rigid matrix of the camera at that moment.
 
         Returns
         -------
@@ -210,20 +211,20 @@ class Hits:
         return moved_by(matrices, corners)
 
     def interpolated(self, values: Floats) -> Floats:
-        """Return what each point has of what the corners of each triangle have, (k, 3, c) -> (c, n)."""
+        """Interpolate values of the triangles' corners, (k, 3, c), at each point; returns (c, n)."""
         return self._combined(values, self.weights)
 
     def carried(self, values: Floats) -> Floats:
-        """Return where points of the triangles' planes are, as their corners are moved, (k, 3, c) -> (c, n).
+        """Move each point with the corners of its triangle, (k, 3, c); returns (c, n).
 
-        A back end may show a triangle to a ray that passes by it, by as little as it rounds. `position` is on
-        that ray, so what follows a point must not begin at the triangle's edge instead.
+        Because of rounding, a back end may show a triangle where the ray just misses it. The pass `position`
+        is on the ray, so the motion of a point must start there and not at the triangle's edge.
         """
         is_close = np.abs(self._on_planes).max(0) <= _FARTHEST_BY
         return self._combined(values, np.where(is_close, self._on_planes, self.weights))
 
     def image(self, values: Floats) -> NDArray[np.float32]:
-        """Return the image of what the points have, (c, n) -> (height, width, c) float32; else NaN."""
+        """Arrange values of the points, (c, n), as a (height, width, c) float32 image; NaN elsewhere."""
         image = np.full((self._size[0] * self._size[1], len(values)), np.nan, np.float32)
         for channel, plane in enumerate(values):
             image[self.pixels, channel] = plane
@@ -231,29 +232,29 @@ class Hits:
 
     @property
     def faces(self) -> Indices:
-        """Which of the triangles that are seen each point is on, (n,), as `corners` numbers them."""
+        """For each point, the index of its triangle in `corners`, (n,)."""
         return self._faces.which
 
     @property
     def triangles(self) -> tuple[Indices, Indices]:
-        """The placement and the number of each triangle that is seen, (k,) each, in ascending order."""
+        """The placement and the number of each visible triangle, (k,) each, in ascending order."""
         return self._faces.placement, self._faces.triangle
 
     @cached_property
     def corners(self) -> Floats:
-        """The corners of the triangles that are seen, (k, 3, 3), in the camera's axes."""
+        """The corners of the visible triangles, (k, 3, 3), in the camera's axes."""
         return self.corners_at(self._scene, self._view.camera_to_world)
 
     @cached_property
     def _geometric(self) -> Floats:
-        """The normals of the triangles that are seen, (k, 3), in the camera's axes, as their corners turn."""
+        """The normals of the visible triangles, (k, 3), in the camera's axes, by their winding order."""
         a, b, c = np.moveaxis(self.corners, 1, 0)
         mirrored = np.linalg.det(self._scene.placements.matrix[:, :3, :3])[self._faces.placement] < 0
         normals = np.cross(b - a, c - a) * np.where(mirrored, -1.0, 1.0)[:, None]
         return normals / _length(normals.T)[:, None].clip(_SMALLEST)
 
     def _combined(self, tables: Floats, factors: Floats) -> Floats:
-        """Add up what each point's triangle has, times the point's factors: (k, r, c), (r, n) -> (c, n)."""
+        """Sum the rows of each point's triangle, weighted by its factors: (k, r, c), (r, n) -> (c, n)."""
         combined = np.zeros((tables.shape[2], factors.shape[1]))
         for row, channel in np.ndindex(*tables.shape[1:]):
             combined[channel] += (
@@ -267,7 +268,7 @@ class Hits:
 
 
 class _Faces:
-    """The different triangles that are seen, and which of them each point is on.
+    """The distinct visible triangles, and the triangle of each point.
 
     Attributes
     ----------
@@ -288,7 +289,7 @@ class _Faces:
         self.triangle: Indices = codes - first[owner]
 
     def gather(self, read: _Read, channels: int, scene: Scene | None = None) -> Floats:
-        """Return what the corners of the triangles have, (k, 3, channels), at any moment of the scene."""
+        """Return the attributes of the triangles' corners, (k, 3, channels), at any moment of the scene."""
         scene = scene or self._scene
         values = np.full((len(self.triangle), 3, channels), np.nan)
         primitives = scene.placements.primitive[self.placement]
@@ -302,7 +303,7 @@ class _Faces:
 
 
 def moved_by(matrices: Floats, points: Floats) -> Floats:
-    """Move the points of each of some sets, (k, n, 3), by a matrix of its own, (k, 4, 4)."""
+    """Transform each of k sets of points, (k, n, 3), by its own matrix, (k, 4, 4)."""
     return points @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
 
 
@@ -313,7 +314,7 @@ def ray_grid(lens: Lens) -> tuple[Floats, Floats]:
     -------
     x : (width,) float64
     y : (height,) float64
-        The ray of a pixel is (x, y, -1); it ends at depth 1.
+        The ray of a pixel is (x, y, -1). It ends at depth 1.
     """
     x = (np.arange(lens.width, dtype=float) + 0.5 - lens.center_x) / lens.focal_x
     y = (lens.center_y - np.arange(lens.height, dtype=float) - 0.5) / lens.focal_y
@@ -327,12 +328,12 @@ def pixel_rays(lens: Lens, pixels: Indices) -> Floats:
     ----------
     lens : Lens
     pixels : (n,) int
-        Indices into the image, row by row.
+        The indices of the pixels in the image, row by row.
 
     Returns
     -------
     (3, n) float64
-        In the camera's axes (x right, y up, z back); each ends at depth 1.
+        The rays in the camera's axes (x right, y up, z back). Each ray ends at depth 1.
     """
     x, y = ray_grid(lens)
     row, column = np.divmod(pixels, lens.width)
@@ -340,7 +341,7 @@ def pixel_rays(lens: Lens, pixels: Indices) -> Floats:
 
 
 def rotated(rotation: Floats, vectors: NDArray[_Real]) -> NDArray[_Real]:
-    """Rotate vectors, (..., 3), by a (3, 3) matrix; BLAS takes ten times as long for so flat a product."""
+    """Rotate vectors, (..., 3), by a (3, 3) matrix. BLAS takes ten times as long for such a narrow matrix."""
     turned = np.empty_like(vectors)
     x, y, z = np.moveaxis(vectors, -1, 0)
     for axis, (along_x, along_y, along_z) in enumerate(rotation.astype(vectors.dtype)):
@@ -349,9 +350,9 @@ def rotated(rotation: Floats, vectors: NDArray[_Real]) -> NDArray[_Real]:
 
 
 def lifted(depth: NDArray[np.float32], lens: Lens) -> Floats:
-    """Return the points at these depths, (height, width, 3), in the camera's axes; NaN where it is inf.
+    """Return the points at these depths, (height, width, 3), in the camera's axes; NaN for inf.
 
-    One axis lies after another in memory, and so do all that are computed from them: that is twice as quick.
+    Each coordinate is contiguous in memory, here and in all arrays computed from it. That is twice as fast.
     """
     x, y = ray_grid(lens)
     metres = np.where(np.isfinite(depth), depth, np.nan).astype(float)
@@ -359,10 +360,10 @@ def lifted(depth: NDArray[np.float32], lens: Lens) -> Floats:
 
 
 def normals_of_points(points: Floats) -> NDArray[np.float32]:
-    """Tell normals, towards the camera, from points and the ones around them, each (height, width, 3).
+    """Estimate normals, turned towards the camera, from neighbouring points; (height, width, 3) each.
 
-    Both are in the camera's axes. Along rows and along columns, the neighbour that is nearer in depth is
-    taken to be of the same surface. NaN where there is none.
+    Points and normals are in the camera's axes. In each direction, the neighbour that is closer in depth is
+    assumed to be on the same surface. The normal is NaN where there is no point.
     """
     across, down = (_nearer_step(points, axis) for axis in (1, 0))
     normals = np.cross(down, across)
@@ -382,26 +383,26 @@ def _nearer_step(points: Floats, axis: int) -> Floats:
 
 
 def cofactors(matrices: Floats) -> Floats:
-    """Return the cofactors of matrices, (k, 3, 3): they turn normals as the inverse, transposed, does."""
+    """Return the cofactors of matrices, (k, 3, 3). They transform normals like the inverse transpose."""
     x, y, z = np.moveaxis(matrices, -1, 0)
     return np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)], -1)
 
 
 def _length(vectors: Floats) -> Floats:
-    """Return the lengths of vectors, (3, n) -> (n,), in a sixth of the time that numpy's norm takes."""
+    """Return the lengths of vectors, (3, n) -> (n,). It takes a sixth of the time of numpy's norm."""
     x, y, z = vectors
     return np.sqrt(x * x + y * y + z * z)
 
 
 def _known(divisor: Floats) -> Floats:
-    """Return a divisor with 1 instead of 0 and of what is no number."""
+    """Return a divisor in which 0 and NaN are replaced with 1."""
     return np.where(np.abs(divisor) > 0, divisor, 1.0)
 
 
 def distinct_below(numbers: NDArray[np.integer[Any]], count: int) -> tuple[Indices, Indices]:
-    """Return the different ones among numbers below `count`, and for each number which of these it is.
+    """Return the distinct values of numbers below `count`, and the index of each number among these.
 
-    As ``np.unique``, without sorting a picture.
+    The result is that of ``np.unique``, but without sorting all pixels.
     """
     if count > _MOST_TABLED:
         distinct, which = np.unique(numbers.astype(np.intp), return_inverse=True)

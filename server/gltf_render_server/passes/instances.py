@@ -1,7 +1,7 @@
-"""The row of the table of objects: where each is, and how much of it is seen.
+"""The table of objects: the pose of each, and how much of it is visible.
 
-All that is counted and boxed is masks: what each pixel shows of the whole scene, and what it would show of
-each object alone (see `alone`). So nothing here can contradict the passes `instance` and `mask_amodal`.
+All counts and boxes come from masks: what each pixel shows of the whole scene, and what it would show of each
+object alone (see `alone`). Therefore they cannot contradict the passes `instance` and `mask_amodal`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from .windows import Window, joined
 __all__ = ["DEPTH_TOLERANCE", "Box3dRow", "InstanceRow", "PointRow"]
 
 DEPTH_TOLERANCE = 0.005
-"""How far behind what is seen a keypoint may be and still be seen, in parts of its depth: 5 mm at 1 m."""
+"""How far behind the visible surface a keypoint still counts as visible, as a fraction of its depth: 5 mm at
+1 m.
+"""
 
 _BOX_CORNERS = np.array(list(product((False, True), repeat=3)))
 
@@ -38,10 +40,11 @@ Vector = tuple[float, float, float]
 
 
 class Box3dRow(msgspec.Struct, frozen=True):
-    """The box that all surfaces of an object fill, in the object's own axes and unit.
+    """The bounding box of all surfaces of an object, in the object's own axes and unit.
 
-    `corners` are where the eight corners are in the image, px from its upper left corner; null = behind the
-    camera. Their order is that of binary numbers from 000 to 111, whose digits are x, y, z; 1 = the high end.
+    `corners` are the positions of the eight corners in the image, px from its upper left corner; null if a
+    corner is behind the camera. They are ordered like the binary numbers 000 to 111, whose digits stand for
+    x, y and z; 1 means the high end.
     """
 
     low: Vector
@@ -52,9 +55,9 @@ class Box3dRow(msgspec.Struct, frozen=True):
 class PointRow(msgspec.Struct, frozen=True):
     """A point of an object in the image.
 
-    `position` is in px from the image's upper left corner, null behind the camera; `depth` is in metres along
-    the optical axis, negative behind the camera. A point that is "outside" lies beyond the image's edges or
-    the clipping planes; what is inside is "visible" or "occluded".
+    `position` is in px from the image's upper left corner, or null behind the camera. `depth` is in metres
+    along the optical axis, negative behind the camera. A point beyond the image's edges or the clipping
+    planes is "outside". Any other point is "visible" or "occluded".
     """
 
     name: str
@@ -64,20 +67,20 @@ class PointRow(msgspec.Struct, frozen=True):
 
 
 class InstanceRow(msgspec.Struct, frozen=True):
-    """An object in a view, by the number that the pass `instance` has for it.
+    """An object in a view, identified by its number in the pass `instance`.
 
-    Boxes are [x, y, width, height] in px from the image's upper left corner. A column c fills c to c + 1, so
-    a width is the last column minus the first, plus 1. Where no pixel shows the object, a box is null.
-    `label` is null where the object's materials have several, or one that is not to be rendered.
+    Boxes are [x, y, width, height] in px from the image's upper left corner. A column c covers c to c + 1, so
+    a width is the last column minus the first, plus 1. A box is null if no pixel shows the object. `label` is
+    null if the object's materials have several labels, or one that is not to be rendered.
 
-    `pixels` and `box` are of what is seen. `pixels_amodal` counts what would be seen on the image if nothing
-    else were there; `pixels_all` and `box_amodal` are the same on a canvas three times as wide and high, with
-    the image in its middle. `visible_fraction` is pixels / pixels_all, and 0 where that is 0. `edge_distance`
-    is the number of pixels from what is seen to the nearest edge of the image. An object is `truncated` if
-    some of pixels_all are beyond the image.
+    `pixels` and `box` describe the visible part. `pixels_amodal` counts the pixels of the image that would
+    show the object if nothing else were there. `pixels_all` and `box_amodal` are the same on a canvas three
+    times as wide and high, with the image in its middle. `visible_fraction` is pixels / pixels_all, or 0 if
+    that is 0. `edge_distance` is the number of pixels from the visible part to the nearest edge of the image.
+    An object is `truncated` if some of pixels_all are beyond the image.
 
     Matrices are 4 x 4, row by row, for column vectors. The camera's axes are x right, y up, z towards the
-    viewer. `center` is the middle of the 3D box, visible where its pixel shows the object.
+    viewer. `center` is the middle of the 3D box. It is visible if its pixel shows the object.
     """
 
     number: int
@@ -108,7 +111,7 @@ def _instances(render: ViewRender) -> list[InstanceRow]:
 
 
 class _Table:
-    """The table of a view, with what all of its rows are made of."""
+    """The table of a view, with the data that all its rows need."""
 
     def __init__(self, render: ViewRender) -> None:
         self._render = render
@@ -172,7 +175,7 @@ class _Table:
     def _point(
         self, name: str, to_camera: Floats, point: Floats, is_seen: Callable[[float, float, float], bool]
     ) -> PointRow:
-        """Tell of a point, (3,), what can be told of it in the image."""
+        """Describe a point, (3,), in the image: its position, depth and visibility."""
         lens = self._render.view.lens
         position, depth = self._projected(_moved(to_camera, point))
         visibility: Visibility = "outside"
@@ -183,7 +186,7 @@ class _Table:
         return PointRow(name, position, depth, visibility)
 
     def _projected(self, point: Floats) -> tuple[Point | None, float]:
-        """Return where a point in the camera's axes is in the image, and how deep."""
+        """Return the position in the image of a point in the camera's axes, and its depth."""
         lens = self._render.view.lens
         x, y, z = point.tolist()
         if z >= 0:
@@ -192,14 +195,14 @@ class _Table:
         return ((u, v) if math.isfinite(u) and math.isfinite(v) else None), -z
 
     def _is_in_front(self, u: float, v: float, depth: float) -> bool:
-        """Whether nothing is before a point, as far as the four pixels around it tell."""
+        """Return whether nothing is in front of a point, judged by the four pixels around it."""
         rows, columns = slice(max(0, round(v) - 1), round(v) + 1), slice(max(0, round(u) - 1), round(u) + 1)
         farthest = float(self._render.exact.depth[rows, columns].max())
         return depth <= farthest + DEPTH_TOLERANCE * depth
 
 
 def _boxes(shown: NDArray[np.intp], count: int) -> dict[int, tuple[Window, int]]:
-    """Return the box and the number of the pixels that show each object, by its index; shown: -1 = none."""
+    """Return the box and the pixel count of each visible object, by its index; in `shown`, -1 means none."""
     rows, columns = np.nonzero(shown >= 0)
     indices, which = distinct_below(shown[rows, columns], count)
     low = np.full((2, len(indices)), np.iinfo(np.intp).max)
@@ -216,7 +219,7 @@ def _boxes(shown: NDArray[np.intp], count: int) -> dict[int, tuple[Window, int]]
 
 
 def _labels(scene: Scene) -> list[int | None]:
-    """Return the label of each object as the pass `label` has it; None = it has several, or is not shown."""
+    """Return the label of each object as in the pass `label`; None if it has several, or none."""
     numbers: list[set[int | None]] = [set() for _ in range(len(scene.instances))]
     of_primitives = [None if colour is None else label_number(colour) for colour in scene.labels]
     placements = scene.placements

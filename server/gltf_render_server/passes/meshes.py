@@ -1,4 +1,4 @@
-"""The meshes that passes look up on, known by their content: what is there is never read again."""
+"""A cache of mesh data for the passes, with content digests as keys, so that nothing is read twice."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _Array = NDArray[np.float32]
 
 
 class Meshes:
-    """Arrays of what the corners of each triangle have, (m, 3, c) float32, for the primitives of scenes.
+    """A cache of attributes of triangle corners, (m, 3, c) float32, for the primitives of scenes.
 
-    What no frame has asked for in a while is let go, so that memory does not grow with the scenes that come
-    one after another.
+    Data that no recent frame has used is evicted, so memory does not grow as one scene follows another.
     """
 
     def __init__(self) -> None:
@@ -29,17 +28,17 @@ class Meshes:
         self._counts: Recent[int] = Recent(_MOST_BYTES)
 
     def begin_frame(self) -> None:
-        """Note that another frame begins, and let go what none of the last ones has asked for."""
+        """Begin another frame, and evict the data that no recent frame has used."""
         self._recent.begin_round()
         self._counts.begin_round()
 
     def triangle_count(self, scene: Scene, primitive: int) -> int:
-        """Return of how many triangles a primitive consists."""
+        """Return the number of triangles of a primitive."""
         key = scene.shapes[primitive]
         return self._counts.get(key, lambda: len(self.corners(scene, primitive)), lambda _: 64)
 
     def corners(self, scene: Scene, primitive: int) -> _Array:
-        """Return where they are, in the primitive's own frame, metres."""
+        """Return the positions of its triangles' corners, in the primitive's own frame, metres."""
 
         def read() -> _Array:
             triangles = scene.asset.triangles(scene.primitives[primitive])
@@ -48,7 +47,7 @@ class Meshes:
         return self._get(("corners", scene.shapes[primitive]), read)
 
     def box(self, scene: Scene, primitive: int) -> _Array:
-        """Return its lowest and its highest corner, (2, 3), in the primitive's own frame, metres."""
+        """Return its lowest and highest corners, (2, 3), in the primitive's own frame, metres."""
 
         def measure() -> _Array:
             corners = self.corners(scene, primitive)
@@ -57,12 +56,12 @@ class Meshes:
         return self._get(("box", scene.shapes[primitive]), measure)
 
     def normals(self, scene: Scene, primitive: int) -> _Array:
-        """Return their shading normals, in the primitive's own frame."""
+        """Return the shading normals at its triangles' corners, in the primitive's own frame."""
         key = ("normals", scene.meshes[primitive])
         return self._get(key, lambda: scene.asset.normals(scene.primitives[primitive]))
 
     def texcoords(self, scene: Scene, primitive: int) -> _Array | None:
-        """Return their texture coordinates, of the first set; None where there are none."""
+        """Return the first set of texture coordinates of its triangles' corners; None if there is none."""
         key = ("texcoords", scene.meshes[primitive])
         found = self._get(key, lambda: _some(scene.asset.texcoords(scene.primitives[primitive])))
         return found if len(found) else None

@@ -1,6 +1,6 @@
-"""The rows of motion: where what is seen is at another moment, and whether it is seen then.
+"""The motion passes: where the visible points are at another moment, and whether they are visible then.
 
-A pixel at p shows a point that is at p + flow in the image of the other moment, in pixels, to the right and
+In the image of the other moment, the point that a pixel at p shows is at p + flow, in pixels to the right and
 down.
 """
 

@@ -1,7 +1,7 @@
-"""Where the points that a view shows are at another moment, and whether they are seen then.
+"""Where the visible points of a view are at another moment, and whether they are visible then.
 
-Where they are follows by float64 alone from the triangles that the pixels show and from both poses. Whether
-they are seen is judged by the exact render of the other moment.
+The positions are computed in float64 from the triangles that the pixels show and from both poses. The
+visibility is judged by the exact render of the other moment.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .hits import NOTHING, Exact, Hits, rotated
 __all__ = ["Moved", "is_seen"]
 
 _TOLERANCE = 1e-5
-"""By which part of its depth a surface must be nearer to hide another. Exact renders are no more exact: which
-of two surfaces they show that are closer to each other is left to chance."""
+"""The fraction of its depth by which a surface must be nearer to hide another one. Exact renders are no more
+precise: of two closer surfaces, they may show either."""
 
 _BORDER_PX = 0.01
-"""How exactly a render tells on which side of a triangle's edge a pixel is: OpenGL rounds to 1/256 px."""
+"""How precisely a render decides on which side of a triangle's edge a pixel is. OpenGL rounds to 1/256 px."""
 
-_CHUNK = 2**16  # points whose surroundings are looked at together
+_CHUNK = 2**16  # the number of points whose neighbouring pixels are examined together
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
 class Moved:
-    """The points that the pixels of a view show, at another moment.
+    """The visible points of a view, at another moment.
 
     Parameters
     ----------
@@ -40,31 +40,31 @@ class Moved:
         The points of the scene's surfaces.
     exact : Exact
     points : (height, width, 3) float64
-        All points, in the world. Those that are not the scene's stand still there.
+        All visible points, in the world. Points that are not on the scene's surfaces do not move.
     view : View
     scene : Scene
-        What the same asset shows at the other moment.
+        The state of the same asset at the other moment.
     other : View
-        The same view then.
+        The same view at the other moment.
 
     Attributes
     ----------
     lens : Lens
     pixels : (n,) int
-        Where there are points: indices into the image, row by row; those of the scene's surfaces come first.
-        All other arrays of length n are in this order.
+        The indices of the pixels that show a point, row by row, those of the scene's surfaces first. All
+        other arrays of length n have the same order.
     faces : (n,) int
-        Which of `corners` each point is on; -1 = it is not the scene's.
+        For each point, the index of its triangle in `corners`; -1 if it is not on a surface of the scene.
     triangles : (k,) int, (k,) int
-        The placement and the number of each triangle that is seen.
+        The placement and the number of each visible triangle.
     corners : (k, 3, 3) float64
-        Where their corners are at the other moment, in the axes of the camera then.
+        The corners of these triangles at the other moment, in the axes of the camera at that moment.
     is_turned : (k,) bool
-        Whether their other side is towards the camera then.
+        Whether each triangle shows its other side to the camera at that moment.
     depth : (n,) float64
-        Metres along the optical axis, at the other moment.
+        The depth at the other moment, metres along the optical axis.
     flow : (2, n) float64
-        To the right and down, px; NaN where a point is not in front of the camera.
+        The motion to the right and down, px; NaN where a point is not in front of the camera.
     """
 
     def __init__(
@@ -87,39 +87,40 @@ class Moved:
             )
         )
         self.depth = -there[2]
-        # from where the point itself was, not from the pixel's centre: at the border of a triangle, which is
-        # rounded, it is a point next to that, and what is at rest must not move
+        # Start from the point itself, not from the pixel's centre: at the border of a triangle, rounding may
+        # put the point beside the centre, and what does not move must have no flow.
         self.flow = _projected(there, self.lens) - _projected(here, self.lens)
 
     @cached_property
     def places(self) -> Floats:
-        """The column and the row at which each point is in the other image, (2, n), px from its corner."""
+        """The column and row of each point in the other image, (2, n), px from its upper left corner."""
         row, column = np.divmod(self.pixels, self.lens.width)
         return np.stack([column, row]) + 0.5 + self.flow
 
     def image(self, values: NDArray[Any], nothing: Any) -> NDArray[Any]:
-        """Return the image of what the points have, (n,) or (n, c) -> (height, width) or (..., c)."""
+        """Arrange values of the points, (n,) or (n, c), as an image, (height, width[, c])."""
         image = np.full((self._size[0] * self._size[1], *values.shape[1:]), nothing, values.dtype)
         image[self.pixels] = values
         return image.reshape(*self._size, *values.shape[1:])
 
 
 def is_seen(moved: Moved, hits: Hits, exact: Exact, has_holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell of each point whether it is seen at the other moment, (n,).
+    """Return whether each point is visible at the other moment, (n,).
 
-    It is, where it is inside the image and between the clipping planes, and nothing hides it. What may hide
-    it is what the four pixels show whose centres are around it: a triangle of these that covers the point and
-    is nearer there hides it. What lies between the centres is not known: so a point is hidden, too, if all
-    four show something nearer, or if the pixel does in which it is. One whose other side is towards the
-    camera then is likely to be behind its own body: it is hidden if any of the four shows something nearer.
+    A point is visible if it is inside the image and between the clipping planes, and nothing hides it. The
+    four pixels whose centres surround it show what may hide it: a triangle that covers the point and is
+    nearer. What lies between the pixels' centres is unknown. Therefore a point is also hidden if all four
+    pixels, or the pixel that contains it, show something nearer. A point whose other side faces the camera at
+    that moment is probably behind its own body, so it is hidden if any of the four pixels shows something
+    nearer.
 
     Parameters
     ----------
     moved : Moved
     hits, exact
-        Of the same view at the other moment.
+        The hits and the exact render of the same view at the other moment.
     has_holes : (number of placements,) bool
-        Those whose triangles do not hide all that they cover.
+        Whether the triangles of each placement have holes, so that they do not hide all that they cover.
     """
     lens = moved.lens
     with np.errstate(invalid="ignore"):
@@ -135,7 +136,7 @@ def is_seen(moved: Moved, hits: Hits, exact: Exact, has_holes: NDArray[np.bool_]
 
 
 class _Around:
-    """What the other image shows around points."""
+    """The pixels that surround points in the other image."""
 
     def __init__(self, moved: Moved, hits: Hits, exact: Exact, has_holes: NDArray[np.bool_]) -> None:
         self._moved = moved
@@ -149,7 +150,7 @@ class _Around:
         self._twin = np.append(_twins(moved.triangles, hits.triangles), NOTHING)
 
     def hides(self, points: Indices) -> NDArray[np.bool_]:
-        """Tell of some points, (n,), whether what is shown around them hides them."""
+        """Return whether the surrounding pixels hide each of some points, (n,)."""
         lens, place, depth = self._moved.lens, self._moved.places[:, points], self._moved.depth[points]
         own = self._moved.faces[points]
         column, row = _four_around(place, lens)
@@ -161,7 +162,8 @@ class _Around:
         is_nearer = (there >= lens.near) & (there < depth - slack)
         is_nearer &= (face == NOTHING) | (face != self._twin[own])
         covers = is_nearer & self._covers[face] & (self._shown.inside_px(face, rays) >= _BORDER_PX)
-        # by its own plane, too: a surface that bends away from the camera is not hidden by what is next to it
+        # Also compare with the plane of the point's own triangle: a surface that curves away from the camera
+        # is not hidden by its neighbouring parts.
         centre = _rays(np.stack([column, row]).astype(float) + 0.5, lens)
         is_nearer &= (own == NOTHING) | (shown < self._own.depth(own, centre) - slack)
         is_within = (column == np.floor(place[0])) & (row == np.floor(place[1]))
@@ -170,7 +172,7 @@ class _Around:
 
 
 class _Triangles:
-    """The planes and edges of triangles, (k, 3, 3), in a camera's axes; no triangle has the number -1."""
+    """The planes and edges of triangles, (k, 3, 3), in a camera's axes. The number -1 means no triangle."""
 
     def __init__(self, corners: Floats, lens: Lens) -> None:
         corners = np.concatenate([corners, np.zeros((1, 3, 3))])
@@ -183,25 +185,25 @@ class _Triangles:
             self._edges = np.nan_to_num(edges * np.sign(self._offset)[:, None, None] / per_px[..., None])
 
     def depth(self, face: Indices, rays: Floats) -> Floats:
-        """Return the depth at which rays, (3, ...), meet the planes of triangles, (...); inf = nowhere."""
+        """Return the depth at which rays, (3, ...), meet triangles' planes, (...); inf if they do not."""
         slope = _dot(self._normal[face], rays)
         with np.errstate(divide="ignore", invalid="ignore"):
             depth = self._offset[face] / slope
         return np.where(depth > 0, depth, np.inf)
 
     def inside_px(self, face: Indices, rays: Floats) -> Floats:
-        """Return how far in the image rays are from the nearest edge of triangles; negative = outside."""
+        """Return the distance in the image from rays to the nearest edge of triangles; negative outside."""
         first, second, third = (_dot(self._edges[face, edge], rays) for edge in range(3))
         return np.minimum(np.minimum(first, second), third)
 
 
 def _dot(vectors: Floats, rays: Floats) -> Floats:
-    """Multiply vectors, (..., 3), and rays, (3, ...)."""
+    """Return the dot product of vectors, (..., 3), and rays, (3, ...)."""
     return vectors[..., 0] * rays[0] + vectors[..., 1] * rays[1] + vectors[..., 2] * rays[2]
 
 
 def _four_around(place: Floats, lens: Lens) -> tuple[Indices, Indices]:
-    """Return the columns and the rows of the pixels whose centres are around places, (4, n) each."""
+    """Return the columns and rows of the four pixels whose centres surround each place, (4, n) each."""
     column, row = np.floor(place - 0.5).astype(np.intp)
     columns = np.stack([column, column + 1, column, column + 1])
     rows = np.stack([row, row, row + 1, row + 1])
@@ -209,14 +211,14 @@ def _four_around(place: Floats, lens: Lens) -> tuple[Indices, Indices]:
 
 
 def _spread_of_foreign(face: Indices, shown: Floats) -> Floats:
-    """Return how far apart depths are of what is not the scene's, (4, n) -> (n,): it has no known planes."""
+    """Return the range of the depths, (4, n) -> (n,), of surfaces whose planes are unknown."""
     depth = np.where((face == NOTHING) & np.isfinite(shown), shown, np.nan)
     low, high = np.fmin.reduce(depth), np.fmax.reduce(depth)
     return np.nan_to_num(high - low)
 
 
 def _twins(own: tuple[Indices, Indices], shown: tuple[Indices, Indices]) -> Indices:
-    """Find triangles, (k,), among others; placements and numbers ascend. -1 = it is not there."""
+    """Find triangles, (k,), in another list; both lists are sorted. -1 means that the triangle is missing."""
     codes, others = (placement * 2**32 + triangle for placement, triangle in (own, shown))
     at = np.searchsorted(others, codes)
     found = np.append(others, -1)[at] == codes
@@ -224,20 +226,20 @@ def _twins(own: tuple[Indices, Indices], shown: tuple[Indices, Indices]) -> Indi
 
 
 def _in_camera(points: Floats, camera_to_world: Floats) -> Floats:
-    """Bring points of the world, (n, 3), into a camera's axes."""
+    """Transform points from the world, (n, 3), to a camera's axes."""
     to_camera = np.linalg.inv(camera_to_world)
     return rotated(to_camera[:3, :3], points) + to_camera[:3, 3]
 
 
 def _projected(points: Floats, lens: Lens) -> Floats:
-    """Return where the image has points of the camera's axes, (3, n) -> (2, n) px; NaN = not in front."""
+    """Project points in the camera's axes, (3, n) -> (2, n) px; NaN if not in front of the camera."""
     x, y, z = points
     depth = np.where(z < 0, -z, np.nan)
     return np.stack([lens.focal_x * x / depth + lens.center_x, lens.center_y - lens.focal_y * y / depth])
 
 
 def _rays(place: Floats, lens: Lens) -> Floats:
-    """Return the rays through places in the image, (2, ...) px -> (3, ...); each ends at depth 1."""
+    """Return the rays through positions in the image, (2, ...) px -> (3, ...). Each ray ends at depth 1."""
     u, v = place
     x, y = (u - lens.center_x) / lens.focal_x, (lens.center_y - v) / lens.focal_y
     return np.stack([x, y, np.full(x.shape, -1.0)])

@@ -1,4 +1,4 @@
-"""What is where in the axes of a scene's objects."""
+"""Points and boxes in the axes of a scene's objects."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .meshes import Meshes
 
 __all__ = ["in_objects", "object_boxes"]
 
-_FLATTEST = 5e-7  # of the largest side; placements that are flatter have been given a thickness
+_FLATTEST = 5e-7  # fraction of the largest side; flatter placements have been given a thickness
 
 Floats = NDArray[np.float64]
 
 
 def object_boxes(scene: Scene, meshes: Meshes) -> tuple[Floats, Floats]:
-    """Return the box that all surfaces of each object fill, in the object's own axes.
+    """Return the bounding box of all surfaces of each object, in the object's own axes.
 
     Returns
     -------
     low, high : (k, 3) float64
-        In the object's unit.
+        The corners of the boxes, in the object's unit.
     """
     placements, instance = scene.placements, scene.placements.instance
     low, high = (np.full((len(scene.instances), 3), sign * np.inf) for sign in (1, -1))
@@ -43,19 +43,20 @@ def object_boxes(scene: Scene, meshes: Meshes) -> tuple[Floats, Floats]:
 
 
 def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
-    """Bring points of the world into the axes of their objects.
+    """Transform points from the world to the axes of their objects.
 
     Parameters
     ----------
     points : (height, width, 3) float64
     exact : Exact
-        Whose they are.
+        The exact render, which gives the object of each point.
     scene : Scene
 
     Returns
     -------
     (height, width, 3) float64
-        NaN where the point is no numbered object's. Where an object's matrix is flat, that of least length.
+        The points in their objects' axes; NaN where no numbered object is visible. If an object's matrix is
+        singular, the result is the solution of least norm.
     """
     matrices = scene.instances.matrix
     which = exact.looked_up(scene.placements.instance, -1)
@@ -74,12 +75,12 @@ def in_objects(points: Floats, exact: Exact, scene: Scene) -> Floats:
 
 
 def _inverses(matrices: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return what inverts affine matrices, (k, 4, 4).
+    """Return the inverses of affine matrices, (k, 4, 4).
 
     Returns
     -------
     turn : (k, 3, 3) float64
-        Of a flat matrix, that which gives the points of least length.
+        The linear part; for a singular matrix, its pseudoinverse, which gives the solution of least norm.
     offset : (k, 3) float64
     is_flat : (k,) bool
     """

@@ -1,8 +1,9 @@
-"""The rows of the table: what each pass tells, and how it is made of a view's renders.
+"""The rows of the table of passes: the meaning of each pass, and how it is computed from a view's renders.
 
-Conventions of all of them: the camera's axes are glTF's (x right, y up, z towards the viewer); the world and
-the objects have the axes of the client's file. A pixel is sampled at its centre. Where there is nothing to
-tell, floating-point passes are NaN, but depth and distance are infinite; numbers are 0, but labels are 32764.
+Conventions of all passes: the camera's axes are glTF's (x right, y up, z towards the viewer). The world and
+the objects have the axes of the client's file. A pixel is sampled at its centre. Where there is no value,
+floating-point passes are NaN, except that depth and distance are infinite; numbers are 0, except that labels
+are 32764.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of passes: what can be asked of a view. A feature is a row of it, never a branch elsewhere."""
+"""The table of passes that can be requested of a view. A new pass is a new row, never a branch elsewhere."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _LARGEST_UINT16 = 2**16 - 1
 
 
 class Render(StrEnum):
-    """The renders that a back end makes of a view; each makes the first and the third."""
+    """The kinds of render that a back end makes of a view. Every back end supports COLOUR and EXACT."""
 
     COLOUR = "colour"
-    """What it looks like: (height, width, 3 or 4) uint8, display-referred; 4 where it has alpha."""
+    """The colour image: (height, width, 3 or 4) uint8, display-referred; 4 channels if it has alpha."""
     LINEAR = "linear"
-    """The light behind it, (height, width, 3 or 4) float32; see `Colour`."""
+    """The linear light of the colour image, (height, width, 3 or 4) float32; see `Colour`."""
     EXACT = "exact"
-    """What one ray through each pixel's centre meets first: an `Exact`."""
+    """The first surface that the ray through each pixel's centre meets: an `Exact`."""
     MATERIAL = "material"
-    """What the material there says: `MaterialValues`."""
+    """The material properties of that surface: `MaterialValues`."""
 
 
 def _everything(scene: Scene) -> NDArray[np.bool_]:
@@ -57,42 +57,43 @@ class Pass:
     Attributes
     ----------
     name : str
-        As it is asked for, and as its files are named.
+        The name by which the pass is requested, and which its files have.
     summary : str
-        What it tells, in a sentence, with its unit, frame and special values.
+        The meaning of the pass in one sentence, with its unit, frame and special values.
     dtype : str
-        Of the array; "json" = it is none, but a list of what JSON can hold.
+        The data type of the array; "json" means a list of JSON values instead of an array.
     channels : tuple of int
-        How many channels the array may have; 1 = (height, width).
+        The numbers of channels that the array may have; 1 means (height, width).
     unit : str
     render : Render
-        Which render it is made from.
+        The render from which the pass is computed.
     compute : callable
-        Makes the array of a view from its renders.
+        Computes the array of a view from its renders.
     nothing : float or None
-        What the array holds where there is nothing to tell; None = that cannot be told from the array.
+        The value where there is nothing to report; None if the array does not mark such places.
     span : (float, float) or None
-        From where to where the values run by what they mean; None = as far as they do in a scene.
+        The range of values that follows from their meaning; None if the range depends on the scene.
     shows : callable
         Returns which of the scene's placements the render shows, (n,) bool.
     needs_triangles : bool
-        Whether `compute` asks for ``hits``.
+        Whether `compute` uses ``hits``.
     needs_meshes : bool
-        Whether it asks for more of the meshes than where their triangles are.
+        Whether `compute` uses more mesh data than the positions of the triangles.
     largest : callable or None
-        Returns the largest number that the array of a scene may hold: what uint16 cannot hold is uint32.
+        Returns the largest number that the array may hold for a scene. If it exceeds uint16, the array is
+        uint32.
     components : str
-        A letter for each channel, by which an EXR names them: ``"RGBA"`` for colours.
+        One letter per channel, used as the channel names in an EXR: ``"RGBA"`` for colours.
     is_stack : bool
         Whether the array is a stack of images, (k, height, width), one for each object of the scene.
     check : callable
-        Raises a RequestError where the arrays of a frame cannot be made.
+        Raises a RequestError if the pass cannot be computed for a frame.
     remarks : callable
-        Returns what the log should tell of a scene that this is asked of.
+        Returns remarks for the log on a scene for which this pass is requested.
     moment : {"before", "after"} or None
-        The other moment that it is about.
+        The other moment that the pass refers to.
     renders_moment : bool
-        Whether it asks for the exact render of that moment.
+        Whether the pass needs the exact render of that moment.
     """
 
     name: str
@@ -116,17 +117,17 @@ class Pass:
     renders_moment: bool = False
 
     def dtype_in(self, scene: Scene) -> str:
-        """Return the dtype of the array of a scene."""
+        """Return the data type of the array for a scene."""
         is_wide = self.largest is not None and self.largest(scene) > _LARGEST_UINT16
         return "uint32" if is_wide else self.dtype
 
     @property
     def is_image(self) -> bool:
-        """Whether it is one image, with channels: neither a stack of them nor a table."""
+        """Whether the array is one image, with channels: neither a stack of images nor a table."""
         return not self.is_stack and self.dtype != "json"
 
     def storage(self, scene: Scene) -> Literal["png", "tiff", "exr", "json"]:
-        """Return how it is stored by default: every value arrives as it is."""
+        """Return the default storage format, which is lossless."""
         if self.dtype == "json":
             return "json"
         if self.dtype_in(scene) in ("uint8", "uint16"):
@@ -135,7 +136,7 @@ class Pass:
 
 
 PASSES: dict[str, Pass] = {}
-"""By name, in the order of the table."""
+"""The rows by name, in the order of the table."""
 
 
 def register(row: Pass) -> None:
@@ -144,7 +145,7 @@ def register(row: Pass) -> None:
     Raises
     ------
     ValueError
-        There is one of that name.
+        A row with that name exists already.
     """
     if row.name in PASSES:
         raise ValueError(f"there is a pass {row.name} already")
@@ -163,7 +164,7 @@ def add_row(
 ) -> Pass:
     """Make a row whose summary is the docstring of `compute`, and add it to the table; see `Pass`.
 
-    Unless it is given, `nothing` is NaN for floating-point numbers and 0 for others.
+    By default, `nothing` is NaN for floating-point arrays and 0 for other arrays.
     """
     more.setdefault("nothing", np.nan if dtype.startswith("float") else 0)
     summary = " ".join(cleandoc(compute.__doc__ or "").split())
@@ -173,12 +174,12 @@ def add_row(
 
 
 def find_pass(name: str) -> Pass:
-    """Return a row by its name.
+    """Return the row with a name.
 
     Raises
     ------
     RequestError
-        There is none.
+        There is no such row.
     """
     found = PASSES.get(name)
     if found is None:
@@ -188,26 +189,26 @@ def find_pass(name: str) -> Pass:
 
 
 def passes_of(frame: Frame, *renders: Render) -> list[Pass]:
-    """Return the rows that a frame asks for and that any of these renders is for."""
+    """Return the rows that a frame requests and that are computed from any of these renders."""
     rows = (find_pass(name) for name in frame.passes)
     return [row for row in rows if row.render in renders]
 
 
 def check_renders(frame: Frame, renders: Collection[Render], backend: str) -> None:
-    """Check that a back end makes the renders that a frame's passes are made from.
+    """Check that a back end supports the renders that the passes of a frame need.
 
     Parameters
     ----------
     frame : Frame
     renders : collection of Render
-        See `renderer.Renderer`.
+        The supported renders; see `renderer.Renderer`.
     backend : str
-        What the back end calls itself.
+        The name of the back end.
 
     Raises
     ------
     RequestError
-        It does not make one of them.
+        The back end does not support one of the renders.
     """
     for name in frame.passes:
         if find_pass(name).render not in renders:
@@ -216,12 +217,12 @@ def check_renders(frame: Frame, renders: Collection[Render], backend: str) -> No
 
 
 def prepare(frame: Frame) -> None:
-    """Digest what the renders of a frame show, on this thread; else the renderer would have to wait.
+    """Compute the digests that a frame's renders need, on this thread, so that the renderer need not wait.
 
     Raises
     ------
     RequestError
-        A pass of the frame cannot be made.
+        A pass of the frame cannot be computed.
     """
     scene = frame.scene
     for name in frame.passes:
@@ -238,7 +239,7 @@ def prepare(frame: Frame) -> None:
 
 
 def remarks(frame: Frame) -> Iterable[str]:
-    """Return what the log should tell of a frame's scene."""
+    """Return remarks for the log on the scene of a frame."""
     yield from frame.scene.warnings
     for name in frame.passes:
         yield from find_pass(name).remarks(frame.scene)

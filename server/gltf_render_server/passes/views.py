@@ -1,4 +1,4 @@
-"""The renders that passes are made from: each is made once, when a pass first asks for it."""
+"""The renders from which passes are computed. Each is made once, when a pass first uses it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Colour:
-    """What a view looks like, twice of the same render.
+    """The colour image of a view in two forms, from the same render.
 
     Attributes
     ----------
     picture : (height, width, 3 or 4) uint8
-        Display-referred; 4 where it has alpha, which is straight.
+        The display-referred image; with 4 channels, it has straight alpha.
     linear : (height, width, 3 or 4) float32
-        The light that comes in, linear Rec. 709, before exposure and view transform; 4 where it has alpha,
-        by which it is premultiplied.
+        The linear light, Rec. 709, before exposure and view transform; with 4 channels, the colours are
+        premultiplied by alpha.
     """
 
     picture: NDArray[np.uint8]
@@ -49,16 +49,16 @@ class Colour:
 
 @dataclass(frozen=True)
 class MaterialValues:
-    """What the material says that one ray through each pixel's centre meets first; NaN = nothing.
+    """The material properties at the first surface that each pixel's ray meets; NaN means no surface.
 
     Attributes
     ----------
     albedo : (height, width, 3) float32
-        Base colour, linear Rec. 709.
+        The base colour, linear Rec. 709.
     roughness, metallic : (height, width) float32
-        NaN, too, where a material has none.
+        The roughness and metalness; NaN also for a material that has none.
     emission : (height, width, 3) float32
-        Emitted radiance, linear Rec. 709.
+        The emitted radiance, linear Rec. 709.
     """
 
     albedo: NDArray[np.float32]
@@ -68,31 +68,31 @@ class MaterialValues:
 
 
 class Backend(Protocol):
-    """What every back end renders. Who inherits it gets `alone` and `rounding_px` for nothing."""
+    """The renders that every back end supports. A subclass inherits `alone` and `rounding_px`."""
 
     @property
     def rounding_px(self) -> float:
-        """How far beside its place an edge may be drawn.
+        """How far an edge may be drawn from its true position.
 
-        OpenGL has been seen to move those of triangles that reach far beyond the image by 0.2 px.
+        For triangles that extend far beyond the image, OpenGL was measured to draw edges up to 0.2 px off.
         """
         return 0.5
 
     def colour(self, frame: Frame) -> Callable[[View], NDArray[np.uint8]]:
-        """Show a frame's scene as colour needs it, and return what renders a view; see `Render.COLOUR`."""
+        """Set up a frame's colour render, and return a function for a view; see `Render.COLOUR`."""
         ...
 
     def exact(
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
-        """Show some of a frame's placements, (n,) bool, and return what renders a view of them."""
+        """Set up some of a frame's placements, (n,) bool, and return a function that renders a view."""
         ...
 
     def alone(self, frame: Frame) -> RenderPart:
-        """Return what renders a part of a view of some placements, and of nothing else.
+        """Return a function that renders a part of a view with some of the placements and nothing else.
 
-        Each pixel is what `exact` tells of it where only these placements are there, and nothing that is
-        the server's own. It is not to be kept: few of these parts are asked for twice.
+        Each pixel has the value that `exact` gives when only these placements exist, without the server's own
+        objects. The result is not worth caching, because few of these parts are requested twice.
         """
         return lambda view, shown, window: self.exact(frame, shown, with_triangles=False)(view).placement[
             window.slices()
@@ -101,19 +101,19 @@ class Backend(Protocol):
 
 @runtime_checkable
 class LinearBackend(Protocol):
-    """What a back end renders that knows the light behind its pictures."""
+    """The additional render of a back end that can return linear light."""
 
     def linear(self, frame: Frame) -> Callable[[View], Colour]:
-        """Do as `Backend.colour`; what renders a view returns the linear picture, too."""
+        """Set up the frame like `Backend.colour`. The returned function also gives the linear image."""
         ...
 
 
 @runtime_checkable
 class MaterialBackend(Protocol):
-    """What a back end renders that can tell what surfaces are made of."""
+    """The additional render of a back end that can return material properties."""
 
     def material(self, frame: Frame) -> Callable[[View], MaterialValues]:
-        """Show a frame's scene, and return what tells a view's materials; see `Render.MATERIAL`."""
+        """Set up a frame's scene, and return a function for a view; see `Render.MATERIAL`."""
         ...
 
 
@@ -126,9 +126,9 @@ class FrameRender:
     backend : Backend
     meshes : Meshes
     with_triangles : bool
-        Whether any pass needs to know which triangle each pixel shows.
+        Whether any pass needs the triangle that each pixel shows.
     with_linear : bool
-        Whether any pass needs the linear picture.
+        Whether any pass needs the linear image.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class FrameRender:
 
     @cached_property
     def colour(self) -> Callable[[View], NDArray[np.uint8]]:
-        """What renders colour."""
+        """The function that renders colour."""
         return self._backend.colour(self.frame)
 
     @property
@@ -159,17 +159,17 @@ class FrameRender:
 
     @cached_property
     def alone(self) -> RenderPart:
-        """What renders some of the placements without anything else."""
+        """The function that renders some of the placements alone."""
         return self._backend.alone(self.frame)
 
     @cached_property
     def linear(self) -> Callable[[View], Colour]:
-        """What renders colour and the linear picture behind it.
+        """The function that renders colour together with the linear image.
 
         Raises
         ------
         RequestError
-            The back end cannot.
+            The back end does not support it.
         """
         if not isinstance(self._backend, LinearBackend):
             raise RequestError("passes: this back end does not render the linear picture")
@@ -177,22 +177,22 @@ class FrameRender:
 
     @cached_property
     def material(self) -> Callable[[View], MaterialValues]:
-        """What tells the materials.
+        """The function that renders the material properties.
 
         Raises
         ------
         RequestError
-            The back end cannot.
+            The back end does not support it.
         """
         if not isinstance(self._backend, MaterialBackend):
             raise RequestError("passes: this back end does not tell materials")
         return self._backend.material(self.frame)
 
     def exact(self, shown: NDArray[np.bool_]) -> list[Exact]:
-        """Return what the pixels of each view show of some of the placements, (n,) bool.
+        """Return the exact render of each view with some of the placements, (n,) bool.
 
-        All views are rendered at once: another moment, or other placements, may take longer to show than a
-        view takes to render.
+        All views are rendered together, because setting up another moment or other placements may take longer
+        than rendering a view.
         """
         key = shown.tobytes()
         if key not in self._exact:
@@ -201,7 +201,7 @@ class FrameRender:
         return self._exact[key]
 
     def at(self, when: When) -> FrameRender:
-        """Return the renders of the frame as it is at another moment; see `Frame.at`."""
+        """Return the renders of the frame at another moment; see `Frame.at`."""
         if when not in self._moments:
             frame = self.frame.at(when)
             self._moments[when] = FrameRender(
@@ -211,7 +211,7 @@ class FrameRender:
 
 
 class ViewRender:
-    """The renders of one view, and what is known of them.
+    """The renders of one view, and values derived from them.
 
     Attributes
     ----------
@@ -226,12 +226,12 @@ class ViewRender:
 
     @property
     def frame(self) -> Frame:
-        """The frame that the view belongs to."""
+        """The frame to which the view belongs."""
         return self._whole.frame
 
     @property
     def scene(self) -> Scene:
-        """What is seen."""
+        """The scene that the view shows."""
         return self._whole.frame.scene
 
     @cached_property
@@ -241,7 +241,7 @@ class ViewRender:
 
     @property
     def linear(self) -> NDArray[np.float32]:
-        """See `Render.LINEAR`; where a frame asks for it, it is of the same render as `colour`."""
+        """See `Render.LINEAR`. If a frame requests both, it comes from the same render as `colour`."""
         return self._both.linear
 
     @cached_property
@@ -255,22 +255,22 @@ class ViewRender:
 
     @cached_property
     def exact(self) -> Exact:
-        """What each pixel shows, where all of the scene is shown."""
+        """The exact render of the whole scene."""
         return self.exact_of(np.ones(len(self.scene.placements), bool))
 
     def exact_of(self, shown: NDArray[np.bool_]) -> Exact:
-        """Return what each pixel shows, where only some placements, (n,) bool, are shown."""
+        """Return the exact render with only some of the placements, (n,) bool."""
         return self._whole.exact(shown)[self._index]
 
     @cached_property
     def alone(self) -> Alone:
-        """What would be seen of each object by itself."""
+        """The silhouettes of each object alone."""
         whole = self._whole
         return Alone(whole.alone, self.frame, self.view, self.exact, whole.meshes, whole.rounding_px)
 
     @cached_property
     def hits(self) -> Hits:
-        """The points that are seen, where all of the scene is shown."""
+        """The visible points of the whole scene."""
         return Hits(self.exact, self.view, self.scene, self._whole.meshes)
 
     @cached_property
@@ -284,31 +284,31 @@ class ViewRender:
 
     @cached_property
     def points(self) -> NDArray[np.float64]:
-        """The points that are seen, (height, width, 3), in the world; NaN = nothing."""
+        """The visible points, (height, width, 3), in the world; NaN = nothing."""
         pose = self.view.camera_to_world
         return rotated(pose[:3, :3], self.camera_points) + pose[:3, 3]
 
     @cached_property
     def camera_points(self) -> NDArray[np.float64]:
-        """The points that are seen, (height, width, 3), in the camera's axes; NaN = nothing."""
+        """The visible points, (height, width, 3), in the camera's axes; NaN = nothing."""
         return lifted(self.exact.depth, self.view.lens)
 
     @cached_property
     def object_points(self) -> NDArray[np.float64]:
-        """The same in each object's own axes; NaN = nothing, or nothing that has a number."""
+        """The visible points in each object's own axes; NaN where there is no numbered object."""
         return in_objects(self.points, self.exact, self.scene)
 
     @cached_property
     def object_boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The lowest and the highest corner of each object's box, each (k, 3), in the object's own axes."""
+        """The low and high corners of each object's box, each (k, 3), in the object's own axes."""
         return object_boxes(self.scene, self._whole.meshes)
 
     def at(self, when: When) -> ViewRender:
-        """Return the renders of the view as it is at another moment; see `Frame.at`."""
+        """Return the renders of the view at another moment; see `Frame.at`."""
         return self._whole.at(when).views[self._index]
 
     def moved(self, when: When) -> Moved:
-        """Return where the points that are seen are in the view's image of another moment."""
+        """Return where the visible points are in the view's image of another moment."""
         if when not in self._moved:
             other = self.at(when)
             self._moved[when] = Moved(self.hits, self.exact, self.points, self.view, other.scene, other.view)

@@ -1,4 +1,4 @@
-"""Where in a view each object may be seen at most, and which objects can be rendered at once."""
+"""Bounds of where each object can be visible in a view, and groups of objects that can share a render."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from ..scene import Scene
 from .hits import moved_by
 from .meshes import Meshes
 
-__all__ = ["Window", "farthest_windows", "grouped", "joined", "slack_of", "window_within"]
+__all__ = ["Window", "corners_of_boxes", "farthest_windows", "grouped", "joined", "slack_of", "window_within"]
 
 _ROUNDING = 4e-7
-"""How far single precision may move a point, in parts of the largest of its coordinates."""
+"""The rounding error of a point in single precision, as a fraction of its largest coordinate."""
 _ORIGIN_M = 100.0  # back ends place their own origin within this distance of the camera
 _MARGIN_PX = 1.0
-_RENDER_PX = 25_000  # what a render costs beyond its pixels, in pixels: 16 ms of Blender's
-_MOST_TRIED = 32  # groups that an object may join; more would take longer than what they save
+_RENDER_PX = 25_000  # the fixed cost of a render, as a number of pixels: 16 ms in Blender
+# the number of groups that are tried for an object; trying more would take longer than it saves
+_MOST_TRIED = 32
 
 _CORNERS = np.array(list(product((0, 1), repeat=3)))
 _EDGES = np.array([(a, b) for a, b in combinations(range(8), 2) if abs(_CORNERS[a] - _CORNERS[b]).sum() == 1])
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 
 
 class Window(NamedTuple):
-    """A part of an image, px, counted from the image's upper left corner; what is beyond it is negative."""
+    """A rectangle of an image, px from the image's upper left corner. Coordinates beyond it are negative."""
 
     left: int
     top: int
@@ -48,30 +49,43 @@ class Window(NamedTuple):
         return self.top + self.height
 
     def slices(self, left: int = 0, top: int = 0) -> tuple[slice, slice]:
-        """Return its rows and its columns in an array that begins at `left`, `top`."""
+        """Return the window's rows and columns in an array that begins at `left`, `top`."""
         return slice(self.top - top, self.bottom - top), slice(self.left - left, self.right - left)
 
     def common(self, other: Window) -> Window | None:
-        """Return what two windows share; None = nothing."""
+        """Return the intersection of two windows; None if it is empty."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         width, height = min(self.right, other.right) - left, min(self.bottom, other.bottom) - top
         return Window(left, top, width, height) if width > 0 and height > 0 else None
 
 
-def farthest_windows(view: View, scene: Scene, meshes: Meshes) -> Floats:
-    """Return how far each object may reach in the plane of the image.
+def corners_of_boxes(view: View, scene: Scene, meshes: Meshes) -> Floats:
+    """Return the corners of each placement's bounding box, (n, 8, 3), in the camera's axes, metres."""
+    boxes = np.array([meshes.box(scene, index) for index in range(len(scene.primitives))], float)
+    corners = boxes.reshape(-1, 2, 3)[scene.placements.primitive][:, _CORNERS, np.arange(3)]
+    return moved_by(np.linalg.inv(view.camera_to_world) @ scene.placements.matrix, corners)
 
-    It is where the corners of its surfaces' boxes are seen, cut off at the near plane, and a little more, for
-    back ends compute in single precision.
+
+def farthest_windows(corners: Floats, view: View, scene: Scene) -> Floats:
+    """Return bounds of each object in the image plane.
+
+    The bounds enclose the projected corners of the boxes of the object's surfaces, clipped at the near plane,
+    plus a margin for back ends that compute in single precision.
+
+    Parameters
+    ----------
+    corners : (n, 8, 3) float64
+        See `corners_of_boxes`.
+    view : View
+    scene : Scene
 
     Returns
     -------
     (k, 4) float64
-        Left, top, right, bottom, px from the image's upper left corner; the left is inf where the object is
+        Left, top, right, bottom, px from the image's upper left corner. The left is inf if the object is
         behind the camera or beyond the far plane.
     """
-    points = _corners_of_boxes(view, scene, meshes)
-    edges = _edges_of_view(points, _slack(points, view), view)
+    edges = _edges_of_view(corners, _slack(corners, view), view)
     placements = scene.placements
     found = np.tile([np.inf, np.inf, -np.inf, -np.inf], (len(scene.instances), 1))
     np.minimum.at(found[:, :2], placements.instance, edges[:, :2])
@@ -79,27 +93,19 @@ def farthest_windows(view: View, scene: Scene, meshes: Meshes) -> Floats:
     return found
 
 
-def slack_of(view: View, scene: Scene, meshes: Meshes, rounding_px: float) -> Floats:
-    """Return how far a point of each placement may be moved, (n,) float64, metres.
+def slack_of(corners: Floats, view: View, rounding_px: float) -> Floats:
+    """Return how far a back end may displace a point of each placement, (n,) float64, metres.
 
     Parameters
     ----------
+    corners : (n, 8, 3) float64
+        See `corners_of_boxes`.
     view : View
-    scene : Scene
-    meshes : Meshes
     rounding_px : float
-        By the back end in the image, beside what single precision moves.
+        How far the back end may move a point in the image, in addition to the error of single precision.
     """
-    points = _corners_of_boxes(view, scene, meshes)
-    distance = np.linalg.norm(points, axis=2).max(1, initial=0.0)
-    return _slack(points, view) + rounding_px * distance / min(view.lens.focal_x, view.lens.focal_y)
-
-
-def _corners_of_boxes(view: View, scene: Scene, meshes: Meshes) -> Floats:
-    """Return the corners of each placement's box, (n, 8, 3), in the camera's axes."""
-    boxes = np.array([meshes.box(scene, index) for index in range(len(scene.primitives))], float)
-    corners = boxes.reshape(-1, 2, 3)[scene.placements.primitive][:, _CORNERS, np.arange(3)]
-    return moved_by(np.linalg.inv(view.camera_to_world) @ scene.placements.matrix, corners)
+    distance = np.linalg.norm(corners, axis=2).max(1, initial=0.0)
+    return _slack(corners, view) + rounding_px * distance / min(view.lens.focal_x, view.lens.focal_y)
 
 
 def _slack(points: Floats, view: View) -> Floats:
@@ -108,7 +114,7 @@ def _slack(points: Floats, view: View) -> Floats:
 
 
 def _edges_of_view(points: Floats, slack_m: Floats, view: View) -> Floats:
-    """Return where boxes are seen, (n, 4); points is (n, 8, 3), in the camera's axes."""
+    """Return the image bounds of boxes, (n, 4); points is (n, 8, 3), in the camera's axes."""
     lens = view.lens
     nearest = np.maximum(lens.near - slack_m, lens.near / 2)[:, None]
     depth = -points[..., 2]
@@ -137,7 +143,7 @@ def _edges_of_view(points: Floats, slack_m: Floats, view: View) -> Floats:
 
 
 def window_within(edges: Floats, frame: Window) -> Window | None:
-    """Return the whole pixels of a frame that edges, (left, top, right, bottom), touch; None = none."""
+    """Return the whole pixels of a frame that edges, (left, top, right, bottom), overlap; None if none do."""
     first, last = (frame.left, frame.top), (frame.right, frame.bottom)
     left, top = np.clip(np.floor(edges[:2]), first, last).astype(int).tolist()
     right, bottom = np.clip(np.ceil(edges[2:]), first, last).astype(int).tolist()
@@ -146,22 +152,22 @@ def window_within(edges: Floats, frame: Window) -> Window | None:
 
 
 def joined(windows: Iterable[Window]) -> Window:
-    """Return the smallest window that holds all; at least one."""
+    """Return the smallest window that contains all windows; there must be at least one."""
     left, top, right, bottom = zip(*((w.left, w.top, w.right, w.bottom) for w in windows), strict=True)
     return Window(min(left), min(top), max(right) - min(left), max(bottom) - min(top))
 
 
 def grouped(windows: dict[int, Window], reach: dict[int, Window]) -> list[dict[int, Window]]:
-    """Divide objects into groups, each for one render: nobody is seen in a window of another.
+    """Divide objects into groups for one render each, so that no object appears in the window of another.
 
-    An object joins the group that it makes the least dearer, where that is cheaper than a render of its own.
+    An object joins the group whose cost it increases least, if that is cheaper than a render of its own.
 
     Parameters
     ----------
     windows : dict of int to Window
-        What is rendered of each object.
+        The window to be rendered of each object.
     reach : dict of int to Window
-        Where it may be seen at most.
+        The bounds within which each object can be visible.
     """
     groups: list[dict[int, Window]] = []
     bounds: list[Window] = []

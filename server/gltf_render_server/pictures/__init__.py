@@ -1,7 +1,6 @@
-"""Pictures of a glTF file of the user's own: the program ``gltf-render``, and `render_file` for Python.
+"""Images of a local glTF file: the program ``gltf-render``, and `render_file` for Python.
 
-Knows of the file's path, of who looks at it and of what is written where; what a picture is made of, and by
-whom it is rendered, is for the rooms below.
+This package handles files, users and output. Lower layers determine the content of an image and render it.
 """
 
 from .looks import Lighting

@@ -1,4 +1,4 @@
-"""The program ``gltf-render``, and ``python -m gltf_render_server.pictures``."""
+"""Entry point of the program ``gltf-render`` and of ``python -m gltf_render_server.pictures``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 
 def main() -> None:
     """Run the program."""
-    from .cli import program  # not at the top: the worker's process imports this module, too
+    from .cli import program  # imported here because the worker process imports this module, too
 
     _keep_for_paths()
     program(prog_name="gltf-render")
 
 
 def _keep_for_paths() -> None:
-    """Let nobody else write to standard output: what Blender prints in its process goes to standard error."""
+    """Reserve standard output for paths. What Blender prints in its process goes to standard error."""
     own = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(own, "w", encoding=sys.stdout.encoding, errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""The views of a file: framed here, or those of the cameras that the file holds."""
+"""The views of a file: automatically framed ones, or those of the file's own cameras."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .framing import frame_from_above, frame_orbit
 __all__ = ["AUTO", "camera_names", "find_views"]
 
 AUTO = "auto"
-"""The camera that is none of the file's."""
+"""The name of the automatic camera."""
 
 _LONGEST_NAME = 40
 _MOST_LISTED = 20
@@ -26,25 +26,25 @@ _MOST_REASONS = 3
 def find_views(
     scene: Scene, cameras: Sequence[str], orbit: int | None, size: tuple[int, int], up_axis: UpAxis
 ) -> list[View]:
-    """Return the views that are asked for.
+    """Return the requested views.
 
     Parameters
     ----------
     scene : Scene
     cameras : sequence of str
-        Names of the scene's cameras, or their numbers as `camera_names` has them; or `AUTO`.
+        The names of the scene's cameras, or their numbers as in `camera_names`; or `AUTO`.
     orbit : int or None
-        How many views there are around the scene, in the place of `AUTO`.
+        The number of views on a ring around the scene, instead of `AUTO`.
     size : (width, height)
-        In pixels.
+        The size of the image in pixels.
     up_axis : {"y", "z"}
 
     Raises
     ------
     RequestError
-        There is no such camera, or it has no perspective; or the scene shows nothing that could be framed.
+        A camera does not exist or is not perspective, or the scene contains nothing to frame.
     SceneError
-        All that it shows is in one point.
+        All points of the scene coincide.
     """
     if AUTO in cameras and not len(scene.placements):
         why = "".join(f"; {warning}" for warning in scene.warnings[:_MOST_REASONS])
@@ -52,19 +52,23 @@ def find_views(
             f"there is nothing to see: the scene that the file opens with has no mesh of triangles{why}. "
             "Export it with its meshes, or choose another scene in the program that wrote it"
         )
+    automatic: list[View] = []
+    if AUTO in cameras and orbit is not None:
+        automatic = frame_orbit(scene, size, up_axis, orbit)
+    elif AUTO in cameras:
+        automatic = [frame_from_above(scene, size, up_axis, AUTO)]
     views: list[View] = []
     for camera in dict.fromkeys(cameras):
-        if camera != AUTO:
-            views.append(_view_of(_find(camera, scene.cameras), size, {view.name for view in views}))
-        elif orbit is not None:
-            views += frame_orbit(scene, size, up_axis, orbit)
+        if camera == AUTO:
+            views += automatic
         else:
-            views.append(frame_from_above(scene, size, up_axis, AUTO))
+            taken = {view.name for view in (*views, *automatic)}
+            views.append(_view_of(_find(camera, scene.cameras), size, taken))
     return views
 
 
 def camera_names(scene: Scene) -> list[str]:
-    """Return by what names each of a scene's cameras is asked for; one without a name by its number."""
+    """Return the name by which each camera is selected; for a camera without a name, its number."""
     names = [camera.name for camera in scene.cameras]
     return [
         name if name and name != AUTO and names.count(name) == 1 else str(number)
@@ -108,7 +112,7 @@ def _view_of(camera: SceneCamera, size: tuple[int, int], taken: set[str]) -> Vie
 
 
 def _view_name(camera: SceneCamera, taken: set[str]) -> str:
-    """Return a name for files that no other view has, whatever the case of its letters."""
+    """Return a file name for a view that no other view has, ignoring case."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", camera.name).strip("_")[:_LONGEST_NAME]
     name = name or f"camera_{camera.camera}"
     used = {other.casefold() for other in taken} | {AUTO}

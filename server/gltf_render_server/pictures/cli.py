@@ -1,9 +1,10 @@
-"""The program ``gltf-render``: options -> what is wanted -> pictures -> files."""
+"""The program ``gltf-render``: parses the options, renders the images, and writes the files."""
 
 from __future__ import annotations
 
 import difflib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +22,11 @@ from .looks import BACKDROP, NOTHING, Lighting
 from .making import COLOUR, Wanted
 from .parameters import BackgroundType, NumberType, PassesType, SizeType
 from .renderers import own_settings
-from .running import PROGRAM, run, tell_error
+from .running import PROGRAM, report_error, run
 
 __all__ = ["program"]
 
-_INTERRUPTED = 130
+_UNREAD, _INTERRUPTED = 1, 130
 _MOST_VIEWS = 3600
 _ABOUT = """\
 Render a glTF file: a picture in one command.
@@ -165,16 +166,19 @@ docs/render.md tells more, docs/passes.md what each pass holds."""
 @click.option("--open", "is_opened", is_flag=True, help="Show the first picture when it is there.")
 @click.version_option(__version__, message="%(version)s")
 def program(files: Sequence[Path], *, is_opened: bool, **options: Any) -> None:
-    """Do what the command line says."""
+    """Run the program."""
     logging.getLogger(__name__.partition(".")[0]).addHandler(logging.NullHandler())
     try:
         with Interruption():
             outcome = run(files, **_read(**options))
     except RenderServerError as error:
-        sys.exit(tell_error(error))
+        sys.exit(report_error(error))
     except KeyboardInterrupt:
         click.echo(f"{PROGRAM}: interrupted", err=True)
         sys.exit(_INTERRUPTED)
+    except BrokenPipeError:  # as with `| head -1`; Python would complain once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_UNREAD)
     if is_opened and outcome.first is not None:
         _open(outcome.first)
     sys.exit(outcome.status)
@@ -194,12 +198,12 @@ def _read(
     quality: str | None,
     **wanted: Any,
 ) -> dict[str, Any]:
-    """Return what `run` is to do.
+    """Return the arguments for `run`.
 
     Raises
     ------
     RequestError
-        Some options do not go together, or an environment is not there.
+        Some options contradict each other, or an environment does not exist.
     """
     if wanted["orbit"] is not None and AUTO not in wanted["cameras"]:
         raise RequestError("--orbit, --camera: give one of them; an orbit leads around the whole model")

@@ -1,4 +1,4 @@
-"""From where a scene is seen well: the whole of it, as large as the picture allows, from slightly above."""
+"""Automatic framing: a view of the whole scene, as large as possible, from slightly above."""
 
 from __future__ import annotations
 
@@ -23,58 +23,58 @@ Matrix = NDArray[np.float64]
 Points = NDArray[np.float64]
 
 _FOV_RAD = math.radians(40.0)
-"""Along the picture's longer side: what a lens of 50 mm sees on a full-frame camera."""
+"""The field of view along the image's longer side: that of a 50 mm lens on a full-frame camera."""
 
 _FILL = 0.88
-"""The part of the way from the picture's middle to its edges that may be filled."""
+"""The fraction of the distance from the image's centre to its edges that the scene may fill."""
 
 _AZIMUTH_DEG, _ELEVATION_DEG = 35.0, 20.0
 _TURNED_DEG = {"narrow": 60.0, "shallow": 25.0}
-"""From where things are seen whose broad side is on the right, or in front."""
+"""The azimuths from which objects are seen whose broad side is on the right, or in front."""
 
 _ELEVATION_OF_FLAT_DEG = 50.0
 _THIN = 0.2
-"""The proportion of two sides from which on a thing is no more seen as a block."""
+"""The ratio of two sides below which an object no longer looks like a block."""
 
 _LEAST_DEPTH = 0.05
-"""How near the camera may come to the nearest point, in radii of the scene."""
+"""The smallest distance between camera and scene, in radii of the scene."""
 
 _STEPS = 6
-"""How many slopes are looked along, from the optical axis to the picture's edge."""
+"""The number of slopes that are examined, from the optical axis to the image's edge."""
 
 _TRIES = 16
-"""In which the middle is found; a few are enough."""
+"""The number of iterations to find the centre; a few are enough."""
 
 _NEAR, _FAR = 0.2, 1.5
-"""The clipping planes, in depths of the nearest and the farthest point."""
+"""The clipping planes, as factors of the depths of the nearest and farthest points."""
 
 
 def frame_from_above(scene: Scene, size: tuple[int, int], up_axis: UpAxis, name: str = "auto") -> View:
-    """Return the view that shows all of a scene from the front, the right, and slightly above.
+    """Return a view of the whole scene from the front, the right, and slightly above.
 
-    Every vertex that is drawn lies in the picture, and the outermost ones at its margin. What is flat is seen
-    from higher above, and what is thin from its broad side.
+    All drawn vertices are in the image, and the outermost ones are at its margin. Flat scenes are seen from
+    higher above, and thin ones from their broad side.
 
     Parameters
     ----------
     scene : Scene
     size : (width, height)
-        In pixels.
+        The size of the image in pixels.
     up_axis : {"y", "z"}
     name : str
-        Of the view.
+        The name of the view.
 
     Raises
     ------
     SceneError
-        The scene shows nothing, or all of it is in one point.
+        The scene contains nothing, or all its points coincide.
     """
     extent, lens = _extent(scene), _lens(size)
     pose = looking_back(extent.center, 0.0, *_angles(extent, up_axis), up_axis)
     across, down = slopes = _slopes(lens)
     x, y, z = _outline(scene, pose, slopes).T
-    # A camera at (cx, cy, cz) sees a point left of the right edge, of this slope, where x + across z is less
-    # than cx + across cz; so the two edges together tell how near the camera may come.
+    # A camera at (cx, cy, cz) sees a point to the left of the right edge, which has this slope, if x + across
+    # z is less than cx + across cz. So both edges together determine how close the camera may come.
     needed = max(
         ((x + across * z).max() + (across * z - x).max()) / (2 * across),
         ((y + down * z).max() + (down * z - y).max()) / (2 * down),
@@ -87,7 +87,7 @@ def frame_from_above(scene: Scene, size: tuple[int, int], up_axis: UpAxis, name:
 def frame_orbit(scene: Scene, size: tuple[int, int], up_axis: UpAxis, count: int) -> list[View]:
     """Return views from a ring around a scene, in equal steps, all from the same distance.
 
-    The first is from where `frame_from_above` looks; the camera goes on counter-clockwise, as seen from
+    The first view has the direction of `frame_from_above`. The others follow counter-clockwise, as seen from
     above. Parameters and errors are those of `frame_from_above`.
     """
     extent, lens = _extent(scene), _lens(size)
@@ -98,7 +98,7 @@ def frame_orbit(scene: Scene, size: tuple[int, int], up_axis: UpAxis, count: int
         for index in range(count)
     ]
     reaches = np.full((count, 3), -np.inf)
-    for points in _points(scene):  # once for all views: reading them takes longest
+    for points in _points(scene):  # once for all views, because reading the points takes the most time
         for index, pose in enumerate(poses):
             reaches[index] = np.maximum(reaches[index], _reach(_seen(points, pose), _slopes(lens)))
     needed, highest, _ = reaches.max(0)
@@ -118,19 +118,19 @@ def _extent(scene: Scene) -> Bounds:
 
 
 def _lens(size: tuple[int, int]) -> Lens:
-    """Return a lens whose clipping planes are not known yet."""
+    """Return a lens whose clipping planes are not set yet."""
     width, height = size
     focal = max(size) / (2 * math.tan(_FOV_RAD / 2))
     return Lens(width, height, focal, focal, width / 2, height / 2, 0.0, 0.0)
 
 
 def _slopes(lens: Lens) -> tuple[float, float]:
-    """Return how far from the optical axis what is at depth 1 may be, to the sides and up and down."""
+    """Return how far from the optical axis visible points at depth 1 may be, horizontally and vertically."""
     return _FILL * lens.center_x / lens.focal_x, _FILL * lens.center_y / lens.focal_y
 
 
 def _angles(extent: Bounds, up_axis: UpAxis) -> tuple[float, float]:
-    """Return azimuth and elevation, rad, from which things of such proportions are seen well."""
+    """Return a good azimuth and elevation, rad, for objects with these proportions."""
     sides = extent.high - extent.low
     right, front, up = (
         abs(float(direction(azimuth, elevation, up_axis) @ sides))
@@ -145,20 +145,20 @@ def _angles(extent: Bounds, up_axis: UpAxis) -> tuple[float, float]:
 
 
 def _thinness(side: float, other: float) -> float:
-    """Return 1 for what has no extent along a side, and 0 for what is no longer thin."""
+    """Return how thin an object is: 1 for no extent along a side, and 0 for a block."""
     return max(0.0, 1.0 - side / (_THIN * other)) if other > 0 else 0.0
 
 
 def _outline(scene: Scene, pose: Matrix, slopes: Sequence[float]) -> Points:
-    """Return the few points that bound a picture, (m, 3), in a camera's axes: right, up, backward.
+    """Return the few points that bound an image, (m, 3), in the camera's axes: right, up, backward.
 
     Parameters
     ----------
     scene : Scene
     pose : (4, 4) float64
-        Of a camera; it may be moved along its own axes afterwards.
+        The pose of the camera. It may be moved along its own axes afterwards.
     slopes : (float, float)
-        How steeply it sees to the sides, and up and down, at most.
+        The maximum slopes that it sees, horizontally and vertically.
     """
     turns = np.linspace(0, 1, _STEPS)
     sides = [(sign, 0, slopes[0] * turn) for sign in (-1, 1) for turn in turns]
@@ -169,10 +169,9 @@ def _outline(scene: Scene, pose: Matrix, slopes: Sequence[float]) -> Points:
 
 
 def _reach(seen: Points, slopes: Sequence[float]) -> Points:
-    """Return how far away a camera must be that looks at the origin, and how near and far points are, (3,).
+    """Return the distance from which a camera sees all points, and the bounds of their depths, (3,).
 
-    The last two are along the axis that points to the camera: the greatest, and the least with its sign
-    changed.
+    The bounds are along the axis towards the camera: the maximum, and the negative minimum.
     """
     x, y, z = seen.T
     needed = max((np.abs(x) / slopes[0] + z).max(), (np.abs(y) / slopes[1] + z).max())
@@ -180,23 +179,23 @@ def _reach(seen: Points, slopes: Sequence[float]) -> Points:
 
 
 def _points(scene: Scene) -> Iterator[Points]:
-    """Yield the points of each placement that its triangles have, (n, 3), in the world."""
+    """Yield the points of each placement's triangles, (n, 3), in the world."""
     placed = (placed_points(scene, index) for index in range(len(scene.placements)))
     return (points for points in placed if len(points))
 
 
 def _seen(points: Points, pose: Matrix) -> Points:
-    """Return points, (n, 3), in a camera's axes: right, up, backward."""
+    """Transform points, (n, 3), to a camera's axes: right, up, backward."""
     return (points - pose[:3, 3]) @ pose[:3, :3]
 
 
 def _outermost(points: Points, directions: Points) -> Points:
-    """Return those of points, (n, 3), that lie farthest in directions, (k, 3)."""
+    """Return the points, of (n, 3), that are outermost in the directions, (k, 3)."""
     return points[sorted({int(np.argmax(points @ direction)) for direction in directions})]
 
 
 def _middle(sides: Points, depths: Points) -> float:
-    """Return where a camera sees points, (n,), as far on one side of its picture as on the other."""
+    """Return the camera position from which points, (n,), are centred in the image."""
     middle = 0.0
     for _ in range(_TRIES):
         seen = (sides - middle) / depths
@@ -206,7 +205,7 @@ def _middle(sides: Points, depths: Points) -> float:
 
 
 def _placed(pose: Matrix, offset: Points, lens: Lens, depths: tuple[float, float], name: str) -> View:
-    """Return the view of a camera that is moved along its own axes, and sees what is so near and so far."""
+    """Return the view of a camera moved along its own axes, with clipping planes for a range of depths."""
     moved = pose.copy()
     moved[:3, 3] += pose[:3, :3] @ offset
     return View(replace(lens, near=_NEAR * depths[0], far=_FAR * depths[1]), moved, name)

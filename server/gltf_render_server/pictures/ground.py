@@ -1,4 +1,4 @@
-"""A ground for a model to stand on, and to cast its shadow on; it fades away all around."""
+"""A ground plane on which a model stands and casts its shadow. It fades out towards its edge."""
 
 from __future__ import annotations
 
@@ -24,42 +24,45 @@ from ..srgb import linear_of, srgb_of
 __all__ = ["Ground", "on_ground"]
 
 _REACH = 4.0
-"""How far the ground goes from the middle, in radii of the scene."""
+"""The radius of the ground, in radii of the scene."""
 
 _SOLID = 0.2
-"""The part of the way to its edge from which on it fades."""
+"""The fraction of that radius where fading begins."""
 
 _BELOW = 1e-4
-"""How far it lies below the lowest point, in radii of the scene."""
+"""How far the ground lies below the lowest point, in radii of the scene."""
 
 _ALBEDO = 0.62
-"""Linear; lit from all around, it is about as bright as what is behind a model."""
+"""Linear. With environment lighting, the ground is about as bright as the backdrop."""
 
 _TEXELS = 256
 
 _UNSURE = 0.3, 0.7
-"""Of the ground's alpha: below the first, too few of a pixel's samples meet it to tell its colour."""
+"""Limits for the ground's alpha.
+
+Below the first, too few samples of a pixel meet the ground to determine its colour.
+"""
 
 _LITTLE = 1e-3
-"""Alpha that tells no colour."""
+"""An alpha too low to determine a colour."""
 
 _BLUR = 0.01
-"""How far around such a pixel is looked for the ground's colour, in widths of the picture."""
+"""The distance within which the ground's colour is averaged for such a pixel, in image widths."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """A document that stands on a ground.
+    """A document on a ground plane.
 
     Attributes
     ----------
     document : Document
     middle : (3,) float64
-        Of the ground, in the world, metres.
+        The centre of the ground, in the world, metres.
     up : (3,) float64
         The direction that it faces.
     reach : float
-        How far it goes, metres.
+        The radius of the ground, metres.
     """
 
     document: Document
@@ -68,7 +71,7 @@ class Ground:
     reach: float
 
     def alpha(self, view: View) -> NDArray[np.floating]:
-        """Return how much of the ground is there in each pixel of a view, (height, width), 0 to 1."""
+        """Return the alpha of the ground in each pixel of a view, (height, width), 0 to 1."""
         x, y = ray_grid(view.lens)
         right, up, backward = view.camera_to_world[:3, :3].T
         eye = view.camera_to_world[:3, 3] - self.middle
@@ -82,14 +85,14 @@ class Ground:
     def cleaned(
         self, picture: NDArray[np.uint8], is_model: NDArray[np.bool_], view: View
     ) -> NDArray[np.uint8]:
-        """Return a picture whose ground fades evenly, where a renderer leaves that to chance.
+        """Return an image whose ground fades evenly, without the noise of the renderer.
 
         Parameters
         ----------
         picture : (height, width, 4) uint8
-            Colour with alpha.
+            The colour with alpha.
         is_model : (height, width) bool
-            Where something else than the ground is met first, be it transparent or not.
+            Where the first surface is not the ground, whether it is transparent or not.
         view : View
         """
         is_ground = ~_grown(is_model)
@@ -106,13 +109,13 @@ class Ground:
 
 
 def on_ground(document: Document, scene: Scene, up_axis: UpAxis) -> Ground:
-    """Put a document on a ground, as deep as the lowest point of what it shows.
+    """Put a document on a ground plane at the height of its lowest point.
 
     Parameters
     ----------
     document : Document
     scene : Scene
-        What the document shows, at the moment that is meant.
+        The scene of the document at the moment to be shown.
     up_axis : {"y", "z"}
     """
     extent = bounds(scene)
@@ -137,13 +140,13 @@ def on_ground(document: Document, scene: Scene, up_axis: UpAxis) -> Ground:
 
 
 def _share(distance: NDArray[Any]) -> NDArray[Any]:
-    """Return how solid the ground is so far from its middle, in parts of its reach."""
+    """Return the opacity of the ground at a distance from its centre, given in radii."""
     share = np.clip((1 - distance) / (1 - _SOLID), 0, 1)
     return share * share * (3 - 2 * share)
 
 
 def _faded() -> bytes:
-    """Return a PNG that is white, solid in the middle, and nothing at its edges."""
+    """Return a white PNG that is opaque in the middle and transparent at its edges."""
     across = (np.arange(_TEXELS) + 0.5) / _TEXELS * 2 - 1
     alpha = np.rint(255 * _share(np.hypot(across[:, None], across[None]))).astype(np.uint8)
     white = np.full((_TEXELS, _TEXELS, 3), 255, np.uint8)
@@ -153,7 +156,7 @@ def _faded() -> bytes:
 
 
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask with the pixels beside it."""
+    """Return a mask dilated by one pixel."""
     wide = np.pad(mask, 1)
     height, width = mask.shape
     shifts = [(down, right) for down in range(3) for right in range(3)]
@@ -161,7 +164,7 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _blurred(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the mean of a small square about each pixel, of (height, width, n) values."""
+    """Return the mean over a small square around each pixel, of (height, width, n) values."""
     side = 2 * max(2, round(_BLUR * values.shape[1])) + 1
     for axis in (0, 1):
         widths = [(side // 2 + 1, side // 2) if each == axis else (0, 0) for each in range(3)]

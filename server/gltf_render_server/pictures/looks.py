@@ -1,4 +1,4 @@
-"""How a file is lit and shown where nobody says: as a product photographer would, whatever it is."""
+"""The default look of a file's images: lighting and background as in product photography."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..errors import RequestError
 from ..frame import Look
 from ..scene import Scene
 
-__all__ = ["BACKDROP", "ENVIRONMENT", "NOTHING", "Lighting", "find_look", "laid_over"]
+__all__ = ["BACKDROP", "ENVIRONMENT", "NOTHING", "Lighting", "check_support", "find_look", "laid_over"]
 
 Picture = NDArray[np.uint8]
 
 BACKDROP, ENVIRONMENT, NOTHING = "backdrop", "environment", "transparent"
-"""What is behind a model: a plain light grey, what it is lit by, or nothing; or a colour."""
+"""What is behind a model: a plain light grey, the environment, or nothing. A colour is also possible."""
 
 _DEFAULT_ENVIRONMENT = "city"
-"""The one of Blender's whose light is white, and in which metal and glass have something to mirror."""
+"""One of Blender's, with white light, and with contrast that metal and glass can reflect."""
 _FILL_STRENGTH = 0.25
 _BACKDROP = (np.array([205.0, 206.0, 208.0]), np.array([242.0, 242.0, 242.0]))
-"""sRGB, above and below."""
+"""sRGB, at the top and the bottom."""
 
 
 @dataclass(frozen=True)
 class Lighting:
-    """What was asked for of the light; None = as it looks best.
+    """The requested lighting. None means the best default.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class Lighting:
         In stops.
     quality : str or None
     background : str or tuple of int
-        `BACKDROP`, `ENVIRONMENT`, `NOTHING`, or a colour, red, green and blue, 0 to 255.
+        `BACKDROP`, `ENVIRONMENT`, `NOTHING`, or a colour as red, green and blue, 0 to 255.
     has_environment_file : bool
-        Whether what renders has an environment of its own, from a file.
+        Whether the renderer has its own environment from a file.
     """
 
     environment: str | None = None
@@ -50,47 +50,58 @@ class Lighting:
     has_environment_file: bool = False
 
 
-def find_look(wanted: Lighting, scene: Scene, up_axis: str, *, is_blender: bool) -> Look:
-    """Return the look of a scene's pictures.
+def find_look(wanted: Lighting, scene: Scene, up_axis: str, supported: frozenset[str]) -> Look:
+    """Return the look for a scene's images.
 
-    A scene without lights is lit from all around. One that brings lights of its own has that light, too, but
-    dimly: what none of its lights reaches shall not be black.
+    A scene without lights gets environment lighting. A scene with lights gets it, too, but dimmed, so that
+    what its lights do not reach is not black.
+
+    Parameters
+    ----------
+    wanted : Lighting
+    scene : Scene
+    up_axis : {"y", "z"}
+    supported : frozenset of str
+        The fields of a look that the back end supports. What nobody asked for is left out of the others.
 
     Raises
     ------
     RequestError
-        What was asked for only Blender can do.
+        The back end does not support what is wanted.
     """
+    chosen = {name: getattr(wanted, name) for name in ("environment", "exposure", "quality")}
+    for name, value in chosen.items():
+        if value is not None:
+            check_support(name, name in supported)
     options: dict[str, Any] = {
-        "exposure": wanted.exposure,
+        **chosen,
         "up_axis": up_axis,
         "transparent": wanted.background != ENVIRONMENT,
     }
-    if not is_blender:
-        _check_plain(wanted)
-        return Look(**options)
-    options["quality"] = wanted.quality
-    if wanted.environment is not None:
-        options["environment"] = wanted.environment
-    elif not wanted.has_environment_file:
+    if wanted.environment is None and not wanted.has_environment_file:
         options["environment"] = _DEFAULT_ENVIRONMENT
         options["strength"] = _FILL_STRENGTH if scene.lights else None
-    return Look(**options)
+    return Look(**{name: value for name, value in options.items() if name in supported})
 
 
-def _check_plain(wanted: Lighting) -> None:
-    for name in ("environment", "quality"):
-        if getattr(wanted, name) is not None:
-            raise RequestError(f"--{name}: only Blender can do that; leave it out with this back end")
+def check_support(option: str, is_supported: bool) -> None:
+    """Refuse an option of the program that the back end does not support.
+
+    Raises
+    ------
+    RequestError
+    """
+    if not is_supported:
+        raise RequestError(f"--{option}: this back end cannot do that; leave it out, or render with Blender")
 
 
 def laid_over(picture: Picture, background: str | tuple[int, int, int]) -> Picture:
-    """Return a picture with something behind it, (height, width, 3); or as it is where that is wanted.
+    """Return an image with its background added, (height, width, 3), or the same image if it has none.
 
     Parameters
     ----------
     picture : (height, width, 3 or 4) uint8
-        sRGB; its colours are those of what covers a pixel in part, not multiplied by alpha.
+        sRGB with straight alpha.
     background : str or tuple of int
         See `Lighting`.
     """
@@ -102,7 +113,7 @@ def laid_over(picture: Picture, background: str | tuple[int, int, int]) -> Pictu
 
 
 def _behind(background: str | tuple[int, int, int], height: int) -> NDArray[np.float32]:
-    """Return what is behind each row, (height or 1, 1, 3)."""
+    """Return the background colour of each row, (height or 1, 1, 3)."""
     if not isinstance(background, str):
         return np.array(background, np.float32).reshape(1, 1, 3)
     above, below = _BACKDROP

@@ -1,4 +1,4 @@
-"""A file and what is wanted of it -> pictures."""
+"""Renders the images of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..scene import Scene
 from ..settings import UpAxis
 from .cameras import AUTO, find_views
 from .ground import Ground, on_ground
-from .looks import BACKDROP, ENVIRONMENT, Lighting, find_look, laid_over
+from .looks import BACKDROP, ENVIRONMENT, Lighting, check_support, find_look, laid_over
 from .reading import read_file
 from .renderers import FileRenderer, Rendered, make_file_renderer, own_settings
 
@@ -31,25 +31,25 @@ _WAIT_S = 60.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of a file.
+    """What to render of a file.
 
     Attributes
     ----------
     passes : tuple of str
-        Names of rows of the table of passes.
+        The names of the passes in the table of passes.
     size : (int, int)
-        Width and height of each picture, in pixels.
+        The width and height of each image, in pixels.
     cameras : tuple of str
         See `cameras.find_views`.
     orbit : int or None
-        How many pictures there are from a ring around the model; None = one from where it is seen best.
+        The number of images from a ring around the model; None = a single image from the best direction.
     time_s : float
-        When its animation is shown.
+        The time in the file's animation.
     up_axis : {"y", "z"}
-        Which axis of the file points up.
+        The up axis of the file.
     ground : bool or None
-        Whether it stands on a ground in colour, on which its shadow falls; None = where Blender renders it
-        before the usual backdrop.
+        Whether colour shows a ground plane, on which the shadow falls. None = yes, with the
+        default backdrop and a back end that supports it.
     lighting : Lighting
     """
 
@@ -65,17 +65,17 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One view of a file.
+    """One rendered view of a file.
 
     Attributes
     ----------
     view : View
     scene : Scene
-        What it shows.
+        The scene that it shows.
     arrays : mapping of str to array
-        By the names of the passes, each as the table of passes describes it.
+        The arrays by pass name, as the table of passes describes them.
     stages_ms : mapping of str to float
-        Where the renderer's time went, milliseconds.
+        The milliseconds that the renderer spent in each stage.
     """
 
     view: View
@@ -85,7 +85,7 @@ class Picture:
 
 
 def _nothing(*_: object) -> None:
-    """Tell nobody."""
+    """Ignore a notification."""
 
 
 def pictures(
@@ -102,21 +102,21 @@ def pictures(
         The file; see `reading.read_file`.
     wanted : Wanted
     renderer : FileRenderer
-        Is ready, and stays open.
+        The renderer, which is ready. It is not closed.
     on_scene : callable
-        Is told what is shown, and in how many views, before the first is rendered.
+        Called with the scene and the number of views, before the first view is rendered.
 
     Raises
     ------
     RequestError, SceneError
-        The file cannot be shown, or not as wanted; the message says what to do.
+        The file cannot be rendered, or not with these options. The message says what to do.
     RenderError, UnavailableError
-        It was not rendered, though it might be at another time.
+        Rendering failed, but might succeed at another time.
     """
     check_passes(wanted.passes)
     scene = renderer.asset(document).scene({}, wanted.time_s)
     views = find_views(scene, wanted.cameras, wanted.orbit, wanted.size, wanted.up_axis)
-    look = find_look(wanted.lighting, scene, wanted.up_axis, is_blender=renderer.is_blender)
+    look = find_look(wanted.lighting, scene, wanted.up_axis, renderer.looks)
     on_scene(scene, len(views))
     shown = _shown(document, scene, wanted, renderer)
     for view in views:
@@ -134,7 +134,7 @@ def pictures(
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """What some of the passes show, perhaps on a ground."""
+    """The scene that some of the passes show, possibly with a ground plane."""
 
     document: Document
     scene: Scene
@@ -147,20 +147,21 @@ class _Shown:
             frame = Frame(self.scene, (view,), self.passes, look, alpha_threshold=ALPHA_THRESHOLD)
             return renderer.render(self.document, frame, time_s)
         passes = (*self.passes, _INSTANCE)
-        # all surfaces are solid, so that nothing of the model is taken for the ground; colour stays the same
+        # All surfaces are solid, so that no part of the model is mistaken for the ground. Colour does not
+        # change.
         frame = Frame(self.scene, (view,), passes, look, alpha_threshold=None)
         rendered = renderer.render(self.document, frame, time_s)
         arrays = dict(rendered.arrays)
         numbers = arrays.pop(_INSTANCE)
-        is_model = (numbers != 0) & (numbers != len(self.scene.instances))  # the ground is the last
+        is_model = (numbers != 0) & (numbers != len(self.scene.instances))  # the ground is the last instance
         arrays[COLOUR] = self.ground.cleaned(arrays[COLOUR], is_model, view)
         return Rendered(arrays, rendered.stages_ms)
 
 
 def _shown(document: Document, scene: Scene, wanted: Wanted, renderer: FileRenderer) -> list[_Shown]:
-    """Let colour show a ground where that is wanted: the exact passes tell of the file alone."""
+    """Group the passes by scene: colour may show a ground plane, but exact passes show the file alone."""
     lit = tuple(name for name in wanted.passes if find_pass(name).render in (Render.COLOUR, Render.LINEAR))
-    if not (lit and _wants_ground(wanted, scene, is_blender=renderer.is_blender)):
+    if not (lit and _wants_ground(wanted, scene, renderer.looks)):
         return [_Shown(document, scene, wanted.passes)]
     ground = on_ground(document, scene, wanted.up_axis)
     stood = renderer.asset(ground.document).scene({}, wanted.time_s)
@@ -170,21 +171,23 @@ def _shown(document: Document, scene: Scene, wanted: Wanted, renderer: FileRende
     return [*found, _Shown(document, scene, exact)] if exact else found
 
 
-def _wants_ground(wanted: Wanted, scene: Scene, *, is_blender: bool) -> bool:
-    if wanted.ground and not is_blender:
-        raise RequestError("--ground: only Blender casts shadows; leave it out with this back end")
+def _wants_ground(wanted: Wanted, scene: Scene, looks: frozenset[str]) -> bool:
+    """Return whether colour shows a ground, which needs the light of an environment, and fades."""
+    is_supported = {"environment", "transparent"} <= looks
+    if wanted.ground:
+        check_support("ground", is_supported)
     if wanted.ground is None:
-        return is_blender and wanted.lighting.background == BACKDROP and len(scene.placements) > 0
+        return is_supported and wanted.lighting.background == BACKDROP and len(scene.placements) > 0
     return wanted.ground
 
 
 def check_passes(names: Sequence[str]) -> None:
-    """Check that passes can be made of a file at one moment.
+    """Check that passes can be rendered for a file at a single moment.
 
     Raises
     ------
     RequestError
-        There is no such pass, or it tells of the motion to another moment.
+        A pass does not exist, or describes the motion to another moment.
     """
     for name in names:
         if find_pass(name).moment is not None:
@@ -202,10 +205,11 @@ def render_file(
     device: str = "auto",
     server: str | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return pictures of a glTF file, by the names of views and passes.
+    """Render a glTF file, and return the arrays by view name and pass name.
 
-    Without `wanted`, it is one well framed colour picture: ``render_file("robot.glb")["auto"]["color"]``.
-    Each call starts what renders, which takes some seconds; a program that renders often asks a server.
+    Without `wanted`, the result is one well-framed colour image:
+    ``render_file("robot.glb")["auto"]["color"]``. Each call starts a renderer, which takes some seconds. A
+    program that renders often should use a server.
 
     Parameters
     ----------
@@ -213,16 +217,16 @@ def render_file(
         A .glb, or a .gltf with its files beside it.
     wanted : Wanted, optional
     backend : str
-        What renders here.
+        The back end that renders here.
     device : str
-        What Cycles renders on.
+        The device on which Cycles renders.
     server : str, optional
-        The address of a server that is to render instead.
+        The address of a server that renders instead.
 
     Raises
     ------
     RenderServerError
-        See `pictures`; the message says what to do.
+        See `pictures`. The message says what to do.
     """
     settings = own_settings(backend=backend, device=device)
     with closing(make_file_renderer(settings, server, _WAIT_S)) as renderer:

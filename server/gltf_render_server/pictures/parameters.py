@@ -1,4 +1,4 @@
-"""The types of the program's options: text -> values, or what is wrong with it and what was meant."""
+"""The types of the program's options. They convert text to values, with helpful error messages."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .making import COLOUR, check_passes
 __all__ = ["BackgroundType", "NumberType", "PassesType", "SizeType"]
 
 _LARGEST_SIDE_PX = 16384
+_LARGEST_VALUE = 255
 
 _ALSO_CALLED = {
     "mask": "instance",
@@ -26,11 +27,11 @@ _ALSO_CALLED = {
     "semantic": "label",
     "z": "depth",
 }
-"""What other programs call the passes."""
+"""The names of passes in other programs."""
 
 
 class SizeType(click.ParamType):
-    """Width and height, pixels."""
+    """A width and height in pixels."""
 
     name = "WIDTHxHEIGHT"
 
@@ -52,7 +53,7 @@ class SizeType(click.ParamType):
 
 
 class NumberType(click.ParamType):
-    """A number within bounds; click's own takes nan, too."""
+    """A number within bounds. click's own type accepts nan."""
 
     def __init__(self, low: float, high: float) -> None:
         self.name = "number"
@@ -70,7 +71,7 @@ class NumberType(click.ParamType):
 
 
 class PassesType(click.ParamType):
-    """Names of passes."""
+    """The names of passes."""
 
     name = "NAMES"
 
@@ -94,7 +95,7 @@ class PassesType(click.ParamType):
 
 
 class BackgroundType(click.ParamType):
-    """A colour, red, green and blue from 0 to 255, or a word of `looks`."""
+    """A colour as red, green and blue from 0 to 255, or a background name of `looks`."""
 
     name = "COLOUR|environment"
 
@@ -103,14 +104,17 @@ class BackgroundType(click.ParamType):
         if not isinstance(value, str) or value in (BACKDROP, ENVIRONMENT, NOTHING):
             return value
         try:
-            return ImageColor.getrgb(value)[:3]
+            colour = ImageColor.getrgb(value)[:3]
         except ValueError:
+            colour = ()
+        if not colour or max(colour) > _LARGEST_VALUE:  # Pillow takes rgb(300, 0, 0)
             self.fail(
                 f"{value}: is no colour; colours are such as white, '#204080' and 'rgb(32, 64, 128)', and "
                 f"{ENVIRONMENT} shows what the model is lit by",
                 param,
                 ctx,
             )
+        return colour
 
 
 def _unknown_pass(name: str) -> str:

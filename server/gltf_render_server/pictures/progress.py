@@ -1,4 +1,4 @@
-"""How far the pictures are, for a person at a terminal; nothing where nobody looks."""
+"""A progress bar at a terminal; nothing if standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ __all__ = ["Watch", "watched"]
 
 
 class Watch:
-    """What the bar shows, and how many pictures are done."""
+    """The state of the progress bar, and the number of finished images."""
 
     def __init__(self, shown: Progress, task: TaskID) -> None:
         self._shown, self._task = shown, task
 
-    def tell(self, what: str) -> None:
-        """Say what is being done, or waited for."""
+    def show(self, what: str) -> None:
+        """Display what is being done, or waited for."""
         self._shown.update(self._task, description=escape(what))
 
     def begin(self, count: int) -> None:
-        """Say how many pictures there will be of the file that is next."""
+        """Set the number of images of the next file."""
         self._shown.update(self._task, total=count, completed=0)
 
     def step(self) -> None:
-        """Count a picture."""
+        """Count a finished image."""
         self._shown.advance(self._task)
 
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """Show a bar on standard error, for the length of a ``with`` block, if that is a terminal."""
+    """Show a bar on standard error during a ``with`` statement, if that is a terminal."""
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
@@ -55,7 +55,7 @@ def watched() -> Iterator[Watch]:
         *columns,
         console=console,
         transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # else what is piped would be shown above the bar instead
+        redirect_stdout=sys.stdout.isatty(),  # otherwise output to a pipe would appear above the bar instead
         disable=not console.is_terminal,
     ) as shown:
         yield Watch(shown, shown.add_task("", total=None))

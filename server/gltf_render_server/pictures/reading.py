@@ -1,4 +1,4 @@
-"""A path -> a document with all that belongs to it, and words for what is wrong with the file."""
+"""Reads a file into a self-contained document, with helpful error messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..dataset.embedding import read_document
+from ..dataset.embedding import HEAD_BYTES, read_document, why_not_gltf
 from ..dataset.shot import Document
 from ..errors import RequestError, SceneError, UnavailableError
 from ..gltf.container import open_container
@@ -15,13 +15,11 @@ from ..gltf.extensions import DRACO
 __all__ = ["check_file", "read_file"]
 
 _SUFFIXES = (".glb", ".gltf")
-_HEAD_BYTES = 64
-_LFS = b"version https://git-lfs"
 _MOST_LISTED = 5
 
 
 def check_file(path: Path) -> None:
-    """Look whether there is a file that may be glTF, at no cost.
+    """Check quickly whether a path is a file that may be glTF.
 
     Raises
     ------
@@ -32,19 +30,19 @@ def check_file(path: Path) -> None:
 
 
 def read_file(path: Path) -> Document:
-    """Read a .glb, or a .gltf with the files that lie beside it.
+    """Read a .glb, or a .gltf with the files to which it refers.
 
     Raises
     ------
     RequestError
-        There is no such file, or it is something else than glTF; or it refers to a file that is not there, or
-        that lies outside of its folder.
+        The file does not exist or is not glTF; or it refers to a file that does not exist, or that lies
+        outside its folder.
     SceneError
-        It is broken.
+        The document is invalid.
     TooLargeError
-        It is larger than any that can be read.
+        It is too large to be read.
     UnavailableError
-        What it is compressed with cannot be read here.
+        Its compression cannot be decoded here.
     """
     check_file(path)
     try:
@@ -88,25 +86,14 @@ def _listed(names: list[str], introduction: str = ":") -> str:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is something else than glTF before anybody looks for JSON in it."""
+    """Reject files of another kind before they are parsed as JSON."""
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise RequestError(f"it cannot be read: {error.strerror}") from None
-    if head.startswith(_LFS):
-        raise RequestError(
-            "it is only a pointer of Git LFS to the file; `git lfs pull` brings the file itself"
-        )
-    if not head:
-        raise RequestError("it is empty")
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith(b"glTF") or text.startswith(b"{") or not text:
-        return
-    raise RequestError(
-        "it is no glTF file: a .glb begins with the letters glTF, and a .gltf with a brace. Blender writes "
-        "both from most formats (File > Import, then File > Export > glTF 2.0)"
-    )
+    if why := why_not_gltf(head):
+        raise RequestError(why)
 
 
 def _check_decoder(document: Document) -> None:

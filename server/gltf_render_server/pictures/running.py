@@ -1,4 +1,4 @@
-"""Renders files one after the other, writes their pictures, and tells a person what became of each."""
+"""Renders files one after the other, writes their images, and reports the results."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .reading import check_file, read_file
 from .renderers import FileRenderer, make_file_renderer
 from .writing import Written, write_pass
 
-__all__ = ["PROGRAM", "Outcome", "run", "tell_error"]
+__all__ = ["PROGRAM", "Outcome", "report_error", "run"]
 
 PROGRAM = "gltf-render"
 
 _FAILED, _WRONG = 1, 2
-"""Exit statuses: it may work another time; the file or the command is wrong."""
+"""exit statuses: a failure that may be temporary; a wrong file or command"""
 
 _MOST_NOTES = 5
 _OF_SCENE = "scene: "
@@ -38,30 +38,30 @@ The file itself is wrong there. Copy it once more, or export it again; the valid
 https://github.khronos.org/glTF-Validator, shows all that is wrong with a file."""
 _STAGES = "read", "start", "check", "import", "render", "write"
 _IMPORTING = "import", "update"
-"""The stages in which the renderer takes in what it shows."""
+"""The stages in which the renderer loads a scene."""
 
 
 @dataclass
 class Outcome:
-    """What has become of the files.
+    """The results so far.
 
     Attributes
     ----------
     status : int
         The exit status so far.
     first : Path or None
-        The first file that a person can look at.
+        The first file that a person can view.
     """
 
     status: int = 0
     first: Path | None = None
 
     def fail(self, path: Path, error: Exception) -> None:
-        """Tell why a file is not rendered; the others may be."""
-        self.status = max(self.status, tell_error(error, path))
+        """Report why a file was not rendered. Others may still be rendered."""
+        self.status = max(self.status, report_error(error, path))
 
     def note(self, written: Written) -> None:
-        """Tell of a file that was written."""
+        """Report a file that was written."""
         if self.first is None and written.path.suffix == ".png":
             self.first = written.path
         _say(str(written.path), sys.stdout)
@@ -76,13 +76,13 @@ def run(
     settings: ServerSettings,
     wanted: Wanted,
 ) -> Outcome:
-    """Render files, and write their pictures.
+    """Render files, and write their images.
 
     Parameters
     ----------
     files : sequence of Path
     folder : Path
-        For the pictures; made if need be.
+        The folder for the images. It is created if necessary.
     server, wait_s, settings
         See `renderers.make_file_renderer`.
     wanted : Wanted
@@ -90,7 +90,9 @@ def run(
     Raises
     ------
     RenderServerError
-        None can be rendered like that. What is wrong with one of them is told, and the others are rendered.
+        No file can be rendered. Errors in a single file are reported, and the others are rendered.
+    BrokenPipeError
+        Nobody reads the standard output any more.
     """
     _check_folder(folder)
     _check_stems(files)
@@ -111,6 +113,8 @@ def run(
                 job.render(document, renderer)
             except RenderServerError as error:
                 outcome.fail(path, error)
+            except BrokenPipeError:  # of standard output; no folder is to blame
+                raise
             except OSError as error:
                 outcome.fail(path, UnavailableError(_unwritable(folder, error)))
     return outcome
@@ -127,7 +131,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_stems(files: Sequence[Path]) -> None:
-    """Check that no file's pictures take the place of another's, whatever the file system."""
+    """Check that no two files have the same output names, on any file system."""
     stems = Counter(path.stem.casefold() for path in files)
     twins = [str(path) for path in files if stems[path.stem.casefold()] > 1]
     if twins:
@@ -138,7 +142,7 @@ def _check_stems(files: Sequence[Path]) -> None:
 
 
 def _is_good(path: Path, outcome: Outcome) -> bool:
-    """Look at a file before anything is started for it."""
+    """Check a file before anything is started for it."""
     try:
         check_file(path)
     except RenderServerError as error:
@@ -148,7 +152,7 @@ def _is_good(path: Path, outcome: Outcome) -> bool:
 
 
 class _Job:
-    """Renders one file, and notes where the time goes."""
+    """Renders one file, and measures the time."""
 
     def __init__(self, path: Path, folder: Path, wanted: Wanted, watch: Watch, outcome: Outcome) -> None:
         self._path, self._folder, self._wanted = path, folder, wanted
@@ -158,19 +162,19 @@ class _Job:
         self._seconds: dict[str, float] = dict.fromkeys(_STAGES, 0.0)
 
     def read(self) -> Document:
-        """Read it, with what lies beside it."""
-        self._watch.tell(f"reading {self._path.name}")
+        """Read the file, with those to which it refers."""
+        self._watch.show(f"reading {self._path.name}")
         with self._timed("read"):
             return read_file(self._path)
 
     def wait(self, renderer: FileRenderer) -> None:
-        """Wait until the renderer is there."""
+        """Wait until the renderer is ready."""
         with self._timed("start"):
-            renderer.wait(self._watch.tell)
+            renderer.wait(self._watch.show)
 
     def render(self, document: Document, renderer: FileRenderer) -> None:
-        """Render and write all of its pictures, and tell of them."""
-        self._watch.tell(f"checking {self._path.name}")
+        """Render and write all images of the file, and report them."""
+        self._watch.show(f"checking {self._path.name}")
         written: list[Written] = []
         made = pictures(document, self._wanted, renderer, self._begin)
         while (picture := self._next(made)) is not None:
@@ -185,9 +189,9 @@ class _Job:
 
     def _begin(self, scene: Scene, count: int) -> None:
         self._seconds["check"] += time.monotonic() - self._begun_s - sum(self._seconds.values())
-        _tell_notes(self._path, scene, self._wanted)
+        _report_notes(self._path, scene, self._wanted)
         self._watch.begin(count)
-        self._watch.tell(f"{self._path.name}: {self._passes}")
+        self._watch.show(f"{self._path.name}: {self._passes}")
 
     def _next(self, made: Iterator[Picture]) -> Picture | None:
         with self._timed("render"):
@@ -208,15 +212,15 @@ class _Job:
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
-        """Count the time of a ``with`` block, but for what is counted within it."""
+        """Measure the time of a ``with`` block, without stages measured inside it."""
         begun_s, before_s = time.monotonic(), sum(self._seconds.values())
         yield
         within_s = sum(self._seconds.values()) - before_s
         self._seconds[stage] += time.monotonic() - begun_s - within_s
 
 
-def _tell_notes(path: Path, scene: Scene, wanted: Wanted) -> None:
-    """Tell what of a file is not shown, and what else might be."""
+def _report_notes(path: Path, scene: Scene, wanted: Wanted) -> None:
+    """Report what is not shown of a file, and hints about other options."""
     for warning in scene.warnings[:_MOST_NOTES]:
         _say(f"{path.name}: note: {warning}", sys.stderr)
     if len(scene.warnings) > _MOST_NOTES:
@@ -233,8 +237,8 @@ def _unwritable(folder: Path, error: OSError) -> str:
     )
 
 
-def tell_error(error: Exception, path: Path | None = None) -> int:
-    """Tell of an error, and return the exit status that it leads to."""
+def report_error(error: Exception, path: Path | None = None) -> int:
+    """Report an error, and return the resulting exit status."""
     where = "" if path is None else f"{path}: "
     is_broken = isinstance(error, SceneError)
     _say(f"{PROGRAM}: error: {where}{str(error).removeprefix(_OF_SCENE)}", sys.stderr)
@@ -244,6 +248,6 @@ def tell_error(error: Exception, path: Path | None = None) -> int:
 
 
 def _say(line: str, stream: TextIO) -> None:
-    """Write a line, above the progress bar where there is one: that has taken the place of the stream."""
+    """Write a line. If there is a progress bar, it has replaced the stream, so the line appears above it."""
     stream.write(f"{line}\n")
     stream.flush()

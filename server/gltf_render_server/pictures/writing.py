@@ -1,4 +1,4 @@
-"""Where the files of a picture go, and what they are called; each is there as a whole or not at all."""
+"""Writes image files. Each appears under its final name only when it is complete."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..dataset.store import write_whole
 from ..encode import encode, encode_png
 from ..false_colours import false_colours, legend
 from ..passes import Pass, find_pass
+from ..process.files import write_whole
 from ..scene import Scene
 from .cameras import AUTO
 
@@ -28,7 +28,7 @@ class Written:
     ----------
     path : Path
     legend : str
-        What its colours stand for; empty = they are what they look like, or it is for programs.
+        The meaning of its colours; empty if they are natural, or if the file is for programs.
     """
 
     path: Path
@@ -36,18 +36,18 @@ class Written:
 
 
 def write_pass(folder: Path, stem: str, view: str, name: str, array: Any, scene: Scene) -> Iterator[Written]:
-    """Write the array of a pass, and what shows it to a person where the first does not.
+    """Write the array of a pass, and a viewable image of it if the array itself cannot be viewed.
 
     Parameters
     ----------
     folder : Path
-        Is there.
+        An existing folder.
     stem : str
-        Of the model's file: the names of all of its pictures begin with it.
+        The name of the model's file without its suffix, with which all image names begin.
     view, name : str
-        Of the view and of the pass; the view that is framed here is not named.
+        The names of the view and of the pass. The automatic view does not appear in file names.
     array : object
-        As the pass's row describes it.
+        The array, as the pass's row describes it.
     scene : Scene
 
     Raises
@@ -66,5 +66,5 @@ def write_pass(folder: Path, stem: str, view: str, name: str, array: Any, scene:
 
 
 def _needs_colours(row: Pass) -> bool:
-    """Tell whether a viewer of pictures shows nothing of a pass."""
+    """Return whether an image viewer cannot usefully display a pass."""
     return row.dtype != "json" and not row.unit.startswith(_COLOUR_UNITS)

@@ -1,1 +1,1 @@
-"""What any process of the server needs to live and to end well."""
+"""The life of a process: memory, temporary files, logging, reloading and shutdown."""

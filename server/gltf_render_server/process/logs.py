@@ -1,4 +1,4 @@
-"""What a process of the server logs, and how a line of it looks."""
+"""The log of a process: its level and format."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["configure_logging"]
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Log to standard error from `level` on, unless whoever started this process logs already."""
+    """Log to standard error from `level` on, unless logging has been configured already."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

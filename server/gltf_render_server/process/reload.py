@@ -1,4 +1,4 @@
-"""Starting anew when the server's code changes, for who works on it."""
+"""Restarts the server when its code changes, for developers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def watch_code(restart: Callable[[], None]) -> None:
-    """Call `restart` once when a module of the package changes; returns at once."""
+    """Call `restart` once when a module of the package changes. This function returns at once."""
     threading.Thread(target=_watch, args=(restart,), name="reload", daemon=True).start()
 
 
 def _watch(restart: Callable[[], None]) -> None:
-    from watchfiles import PythonFilter, watch  # not at the top: a server in use does without
+    from watchfiles import PythonFilter, watch  # imported here because only developers have this package
 
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would tell every look
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would log every check
     for changes in watch(_PACKAGE, watch_filter=PythonFilter(), raise_interrupt=False):
         names = sorted({Path(path).name for _, path in changes})
         _logger.info("%s changed: starting anew", ", ".join(names))

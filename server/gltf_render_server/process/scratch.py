@@ -1,4 +1,4 @@
-"""A private folder in memory that is gone when its process is, however that ends."""
+"""A private in-memory folder that is removed when its process ends, in whatever way."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ done
 
 
 class ScratchFolder:
-    """Made for this process and readable by its user only.
+    """A temporary folder of this process, readable only by its user.
 
-    A shell waits for the end of this process, which even SIGKILL lets it see, and removes what is left.
+    A shell process waits for the end of this process, which it notices even after SIGKILL, and removes what
+    is left.
 
     Parameters
     ----------
     others : Path
-        Folders that somebody else made for this process, to be removed with it.
+        Existing folders that are removed together with it.
 
     Attributes
     ----------
     path : Path
-        In memory, where the system has a file system there.
+        The path of the folder. It is in memory if the system has an in-memory file system.
     """
 
     def __init__(self, *others: Path) -> None:
@@ -43,7 +44,7 @@ class ScratchFolder:
         self._remover = _start_remover(self._folders)
 
     def lacks(self, size_bytes: int) -> bool:
-        """Tell whether a file of that size does not fit."""
+        """Return whether the folder has no space for a file of that size."""
         return shutil.disk_usage(self.path).free < size_bytes
 
     def remove(self) -> None:
@@ -55,7 +56,7 @@ class ScratchFolder:
 
 
 def _in_memory() -> str | None:
-    """Return a folder in memory; None = the temporary folder is one, or there is none."""
+    """Return an in-memory folder; None = the temporary folder is in memory already, or there is none."""
     if tempfile.gettempdir().startswith(f"{_MEMORY}/") or not os.access(_MEMORY, os.W_OK):
         return None
     return _MEMORY

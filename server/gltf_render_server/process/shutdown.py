@@ -1,7 +1,8 @@
-"""Ending on a signal: answer who waits, leave nothing behind, and end as killed by that signal.
+"""Shutdown on a signal: answer waiting clients, clean up, and end by the same signal.
 
-Blender may keep the main thread inside a render for minutes, where no Python signal handler runs. So a thread
-of its own waits for the byte that the interpreter writes when a signal arrives, and does all there is to do.
+Blender may keep the main thread inside a render for minutes, and Python's signal handlers do not run in that
+time. Therefore a separate thread waits for the byte that the interpreter writes when a signal arrives, and
+does all the work.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 __all__ = ["ShutdownWatch", "Work"]
@@ -23,41 +25,41 @@ __all__ = ["ShutdownWatch", "Work"]
 _logger = logging.getLogger(__name__)
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_RESTART = 0  # no signal has this number
-_GRACE_S = 8.0  # for the render in progress; docker kills after 10
+_RESTART = 0  # stands for a restart; no signal has this number
+_GRACE_S = 8.0  # for the render in progress; docker kills the process after 10 s
 _DRAIN_S = 2.0
 
 
 class Work(Protocol):
-    """What a process does until it ends; called on a thread that owns nothing of it."""
+    """The work of a process. These methods are called on another thread than the work's own."""
 
     def close(self) -> None:
-        """Take nothing more, and give up what waits."""
+        """Accept no more work, and drop what waits."""
         ...
 
     def wait_until_idle(self, timeout_s: float) -> bool:
-        """Wait until nothing is under way; false if that took longer."""
+        """Wait until nothing is running. Return false if that takes longer than the limit."""
         ...
 
     def give_up_running(self) -> None:
-        """Answer who waits for what is under way."""
+        """Send an error to the clients whose work is running."""
         ...
 
     def shut_down(self) -> None:
-        """End what would outlive the process."""
+        """End everything that would outlive the process."""
         ...
 
 
 class ShutdownWatch:
-    """Ends the process when a signal asks for it. Made on the main thread.
+    """Ends the process on a signal. Create it on the main thread.
 
     Parameters
     ----------
     work : Work
-        Is closed; what is under way gets `_GRACE_S`, then its client gets an error. A second signal cuts
-        that short.
+        The work that is closed. Running work gets `_GRACE_S`, then its clients get an error. A second signal
+        shortens that time.
     drain : callable of float
-        Sends what was answered; gets a limit in seconds.
+        Finishes sending responses. It gets a time limit in seconds.
     """
 
     def __init__(self, work: Work, drain: Callable[[float], None]) -> None:
@@ -66,19 +68,19 @@ class ShutdownWatch:
         self._wakeup, written = socket.socketpair()
         written.setblocking(False)
         for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup makes a process ignore a signal
                 signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
-        self._written = written  # the interpreter knows the descriptor only
+        self._written = written  # a reference is needed, because the interpreter only knows the descriptor
         self._thread = threading.Thread(target=self._watch, name="shutdown", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
-        """Keep the main thread until the process ends."""
+        """Block the main thread until the process ends."""
         self._thread.join()
 
     def restart(self) -> None:
-        """End as on a signal, but start anew in the same process; returns at once."""
+        """Shut down as on a signal, but then restart the program in the same process. Returns at once."""
         self._written.send(bytes([_RESTART]))
 
     def _watch(self) -> None:
@@ -110,20 +112,22 @@ class ShutdownWatch:
 
 
 def _start_anew() -> None:
-    """Run the command that this process was started with, in its place."""
+    """Replace this process with a new run of its command."""
     command = sys.orig_argv or sys.argv
     os.execvp(command[0], command)  # noqa: S606  it is our own
 
 
 def _die_of(number: int) -> None:
-    """End the process by the signal itself, so that its parent sees what ended it.
+    """End the process by the signal itself, so that its parent sees the cause.
 
-    ``signal.signal`` is for the main thread only, which Blender may hold.
+    ``signal.signal`` works only on the main thread, which Blender may occupy.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    if os.name == "posix":
+        if stream is not None:  # as in a process that was started without it
+            with suppress(OSError, ValueError):  # a full disk, a closed file
+                stream.flush()
+    if os.name == "posix" and os.getpid() != 1:  # the kernel protects the first process of a container
         libc = ctypes.CDLL(None)
         libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
         libc.signal(number, None)  # SIG_DFL

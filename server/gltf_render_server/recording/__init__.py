@@ -1,6 +1,6 @@
-"""Recordings: every request kept on disk as a frame, each mesh, image and buffer once; docs/recording.md.
+"""Recordings: stores every request on disk, each mesh, image and buffer only once; see docs/recording.md.
 
-Knows neither HTTP nor a back end.
+This is independent of HTTP and of back ends.
 """
 
 from .documents import Document

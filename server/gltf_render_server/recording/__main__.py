@@ -1,4 +1,4 @@
-"""Lists a recording, or unpacks a frame of it: ``python -m gltf_render_server.recording DIR [N FOLDER]``."""
+"""Lists a recording, or extracts a frame: ``python -m gltf_render_server.recording DIR [N FOLDER]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .frames import RecordedFrame, RecordedFrames, unpack
 
 
 def main() -> None:
-    """List, or unpack."""
+    """List a recording, or extract a frame."""
     parser = argparse.ArgumentParser(description="List the frames of a recording, or unpack one.")
     parser.add_argument("recording", type=Path, help="a folder of --record, or a zip of one frame")
     parser.add_argument("number", type=int, nargs="?", help="of the frame to unpack, as they are listed")

@@ -1,32 +1,31 @@
-"""Payloads that are stored once each, by the SHA-256 of their content."""
+"""Content-addressed storage: each payload is stored once, under the SHA-256 digest of its content."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipPath
 
 from ..errors import RecordingError
+from ..process.files import write_whole
 
-__all__ = ["Blobs", "FolderBlobs", "ZipBlobs", "blob_path", "write_whole"]
+__all__ = ["Blobs", "FolderBlobs", "ZipBlobs", "blob_path"]
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Blobs(Protocol):
-    """Where payloads are."""
+    """A store of payloads."""
 
     def __contains__(self, digest: str) -> bool:
-        """Whether a payload is there."""
+        """Return whether the store contains a payload."""
         ...
 
     def put(self, data: bytes) -> str:
-        """Store a payload that may be there; return its SHA-256 in hex."""
+        """Store a payload, unless it is stored already. Return its SHA-256 digest in hex."""
         ...
 
     def get(self, digest: str) -> bytes:
@@ -35,18 +34,18 @@ class Blobs(Protocol):
         Raises
         ------
         RecordingError
-            It is gone.
+            The payload is missing.
         """
         ...
 
 
 class FolderBlobs:
-    """Payloads as files of a recording's folder, which other processes may fill at the same time.
+    """Payloads as files in a recording's folder, to which several processes may write at the same time.
 
     Parameters
     ----------
     root : Path or zipfile.Path
-        The recording; a path in a zip can only be read.
+        The recording. A path in a zip is read-only.
     """
 
     def __init__(self, root: Path | ZipPath) -> None:
@@ -61,7 +60,8 @@ class FolderBlobs:
         path = self._root / blob_path(digest)
         if not isinstance(path, Path):
             raise TypeError("a recording in a zip cannot be changed")
-        if not path.exists() or path.stat().st_size != len(data):  # as a crash of the machine may leave it
+        # a crash of the machine may leave a truncated file
+        if not path.exists() or path.stat().st_size != len(data):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, data)
         return digest
@@ -101,25 +101,13 @@ class ZipBlobs:
 
 
 def blob_path(digest: str) -> str:
-    """Return where in a recording a payload is.
+    """Return the path of a payload in a recording.
 
     Raises
     ------
     RecordingError
-        The digest is none, and may lead anywhere.
+        The digest is invalid, so it could be any path.
     """
     if not _DIGEST.fullmatch(digest):
         raise RecordingError("the recording is damaged: a blob has no name")
     return f"blobs/{digest[:2]}/{digest[2:]}"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there as a whole, or not at all."""
-    partial = path.with_name(f".partial-{secrets.token_hex(8)}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise

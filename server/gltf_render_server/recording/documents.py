@@ -1,4 +1,7 @@
-"""Documents <-> text and blobs: large payloads are cut out of the bytes, whatever document these are."""
+"""Splits documents into text and blobs, and joins them.
+
+Large payloads are cut out of any kind of document.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +24,26 @@ __all__ = ["Cut", "Document", "Recipe", "Splitter", "join"]
 
 _BASE64 = b";base64,"
 _BINARY_CHUNK = 0x004E4942
-_SMALLEST_BYTES = 4096  # what is smaller stays in the text, where it costs nothing once it repeats
-_MOST_URIS = 10_000  # that are looked for
+_SMALLEST_BYTES = 4096  # smaller payloads stay in the text, where repetition costs nothing
+_MOST_URIS = 10_000  # the number of URIs that are searched for
 _MOST_KNOWN = 10_000
-_LARGEST_BYTES = 2**31  # whatever a recording from elsewhere says of itself
+_LARGEST_BYTES = 2**31  # limit for the size that a recording from an untrusted source states
 
 Encoding = Literal["base64", "raw"]
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A payload that was cut out.
+    """A payload that was cut out of a document.
 
     Attributes
     ----------
     gap : int
-        Bytes of text between the last cut, or the beginning, and this one.
+        The number of bytes of text between the previous cut, or the beginning, and this one.
     encoding : {"base64", "raw"}
-        How the blob stands in the document.
+        The encoding of the blob in the document.
     blob : str
-        SHA-256 of the blob, in hex.
+        The SHA-256 digest of the blob in hex.
     """
 
     gap: int
@@ -50,17 +53,17 @@ class Cut:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a document is put together again, byte for byte.
+    """What is needed to reconstruct a document, byte for byte.
 
     Attributes
     ----------
     size : int
-        Of the document, bytes.
+        The size of the document, bytes.
     sha256 : str
-        Of the document, in hex.
+        The SHA-256 digest of the document in hex.
     cuts : tuple of Cut
     text : bytes
-        What remains: all but the payloads.
+        The text that remains without the payloads.
     """
 
     size: int
@@ -70,14 +73,14 @@ class Recipe:
 
 
 class Document:
-    """A document as a client sent it; it may be recorded with many frames.
+    """A document as a client sent it. It may be part of many recorded frames.
 
     Parameters
     ----------
     source : bytes or callable
-        The bytes, or what reads them where they are stored.
+        The bytes, or a function that reads them from the recording.
     is_held : bool
-        Whether the bytes stay in memory once they are stored.
+        Whether the bytes stay in memory after they were stored.
     """
 
     def __init__(self, source: bytes | Callable[[], bytes], *, is_held: bool = False) -> None:
@@ -92,12 +95,12 @@ class Document:
         Raises
         ------
         RecordingError
-            What is stored is damaged or gone.
+            The stored data is damaged or missing.
         """
         return self._source if isinstance(self._source, bytes) else self._source()
 
     def store(self, splitter: Splitter) -> Recipe:
-        """Store the payloads, unless they are there; the bytes can be read again from then on."""
+        """Store the payloads, unless they are stored already. Afterwards, the bytes can be read back."""
         if self._stored is None or not _is_there(*self._stored, splitter.blobs):
             recipe = splitter.split(self.data)
             self._stored = recipe, splitter.blobs
@@ -107,7 +110,7 @@ class Document:
 
 
 def _is_there(recipe: Recipe, blobs: Blobs, wanted: Blobs) -> bool:
-    """Whether what was stored is where it is wanted; somebody may have emptied the folder."""
+    """Return whether the stored payloads still exist. Somebody may have emptied the folder."""
     return blobs is wanted and all(cut.blob in blobs for cut in recipe.cuts)
 
 
@@ -124,7 +127,7 @@ class Splitter:
         self._known: OrderedDict[bytes, tuple[Encoding, str]] = OrderedDict()
 
     def split(self, data: bytes) -> Recipe:
-        """Store the payloads of a document; nothing is taken for granted of what it holds.
+        """Store the payloads of a document. Nothing is assumed about its content.
 
         Raises
         ------
@@ -140,7 +143,7 @@ class Splitter:
         return Recipe(len(data), hashlib.sha256(data).hexdigest(), tuple(cuts), bytes(text))
 
     def _stored(self, payload: memoryview, is_base64: bool) -> tuple[Encoding, str]:
-        """Store a payload; one that was stored before is known by its digest, and not decoded again."""
+        """Store a payload. One that was stored before is recognised by its digest, and not decoded again."""
         key = blake3(payload).digest() + bytes([is_base64])
         known = self._known.get(key)
         if known is None or known[1] not in self.blobs:
@@ -155,12 +158,12 @@ class Splitter:
 
 
 def join(recipe: Recipe, blobs: Blobs) -> bytes:
-    """Put a document together again.
+    """Reconstruct a document.
 
     Raises
     ------
     RecordingError
-        A blob is gone, or the document is not what was recorded.
+        A blob is missing, or the result differs from what was recorded.
     """
     parts, end, size = [], 0, len(recipe.text)
     for cut in recipe.cuts:
@@ -178,7 +181,7 @@ def join(recipe: Recipe, blobs: Blobs) -> bytes:
 
 
 def _payloads(data: bytes) -> Iterator[tuple[int, int, bool]]:
-    """Yield where large payloads begin and end, and whether each is base64."""
+    """Yield the begin and end of each large payload, and whether it is base64."""
     chunk, end = _binary_chunk(data)
     yield from _uris(data, chunk)
     if end - chunk >= _SMALLEST_BYTES:
@@ -198,7 +201,7 @@ def _uris(data: bytes, stop: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def _binary_chunk(data: bytes) -> tuple[int, int]:
-    """Return where the binary chunk of a GLB begins and ends; the end, twice, where there is none."""
+    """Return the begin and end of a GLB's binary chunk. If there is none, both are the end of the data."""
     begin = 12
     while data.startswith(b"glTF") and begin + 8 <= len(data):
         length, kind = struct.unpack_from("<II", data, begin)
@@ -209,7 +212,7 @@ def _binary_chunk(data: bytes) -> tuple[int, int]:
 
 
 def _decoded(payload: memoryview) -> bytes | None:
-    """Decode base64 if encoding gives the same text again."""
+    """Decode base64, if encoding the result gives the same text."""
     try:
         decoded = pybase64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Reads recordings, and writes single frames: as a recording in a zip, or as plain files."""
+"""Reads recordings, and exports single frames, as a recording in a zip or as plain files."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ FRAMES = "frames"
 """The folder of a recording's segments."""
 
 _DEFAULT_LIMITS = Limits()
-_MOST_SEGMENTS = 2  # that are held in memory
+_MOST_SEGMENTS = 2  # the number that is kept in memory
 _LARGEST_ZIP = 2**32
 _SUFFIXES = {"image/png": ".png", "image/tiff": ".tiff", "image/x-exr": ".exr", "application/zip": ".zip"}
 
 
 @dataclass(frozen=True)
 class RecordedFrame:
-    """A request as it came, and what became of it.
+    """A recorded request with its response.
 
     Attributes
     ----------
@@ -49,20 +49,20 @@ class RecordedFrame:
     answer: Answer
 
     def frame(self, extensions: frozenset[str], limits: Limits = _DEFAULT_LIMITS) -> Frame:
-        """Return what a renderer needs to give the same bytes again.
+        """Return the frame from which a renderer makes the same bytes again.
 
         Parameters
         ----------
         extensions : frozenset of str
-            Those that the back end's importer knows.
+            The extensions that the back end's importer supports.
         limits : Limits
 
         Raises
         ------
         RecordingError
-            The request was refused before it became a frame, or the recording is damaged.
+            The request was rejected before it became a frame, or the recording is damaged.
         SceneError
-            The document is one that is refused.
+            The document was rejected.
         """
         request = self.request
         if request.document is None or not request.views:
@@ -85,12 +85,12 @@ class RecordedFrame:
 
 
 class RecordedFrames(Sequence[RecordedFrame]):
-    """The frames of a recording, in the order in which they were asked for.
+    """The frames of a recording, in the order of the requests.
 
     Parameters
     ----------
     path : Path
-        A folder that a server records into, maybe now; or a zip that holds one.
+        A recording's folder, to which a server may still be writing, or a zip that contains one.
 
     Raises
     ------
@@ -140,16 +140,16 @@ class RecordedFrames(Sequence[RecordedFrame]):
 
 
 def save_frame(request: Request, answer: Answer, path: Path, **others: bytes) -> None:
-    """Write a recording of one frame as a zip, such as to send it to somebody.
+    """Write a recording of a single frame as a zip, for example to send it to somebody.
 
     Parameters
     ----------
     request : Request
     answer : Answer
     path : Path
-        A file that is not there yet; after an error, there may be a part of it.
+        A file that does not exist yet. After an error, it may be incomplete.
     others : bytes
-        Files of the caller's own, by their names.
+        Additional files, by name.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def save_frame(request: Request, answer: Answer, path: Path, **others: bytes) ->
 
 
 def payload_of(request: Request, answer: Answer, recipe: Recipe | None, blobs: Blobs) -> bytes:
-    """Store the answer's body; return all of a frame but its blobs.
+    """Store the response's body, and return everything else of a frame except its blobs.
 
     Raises
     ------
@@ -179,13 +179,13 @@ def payload_of(request: Request, answer: Answer, recipe: Recipe | None, blobs: B
 
 
 def unpack(recorded: RecordedFrame, folder: Path) -> None:
-    """Write a frame as plain files: the scene, the form, the answer, and all else in ``about.json``.
+    """Extract a frame as plain files: the scene, the form, the response, and ``about.json`` for all else.
 
     Parameters
     ----------
     recorded : RecordedFrame
     folder : Path
-        Is made; must not be there.
+        A new folder, which must not exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Writes frames into a recording on a thread of its own, so that no request waits for the disk."""
+"""Writes frames to a recording, on a separate thread so that no request waits for the disk."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ __all__ = ["Recorder", "make_recorders"]
 _logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 4  # each may hold a scene of hundreds of megabytes
-_PATIENCE_S = 5.0  # that one request waits for a disk that stands still; those after it do not
+_PATIENCE_S = 5.0  # how long one request waits for a stuck disk; later requests do not wait
 
 
 def make_recorders(folder: str | None) -> tuple[Recorder, ...]:
-    """Return what records into a folder; nothing where there is none. See `Recorder`."""
+    """Return a recorder for a folder, or nothing if there is no folder. See `Recorder`."""
     return (Recorder(Path(folder).expanduser()),) if folder else ()
 
 
 class Recorder:
-    """An `Observer` that keeps each request. Other processes may record into the same folder.
+    """An `Observer` that records each request. Other processes may record to the same folder.
 
     Parameters
     ----------
     folder : Path
-        Is made where it is not there.
+        The folder. It is created if it does not exist.
 
     Raises
     ------
     SettingsError
-        Nothing can be written there.
+        The folder is not writable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Recorder:
         self._stands_still = False
 
     def answered(self, request: Request | None, answer: Answer) -> None:
-        """See `Observer.answered`; the answer's body is not kept."""
+        """See `Observer.answered`. The response's body is not recorded."""
         if request is None:
             return
         self._start()
@@ -74,7 +74,7 @@ class Recorder:
             self._lose("the disk is too slow")
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what waits, as far as there is time; a later request opens a file of its own."""
+        """Write what is queued, within the time limit. A later request opens a new file."""
         with self._lock:
             thread = self._thread
         if thread is None:
@@ -89,7 +89,10 @@ class Recorder:
                 self._thread = None
 
     def _start(self) -> None:
-        """Start the thread with the first request: in the process that answers, after any fork."""
+        """Start the thread.
+
+        This happens with the first request, to be in the right process after any fork.
+        """
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -121,7 +124,7 @@ class Recorder:
     def _next_segment(self) -> SegmentWriter:
         if self._segment is not None:
             self._segment.close()
-        self._frames.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
+        self._frames.mkdir(parents=True, exist_ok=True)  # somebody may have removed the folder
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         return SegmentWriter(self._frames / name)
 

@@ -1,4 +1,4 @@
-"""What a client asked for, and what became of it."""
+"""The record of a request and of its response."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class RecordedMoment:
-    """How nodes and cameras stand at another moment of a frame.
+    """The poses of nodes and cameras at another moment of a frame.
 
     Attributes
     ----------
     poses, scene_time_s
-        As those of the request.
+        The same as in the request.
     cameras : tuple of (4, 4) float64
-        Those of `Moment.cameras`.
+        The same as in `Moment.cameras`.
     """
 
     poses: Mapping[str, Matrix] = field(default_factory=dict)
@@ -40,27 +40,27 @@ class RecordedMoment:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What a client asked for, as far as it could be read.
+    """A request, as far as it could be read.
 
     Attributes
     ----------
     protocol : str
-        How it was asked: "drake" for the form of ``/render``.
+        The protocol: "drake" for the form of ``/render``.
     client : str
-        Address of who asked.
+        The address of the client.
     form : mapping of str to sequence of str
-        All fields of a form as they came, but the scene.
+        All fields of a form as they were sent, except the scene.
     document : Document or None
     views, passes, look
-        Those of the frame; no views where the request was refused before it became one.
+        Those of the frame. There are no views if the request was rejected before it became a frame.
     poses : mapping of str to (4, 4) float64
-        World matrices of nodes, by their names; see `gltf.Asset.scene`.
+        World matrices by node name; see `gltf.Asset.scene`.
     scene_time_s : float
-        The time at which the document's animations are shown.
+        The time in the document's animation.
     alpha_threshold : float or None
-        That of the frame.
+        The same as in the frame.
     time_s : float
-        When it was asked, since 1970.
+        The time of the request, in seconds since 1970.
     moments : mapping of {"before", "after"} to RecordedMoment
         The frame's other moments.
     """
@@ -79,7 +79,7 @@ class Request:
     moments: Mapping[When, RecordedMoment] = field(default_factory=dict)
 
     def of(self, frame: Frame) -> Request:
-        """Return the request with what its frame asks for."""
+        """Return the request with the data of its frame added."""
         moments = {
             when: replace(self.moments[when], cameras=moment.cameras)
             for when, moment in frame.moments.items()
@@ -96,19 +96,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request.
+    """The response to a request.
 
     Attributes
     ----------
     status : int
-        Of HTTP.
+        The HTTP status.
     seconds : float
-        That it took.
+        The time until the response.
     message : str
-        Why it failed; empty if it did not.
+        The error message; empty on success.
     mimetype : str
     body : bytes
-        What was sent; empty where that is not kept.
+        The response body; empty if it is not recorded.
     """
 
     status: int
@@ -119,28 +119,28 @@ class Answer:
 
 
 class Observer(Protocol):
-    """Is told of each request for pictures when it has been answered, on the thread that answers it."""
+    """An observer that is notified of each answered request for images, on the request's thread."""
 
     def answered(self, request: Request | None, answer: Answer) -> None:
-        """Take note; what could not be read, or by a stranger, is no request."""
+        """Process a response. The request is None if it could not be read or was not authorised."""
         ...
 
 
 class Stored(msgspec.Struct):
-    """All of a frame but the payloads and the document's text.
+    """A frame without the payloads and the document's text.
 
     Attributes
     ----------
     request : Request
-        Without its document.
+        The request without its document.
     answer : Answer
-        Without its body.
+        The response without its body.
     document : Recipe or None
-        Without its text.
+        The recipe without its text.
     body : str
-        SHA-256 of the answer's body; empty where it is not kept.
+        The SHA-256 digest of the response's body; empty if it is not recorded.
     version : str
-        Of the server.
+        The version of the server.
     """
 
     request: Request
@@ -150,17 +150,17 @@ class Stored(msgspec.Struct):
     version: str = __version__
 
     def encode(self) -> bytes:
-        """Return a line of JSON; numbers are exact."""
+        """Return a line of JSON. Numbers are exact."""
         return _ENCODER.encode(self)
 
     @staticmethod
     def decode(line: bytes) -> Stored:
-        """Read what `encode` returned.
+        """Decode a line that `encode` returned.
 
         Raises
         ------
         RecordingError
-            It is not of that form.
+            The line has another format.
         """
         try:
             return _DECODER.decode(line)
@@ -170,6 +170,6 @@ class Stored(msgspec.Struct):
             ) from error
 
 
-# made here, not where they are used: msgspec looks at classes at their first use, one thread at a time
+# Created at import, on one thread, because msgspec inspects classes at the first use of a coder.
 _ENCODER = msgspec.json.Encoder(enc_hook=lambda matrix: matrix.tolist())
 _DECODER = msgspec.json.Decoder(Stored, dec_hook=lambda _, matrix: np.array(matrix, np.float64).reshape(4, 4))

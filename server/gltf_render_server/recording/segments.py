@@ -1,4 +1,4 @@
-"""Segments: files of some thousand payloads, each written as its difference from a former one."""
+"""Segments: files of some thousand payloads, each compressed as the difference from an earlier one."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ else:
 __all__ = ["Record", "SegmentReader", "SegmentWriter", "records", "segment_of_one"]
 
 _MAGIC = b"glTF Render Server frames 1\n"
-_HEADER = struct.Struct("<IIqd")  # bytes that follow, their CRC-32, where the base is (-1: none), the time
+# number of following bytes, their CRC-32, offset of the base (-1: none), time
+_HEADER = struct.Struct("<IIqd")
 _NO_BASE = -1
 _LEVEL = 9
-_SHORTEST_MATCH = 6  # chance finds shorter ones among digits, and they cost more than they save
+_SHORTEST_MATCH = 6  # shorter matches occur by chance among digits, and cost more than they save
 _LARGEST_BASE = 2**24
 _LARGEST_PAYLOAD = 2**31 - 1
-_MOST_BASES = 16  # cameras times kinds of pictures, of a simulation that runs
-_RENEWED_AFTER = 32  # frames; what has come to rest since then costs nothing again
-_GAIN = 4  # how much smaller a difference from a stranger must be than the payload itself
+_MOST_BASES = 16  # number of cameras times number of image types, in a typical simulation
+_RENEWED_AFTER = 32  # frames; afterwards, what has stopped moving costs nothing again
+_GAIN = 4  # how much smaller a difference from an unrelated payload must be than the compressed payload
 _MOST_RECORDS = 4096
 _MOST_BYTES = 2**26
-_DIGITS = b"0123456789.+-abcdefABCDEF"  # of decimal numbers, and of digests
+_DIGITS = b"0123456789.+-abcdefABCDEF"  # of decimal numbers and of digests
 
 
 @dataclass(frozen=True)
 class Record:
-    """Where a payload is in a segment.
+    """The location of a payload in a segment.
 
     Attributes
     ----------
     offset, size : int
-        Of what is compressed.
+        Of the compressed data.
     base : int
-        Offset of the record that it is a difference from; -1 = none.
+        The offset of the record on which the difference is based; -1 = none.
     time_s : float
-        Since 1970.
+        In seconds since 1970.
     """
 
     offset: int
@@ -64,12 +65,12 @@ class _Base:
 
 
 class SegmentWriter:
-    """Appends to a segment of its own.
+    """Appends payloads to a new segment.
 
     Parameters
     ----------
     path : Path
-        A file that is not there yet.
+        A file that does not exist yet.
 
     Raises
     ------
@@ -85,19 +86,19 @@ class SegmentWriter:
 
     @property
     def is_over(self) -> bool:
-        """Whether the next record belongs into another segment: it is full, or somebody removed it."""
+        """Whether a new segment is needed, because this one is full or was removed."""
         is_full = self._count >= _MOST_RECORDS or self._size >= _MOST_BYTES
         return is_full or not self._path.exists()
 
     def append(self, payload: bytes, time_s: float) -> None:
-        """Append a payload: all of it, or after an error nothing.
+        """Append a payload. After an error, nothing was appended.
 
         Raises
         ------
         OSError
         """
         offset = self._size + _HEADER.size
-        shape = hash(payload.translate(None, _DIGITS))  # the same where nothing but numbers has changed
+        shape = hash(payload.translate(None, _DIGITS))  # stays the same if only numbers change
         base = self._bases.pop(shape, None)
         self._write(_record(*self._packed(payload, base), time_s))
         self._count += 1
@@ -107,7 +108,7 @@ class SegmentWriter:
         self._keep(shape, base)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def discard(self) -> None:
@@ -116,7 +117,7 @@ class SegmentWriter:
         self._path.unlink()
 
     def _packed(self, payload: bytes, base: _Base | None) -> tuple[bytes, int]:
-        """Compress a payload; tell from which base."""
+        """Compress a payload, and return the data and the offset of the base."""
         if base is not None:
             return _compressed(payload, base.payload), base.offset
         whole = _compressed(payload, b"")
@@ -128,7 +129,7 @@ class SegmentWriter:
         return whole, _NO_BASE
 
     def _keep(self, shape: int, base: _Base) -> None:
-        """Let later payloads be differences from this one."""
+        """Remember a payload as a base for later ones."""
         if len(base.payload) > _LARGEST_BASE:
             return
         self._bases[shape] = base
@@ -156,7 +157,7 @@ class SegmentReader:
     Parameters
     ----------
     data : bytes
-        The file's content, as far as it is written.
+        The content of the file, as far as it is written.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -171,7 +172,7 @@ class SegmentReader:
         Raises
         ------
         RecordingError
-            It is damaged, or a base of it is.
+            The record, or one on which it is based, is damaged.
         """
         chain = []
         while offset != _NO_BASE and offset not in self._bases:
@@ -195,12 +196,12 @@ class SegmentReader:
 
 
 def segment_of_one(payload: bytes, time_s: float) -> bytes:
-    """Return a segment that holds one payload."""
+    """Return a segment with a single payload."""
     return _MAGIC + _record(_compressed(payload, b""), _NO_BASE, time_s)
 
 
 def records(data: bytes) -> Iterator[Record]:
-    """Yield what is whole of a segment; a torn end is passed over, and so is what is damaged."""
+    """Yield the complete records of a segment. Damaged records and an incomplete end are skipped."""
     if not data.startswith(_MAGIC):
         return
     end = len(_MAGIC)

@@ -1,4 +1,4 @@
-"""VTK's window that nobody sees, and what is drawn in it read back."""
+"""VTK's off-screen window, and reading back what was drawn in it."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ from .pinhole import projection_matrix
 __all__ = ["LARGEST_TILE_PX", "Canvas", "aim", "make_polydata", "make_renderer", "read_texture"]
 
 LARGEST_TILE_PX = 4096
-"""What is larger is drawn in parts: software renderers end at 8192 or 16384, and memory is finite."""
+"""Larger images are drawn in tiles, because software renderers support at most 8192 or 16384 pixels, and to
+limit memory.
+"""
 
 _ADVICE = "no OpenGL 3.2 without a display; on Debian or Ubuntu: sudo apt install libegl1 libgl1-mesa-dri"
 
 
 class Canvas:
-    """The one window, which the renderers take turns in.
+    """The off-screen window. The renderers take turns to use it.
 
     Attributes
     ----------
     device : str
-        What OpenGL draws with.
+        The name of the device that OpenGL uses.
 
     Raises
     ------
     SettingsError
-        There is no OpenGL to draw with.
+        There is no usable OpenGL.
     """
 
     def __init__(self) -> None:
@@ -59,12 +61,12 @@ class Canvas:
         self.device = _device(self._window.ReportCapabilities())
 
     def draw(self, renderer: vtkRenderer, width: int, height: int, *, samples: int = 0) -> None:
-        """Draw what a renderer shows, with so many samples a pixel; 0 = without anti-aliasing.
+        """Draw a renderer's scene with this number of samples per pixel; 0 = without anti-aliasing.
 
         Raises
         ------
         RenderError
-            OpenGL fails, such as for want of memory.
+            OpenGL failed, for example because it ran out of memory.
         """
         self._complaints.clear()
         self._window.SetMultiSamples(samples)
@@ -73,28 +75,29 @@ class Canvas:
         try:
             self._window.Render()
         finally:
-            self._window.GetRenderers().RemoveItem(renderer)  # its textures stay, unlike with RemoveRenderer
+            # keeps the renderer's textures, unlike RemoveRenderer
+            self._window.GetRenderers().RemoveItem(renderer)
         self._complaints.check(f"VTK could not draw {width} x {height} pixels")
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Return what was drawn, (height, width, 4) uint8, the uppermost row first."""
+        """Return the drawn image, (height, width, 4) uint8, the topmost row first."""
         width, height = self._window.GetActualSize()
         found = vtkUnsignedCharArray()
         self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, found)  # pyright: ignore
         return vtk_to_numpy(found).reshape(height, width, 4)[::-1]
 
     def release(self, render_pass: vtkOpenGLRenderPass) -> None:
-        """Give back what OpenGL holds of a pass."""
+        """Release the OpenGL resources of a render pass."""
         render_pass.ReleaseGraphicsResources(self._window)
 
     def close(self) -> None:
-        """Give back the window and what OpenGL holds."""
+        """Release the window and its OpenGL resources."""
         self._window.Finalize()
         self._complaints.close()
 
 
 class _Complaints:
-    """What VTK reports as errors, on the standard error and nowhere else, unless one listens."""
+    """Collects VTK's error messages, which otherwise go only to standard error."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -105,7 +108,7 @@ class _Complaints:
         self._texts.clear()
 
     def check(self, failure: str) -> None:
-        """Raise RenderError if anything was reported."""
+        """Raise RenderError if any error was reported."""
         if self._texts:
             raise RenderError(f"{failure}: {' '.join(self._texts[0].split())[-300:]}")
 
@@ -118,15 +121,15 @@ class _Complaints:
 
 
 def make_renderer() -> vtkRenderer:
-    """Make a renderer with nothing in it, on black."""
+    """Make an empty renderer with a black background."""
     renderer = vtkRenderer()
-    renderer.GetCullers().RemoveAllItems()  # they would take the camera for one of VTK's own kind
+    renderer.GetCullers().RemoveAllItems()  # they would use the camera's own projection, which is not set
     renderer.SetBackground(0.0, 0.0, 0.0)
     return renderer
 
 
 def aim(renderer: vtkRenderer, lens: Lens, near: float, far: float) -> None:
-    """Give a renderer a camera at the origin that looks along -z with y up; OpenGL clips at near and far."""
+    """Set a camera at the origin that looks along -z with y up. OpenGL clips at near and far."""
     matrix = vtkMatrix4x4()
     matrix.DeepCopy(projection_matrix(lens, near, far).reshape(-1).tolist())
     view = renderer.GetActiveCamera()
@@ -138,7 +141,7 @@ def aim(renderer: vtkRenderer, lens: Lens, near: float, far: float) -> None:
 
 
 def make_polydata(points: NDArray[np.float32], corners: NDArray[np.int32]) -> vtkPolyData:
-    """Make triangles that share the memory of both arrays; points is (n, 3), corners (m, 3)."""
+    """Make a mesh that shares the memory of both arrays; points is (n, 3), corners (m, 3)."""
     vertices = vtkPoints()
     vertices.SetData(numpy_to_vtk(points))
     triangles = vtkCellArray()
@@ -150,12 +153,12 @@ def make_polydata(points: NDArray[np.float32], corners: NDArray[np.int32]) -> vt
 
 
 def read_texture(texture: vtkTextureObject) -> NDArray[np.float32]:
-    """Read a texture of four float32 a pixel.
+    """Read a texture with four float32 values per pixel.
 
     Returns
     -------
     (height, width, 4) float32
-        The uppermost row first.
+        The pixels, the topmost row first.
     """
     size = [texture.GetWidth(), texture.GetHeight()]
     pixels = np.empty((size[1], size[0], 4), np.float32)
@@ -163,7 +166,8 @@ def read_texture(texture: vtkTextureObject) -> NDArray[np.float32]:
     try:
         is_read = buffer.Download2D(VTK_FLOAT, pixels, size, 4, [0, 0])
     finally:
-        while buffer.GetReferenceCount() > 1:  # VTK leaves its caller one, and Python knows of its own only
+        # VTK leaves one reference to the caller, but Python counts only its own
+        while buffer.GetReferenceCount() > 1:
             buffer.UnRegister(texture)
     if not is_read:
         raise RenderError("VTK cannot read back what it has drawn")
@@ -171,7 +175,7 @@ def read_texture(texture: vtkTextureObject) -> NDArray[np.float32]:
 
 
 def _make_window() -> vtkRenderWindow:
-    """Make a window that needs no display; on Linux, VTK would first look for one, and complain."""
+    """Make an off-screen window. On Linux, VTK would first look for a display, and print a warning."""
     if sys.platform == "linux":
         from vtkmodules.vtkRenderingOpenGL2 import vtkEGLRenderWindow
 

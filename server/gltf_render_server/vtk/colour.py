@@ -1,4 +1,4 @@
-"""The colour picture: VTK's physically based shading, in the light that the scene brings or a plain one."""
+"""The colour image: VTK's physically based shading, with the scene's own lights or a default light."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .placing import Merged, merge
 __all__ = ["OF_BLENDER", "ColourRender"]
 
 OF_BLENDER = ("environment", "rotation_deg", "strength", "view_transform", "quality", "samples")
-"""The members of a look that only Blender knows."""
+"""The fields of a look that only Blender supports."""
 
 _BACKGROUND = (0.85, 0.85, 0.85)  # sRGB
 _NOTHING = (0.0, 0.0, 0.0)
@@ -38,13 +38,17 @@ _MOST_TEXTURE_BYTES = 512 * 2**20
 _FACE_THE_VIEWER = """
   vec3 towardsViewer = cross(dFdx(vertexVC.xyz), dFdy(vertexVC.xyz));
   towardsViewer *= dot(towardsViewer, vertexVC.xyz) > 0.0 ? -1.0 : 1.0;
+  if (!(dot(normalVCVSOutput, normalVCVSOutput) > 0.0)) normalVCVSOutput = normalize(towardsViewer);
   if (dot(normalVCVSOutput, towardsViewer) < 0.0) normalVCVSOutput = -normalVCVSOutput;
   //VTK::Normal::Impl
 """
-"""Both sides are shaded, whichever way triangles wind: a placement may mirror them."""
+"""Shades both sides of triangles, whatever their winding order, because a placement may mirror them.
 
+Where the normals of the vertices cancel out, it is the triangle's own normal, as in the exact passes.
+"""
+
+_LIGHT = "//VTK::Light::Impl"
 _FINISH = """
-  //VTK::Light::Impl
   vec3 aside = mix(groundLight, skyLight, 0.5 + 0.5 * dot(N, upward));
   vec3 mirrored = mix(groundLight, skyLight, 0.5 + 0.5 * dot(reflect(-V, N), upward));
   vec3 glow = aside * albedo * (1.0 - metallic) + mirrored * F0;
@@ -55,18 +59,23 @@ _FINISH = """
   vec3 encoded = mix(12.92 * shown, bright, step(vec3(0.0031308), shown));
   gl_FragData[0] = vec4(encoded, cutoff > 0.0 ? 1.0 : opacity);
 """
-"""Adds light from all around, bright above and darker below; cuts out; and encodes as sRGB (IEC 61966-2-1)
-what VTK has encoded by a power of 2.2."""
+"""Adds ambient light, bright from above and darker from below; discards cut-out fragments; and replaces VTK's
+gamma of 2.2 with the sRGB encoding (IEC 61966-2-1)."""
+
+_BY_VERTEX_ALPHA = """
+  opacity *= vertexColorVSOutput.a;
+"""
+"""Multiplies the alpha of a texture by that of the vertices. VTK does so only for the colours."""
 
 
 class ColourRender:
-    """Draws surfaces, one actor for each material.
+    """Draws surfaces, with one actor for each material.
 
     Parameters
     ----------
     canvas : Canvas
     up_axis : {"z", "y"}
-        Which axis points up in the client's files.
+        The up axis of the client's files.
     """
 
     def __init__(self, canvas: Canvas, up_axis: UpAxis) -> None:
@@ -80,16 +89,16 @@ class ColourRender:
         self._shown: tuple[Surface, ...] = ()
 
     def views(self, frame: Frame, stages: Stages) -> Callable[[View], NDArray[np.uint8]]:
-        """Load a frame's scene, and return what renders a view of it, (height, width, 3 or 4) uint8.
+        """Load a frame's scene, and return a function that renders a view, (height, width, 3 or 4) uint8.
 
         Raises
         ------
         RequestError
-            The look asks what VTK cannot do.
+            The look sets something that VTK does not support.
         SceneError
             An image cannot be decoded, or there are too many triangles.
         RenderError
-            OpenGL fails.
+            OpenGL failed.
         """
         scene, look = frame.scene, frame.look
         _check(look)
@@ -120,7 +129,7 @@ class ColourRender:
         return _straight(picture) if is_transparent else picture[..., :3]
 
     def forget(self) -> None:
-        """Forget the scene, with what OpenGL holds of it; the window must still be there."""
+        """Unload the scene and its OpenGL resources. The window must still exist."""
         self._renderer.RemoveAllViewProps()
         self._batches.clear()
         self._shown = ()
@@ -130,12 +139,12 @@ class ColourRender:
         self._canvas.draw(self._renderer, lens.width, lens.height, samples=_SAMPLES)
 
     def _load(self, scene: Scene) -> bool:
-        """Make what is placed, unless it is what was shown last; return whether."""
+        """Create the actors of a scene, unless they are loaded already. Return whether they were created."""
         primitives = scene.placements.primitive
         shown = tuple(scene.surfaces[index] for index in primitives.tolist())
         if shown == self._shown:
             return False
-        self.forget()  # until it is all there
+        self.forget()  # so that nothing is loaded if this fails
         self._meshes.begin_round()
         self._shadings.begin_round()
         by_material: dict[bytes, list[int]] = {}
@@ -174,7 +183,7 @@ def _check(look: Look) -> None:
 
 
 def _straight(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what was drawn on black, (height, width, 4) uint8, its colours as of opaque things."""
+    """Convert an image on black, (height, width, 4) uint8, from premultiplied to straight alpha."""
     wide = drawn.astype(np.uint16)
     alpha = wide[..., 3:]
     colours = (wide[..., :3] * 255 + alpha // 2) // alpha.clip(1)
@@ -182,7 +191,7 @@ def _straight(drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class _Batch:
-    """All placements of one material, as one mesh.
+    """All placements with one material, merged into one mesh.
 
     Attributes
     ----------
@@ -204,7 +213,7 @@ class _Batch:
         self.actor = _make_actor(self._polydata, shading)
 
     def place(self, matrices: NDArray[np.float64]) -> None:
-        """Move what is drawn; matrices, (n, 4, 4), are of all placements, to the camera's axes."""
+        """Move the placements; matrices, (n, 4, 4), map all placements to the camera's axes."""
         places = matrices[self._members]
         self._points[:] = self._merged.place_points(places)
         self._normals[:] = self._merged.place_normals(places, self._own_normals)
@@ -214,7 +223,7 @@ class _Batch:
         self._polydata.Modified()
 
     def light(self, lighting: Lighting, brightness: float) -> None:
-        """Shed light from all around, and multiply what is seen."""
+        """Set the ambient light, and the factor for the brightness."""
         uniforms = self.actor.GetShaderProperty().GetFragmentCustomUniforms()
         uniforms.SetUniform3f("upward", lighting.upward)
         uniforms.SetUniform3f("skyLight", lighting.sky)
@@ -229,25 +238,29 @@ def _attach(
     meshes: Mapping[int, SurfaceMesh],
     shading: Shading,
 ) -> None:
-    """Give each vertex what its material looks up."""
+    """Attach the vertex attributes that the material needs."""
     data = polydata.GetPointData()
     data.SetNormals(numpy_to_vtk(normals))
     if shading.textures:
         texcoords = merged.spread({index: mesh.texcoords for index, mesh in meshes.items()})
         moved = texcoords @ shading.texcoord_matrix[:, :2].T + shading.texcoord_matrix[:, 2]
-        moved[:, 1] = 1 - moved[:, 1]  # VTK's v points up
+        moved[:, 1] = 1 - moved[:, 1]  # in VTK, v points up
         data.SetTCoords(numpy_to_vtk(moved.astype(np.float32), deep=True))
     colours = merged.spread({index: mesh.colours for index, mesh in meshes.items()})
     if (colours != 1).any():
-        data.SetScalars(
-            numpy_to_vtk(_vertex_colours(colours * np.array(shading.base_colour, np.float32)), deep=True)
-        )
+        data.SetScalars(numpy_to_vtk(_vertex_colours(colours, shading), deep=True))
 
 
-def _vertex_colours(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Encode (n, 4) linear colours and alpha as VTK decodes those of vertices, by a power of 2.2."""
-    encoded = linear.clip(0, 1)
+def _vertex_colours(colours: NDArray[np.float32], shading: Shading) -> NDArray[np.uint8]:
+    """Encode (n, 4) linear colours and alpha with a gamma of 2.2, which VTK's vertex colours expect.
+
+    They replace the material's base colour, so they are multiplied by it here. VTK multiplies alpha itself.
+    """
+    encoded = colours * np.array([*shading.base_colour[:3], 1.0], np.float32)
+    encoded = encoded.clip(0, 1)
     encoded[:, :3] **= 1 / 2.2
+    if shading.alpha_mode == "OPAQUE":
+        encoded[:, 3] = 1.0
     return np.rint(255 * encoded).astype(np.uint8)
 
 
@@ -255,15 +268,18 @@ def _make_actor(polydata: vtkPolyData, shading: Shading) -> vtkActor:
     mapper = vtkPolyDataMapper()
     mapper.SetInputDataObject(polydata)
     mapper.SetColorModeToDirectScalars()
-    mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; the camera is at the origin already
+    mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; coordinates are relative to the camera already
     actor = vtkActor()
     actor.SetMapper(mapper)
     _dress(actor, shading)
     shader = actor.GetShaderProperty()
     shader.AddFragmentShaderReplacement("//VTK::Normal::Impl", False, _FACE_THE_VIEWER, False)
-    shader.AddFragmentShaderReplacement("//VTK::Light::Impl", False, _FINISH, False)
+    is_textured = "baseColorTexture" in shading.textures
+    has_colours = polydata.GetPointData().GetScalars() is not None
+    finish = (_BY_VERTEX_ALPHA if is_textured and has_colours else "") + _FINISH
+    shader.AddFragmentShaderReplacement(_LIGHT, False, f"{_LIGHT}\n{finish}", False)
     uniforms = shader.GetFragmentCustomUniforms()
-    # VTK knows the emission of a texture only
+    # VTK supports emission only as a texture
     emission = (0.0, 0.0, 0.0) if "emissiveTexture" in shading.textures else shading.emission
     uniforms.SetUniform3f("emission", emission)
     uniforms.SetUniformf("isUnlit", float(shading.is_unlit))
@@ -272,7 +288,7 @@ def _make_actor(polydata: vtkPolyData, shading: Shading) -> vtkActor:
 
 
 def _dress(actor: vtkActor, shading: Shading) -> None:
-    """Give an actor what VTK's own shading knows of a material."""
+    """Set those properties of a material that VTK's own shading supports."""
     has_depth = shading.alpha_mode != "BLEND"
     actor.SetForceOpaque(has_depth)
     actor.SetForceTranslucent(not has_depth)
@@ -283,7 +299,7 @@ def _dress(actor: vtkActor, shading: Shading) -> None:
     surface.SetMetallic(shading.metallic)
     surface.SetRoughness(shading.roughness)
     surface.SetEmissiveFactor(*shading.emission)
-    surface.SetOcclusionStrength(0.0)  # the texture may hold something else in its red channel
+    surface.SetOcclusionStrength(0.0)  # the texture's red channel may contain something else
     textures = shading.textures
     if "baseColorTexture" in textures:
         surface.SetBaseColorTexture(textures["baseColorTexture"])

@@ -1,7 +1,7 @@
-"""Holes in what the exact render draws: a fragment whose alpha is too low is not there.
+"""Holes in the exact render: fragments with too low an alpha are discarded.
 
-The texture is looked up texel by texel, in float32, so that holes do not depend on what OpenGL's own filters
-round to, or on which ways to wrap VTK knows.
+The shader samples the texture texel by texel in float32. So the holes depend neither on the rounding of
+OpenGL's filters, nor on the wrap modes that VTK supports.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _CUT = """
 
 @dataclass(frozen=True)
 class Holes:
-    """What is cut out.
+    """The alpha test of a material.
 
     Attributes
     ----------
@@ -104,13 +104,13 @@ class Holes:
 
     @property
     def nbytes(self) -> int:
-        """About what it takes."""
+        """The approximate memory that it takes."""
         image = None if self.texture is None else self.texture.GetInput()
         return _HOLES_BYTES + (0 if image is None else 1024 * image.GetActualMemorySize())
 
 
 def holes_of(cutout: Cutout) -> Holes:
-    """Read what is cut out of all surfaces of a material.
+    """Return the alpha test for all surfaces of a material.
 
     Raises
     ------
@@ -124,12 +124,12 @@ def holes_of(cutout: Cutout) -> Holes:
 
 
 def corner_values(cutout: Cutout) -> NDArray[np.float32]:
-    """Return what the corners of each triangle have, (3 m, 3): where in the texture they are, and alpha."""
+    """Return the texture coordinates and the alpha at the corners of each triangle, (3 m, 3)."""
     return np.concatenate([cutout.texcoords(), cutout.corners()[..., None]], -1).reshape(-1, 3)
 
 
 def cut_out(actor: vtkActor, polydata: vtkPolyData, values: NDArray[np.float32], holes: Holes) -> None:
-    """Let an actor draw no holes; values, (n, 3), are those of `corner_values` for all of its vertices."""
+    """Make an actor discard holes; values, (n, 3), come from `corner_values`, for all its vertices."""
     array = numpy_to_vtk(values, deep=True)
     array.SetName(_VALUES)
     polydata.GetPointData().AddArray(array)
@@ -154,7 +154,7 @@ def cut_out(actor: vtkActor, polydata: vtkPolyData, values: NDArray[np.float32],
 
 
 def _make_texture(texture: AlphaTexture) -> vtkTexture:
-    """Make a texture whose lowest row is the uppermost one, for v points down here."""
+    """Make a texture. Its rows are upside down, because v points down here."""
     height, width = texture.alpha.shape
     image = vtkImageData()
     image.SetDimensions(width, height, 1)

@@ -1,8 +1,9 @@
-"""Depth and labels: which triangle each pixel's ray meets first, by VTK, and where it meets it, by float64.
+"""Depth and labels: VTK finds the triangle that each pixel shows, and float64 arithmetic finds its depth.
 
-OpenGL draws the number of each triangle, without light, blending or anti-aliasing. It rounds vertices to some
-fraction of a pixel, which on a floor seen at a grazing angle are tenths of a millimetre: so depth is not read
-from its buffers, but is where the ray through the pixel's centre meets the plane of the triangle drawn there.
+OpenGL draws the number of each triangle, without lighting, blending or anti-aliasing. OpenGL rounds vertices
+to a fraction of a pixel, which means an error of tenths of a millimetre on a floor at a grazing angle.
+Therefore, depth is not read from its buffers, but computed by intersecting the ray through the pixel's centre
+with the triangle's plane.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ _SHADER = """
   int number = firstNumber + gl_PrimitiveID;
   gl_FragData[0] = vec4(float(number & 0xffff), float(number >> 16), 1.0, 1.0);
 """
-"""Clips by metres, gives the depth buffer the same relative precision everywhere, and writes a number in
-halves that float32 holds exactly."""
+"""Clips by distances in metres, gives the depth buffer a uniform relative precision, and splits a number into
+two halves that float32 represents exactly."""
 
 
 class ExactRender:
@@ -69,14 +70,14 @@ class ExactRender:
         self._known: tuple[Digest, ...] = ()
 
     def views(self, frame: Frame, shown: NDArray[np.bool_], stages: Stages) -> Callable[[View], Exact]:
-        """Return what loads some of a frame's placements, (n,) bool, and renders a view of them.
+        """Return a function that renders a view of some of a frame's placements, (n,) bool.
 
         Raises
         ------
         SceneError
             There are too many triangles, or the image of a surface with holes cannot be decoded.
         RenderError
-            OpenGL fails.
+            OpenGL failed.
         """
         self._begin(frame)
         placements = frame.scene.placements
@@ -99,9 +100,9 @@ class ExactRender:
         return render
 
     def alone(self, frame: Frame, stages: Stages) -> RenderPart:
-        """Return what renders some placements of a frame's scene without the others; as `views`.
+        """Return a function that renders some placements of a frame alone; errors as in `views`.
 
-        Where vertices are in the picture is rounded as in the whole of it, so nothing but tiles is left out.
+        Vertices must be rounded as in the whole image, so the image is divided only into the usual tiles.
         """
         self._begin(frame)
         placements = frame.scene.placements
@@ -123,25 +124,28 @@ class ExactRender:
         return render
 
     def forget(self) -> None:
-        """Forget the scene, with what OpenGL holds of it; the window must still be there."""
+        """Unload the scene and its OpenGL resources. The window must still exist."""
         self._renderer.RemoveAllViewProps()
         self._canvas.release(self._framebuffer)
         self._drawing = None
 
     def _begin(self, frame: Frame) -> None:
-        """Let go of what no scene has shown in a while, when another one comes."""
+        """Evict unused data when another scene begins."""
         if self._known != frame.shapes:
             self._known = frame.shapes
             self._shapes.begin_round()
             self._holes.begin_round()
 
     def _load(self, frame: Frame, primitives: NDArray[np.intp]) -> bool:
-        """Make the drawing of the placed primitives, unless it is the last one; return whether."""
+        """Prepare the drawing of the placed primitives, unless it is loaded.
+
+        Return whether it was prepared.
+        """
         key = tuple(frame.shapes[index] for index in primitives.tolist())
         if self._drawing is not None and self._drawing.key == key:
             return False
         self._renderer.RemoveAllViewProps()
-        self._drawing = None  # until it is all there
+        self._drawing = None  # stays None if this fails
         batches = self._batches(frame, primitives)
         if sum(len(batch.corners) for batch in batches):
             self._drawing = _Drawing(key, batches)
@@ -150,7 +154,7 @@ class ExactRender:
         return True
 
     def _batches(self, frame: Frame, primitives: NDArray[np.intp]) -> list[_Batch]:
-        """Make what is drawn at once: what has no holes, then what is cut out by one material."""
+        """Group what is drawn together: first all without holes, then the surfaces of each material."""
         by_material: dict[Digest | None, dict[int, _Shape]] = {None: {}}
         holes: dict[Digest | None, Holes] = {}
         for index in dict.fromkeys(primitives.tolist()):
@@ -170,7 +174,7 @@ class ExactRender:
         return batches
 
     def _triangles(self, lens: Lens, window: Window | None = None) -> NDArray[np.int32]:
-        """Return which triangle each pixel shows, (height, width), at least in a window; -1 = none."""
+        """Return the triangle that each pixel shows, (height, width), at least in a window; -1 = none."""
         triangle = np.full((lens.height, lens.width), _NO_TRIANGLE, np.int32)
         for tile in tiles(lens, LARGEST_TILE_PX):
             if window is not None and not window.common(tile.window):
@@ -183,7 +187,10 @@ class ExactRender:
         return triangle
 
     def _aim(self, lens: Lens) -> None:
-        """Let the shader clip, for OpenGL's own planes are less exact; they stand a little apart."""
+        """Make the shader clip, because OpenGL's planes are less precise.
+
+        These are set a little further out.
+        """
         aim(self._renderer, lens, lens.near / 2, lens.far * 2)
         if self._drawing is not None:
             self._drawing.clip(lens)
@@ -199,7 +206,7 @@ class _Shape:
     corners : (m, 3) int32
         Indices into `vertices`.
     values : (n, 3) float32 or None
-        What a surface with holes has there; see `cutouts.corner_values`.
+        The values of `cutouts.corner_values` for a surface with holes.
     """
 
     vertices: NDArray[np.float32]
@@ -208,31 +215,31 @@ class _Shape:
 
     @property
     def nbytes(self) -> int:
-        """What it takes."""
+        """The memory that it takes."""
         values = 0 if self.values is None else self.values.nbytes
         return self.vertices.nbytes + self.corners.nbytes + values
 
 
 class _Batch:
-    """Placements that are drawn at once.
+    """Placements that are drawn together.
 
     Parameters
     ----------
     primitives : (number of placements,) int
-        What stands in each place.
+        The primitive of each placement.
     shapes : mapping of int to _Shape
-        Of the primitives that are drawn.
+        The shapes of the primitives that are drawn.
     first : int
-        The number of the first triangle.
+        The number of its first triangle.
     holes : Holes or None
-        What is cut out of all of them.
+        The alpha test of all of them.
 
     Attributes
     ----------
     corners : (m, 3) int32
-        Indices into the vertices.
+        Indices of the vertices.
     placement, triangle : (m,) int
-        Whose each triangle is, and which of its primitive's.
+        The placement of each triangle, and its number in the primitive.
     vertex_count : int
     actor : vtkActor
     """
@@ -261,7 +268,7 @@ class _Batch:
             cut_out(self.actor, self._polydata, self._merged.spread(values), holes)
 
     def place(self, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Move each placement; matrices, (n, 4, 4), are of all there are. Return the vertices, (k, 3)."""
+        """Move the placements to matrices, (n, 4, 4), and return the vertices, (k, 3)."""
         points = self._merged.place_points(matrices[self._members])
         self._points[:] = points
         self._polydata.GetPoints().GetData().Modified()
@@ -271,14 +278,14 @@ class _Batch:
 
 
 class _Drawing:
-    """What is drawn, wherever it is: that of the last request is kept, with what VTK has made of it.
+    """Everything that is drawn, without positions. The drawing of the last request is kept, with VTK's data.
 
     Attributes
     ----------
     key : tuple of Digest
         The shape of each placement.
     corners : (m, 3) int32
-        Of all batches: indices into all vertices.
+        The triangles of all batches, as indices of all vertices.
     placement, triangle : (m,) int
     """
 
@@ -294,11 +301,11 @@ class _Drawing:
         self.triangle = _joined([batch.triangle for batch in batches])
 
     def place(self, matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Move each placement, (n, 4, 4), and return all vertices, (k, 3), in the camera's axes."""
+        """Move the placements to matrices, (n, 4, 4). Return all vertices, (k, 3), in the camera's axes."""
         return _joined([batch.place(matrices) for batch in self._batches])
 
     def clip(self, lens: Lens) -> None:
-        """Tell the shaders between which planes there is anything."""
+        """Set the clipping planes of the shaders."""
         for batch in self._batches:
             uniforms = batch.actor.GetShaderProperty().GetFragmentCustomUniforms()
             uniforms.SetUniformf("nearest", lens.near)
@@ -337,7 +344,7 @@ def _make_actor(polydata: vtkPolyData, first: int) -> vtkActor:
     mapper = vtkPolyDataMapper()
     mapper.SetInputDataObject(polydata)
     mapper.SetScalarVisibility(False)
-    mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; the camera is at the origin already
+    mapper.SetVBOShiftScaleMethod(0)  # VTK_DISABLE; coordinates are relative to the camera already
     actor = vtkActor()
     actor.SetMapper(mapper)
     shader = actor.GetShaderProperty()
@@ -360,7 +367,7 @@ def _met(
     placed: NDArray[np.intp],
     lens: Lens,
 ) -> Exact:
-    """Tell what was met from the triangles that are seen."""
+    """Return the exact result for the triangles that the pixels show."""
     result = _nothing(lens)
     numbers = np.zeros(triangle.shape, np.int32)
     pixels = np.flatnonzero(triangle != _NO_TRIANGLE)
@@ -380,7 +387,7 @@ def _depth(
 ) -> NDArray[np.float64]:
     """Return the depth at which each ray, (3, n), meets the plane of its triangle, (n,).
 
-    No triangle is met before or beyond its own corners, however steeply it is seen.
+    The depth is limited to the range of the triangle's corners, which matters at grazing angles.
     """
     distinct, which = distinct_below(triangle, len(corners))
     a, b, c = (points[corners[distinct, corner]] for corner in range(3))

@@ -1,4 +1,4 @@
-"""Lights: the scene's own, or a sun and a sky where it brings none."""
+"""Lighting: the scene's own lights, or a sun and a sky if it has none."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..scene import Scene
 __all__ = ["UP", "Lighting", "light_scene"]
 
 UP = {"z": np.array([0.0, 0.0, 1.0]), "y": np.array([0.0, 1.0, 0.0])}
-"""The axis that points up, in the client's world."""
+"""The up axis in the client's world."""
 
-_SUN_SIDE = 0.75  # how much lower than overhead: the tangent of its angle from the zenith
+_SUN_SIDE = 0.75  # the tangent of the sun's angle from the zenith
 _SUN = 2.1
 _SKY, _GROUND = (0.55, 0.56, 0.58), (0.22, 0.215, 0.21)
 _NOTHING = (0.0, 0.0, 0.0)
@@ -29,13 +29,13 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lighting:
-    """Light from all around, in the camera's axes.
+    """Ambient light, in the camera's axes.
 
     Attributes
     ----------
     upward : tuple of float
     sky, ground : tuple of float
-        Radiance from above and below, linear red, green and blue.
+        The radiance from above and below, as linear red, green and blue.
     """
 
     upward: tuple[float, float, float]
@@ -46,16 +46,16 @@ class Lighting:
 def light_scene(
     renderer: vtkRenderer, scene: Scene, world_to_camera: NDArray[np.float64], up: Vector
 ) -> Lighting:
-    """Give a renderer the lights of a scene, or a sun, and return what comes from all around.
+    """Add a scene's lights, or a sun, to a renderer, and return the ambient light.
 
     Parameters
     ----------
     renderer : vtkRenderer
-        Its camera is at the origin.
+        The renderer, whose camera is at the origin.
     scene : Scene
     world_to_camera : (4, 4) float64
     up : (3,) float64
-        In the client's world.
+        The up axis in the client's world.
     """
     renderer.RemoveAllLights()
     upward: Any = tuple((world_to_camera[:3, :3] @ up).tolist())
@@ -69,14 +69,14 @@ def light_scene(
 
 
 def _sun(world_to_camera: NDArray[np.float64], up: Vector) -> vtkLight:
-    """Make a light from above and the diagonal -x -y of a world whose z points up, or the like."""
+    """Make a light from above, in a z-up world from the diagonal -x -y, and correspondingly otherwise."""
     aside = -(1.0 - up) if up[2] else np.array([-1.0, 0.0, 1.0])
     source = world_to_camera @ (up + _SUN_SIDE / math.sqrt(2) * aside)
     return _directional(source, (1.0, 0.97, 0.92), _SUN)
 
 
 def _own_light(source: Light, scale: float, to_camera: NDArray[np.float64]) -> vtkLight:
-    """Make one of the scene's lights; its intensity is in lux or candela, too: pi show white as white."""
+    """Make one of the scene's lights. The units are as in glTF: pi lux make white appear white."""
     backward = to_camera[:3, 2]
     light = _directional(backward, source.colour, scale * source.intensity)
     if source.type == "directional":
@@ -101,5 +101,5 @@ def _directional(backward: Vector, colour: Sequence[float], intensity: float) ->
 
 
 def _cone_deg(source: Light) -> float:
-    """Return half of a spot's opening, degrees; from 90 on, VTK takes it for a point light."""
+    """Return half the opening angle of a spot, degrees. From 90 on, VTK treats it as a point light."""
     return 180.0 if source.type == "point" else min(math.degrees(source.outer_rad), 89.9)

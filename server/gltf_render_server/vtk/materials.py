@@ -1,4 +1,4 @@
-"""glTF's materials as VTK's physically based ones."""
+"""Converts glTF's materials to VTK's physically based ones."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shading:
-    """What a material looks like.
+    """The properties of a material.
 
     Attributes
     ----------
     base_colour : tuple of float
-        Linear red, green and blue, and alpha.
+        Linear red, green, blue, and alpha.
     metallic, roughness : float
     emission : tuple of float
         Linear red, green and blue.
@@ -43,11 +43,11 @@ class Shading:
     alpha_cutoff : float
     is_unlit : bool
     textures : dict of str to vtkTexture
-        By glTF's names, ``baseColorTexture`` and so on.
+        The textures by their names in glTF, such as ``baseColorTexture``.
     texcoord : int
-        The set of texture coordinates that all of them use: the first one's.
+        The set of texture coordinates that all textures use: that of the first one.
     texcoord_matrix : (2, 3) float64
-        Moves these coordinates.
+        The transform of these coordinates.
     """
 
     base_colour: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
@@ -63,13 +63,13 @@ class Shading:
 
     @property
     def nbytes(self) -> int:
-        """About what it takes."""
+        """The approximate memory that it takes."""
         images = (texture.GetInput() for texture in self.textures.values())
         return _SHADING_BYTES + sum(1024 * image.GetActualMemorySize() for image in images)
 
 
 def read_shading(content: Content, material: int | None) -> Shading:
-    """Read a material with its textures; None is glTF's default material.
+    """Read a material with its textures. None means glTF's default material.
 
     Raises
     ------
@@ -83,7 +83,9 @@ def read_shading(content: Content, material: int | None) -> Shading:
     names = ("baseColorTexture", "metallicRoughnessTexture", "emissiveTexture")
     found = {name: pbr.get(name) or source.get(name) for name in names}
     references = {name: reference for name, reference in found.items() if reference}
-    mode = alpha_mode(content.json["asset"], source)
+    mode, cutoff = alpha_mode(content.json["asset"], source), given(source, "alphaCutoff", 0.5)
+    if mode == "MASK" and cutoff <= 0:
+        mode = "OPAQUE"  # no alpha is below
     first = next(iter(references.values()), {})
     return Shading(
         base_colour=_base_colour(content, source, pbr),
@@ -91,7 +93,7 @@ def read_shading(content: Content, material: int | None) -> Shading:
         roughness=given(pbr, "roughnessFactor", 1.0),
         emission=tuple(given(source, "emissiveFactor", (0.0, 0.0, 0.0))),
         alpha_mode=mode,
-        alpha_cutoff=given(source, "alphaCutoff", 0.5),
+        alpha_cutoff=cutoff,
         is_unlit=_UNLIT in (source.get("extensions") or {}),
         textures={
             name: _texture(content, reference["index"], name, has_alpha=mode != "OPAQUE")
@@ -115,16 +117,16 @@ def _texture(content: Content, index: int, name: str, *, has_alpha: bool) -> vtk
     texture.SetInputDataObject(_decoded(content, image, "RGBA" if is_colour and has_alpha else "RGB"))
     texture.SetUseSRGBColorSpace(is_colour)
     texture.SetMipmap(True)
-    texture.SetMaximumAnisotropicFiltering(1.0)  # Mesa's software renderer can take a minute for more
+    texture.SetMaximumAnisotropicFiltering(1.0)  # higher values can take Mesa's software renderer a minute
     sampler = None if source.sampler is None else content.source.samplers[source.sampler]
     texture.SetInterpolate(sampler is None or sampler.mag_filter != _NEAREST)
-    # VTK has one wrap for both directions
+    # VTK has one wrap mode for both directions
     texture.SetWrap(_WRAPS[(sampler and sampler.wrap_s) or 10497])
     return texture
 
 
 def _decoded(content: Content, index: int, mode: str) -> vtkImageData:
-    """Decode an image; VTK's first row is the lowest."""
+    """Decode an image. VTK's first row is the bottom row."""
     try:
         with Image.open(io.BytesIO(read_image(content.source, content.buffers, index))) as image:
             pixels = np.array(image.convert(mode))[::-1]

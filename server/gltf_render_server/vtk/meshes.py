@@ -1,4 +1,4 @@
-"""What a colour picture needs of a mesh: normals and texture coordinates beside its triangles."""
+"""Meshes for colour images: triangles with normals, texture coordinates and vertex colours."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["SurfaceMesh", "read_surface"]
 
 @dataclass(frozen=True)
 class SurfaceMesh:
-    """A mesh with all that its material may look up on it.
+    """A mesh with all vertex attributes that its material may use.
 
     Attributes
     ----------
     points, normals : (n, 3) float32
     texcoords : (n, 2) float32
-        As glTF has them: v points down. Zeros where it has none.
+        In glTF's convention, with v pointing down; zeros if there are none.
     colours : (n, 4) float32
-        Linear red, green and blue, and alpha. Ones where it has none.
+        Linear red, green, blue, and alpha; ones if there are none.
     corners : (m, 3) int32
     """
 
@@ -35,7 +35,7 @@ class SurfaceMesh:
 
     @property
     def nbytes(self) -> int:
-        """What it takes."""
+        """The memory that it takes."""
         parts = (self.points, self.normals, self.texcoords, self.colours, self.corners)
         return sum(part.nbytes for part in parts)
 

@@ -1,4 +1,4 @@
-"""Pinhole intrinsics -> OpenGL's projection; no VTK, only numbers."""
+"""Converts pinhole intrinsics to OpenGL's projection, independent of VTK."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Tile:
     Attributes
     ----------
     rows, columns : slice
-        Where it is in the image.
+        The position of the part in the image.
     lens : Lens
-        Sees this part only.
+        The lens that covers only this part.
     """
 
     rows: slice
@@ -32,12 +32,12 @@ class Tile:
 
     @property
     def window(self) -> Window:
-        """The same as a window of the image."""
+        """The tile as a window of the image."""
         return Window(self.columns.start, self.rows.start, self.lens.width, self.lens.height)
 
 
 def tiles(lens: Lens, largest_px: int) -> Iterator[Tile]:
-    """Divide an image into parts whose sides have at most `largest_px` pixels."""
+    """Divide an image into tiles with sides of at most `largest_px` pixels."""
     for top in range(0, lens.height, largest_px):
         for left in range(0, lens.width, largest_px):
             part = replace(
@@ -51,18 +51,18 @@ def tiles(lens: Lens, largest_px: int) -> Iterator[Tile]:
 
 
 def projection_matrix(lens: Lens, near: float, far: float) -> NDArray[np.float64]:
-    """Return OpenGL's projection of a camera that looks along -z with y up.
+    """Return OpenGL's projection matrix of a camera that looks along -z with y up.
 
     Parameters
     ----------
     lens : Lens
     near, far : float
-        Where OpenGL clips, metres along the optical axis.
+        The clipping planes, metres along the optical axis.
 
     Returns
     -------
     (4, 4) float64
-        Camera to clip coordinates, column vectors.
+        The matrix from camera coordinates to clip coordinates, for column vectors.
     """
     width, height = lens.width, lens.height
     return np.array(

@@ -1,7 +1,7 @@
-"""Meshes in their places before the camera, as one; numpy only.
+"""Merges all placed meshes into one mesh in the camera's axes.
 
-All that is drawn is brought into the camera's axes in float64 first, so nothing is lost far from the origin,
-and a matrix that shears or mirrors is like any other.
+Everything is first transformed to the camera's axes in float64. So no precision is lost far from the origin,
+and matrices with shear or reflection need no special treatment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Merged", "Mesh", "check_triangles", "merge"]
 _MOST_TRIANGLES = 20_000_000
 
 Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
-"""Vertices (n, 3) and corners (m, 3), which are indices into them."""
+"""The vertices, (n, 3), and the triangles, (m, 3), as indices of the vertices."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class _Run:
 
 @dataclass(frozen=True)
 class Merged:
-    """The triangles of all placements as one mesh, those of one kind after another.
+    """The triangles of all placements as one mesh, grouped by kind.
 
     Attributes
     ----------
     corners : (m, 3) int32
-        Indices into all vertices.
+        The triangles, as indices of all vertices.
     placement : (m,) int
-        Whose each triangle is.
+        The placement of each triangle.
     triangle : (m,) int32
-        Which of its mesh's it is.
+        The number of each triangle in its mesh.
     vertex_count : int
     """
 
@@ -65,15 +65,15 @@ class Merged:
     def place_normals(
         self, matrices: NDArray[np.float64], normals: Mapping[int, NDArray[np.float32]]
     ) -> NDArray[np.float64]:
-        """Return the normals of all vertices, (vertex_count, 3), of length 1.
+        """Return the unit normals of all vertices, (vertex_count, 3).
 
-        Cofactors turn a normal as a matrix's inverse, transposed, does, and exist for every matrix.
+        Cofactor matrices transform normals like the inverse transpose, and exist for every matrix.
 
         Parameters
         ----------
         matrices : (number of placements, 4, 4) float64
         normals : mapping of int to (n, 3) float32
-            Of each kind.
+            The normals of each kind.
         """
         placed = np.empty((self.vertex_count, 3))
         for run, out in self._parts(placed):
@@ -83,11 +83,11 @@ class Merged:
         return placed / np.linalg.norm(placed, axis=1, keepdims=True).clip(1e-300)
 
     def spread(self, values: Mapping[int, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Repeat what the vertices of each kind have, (n, k), for all of its placements."""
+        """Repeat the vertex attributes of each kind, (n, k), for each of its placements."""
         return np.concatenate([np.tile(values[run.kind], (len(run.members), 1)) for run in self._runs])
 
     def _parts(self, array: NDArray[np.float64]) -> Iterator[tuple[_Run, NDArray[np.float64]]]:
-        """Yield each run with its part of an array, (number of its placements, vertices of its mesh, 3)."""
+        """Yield each run with its part of an array, (number of placements, vertices of the mesh, 3)."""
         begin = 0
         for run in self._runs:
             end = begin + len(run.points) * len(run.members)
@@ -96,25 +96,25 @@ class Merged:
 
 
 def check_triangles(total: int) -> None:
-    """Raise SceneError if it is more triangles than can be drawn."""
+    """Raise SceneError if the number of triangles is too large to draw."""
     if total > _MOST_TRIANGLES:
         raise SceneError(f"draws {total} triangles; VTK is given at most {_MOST_TRIANGLES}", "$.nodes")
 
 
 def merge(kinds: NDArray[np.intp], meshes: Mapping[int, Mesh]) -> Merged:
-    """Join meshes that are each placed any number of times.
+    """Merge meshes, each of which is placed any number of times.
 
     Parameters
     ----------
     kinds : (number of placements,) int
-        What stands there.
+        The kind of each placement.
     meshes : mapping of int to Mesh
-        Of each kind that is placed, in the order in which they are drawn.
+        The mesh of each kind, in the order in which they are drawn.
 
     Raises
     ------
     SceneError
-        Together they are more than can be drawn.
+        All together have too many triangles to draw.
     """
     copies = {kind: np.flatnonzero(kinds == kind) for kind in meshes}
     total = sum(len(members) * len(meshes[kind][1]) for kind, members in copies.items())

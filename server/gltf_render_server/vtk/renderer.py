@@ -1,4 +1,4 @@
-"""VtkRenderer: a frame in, arrays out."""
+"""The VTK back end: renders frames to arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["VtkRenderer"]
 
 
 class VtkRenderer:
-    """Renders with VTK, without a display. It belongs to the thread that makes it.
+    """Renders with VTK, without a display. It belongs to the thread that creates it.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class VtkRenderer:
     Raises
     ------
     SettingsError
-        There is no OpenGL to draw with.
+        There is no usable OpenGL.
     """
 
     extensions = frozenset(
@@ -68,7 +68,7 @@ class VtkRenderer:
         return RenderedFrame(views, stages.milliseconds)
 
     def close(self) -> None:
-        """Give back the window and what OpenGL holds."""
+        """Release the window and its OpenGL resources."""
         self._forget()
         self._canvas.close()
 
@@ -91,7 +91,7 @@ class _Backend(Backend):
     def exact(
         self, frame: Frame, shown: NDArray[np.bool_], *, with_triangles: bool
     ) -> Callable[[View], Exact]:
-        del with_triangles  # they are what it draws
+        del with_triangles  # it always draws triangle numbers
         return self._exact.views(frame, shown, self._stages)
 
     def alone(self, frame: Frame) -> RenderPart:

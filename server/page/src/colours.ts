@@ -1,9 +1,9 @@
 /** The array of any pass as a picture for a person: the rules and the bytes of false_colours.py. */
 
-import type { Image } from "./decoding";
+import { type Image, type Mask, covers } from "./decoding";
 import type { PassRow } from "./server";
 
-export type Kind = "picture" | "light" | "numbers" | "mask" | "values" | "vectors" | "texcoords" | "flow";
+export type Kind = "picture" | "light" | "numbers" | "mask" | "masks" | "values" | "vectors" | "texcoords" | "flow";
 export type Range = [number, number][] | null;
 export type Rgb = [number, number, number];
 
@@ -12,10 +12,25 @@ const LINEAR = "linear Rec. 709";
 const GOLDEN = 0.6180339887;
 const VIRIDIS = "440154481a6c472f7d41448739568c31688e2a788e23888e1f988b22a88435b77954c5687ad151a5db36d2e21bfde725";
 
+/** The colour wheel of the Middlebury benchmark: a colour, and how many steps to the next. */
+const WHEEL: [Rgb, number][] = [
+  [[255, 0, 0], 15],
+  [[255, 255, 0], 6],
+  [[0, 255, 0], 4],
+  [[0, 255, 255], 11],
+  [[0, 0, 255], 13],
+  [[255, 0, 255], 6],
+];
+
 const MAP = colourMap();
+const HUES = WHEEL.flatMap(([colour, steps], index) => {
+  const [next] = WHEEL[(index + 1) % WHEEL.length]!;
+  return Array.from({ length: steps }, (_, step) => colour.map((low, channel) => Math.floor(low + (step * (next[channel]! - low)) / steps)));
+});
 
 /** Tells how an array is shown, by its pass's row in the server's table. */
 export function kindOf(row: PassRow, image: Image): Kind {
+  if (image.masks) return "masks";
   const isImage = image.channels === 1;
   if (row.dtype.startsWith("uint")) return isImage ? (row.dtype === "uint8" ? "mask" : "numbers") : "picture";
   if (row.unit === LINEAR) return "light";
@@ -23,9 +38,10 @@ export function kindOf(row: PassRow, image: Image): Kind {
   return isImage ? "values" : "vectors";
 }
 
-/** Returns low and high of each channel: the pass's span, or the 1st and 99th percentile of what is there. */
+/** Returns low and high of each channel, or of the lengths of flow: the pass's span, or the 1st and 99th percentile of what is there. */
 export function rangeOf(row: PassRow, image: Image): Range {
   const kind = kindOf(row, image);
+  if (kind === "flow") return rangeOfFlow(image);
   if (kind !== "values" && kind !== "vectors" && kind !== "texcoords") return null;
   const { channels, values } = image;
   if (row.span) return Array.from({ length: channels }, () => row.span!);
@@ -42,9 +58,18 @@ export function rangeOf(row: PassRow, image: Image): Range {
   if (!known.length) return null;
   return Array.from({ length: channels }, (_, channel) => {
     const sorted = Float32Array.from(known, (pixel) => values[pixel + channel]!).sort();
-    const at = (share: number) => sorted[even((sorted.length - 1) * share)]!;
-    return [at(0.01), at(0.99)];
+    return [percentile(sorted, 0.01), percentile(sorted, 0.99)];
   });
+}
+
+function rangeOfFlow({ width, height, values }: Image): Range {
+  const lengths = Float32Array.from({ length: width * height }, (_, pixel) => Math.hypot(values[2 * pixel]!, values[2 * pixel + 1]!));
+  const sorted = lengths.filter(Number.isFinite).sort();
+  return sorted.length ? [[0, percentile(sorted, 0.99)]] : null;
+}
+
+function percentile(sorted: Float32Array, share: number): number {
+  return sorted[even((sorted.length - 1) * share)]!;
 }
 
 /** Returns the colour of one pixel, as `falseColours` shows it. */
@@ -120,6 +145,25 @@ const PAINTERS: Record<Kind, (row: PassRow, image: Image, range: Range) => Paint
     };
   },
   mask: (_, { values }) => (pixel) => (values[pixel] ? WHITE : BLACK),
+  masks: (_, { masks }) => {
+    const coloured = masks!.map((mask): [Mask, Rgb] => [mask, colourOfNumber(mask.number)]);
+    let byte = -1;
+    let near: typeof coloured = []; // those that cover any of the byte's eight pixels
+    return (pixel) => {
+      if (pixel >> 3 !== byte) {
+        byte = pixel >> 3;
+        near = coloured.filter(([{ bits }]) => bits[byte]);
+      }
+      let count = 0;
+      const sum: Rgb = [0, 0, 0];
+      for (const [mask, colour] of near) {
+        if (!covers(mask, pixel)) continue;
+        count++;
+        for (let channel = 0; channel < 3; channel++) sum[channel]! += colour[channel]!;
+      }
+      return count ? [even(sum[0] / count), even(sum[1] / count), even(sum[2] / count)] : GREY;
+    };
+  },
   values: (row, { values }, range) => {
     const nothing = nothingOf(row);
     return (pixel) => {
@@ -144,8 +188,20 @@ const PAINTERS: Record<Kind, (row: PassRow, image: Image, range: Range) => Paint
     if (!Number.isFinite(u + v)) return GREY;
     return [byteOf(wrapped(u)), byteOf(wrapped(v)), 0];
   },
-  flow: () => () => GREY, // the page asks for one moment only
+  flow: (_, { values }, range) => (pixel) => colourOfFlow(values[2 * pixel]!, values[2 * pixel + 1]!, range?.[0]![1] ?? 1),
 };
+
+/** Returns a colour for a motion to the right and down: the hue is its direction, white is none, darker is beyond the longest. */
+export function colourOfFlow(right: number, down: number, longest: number): Rgb {
+  if (!Number.isFinite(right + down)) return GREY;
+  const length = Math.fround(Math.hypot(right, down)) / Math.max(longest, 1e-9); // rounded as the longest was
+  const turn = ((Math.atan2(-down, -right) / Math.PI + 1) / 2) * (HUES.length - 1);
+  const before = Math.floor(turn);
+  return HUES[before]!.map((low, channel) => {
+    const hue = low + (turn - before) * (HUES[(before + 1) % HUES.length]![channel]! - low);
+    return even(length <= 1 ? 255 - length * (255 - hue) : 0.75 * hue);
+  }) as Rgb;
+}
 
 function shareOf(value: number, ends: [number, number] | undefined): number {
   if (!ends) return 0;

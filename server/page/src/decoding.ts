@@ -1,6 +1,7 @@
-/** The files of passes -> arrays with every value as it is: PNG of 8 and 16 bits, TIFF of 32, EXR by lines. */
+/** The files of passes -> arrays with every value as it is: PNG of 8 and 16 bits, TIFF of 32 and of 1, EXR by lines. */
 
 import { unzlibSync } from "fflate";
+import { decodeGroup4 } from "./group4";
 
 /** Rows from the top, channels side by side. */
 export interface Image {
@@ -8,6 +9,21 @@ export interface Image {
   height: number;
   channels: number;
   values: Uint8Array | Uint16Array | Uint32Array | Float32Array;
+  /** What a stack of masks has instead of values: the masks that cover any pixel. */
+  masks?: Mask[];
+}
+
+export interface Mask {
+  /** Of the object. */
+  number: number;
+  /** How many it covers. */
+  pixels: number;
+  /** A bit for each pixel. */
+  bits: Uint8Array;
+}
+
+export function covers({ bits }: Mask, pixel: number): boolean {
+  return ((bits[pixel >> 3]! >> (7 - (pixel & 7))) & 1) === 1;
 }
 
 export function decode(data: Uint8Array, dtype: string): Image {
@@ -74,10 +90,41 @@ function paeth(left: number, above: number, corner: number): number {
   return toAbove <= toCorner ? above : corner;
 }
 
+type Tags = Map<number, number[]>;
+
 function decodeTiff(data: Uint8Array, view: DataView, dtype: string): Image {
-  const directory = view.getUint32(4, true);
-  const tags = new Map<number, number[]>();
-  for (let index = 0; index < view.getUint16(directory, true); index++) {
+  const [tags] = tagsOf(view, view.getUint32(4, true));
+  const [width, height] = [tags.get(256)![0]!, tags.get(257)![0]!];
+  if (tags.get(258)![0] === 1) return decodeMasks(data, view, width, height);
+  if (tags.get(258)![0] !== 32 || tags.get(259)?.[0] !== 1) throw new Error("this kind of TIFF is not known");
+  const { buffer } = joined(stripsOf(data, tags));
+  const values = dtype === "float32" ? new Float32Array(buffer) : new Uint32Array(buffer);
+  return { width, height, channels: 1, values };
+}
+
+/** Reads a stack of masks: a page for each object, in the order of their numbers. */
+function decodeMasks(data: Uint8Array, view: DataView, width: number, height: number): Image {
+  const masks: Mask[] = [];
+  let at = view.getUint32(4, true);
+  for (let number = 1; at; number++) {
+    const [tags, next] = tagsOf(view, at);
+    if (tags.get(259)?.[0] !== 4 || tags.get(262)?.[0] !== 1) throw new Error("this kind of TIFF is not known");
+    const mask = decodeGroup4(stripsOf(data, tags), tags.get(278)?.[0] ?? height, width, height);
+    if (mask.pixels) masks.push({ number, ...mask });
+    at = next;
+  }
+  return { width, height, channels: 1, values: new Uint8Array(), masks };
+}
+
+function stripsOf(data: Uint8Array, tags: Tags): Uint8Array[] {
+  return tags.get(273)!.map((start, index) => data.subarray(start, start + tags.get(279)![index]!));
+}
+
+/** Reads what a page says of itself, and where the next page does; 0 = there is none. */
+function tagsOf(view: DataView, directory: number): [Tags, number] {
+  const tags: Tags = new Map();
+  const entries = view.getUint16(directory, true);
+  for (let index = 0; index < entries; index++) {
     const at = directory + 2 + 12 * index;
     const size = view.getUint16(at + 2, true) === 3 ? 2 : 4;
     const count = view.getUint32(at + 4, true);
@@ -87,12 +134,7 @@ function decodeTiff(data: Uint8Array, view: DataView, dtype: string): Image {
       tags.set(view.getUint16(at, true), Array.from({ length: count }, (_, place) => read(from + size * place)));
     }
   }
-  const [width, height] = [tags.get(256)![0]!, tags.get(257)![0]!];
-  if (tags.get(258)![0] !== 32 || tags.get(259)?.[0] !== 1) throw new Error("this kind of TIFF is not known");
-  const strips = tags.get(273)!.map((start, index) => data.subarray(start, start + tags.get(279)![index]!));
-  const { buffer } = joined(strips);
-  const values = dtype === "float32" ? new Float32Array(buffer) : new Uint32Array(buffer);
-  return { width, height, channels: 1, values };
+  return [tags, view.getUint32(directory + 2 + 12 * entries, true)];
 }
 
 const CHANNEL_ORDER = "RGBAXYZW";

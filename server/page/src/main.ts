@@ -5,11 +5,11 @@ import { find, make, plural, short } from "./elements";
 import { exampleScene } from "./example";
 import { type NamedFile, chosenFiles, droppedFiles } from "./files";
 import { announce, takeBack, tell, tellError } from "./notices";
-import { chosenPasses, offerPasses } from "./passes";
+import { chosenPasses, offerMotion, offerPasses } from "./passes";
 import { Pictures } from "./pictures";
 import { Programs, type Source } from "./programs";
 import { type Progress, Rendering } from "./rendering";
-import { type FrameRequest, type SceneDescription, Server, type ServerDescription, ServerError, digestOf } from "./server";
+import { type FrameRequest, type Moment, type SceneDescription, Server, type ServerDescription, ServerError, digestOf } from "./server";
 import { Stage, type UpAxis } from "./stage";
 import { Status } from "./status";
 import { offerThemes } from "./theme";
@@ -18,6 +18,7 @@ import { offerToken } from "./token";
 
 const REST_MS = 300; // how long the view rests before it is rendered
 const TICK_MS = 100;
+const STEP_S = 0.1; // of motion, where none is given
 const AGAIN_S = 5; // until a server that failed is asked again
 
 interface Opened extends Source {
@@ -44,8 +45,11 @@ let description: ServerDescription | null = null;
 let opened: Opened | null = null;
 let opening: AbortController | null = null;
 let time: number | undefined;
+let durationS = 0; // of the scene's animation
 let timer = 0;
 let ticking = 0;
+let changes = 0; // of what would be asked for
+let changesAsked = 0; // how many there had been when the last request was made
 
 const select_ = (id: string) => find<HTMLSelectElement>(id);
 const input = (id: string) => find<HTMLInputElement>(id);
@@ -89,7 +93,8 @@ async function describe(): Promise<void> {
   const { renderer, passes, looks, qualities, environments } = description;
   find("renderer").textContent = `${renderer.server} \u00b7 ${renderer.name} ${renderer.version} \u00b7 ${renderer.engine} \u00b7 ${renderer.device}`;
   find("renderer").title = find("renderer").textContent!;
-  offerPasses(passes.filter(({ kind, moment }) => kind === "image" && moment === null), requestChanged);
+  offerPasses(passes, requestChanged);
+  offerTimes();
   offer("quality", qualities, qualities[0] ?? ""); // the fastest: a view that is turned wants quick pictures
   offer("environment", environments, "");
   for (const look of ["exposure", "transparent"]) find(`${look}-field`).hidden = !looks.includes(look);
@@ -103,6 +108,12 @@ function offer(id: string, choices: string[], chosen: string): void {
   const options = [make("option", { value: "" }, "server's"), ...choices.map((choice) => make("option", { value: choice }, choice))];
   select_(id).replaceChildren(...options);
   select_(id).value = choices.includes(chosen) ? chosen : "";
+}
+
+/** Offers what an animation has: a time, and passes of motion from there on. */
+function offerTimes(): void {
+  for (const id of ["time-field", "step-field"]) find(id).hidden = !durationS;
+  offerMotion(durationS > 0);
 }
 
 // --- scenes -----------------------------------------------------------------------------------
@@ -195,7 +206,8 @@ async function show(scene: Opened): Promise<void> {
       make("option", { value: "" }, "Free"),
       ...cameras.map((name, index) => make("option", { value: String(index) }, name)),
     );
-    find("time-field").hidden = !duration_s;
+    durationS = duration_s;
+    offerTimes();
     input("time").max = String(duration_s);
     input("time").value = "0";
     find("time-told").textContent = "0 s";
@@ -208,7 +220,8 @@ async function show(scene: Opened): Promise<void> {
     if (opened !== scene) return;
     stage.clear();
     select_("camera").replaceChildren(make("option", { value: "" }, "Free"));
-    find("time-field").hidden = true;
+    durationS = 0;
+    offerTimes();
     pictures.materials = (jsonOfGlb(scene.data).materials ?? []).map((material: { name?: string }) => material.name ?? "");
     tell("scene-problem", "This browser cannot show the scene; the server may", (error as Error).message, true);
   } finally {
@@ -279,7 +292,7 @@ function listenForChoices(): void {
     setAspect();
     requestChanged();
   });
-  for (const id of ["quality", "environment", "exposure", "transparent"]) find(id).addEventListener("change", requestChanged);
+  for (const id of ["step", "quality", "environment", "exposure", "transparent"]) find(id).addEventListener("change", requestChanged);
   find("canvas").addEventListener("pointermove", (event) => pictures.pointAt(event, find("canvas")));
 }
 
@@ -303,6 +316,7 @@ function viewChanged(): void {
 
 /** What is shown is not what would be asked for now. */
 function requestChanged(): void {
+  changes++;
   pictures.isStale = true;
   programs.update();
   clearTimeout(timer);
@@ -323,7 +337,19 @@ function frameRequest(): FrameRequest | null {
     passes,
     look,
     ...(time ? { time_s: time } : {}),
+    ...moments(passes),
   };
+}
+
+/** The moments that passes of motion compare with: a step before and after, as far as the animation goes. */
+function moments(passes: string[]): { before?: Moment; after?: Moment } {
+  const given = input("step").valueAsNumber;
+  const step = Number.isFinite(given) ? Math.max(given, 0) : STEP_S;
+  const asked = { before: Math.max((time ?? 0) - step, 0), after: Math.min((time ?? 0) + step, durationS) };
+  const wanted = new Set(description?.passes.filter(({ name }) => passes.includes(name)).map(({ moment }) => moment));
+  const found: { before?: Moment; after?: Moment } = {};
+  for (const when of ["before", "after"] as const) if (wanted.has(when)) found[when] = { time_s: asked[when] };
+  return found;
 }
 
 // --- requests ---------------------------------------------------------------------------------
@@ -353,6 +379,7 @@ async function render(): Promise<void> {
     tell("problem", "Nothing is asked for", "Choose at least one pass.");
     return;
   }
+  changesAsked = changes;
   await rendering.start((signal) => server.render(frame, scene.data, signal));
 }
 
@@ -382,6 +409,7 @@ function showProgress(told: Progress): void {
       takeBack("problem");
       try {
         pictures.show(told.answer.body, description!.passes);
+        pictures.isStale = changesAsked !== changes;
         showTimes(told.answer.timing, told.durationMs, told.answer.body.length);
         announce(`Rendered in ${ms(told.durationMs)}`);
       } catch (error) {

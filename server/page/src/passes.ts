@@ -4,15 +4,15 @@ import { find, make } from "./elements";
 import type { PassRow } from "./server";
 
 const FIRST = ["color", "depth", "normal", "instance"];
-const TITLES: Record<string, string> = { colour: "Colour", linear: "Colour", exact: "Geometry", numbers: "Numbers", material: "Material" };
+const TITLES: Record<string, string> = { colour: "Colour", linear: "Colour", exact: "Geometry", numbers: "Numbers", objects: "Objects", motion: "Motion", material: "Material" };
 /** Those that are shown at once; the others are a click away. */
-const COMMON = new Set([...FIRST, "distance", "normal_world", "label", "material", "albedo"]);
+const COMMON = new Set([...FIRST, "distance", "normal_world", "label", "mask_amodal", "instances", "flow_forward", "material", "albedo"]);
 
 /** Offers the passes of the server's table; calls back when another choice is made. */
 export function offerPasses(rows: PassRow[], onChange: () => void): void {
   const groups = new Map<string, PassRow[]>();
   for (const row of rows) {
-    const title = TITLES[row.group === "exact" && row.dtype.startsWith("uint") ? "numbers" : row.group] ?? "More";
+    const title = TITLES[groupOf(row)] ?? "More";
     groups.set(title, [...(groups.get(title) ?? []), row]);
   }
   const place = find("passes");
@@ -31,8 +31,19 @@ export function offerPasses(rows: PassRow[], onChange: () => void): void {
   place.onchange = onChange;
 }
 
+/** Offers passes of motion, or takes them out of what is chosen until they are offered again. */
+export function offerMotion(isOffered: boolean): void {
+  for (const each of find("passes").querySelectorAll<HTMLElement>(`[aria-label="${TITLES.motion}"]`)) each.hidden = !isOffered;
+}
+
 export function chosenPasses(): string[] {
-  return [...find("passes").querySelectorAll<HTMLInputElement>("input:checked")].map(({ value }) => value);
+  return [...find("passes").querySelectorAll<HTMLInputElement>(".group:not([hidden]) input:checked")].map(({ value }) => value);
+}
+
+function groupOf({ kind, moment, group, dtype }: PassRow): string {
+  if (kind !== "image") return "objects";
+  if (moment) return "motion";
+  return group === "exact" && dtype.startsWith("uint") ? "numbers" : group;
 }
 
 function group(title: string, rows: PassRow[], wanted: Set<string>): HTMLElement {

@@ -1,10 +1,11 @@
-/** The pictures of an answer: one is shown, and all are read at the pixel that is pointed at. */
+/** The pictures of an answer: one is shown, and all are read at the pixel that is pointed at. A table stands beside them. */
 
 import { members } from "./archive";
 import { type Range, colourAt, falseColours, rangeOf } from "./colours";
 import { type Image, decode } from "./decoding";
 import { find, make, makeTabs, save, select, swatch } from "./elements";
 import { legend, mark } from "./legend";
+import { markObject, showObjects } from "./objects";
 import type { PassRow } from "./server";
 import { type Names, told } from "./values";
 
@@ -25,10 +26,13 @@ interface FrameJson {
 export class Pictures {
   #files = new Map<string, Uint8Array>();
   #shown: Shown[] = [];
+  #table: Shown | null = null;
   #images = new Map<string, Image>();
   #ranges = new Map<string, Range>();
   #instances = new Map<number, string>();
   #chosen = "color";
+  /** The object whose mask is shown alone, of a stack of masks. */
+  #alone: number | null = null;
   #view = "view";
   #pixel: [number, number] | null = null;
   #materials: string[] = [];
@@ -39,7 +43,12 @@ export class Pictures {
     this.#canvas.addEventListener("pointermove", (event) => this.pointAt(event, this.#canvas));
     this.#canvas.addEventListener("pointerdown", (event) => this.pointAt(event, this.#canvas));
     this.#canvas.addEventListener("keydown", (event) => this.#onKey(event));
-    find("save").addEventListener("click", () => this.#save());
+    find("save").addEventListener("click", () => this.#save(this.#find(this.#chosen)));
+    find("save-objects").addEventListener("click", () => this.#save(this.#table!));
+    find("legend").addEventListener("click", (event) => {
+      const number = Number((event.target as HTMLElement).closest<HTMLElement>("[data-number]")?.dataset.number);
+      if (number) this.#showAlone(number === this.#alone ? null : number);
+    });
   }
 
   get isEmpty(): boolean {
@@ -59,8 +68,15 @@ export class Pictures {
 
   /** Forgets all pictures. */
   clear(): void {
-    this.#shown = [];
     this.#files.clear();
+    this.#alone = null;
+    showObjects(null);
+    this.#clearPictures();
+    find("no-picture").textContent = "What the server renders appears here.";
+  }
+
+  #clearPictures(): void {
+    this.#shown = [];
     this.#images.clear();
     this.#pixel = null;
     this.#canvas.hidden = true;
@@ -80,7 +96,16 @@ export class Pictures {
     this.#images.clear();
     this.#ranges.clear();
     this.#instances = new Map(frame.instances.map(({ number, node }) => [number, node]));
-    this.#shown = frame.passes.map(({ name, file, dtype }) => ({ row: rows.find((row) => row.name === name)!, file, dtype }));
+    const all = frame.passes.map(({ name, file, dtype }) => ({ row: rows.find((row) => row.name === name)!, file, dtype }));
+    this.#shown = all.filter(({ row }) => row.kind !== "table");
+    this.#table = all.find(({ row }) => row.kind === "table") ?? null;
+    showObjects(this.#table && JSON.parse(new TextDecoder().decode(this.#fileOf(this.#table))));
+    this.isStale = false;
+    if (this.isEmpty) {
+      this.#clearPictures();
+      find("no-picture").textContent = "Only the table of objects is asked for.";
+      return;
+    }
     find("tabs").replaceChildren(
       ...this.#shown.map(({ row: { name } }) =>
         make("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "picture-panel", "data-pass": name }, name),
@@ -90,7 +115,6 @@ export class Pictures {
     if (!this.#shown.some(({ row }) => row.name === this.#chosen)) this.#chosen = this.#shown[0]!.row.name;
     find("no-picture").hidden = true;
     find("save").hidden = this.#canvas.hidden = false;
-    this.isStale = false;
     this.#choose(this.#chosen);
   }
 
@@ -106,7 +130,7 @@ export class Pictures {
   }
 
   readonly #names: Names = (pass, number) => {
-    if (pass === "instance") return this.#instances.get(number) ?? "";
+    if (pass === "instance" || pass === "mask_amodal") return this.#instances.get(number) ?? "";
     return pass === "material" ? (this.#materials[number - 1] ?? "") : "";
   };
 
@@ -119,12 +143,25 @@ export class Pictures {
     const range = this.#range(name);
     this.#canvas.width = image.width;
     this.#canvas.height = image.height;
-    this.#canvas.getContext("2d", { willReadFrequently: true })!.putImageData(falseColours(row, image, range), 0, 0);
     this.#canvas.toggleAttribute("data-pixelated", row.components !== "RGBA");
     this.#canvas.setAttribute("aria-label", `${name}, ${image.width} by ${image.height} pixels. Arrow keys move the pixel that is read.`);
     find("legend").title = row.summary;
     find("legend").replaceChildren(...legend(row, image, range, this.#names));
+    this.#showAlone(this.#alone);
     if (this.#pixel) this.#read(...this.#pixel);
+  }
+
+  /** Paints the picture; of a stack of masks only that of an object, if the legend has it. */
+  #showAlone(number: number | null): void {
+    const { row } = this.#find(this.#chosen);
+    const image = this.#image(this.#chosen);
+    const buttons = [...find("legend").querySelectorAll<HTMLElement>("[data-number]")];
+    const alone = buttons.find((button) => Number(button.dataset.number) === number);
+    if (image.masks) this.#alone = alone ? number : null;
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button === alone));
+    const masks = alone ? image.masks?.filter((mask) => mask.number === number) : image.masks;
+    const shown = falseColours(row, { ...image, masks }, this.#range(this.#chosen));
+    this.#canvas.getContext("2d", { willReadFrequently: true })!.putImageData(shown, 0, 0);
   }
 
   #find(name: string): Shown {
@@ -134,11 +171,15 @@ export class Pictures {
   #image(name: string): Image {
     let image = this.#images.get(name);
     if (!image) {
-      const { file, dtype } = this.#find(name);
-      image = decode(this.#files.get(`${this.#view}/${file}`)!, dtype);
+      const shown = this.#find(name);
+      image = decode(this.#fileOf(shown), shown.dtype);
       this.#images.set(name, image);
     }
     return image;
+  }
+
+  #fileOf({ file }: Shown): Uint8Array {
+    return this.#files.get(`${this.#view}/${file}`)!;
   }
 
   #range(name: string): Range {
@@ -167,6 +208,7 @@ export class Pictures {
       cross.style.top = `${(100 * (y + 0.5)) / height}%`;
     }
     mark(find("legend"), values.length === width * height ? values[pixel]! : null, this.#range(this.#chosen));
+    if (this.#table) markObject(this.#shown.some(({ row: { name } }) => name === "instance") ? this.#image("instance").values[pixel]! : null);
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -182,8 +224,7 @@ export class Pictures {
     find("announcement").textContent = `${find("pixel").textContent}: ${text}`;
   }
 
-  #save(): void {
-    const { file } = this.#find(this.#chosen);
-    save(this.#files.get(`${this.#view}/${file}`)!, file);
+  #save(shown: Shown): void {
+    save(this.#fileOf(shown), shown.file);
   }
 }

@@ -58,12 +58,19 @@ export interface ViewRequest {
   camera_to_world: number[];
 }
 
+/** What is different at another moment. */
+export interface Moment {
+  time_s: number;
+}
+
 export interface FrameRequest {
   scene: string;
   views: [ViewRequest];
   passes: string[];
   look: Record<string, unknown>;
   time_s?: number;
+  before?: Moment;
+  after?: Moment;
 }
 
 export interface Answer {

@@ -13,6 +13,10 @@ export interface Asked {
   origin: string;
 }
 
+/** The pass that is a table, not an array. */
+const TABLE = "instances";
+/** What Drake's protocol has. */
+const OF_DRAKE = new Set(["color", "depth", "label"]);
 const TOKEN_IMPORTS = ["import os", "from urllib.parse import quote", ""];
 const TOKEN_LINE = 'token = quote(os.environ["TOKEN"], safe="")';
 
@@ -38,10 +42,10 @@ function curl({ frame: { scene: _, ...frame }, file, hasToken, origin }: Asked):
 }
 
 function python({ frame, file, hasToken, origin }: Asked): string {
-  const { views: [view], passes, look, time_s } = frame;
+  const { views: [view], passes, look, time_s, before, after } = frame;
   const more = [
     ...(Object.keys(look).length ? [`look=${literal(look)}`] : []),
-    ...(time_s === undefined ? [] : [`time_s=${time_s}`]),
+    ...Object.entries({ time_s, before, after }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${literal(value)}`])),
   ];
   const address = hasToken ? `f"${origin.replace("//", "//:{token}@")}"` : `"${origin}"`;
   return [
@@ -62,7 +66,9 @@ function python({ frame, file, hasToken, origin }: Asked): string {
     "    ],",
     "}",
     `answer = client.render(${[literal(file), "view", literal(passes), ...more].join(", ")})`,
-    `for name, array in answer["${view.name}"].items():`,
+    `passes = answer["${view.name}"]`,
+    ...(passes.includes(TABLE) ? [`for row in passes.pop("${TABLE}"):`, '    print(row["number"], row["name"], row["box"], row["visible_fraction"])'] : []),
+    "for name, array in passes.items():",
     "    print(name, array.shape, array.dtype)",
   ].join("\n");
 }
@@ -76,7 +82,9 @@ function drake({ frame, file, hasToken, origin }: Asked): string {
   }) as [number[], number[], number[], number[]];
   const rotation = [0, 1, 2].map((axis) => [right[axis]!, -up[axis]!, -back[axis]!].map((value) => value + 0));
   const endpoint = hasToken ? [`        render_endpoint=f"render?token={token}",`] : [];
+  const others = frame.passes.filter((name) => !OF_DRAKE.has(name));
   return [
+    ...(others.length ? [`# Drake's protocol has no ${others.join(", ")}: ask for them with curl or Python`] : []),
     ...(hasToken ? TOKEN_IMPORTS : []),
     "from pydrake.geometry import (",
     "    Box, ClippingRange, ColorRenderCamera, DepthRange, DepthRenderCamera, GeometryId,",

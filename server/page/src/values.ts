@@ -1,7 +1,7 @@
 /** What a pass holds at a pixel, in words. */
 
 import { short } from "./elements";
-import type { Image } from "./decoding";
+import { type Image, covers } from "./decoding";
 import { kindOf, nothingOf } from "./colours";
 import type { PassRow } from "./server";
 
@@ -9,7 +9,11 @@ import type { PassRow } from "./server";
 export type Names = (pass: string, number: number) => string;
 
 export function told(row: PassRow, image: Image, pixel: number, names: Names): string {
-  const { channels, values } = image;
+  const { channels, values, masks } = image;
+  if (masks) {
+    const covering = masks.filter((mask) => covers(mask, pixel));
+    return covering.map(({ number }) => `${number} ${names(row.name, number)}`).join(", ") || "nothing";
+  }
   const found = Array.from(values.subarray(pixel * channels, (pixel + 1) * channels));
   const kind = kindOf(row, image);
   const unit = row.unit === "1" || row.unit === "number" || kind === "picture" || kind === "light" ? "" : ` ${row.unit}`;

@@ -37,7 +37,6 @@ def serve(mode):
         (OUT / f"{mode}_{kind}").write_bytes(answer.body)
     answer = Answer("color", focal_x="-1")
     yield from answer.wait()
-    yield 0.3
     told["refused"] = [answer.status, controller().state.message]
     told["answered"] = [[line.image_type, line.status, line.width] for line in controller().state.answered]
     told["state"] = state_of_the_user()
@@ -57,7 +56,6 @@ def fail_to_render(told):
         scene.node_tree.nodes.clear()
     answer = Answer("color")
     yield from answer.wait()
-    yield 0.1
     told["failed"] = [answer.status, controller().state.message]
     told["state_after_failure"] = state_of_the_user()
     if hasattr(scene, "compositing_node_group"):

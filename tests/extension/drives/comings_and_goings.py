@@ -1,5 +1,6 @@
 """Switch the add-on off and on, load files, undo and save while it serves; tell what was left."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from driving import (
     preferences,
     press,
     report,
+    until,
     window,
 )
 
@@ -73,14 +75,14 @@ def undo():
 
 def switch_off_while_serving():
     before = names()
-    yield from serve("WINDOW" if bpy.app.background else "BACKGROUND")
+    yield from serve("WINDOW" if bpy.app.background else "BACKGROUND", int(os.environ["DRIVE_PORT"]))
     address = controller().state.url.removeprefix("http://").split(":")
     yield from ask("depth")
     tick = controller()._timer._run
     report["ticks"] = [bpy.app.timers.is_registered(tick)]
     switch(on=False)
     report["ticks"].append(bpy.app.timers.is_registered(tick))
-    yield 0.3
+    yield from until(lambda: not leftovers()["threads"])  # they have been told to end
     report["left"] = leftovers()
     report["files_left"] = (Path(bpy.app.tempdir) / "gltf_render_server").exists()
     report["data_left"] = {

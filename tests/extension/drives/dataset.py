@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
 
 import bpy
+from bpy_extras.object_utils import world_to_camera_view
 from driving import (
     EXTENSION,
     OUT,
@@ -69,6 +70,8 @@ def furnish():
     camera = bpy.data.objects["Camera"]
     other = camera.copy()
     other.name = "Camera.001"
+    other.data = camera.data.copy()
+    other.data.sensor_fit, other.data.shift_x, other.data.shift_y = "VERTICAL", 0.2, -0.15
     scene.collection.objects.link(other)
     mark = bpy.data.objects.new("mark", None)
     mark.parent = camera
@@ -114,7 +117,7 @@ def written(name, **chosen):
     for key, value in chosen.items():
         setattr(own, key, value)
     before = state()
-    controller().tell("")
+    controller().show_message("")
     press("write_dataset")
     yield from until(told, limit_s=150)
     report.setdefault("changed", {})[name] = changed(before)
@@ -141,7 +144,7 @@ def write_orbit():
     yield from written("orbit", count=2, around="SELECTION", formats_names="coco nerfstudio", **size)
     report["refused"]["there"] = refusal()
     before = (OUT / "orbit" / "scene.glb").stat().st_mtime_ns
-    controller().tell("")
+    controller().show_message("")
     press("write_dataset", replace=True)
     yield from until(told, limit_s=150)
     report["replaced"] = (OUT / "orbit" / "scene.glb").stat().st_mtime_ns > before
@@ -151,6 +154,16 @@ def write_cameras():
     yield from written(
         "cameras", cameras="ALL", light="FILE", formats_names="", passes_names="color instances"
     )
+    render = window().scene.render
+    kept = render.resolution_x, render.resolution_y
+    render.resolution_x, render.resolution_y = choices().width, choices().height
+    place = bpy.data.objects["table"].matrix_world.translation
+    seen = [
+        world_to_camera_view(window().scene, bpy.data.objects[name], place)
+        for name in ("Camera", "Camera.001")
+    ]
+    report["seen"] = [[render.resolution_x * x, render.resolution_y * (1 - y)] for x, y, _ in seen]
+    render.resolution_x, render.resolution_y = kept
 
 
 def write_animation():
@@ -162,7 +175,7 @@ def preview():
     own.cameras, own.moments, own.around, own.count, own.light = "HEMISPHERE", "STILL", "SCENE", 6, "forest"
     own.width, own.height = 320, 240
     before = state()
-    controller().tell("")
+    controller().show_message("")
     press("preview_dataset")
     is_occupied = importlib.import_module(f"{EXTENSION}.window").is_occupied
     report["requests_wait"] = is_occupied()
@@ -191,12 +204,11 @@ def pixels(image):
 
 def cancel():
     choices().folder = str(OUT / "cancelled")
-    controller().tell("")
-    press("write_dataset")
-    yield 0.3
+    controller().show_message("")
+    press("write_dataset")  # and at once, for it takes but seconds
     window().event_simulate(type="ESC", value="PRESS", x=100, y=100)
     window().event_simulate(type="ESC", value="RELEASE", x=100, y=100)
-    yield from until(lambda: not jobs(), limit_s=30)
+    yield from until(lambda: not jobs())
     report["cancelled"] = controller().state.note
     report["left"] = sorted(path.name for path in (OUT / "cancelled").iterdir())
 

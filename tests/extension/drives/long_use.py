@@ -58,7 +58,7 @@ def script():
     yield from start("WINDOW")
     end_s = time.monotonic() + SECONDS
     waiting: list = []
-    while time.monotonic() < end_s:
+    while time.monotonic() < end_s or sum(counts.values()) <= len(ACTIONS):
         if not waiting:  # each in turn, so that none is left out
             waiting = chance.sample(ACTIONS, len(ACTIONS))
         yield from carry_out(waiting.pop())

@@ -3,7 +3,6 @@
 import importlib
 import sys
 import threading
-import time
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "support"))
@@ -19,6 +18,7 @@ from driving import (
     controller,
     drive,
     names,
+    own_s,
     phase,
     preferences,
     press,
@@ -80,7 +80,7 @@ def lists():
 
 def show(name):
     """Show a pass; return what is told of it."""
-    controller().tell("")
+    controller().show_message("")
     lists().shown_pass = name
     press("show_pass")
     yield from until(lambda: bool(told()))
@@ -109,11 +109,11 @@ class Pulse:
     """The longest time for which Blender did nothing else."""
 
     def __init__(self):
-        self.longest_s, self._last_s = 0.0, time.monotonic()
+        self.longest_s, self._last_s = 0.0, own_s()
         bpy.app.timers.register(self._beat)
 
     def _beat(self):
-        now_s = time.monotonic()
+        now_s = own_s()
         self.longest_s = max(self.longest_s, now_s - self._last_s)
         self._last_s = now_s
         return None if self.longest_s < 0 else 0.01
@@ -128,7 +128,7 @@ def compare_with_render_again():
     lists().kept_index = 1
     frozen = report["frozen_s"] = {"render_again": [], "show_pass": []}
     for _ in range(4):
-        controller().tell("")
+        controller().show_message("")
         pulse = Pulse()
         press("render_again")
         yield from until(lambda: bool(told()))

@@ -13,6 +13,7 @@ from driving import (
     begin,
     controller,
     drive,
+    last_answered,
     phase,
     preferences,
     press,
@@ -56,10 +57,7 @@ def test_requests():
     report["tests"] = {}
     report["scene_before"] = [scene.name for scene in bpy.data.scenes]
     for image_type in ("COLOR", "DEPTH", "LABEL"):
-        bpy.context.window_manager.gltf_render_server.test_type = image_type
-        controller().tell("")
-        press("send_test")
-        yield from until(lambda: "Test request: " in shown() and "sent" not in shown())
+        yield from send_test(image_type)
         report["tests"][image_type] = [shown(), statistics()]
         yield 0.7
         screenshot(f"test_{image_type.lower()}")
@@ -71,6 +69,16 @@ def test_requests():
     for index, answer in enumerate(controller().state.answered):
         report.setdefault("answered", []).append([answer.image_type, answer.status])
         report.setdefault("shown_again", []).append([press("show_answer", index=index), statistics()])
+
+
+def send_test(image_type):
+    """Send a test request, and wait for its answer, and until the add-on was told of it."""
+    bpy.context.window_manager.gltf_render_server.test_type = image_type
+    controller().show_message("")
+    last = last_answered()
+    press("send_test")
+    yield from until(lambda: "Test request: " in shown() and "sent" not in shown())
+    yield from until(lambda: last_answered() is not last)
 
 
 def shown():
@@ -145,10 +153,10 @@ def other_options():
     press("update")
     yield from until(lambda: controller().state.phase == "Running" and controller()._server.pid != server)
     told.append(controller().has_other_options)
+    server = controller()._server.pid
     preferences().token = TOKEN
     press("update")
-    yield from phase("Stopping")
-    yield from phase("Running")
+    yield from until(lambda: controller().state.phase == "Running" and controller()._server.pid != server)
 
 
 def snippet_and_token():
@@ -165,10 +173,7 @@ def failures_and_kept():
     preferences().keep_folder = str(OUT / "kept")
     preferences().keep_requests = True
     yield 0.3
-    bpy.context.window_manager.gltf_render_server.test_type = "COLOR"
-    press("send_test")
-    yield from until(lambda: "sent" not in shown())
-    yield 0.5
+    yield from send_test("COLOR")
     answer = Answer("color", token=TOKEN, focal_x="-1")
     yield from answer.wait()
     answer = Answer("label", token=TOKEN)

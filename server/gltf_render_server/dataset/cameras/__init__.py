@@ -1,4 +1,4 @@
-"""The cameras of a dataset: tables of a specification, and the views that they have of a scene.
+"""The cameras of a dataset: tables of a specification, and the views that are made from them.
 
 A kind of poses is a class in ``kinds.py`` or ``paths.py``; it knows how the pose of a number is found. All
 else is the same for each: lenses, rigs, jitter, and the checks after which a pose is drawn again.

@@ -1,4 +1,4 @@
-"""How large a scene is, and each of its objects."""
+"""Bounds of a scene and of its objects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Bounds:
 
     @property
     def center(self) -> Points:
-        """The middle of the box, and of the sphere, (3,)."""
+        """Middle of the box and of the sphere, (3,)."""
         return (self.low + self.high) / 2
 
 
@@ -46,7 +46,7 @@ _lock = Lock()
 
 
 def bounds(scene: Scene) -> Bounds:
-    """Return how large a scene is, as float64 tells it; what was asked for lately is remembered.
+    """Return the bounds of a scene in float64; recent results are kept.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def bounds(scene: Scene) -> Bounds:
 
 
 def object_bounds(scene: Scene, instance: int) -> Bounds:
-    """Return how large one of ``scene.instances`` is; this is remembered, too.
+    """Return the bounds of one of ``scene.instances``; recent results are kept.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def object_bounds(scene: Scene, instance: int) -> Bounds:
 
 
 def placed_points(scene: Scene, placement: int) -> Points:
-    """Return the points that the triangles of a placement have, (n, 3) float64, in the world."""
+    """Return the points of a placement's triangles, (n, 3) float64, in world axes."""
     triangles = scene.asset.triangles(scene.primitives[scene.placements.primitive[placement]])
     is_used = np.zeros(len(triangles.vertices), bool)
     is_used[triangles.corners] = True
@@ -76,13 +76,13 @@ def placed_points(scene: Scene, placement: int) -> Points:
 
 
 def placed_corners(scene: Scene, placement: int) -> Points:
-    """Return the corners of the triangles of a placement, (m, 3, 3) float64, in the world."""
+    """Return the corners of a placement's triangles, (m, 3, 3) float64, in world axes."""
     triangles = scene.asset.triangles(scene.primitives[scene.placements.primitive[placement]])
     return _placed(scene, placement, triangles.vertices)[triangles.corners]
 
 
 def content_key(scene: Scene) -> Hashable:
-    """Return what two scenes have in common whose triangles are in the same places."""
+    """Return a key that is equal for scenes whose triangles are in the same places."""
     placements = scene.placements
     arrays = (placements.primitive, placements.matrix, placements.instance)
     return (scene.shapes, *(blake3(array.tobytes()).digest() for array in arrays))
@@ -99,7 +99,7 @@ def _remembered(scene: Scene, instance: int | None) -> Bounds:
 
 
 def _measure(scene: Scene, instance: int | None) -> Bounds:
-    """Measure an object; None = all of them."""
+    """Return the bounds of an object; None = of all objects."""
     instances = scene.placements.instance
     is_meant = np.full(len(instances), True) if instance is None else instances == instance
     placements = np.flatnonzero(is_meant).tolist()

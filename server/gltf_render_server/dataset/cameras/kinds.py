@@ -1,4 +1,4 @@
-"""The kinds of poses: how the pose of a number is found, for each. A kind is a class here."""
+"""The kinds of poses. Each kind is a class that returns the pose with a number."""
 
 from __future__ import annotations
 
@@ -85,15 +85,15 @@ class ListPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 
     @property
     def has_target(self) -> bool:
-        """Whether it is known what the camera looks at."""
+        """Whether the camera has a target."""
         return all(pose.target is not None for pose in self.poses)
 
     def count(self, scene: Scene | None) -> int:
-        """Return how many poses there are without a count."""
+        """Return the number of poses if no count is given."""
         return len(self.poses)
 
     def make(self, setting: Setting) -> Made:
-        """Return the pose of a number."""
+        """Return the pose with a number."""
         pose = self.poses[setting.number]
         if pose.camera_to_world is not None:
             return Made(find_rigid(pose.camera_to_world))
@@ -102,7 +102,7 @@ class ListPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 
 
 class Around(Struct, frozen=True, forbid_unknown_fields=True):
-    """What all kinds have that stand around something."""
+    """The keys of all kinds whose cameras are placed around a target."""
 
     target: Annotated[
         PointTarget,
@@ -127,11 +127,11 @@ class Around(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_chance(self) -> bool:
-        """Whether target or distance are drawn."""
+        """Whether the target or the distance is drawn at random."""
         return is_random(self.target) or not isinstance(self.distance, str | int | float)
 
     def count(self, scene: Scene | None) -> int:
-        """Return how many poses there are without a count."""
+        """Return the number of poses if no count is given."""
         return 1
 
 
@@ -160,11 +160,11 @@ class OrbitPoses(Around, frozen=True, forbid_unknown_fields=True, tag_field="kin
 
     @property
     def is_random(self) -> bool:
-        """Whether something of it is drawn."""
+        """Whether a part of the pose is drawn at random."""
         return self.has_chance
 
     def make(self, setting: Setting) -> Made:
-        """Return the pose of a number."""
+        """Return the pose with a number."""
         angle_deg = self.start_deg + 360 * self.turns * setting.number / setting.count
         target = find_target(self.target, setting)
         return self.look_from(setting, math.radians(angle_deg), math.radians(self.elevation_deg), target)
@@ -189,11 +189,11 @@ class SpherePoses(Around, frozen=True, forbid_unknown_fields=True, tag_field="ki
 
     @property
     def is_random(self) -> bool:
-        """Whether something of it is drawn."""
+        """Whether a part of the pose is drawn at random."""
         return self.spread == "random" or self.has_chance
 
     def make(self, setting: Setting) -> Made:
-        """Return the pose of a number."""
+        """Return the pose with a number."""
         target = find_target(self.target, setting)
         if self.spread == "even":
             share, azimuth = (setting.number + 0.5) / setting.count, setting.number * _GOLDEN_ANGLE
@@ -226,7 +226,7 @@ class BoxPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"
 
     @property
     def has_target(self) -> bool:
-        """Whether it is known what the camera looks at."""
+        """Whether the camera has a target."""
         return not isinstance(self.target, DirectionTarget)
 
     def __post_init__(self) -> None:
@@ -236,11 +236,11 @@ class BoxPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"
             check_box(self.min, self.max)
 
     def count(self, scene: Scene | None) -> int:
-        """Return how many poses there are without a count."""
+        """Return the number of poses if no count is given."""
         return 1
 
     def make(self, setting: Setting) -> Made:
-        """Draw the pose of a number."""
+        """Draw the pose with a number."""
         if self.min is None or self.max is None:
             extent = bounds(setting.scene)
             eye = draw_in_box(extent.low, extent.high, setting.rng)
@@ -268,13 +268,13 @@ class DocumentPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     has_target = False
 
     def count(self, scene: Scene | None) -> int | None:
-        """Return how many poses there are without a count; None = only the scene tells."""
+        """Return the number of poses if no count is given; None = it depends on the scene."""
         if self.camera is not None:
             return 1
         return None if scene is None else len(scene.cameras)
 
     def make(self, setting: Setting) -> Made:
-        """Return the pose of a number."""
+        """Return the pose with a number."""
         return Made(self.find(setting.scene, setting.number).camera_to_world)
 
     def find(self, scene: Scene, number: int) -> SceneCamera:
@@ -293,7 +293,7 @@ class DocumentPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
 
 def fit_distance(lens: Lens, radius: float, fill: float) -> float:
-    """Return from how far a sphere on the optical axis fills a part of a picture.
+    """Return the distance at which a sphere on the optical axis fills a part of a picture.
 
     Parameters
     ----------

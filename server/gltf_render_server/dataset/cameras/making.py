@@ -29,7 +29,7 @@ _NEAR_M = 0.01
 _NEAR = 0.01  # of the scene's radius
 _BEYOND = 1.01
 _MOST_PIXELS = 65536**2
-"""As many as a lens may have at all; how many are rendered is for the renderer to say."""
+"""Largest number that a lens may have; the renderer has a limit of its own."""
 
 Word = str | int
 
@@ -42,7 +42,7 @@ def views(
     seed: int,
     *words: Word,
 ) -> list[tuple[str, View]]:
-    """Return the views of a scene that cameras have.
+    """Return the views of a scene from all cameras.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def views(
 
 
 def pose_count(camera: Camera, cameras: Sequence[Camera], scene: Scene | None = None) -> int | None:
-    """Return how many poses a camera has for each subject; None = only the scene tells.
+    """Return the number of poses of a camera for each subject; None = it depends on the scene.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def pose_count(camera: Camera, cameras: Sequence[Camera], scene: Scene | None = 
 
 @dataclass(frozen=True, eq=False)
 class _Maker:
-    """Makes the poses of cameras, each once."""
+    """Makes the poses of cameras, each pose once."""
 
     cameras: Mapping[str, Camera]
     scene: Scene
@@ -143,7 +143,7 @@ class _Maker:
         return self._draw(camera, placed, lens, number), lens
 
     def _draw(self, camera: Camera, poses: Poses, lens: Lens, number: int) -> NDArray[np.float64]:
-        """Draw a pose until one is fine."""
+        """Draw poses until one passes the checks."""
         is_random = poses.is_random or camera.jitter is not None
         checks = camera.checks or (Checks() if is_random else None)
         count = self.count(camera)

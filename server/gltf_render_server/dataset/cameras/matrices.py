@@ -20,13 +20,13 @@ _LEVEL = {
     "y": np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]),
     "z": np.array([[1.0, 0, 0], [0, -1, 0], [0, 0, 1]]),
 }
-"""The directions right, front and up of a world, as rows, by its axis that is up.
+"""The directions right, front and up of a world, as rows, by its up axis.
 
 The front of a glTF file is +z, which an importer with z up makes -y.
 """
 
 _STEEPEST = 1e-6
-"""The sine of the angle to the vertical from which on a camera is taken to look straight up or down."""
+"""Sine of the angle to the vertical below which a camera counts as looking straight up or down."""
 
 
 def direction(azimuth_rad: float, elevation_rad: float, up_axis: UpAxis) -> Vector:
@@ -48,7 +48,7 @@ def direction(azimuth_rad: float, elevation_rad: float, up_axis: UpAxis) -> Vect
 def looking_back(
     target: Vector, distance: float, azimuth_rad: float, elevation_rad: float, up_axis: UpAxis
 ) -> Matrix:
-    """Return the pose of a camera that looks at a point from a direction, level; see `direction`.
+    """Return the level pose of a camera that looks at a point from a direction; see `direction`.
 
     From straight above or below, up is where it comes to from the sides of the same azimuth.
     """
@@ -58,7 +58,7 @@ def looking_back(
 
 
 def looking_at(eye: Vector, target: Vector, up_axis: UpAxis) -> Matrix:
-    """Return the pose of a camera that stands at one point and looks at another, level.
+    """Return the level pose of a camera that is at one point and looks at another.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def looking_at(eye: Vector, target: Vector, up_axis: UpAxis) -> Matrix:
 
 
 def looking_along(eye: Vector, forward: Vector, up_axis: UpAxis) -> Matrix:
-    """Return the pose of a camera that looks along a unit vector, level.
+    """Return the level pose of a camera that looks along a unit vector.
 
     Where that is straight down, the world's back is up in the picture; straight up, its front.
     """
@@ -85,7 +85,7 @@ def looking_along(eye: Vector, forward: Vector, up_axis: UpAxis) -> Matrix:
 
 
 def turned(rotation_deg: Sequence[float]) -> Matrix:
-    """Return a rotation, (4, 4): about x, then about the unturned y, then about the unturned z."""
+    """Return a rotation, (4, 4), about the fixed axes x, y and z, in this order."""
     matrix = np.eye(4)
     for axis, angle_deg in enumerate(rotation_deg):
         first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -98,7 +98,7 @@ def turned(rotation_deg: Sequence[float]) -> Matrix:
 
 
 def moved(pose: Matrix, translation: Sequence[float], rotation_deg: Sequence[float]) -> Matrix:
-    """Return a pose that is moved and turned in the camera's own axes: x right, y up, z backward."""
+    """Move and rotate a pose in the camera's axes: x right, y up, z backward."""
     offset = turned(rotation_deg)
     offset[:3, 3] = translation
     return pose @ offset

@@ -1,4 +1,4 @@
-"""The triangles of a scene, as what may stand in the way of a camera: distances, and rays."""
+"""The triangles of a scene as obstacles for cameras: distances and rays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _lock = Lock()
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What rays meet first.
+    """The first hits of rays.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Hits:
 
 
 class Obstacles:
-    """The triangles of a scene; those without an area are left out.
+    """The triangles of a scene, without those that have no area.
 
     Embree tells which triangle a ray meets, in float32; where and from which side it does is told in float64,
     so that what is made of it does not depend on the machine.
@@ -63,11 +63,11 @@ class Obstacles:
 
     @property
     def size_bytes(self) -> int:
-        """What it takes, with Embree's own."""
+        """Memory in bytes, including that of Embree."""
         return 3 * self.corners.nbytes
 
     def is_free(self, point: Points, distance: float) -> bool:
-        """Tell whether no surface is nearer to a point than a distance, metres."""
+        """Return whether all surfaces are at least a distance in metres away from a point."""
         lows, highs = self._blocks
         blocks = np.flatnonzero(_overlap(lows, highs, point, distance))
         if not len(blocks):
@@ -107,25 +107,25 @@ class Obstacles:
 
     @cached_property
     def _blocks(self) -> tuple[Points, Points]:
-        """The boxes of so many triangles each, in their order, in which neighbours are mostly close."""
+        """Boxes of consecutive triangles, which are mostly close to each other."""
         starts = np.arange(0, len(self.corners), _BLOCK)
         lows, highs = self.corners.min(1), self.corners.max(1)
         return np.minimum.reduceat(lows, starts), np.maximum.reduceat(highs, starts)
 
 
 def obstacles(scene: Scene) -> Obstacles:
-    """Return the triangles of a scene; those of the last scenes are remembered."""
+    """Return the triangles of a scene; those of recent scenes are kept."""
     with _lock:
         return _recent.get(content_key(scene), lambda: Obstacles(scene), lambda made: made.size_bytes)
 
 
 def _overlap(lows: Points, highs: Points, point: Points, distance: float) -> NDArray[np.bool_]:
-    """Tell which boxes come nearer to a point than a distance along each axis."""
+    """Return which boxes are closer to a point than a distance along each axis."""
     return ((lows < point + distance) & (highs > point - distance)).all(1)
 
 
 def _solid_corners(scene: Scene, placement: int) -> Points:
-    """Return the corners of triangles with an area, counter-clockwise as seen from their front."""
+    """Return the corners of triangles with an area, counter-clockwise seen from the front."""
     corners = placed_corners(scene, placement)
     sides = corners[:, 1:] - corners[:, :1]
     corners = corners[(np.cross(sides[:, 0], sides[:, 1]) != 0).any(1)]

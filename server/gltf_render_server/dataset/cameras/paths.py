@@ -53,18 +53,18 @@ class PathPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
             )
 
     def count(self, scene: Scene | None) -> int:
-        """Return how many poses there are without a count."""
+        """Return the number of poses if no count is given."""
         return 1
 
     def make(self, setting: Setting) -> Made:
-        """Return the pose of a number."""
+        """Return the pose with a number."""
         steps = setting.count if self.closed else max(1, setting.count - 1)
         eye, target = path_points(self, setting.number / steps)
         return Made(looking_at(eye, target, setting.up_axis), Target(target, 0.0))
 
 
 def path_points(path: PathPoses, share: float) -> tuple[Points, Points]:
-    """Return eye and target, (3,) each, after a share of the way that the eye goes.
+    """Return eye and target, (3,) each, after a share of the length of the eye's path.
 
     Where the eye stays in its place, the target's way counts.
     """
@@ -85,7 +85,7 @@ def path_points(path: PathPoses, share: float) -> tuple[Points, Points]:
 
 
 def _at(knots: Points, tangents: tuple[Points, Points] | None, times: Points) -> Points:
-    """Return points of the path; a time of 1.5 is in the middle of the second segment."""
+    """Return points of the path at times; 1.5 is in the middle of the second segment."""
     segments = np.minimum(times.astype(int), len(knots) - 2)
     t = (times - segments)[:, None]
     start, end = knots[segments], knots[segments + 1]

@@ -1,4 +1,4 @@
-"""Whether a camera may stand where it does: not inside something, not before a wall, with its target seen."""
+"""Checks poses of cameras: not inside an object, not close to a surface, and with a visible target."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Distances:
 
 
 def find_fault(made: Made, lens: Lens, checks: Checks, scene: Scene) -> str | None:
-    """Tell what a pose does not fulfil; None = it is fine.
+    """Return the check that a pose fails; None = it passes all checks.
 
     A camera that is outside of the scene's box, farther than it must be from any surface, is fine unless it
     is asked what it sees; nothing is loaded to tell that.
@@ -87,7 +87,7 @@ def load_obstacles(scene: Scene) -> Obstacles:
 
 
 def view_rays(lens: Lens, camera_to_world: Points) -> Points:
-    """Return unit directions that are spread evenly over a picture, (n, 3), in the world."""
+    """Return unit directions spread evenly over a picture, (n, 3), in world axes."""
     u = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * lens.width
     v = (np.arange(_ROWS) + 0.5) / _ROWS * lens.height
     x, y = np.meshgrid((u - lens.center_x) / lens.focal_x, (lens.center_y - v) / lens.focal_y)
@@ -102,21 +102,21 @@ def _distances(checks: Checks, scene: Scene) -> _Distances:
 
 
 def _is_outside(eye: Points, scene: Scene, distance: float) -> bool:
-    """Tell whether a point is outside of a scene's box, and how far at least."""
+    """Return whether a point is farther than a distance outside of a scene's box."""
     extent = bounds(scene)
     away = np.maximum(np.maximum(extent.low - eye, eye - extent.high), 0)
     return bool(np.linalg.norm(away) > distance)
 
 
 def _back_faces(there: Obstacles, eye: Points) -> float:
-    """Return which part of the surfaces around a point are back faces; 0 where there are none."""
+    """Return the share of back faces among the surfaces around a point; 0 = there are no surfaces."""
     hits = there.cast(eye, _all_around())
     is_hit = hits.instance >= 0
     return float(hits.is_back[is_hit].mean()) if is_hit.any() else 0.0
 
 
 def _is_hidden(there: Obstacles, eye: Points, target: Target) -> bool:
-    """Tell whether something stands between a camera and its target.
+    """Return whether something hides the target of a camera.
 
     The target itself does not hide its middle, nor does what encloses a point.
     """
@@ -132,7 +132,7 @@ def _is_hidden(there: Obstacles, eye: Points, target: Target) -> bool:
 
 
 def _all_around() -> Points:
-    """Return unit vectors that are spread evenly, (n, 3)."""
+    """Return evenly spread unit vectors, (n, 3)."""
     heights = 1 - 2 * (np.arange(_ALL_AROUND) + 0.5) / _ALL_AROUND
     angles = np.arange(_ALL_AROUND) * math.pi * (3 - math.sqrt(5))
     radii = np.sqrt(1 - heights**2)

@@ -1,4 +1,4 @@
-"""What the pose of a camera is made from, and the types of numbers that the tables of cameras share."""
+"""The inputs for a camera's pose, and the types of numbers that the tables of cameras share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Point = Annotated[tuple[Number, Number, Number], Meta(description="x, y, z in me
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What the pose of a camera is made from.
+    """The inputs for the pose of a camera.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What a camera looks at.
+    """The target of a camera.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Made:
 
 
 def check_ends(name: str, choice: Choice, above: float, below: float) -> None:
-    """Check all that can be drawn of a choice.
+    """Check that all numbers that a choice can draw are within limits.
 
     Raises
     ------

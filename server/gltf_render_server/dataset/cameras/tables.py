@@ -106,7 +106,10 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[
         CameraName,
-        Meta(description="Name of the camera. Its views are named after it, followed by the pose's number."),
+        Meta(
+            description="Name of the camera, of at most 56 letters, digits, _ and -. Its views are named "
+            "after it, followed by the pose's number."
+        ),
     ]
     width: Annotated[Side, Meta(description="In pixels.")]
     height: Annotated[Side, Meta(description="In pixels.")]
@@ -154,8 +157,8 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             Length,
             Meta(
-                description="Distance of the near plane in metres. Default: 0.01, or 0.01 of the "
-                "scene's radius if that is less."
+                description="Distance of the near plane in metres. Default: that of the file's camera; "
+                "otherwise 0.01, or 0.01 of the scene's radius if that is less."
             ),
         ]
         | None
@@ -164,8 +167,8 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             Length,
             Meta(
-                description="Distance of the far plane in metres. Default: 1000, or beyond the "
-                "whole scene if that is farther."
+                description="Distance of the far plane in metres. Default: that of the file's camera, or "
+                "the greater of 1000 and a million times `near`; beyond the whole scene if that is farther."
             ),
         ]
         | None
@@ -220,7 +223,7 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def placed_by(self) -> Poses | Offset:
-        """Its poses, or the camera that it is fastened to."""
+        """Its poses, or the camera to which it is attached."""
         placed = self.offset if self.poses is None else self.poses
         if placed is None or (self.offset is not None and self.poses is not None):
             raise ValueError("give either poses or offset, and not both")
@@ -228,13 +231,13 @@ class Camera(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_own_lens(self) -> bool:
-        """Whether the table says anything of the lens but the picture's size."""
+        """Whether the table sets more of the lens than the picture's size."""
         names = ("focal_x", "focal_y", "fov_y_deg", "center_x", "center_y", "near", "far")
         return any(getattr(self, name) is not None for name in names)
 
 
 def first_of_rig(camera: Camera, cameras: Sequence[Camera]) -> tuple[Camera, Poses]:
-    """Return the camera that a camera is fastened to, over others or not at all, and its poses.
+    """Return the camera at the root of a rig, which is the camera itself without a rig, and its poses.
 
     Parameters
     ----------
@@ -249,7 +252,7 @@ def first_of_rig(camera: Camera, cameras: Sequence[Camera]) -> tuple[Camera, Pos
 
 
 def check_cameras(cameras: Sequence[Camera], where: str = "$.cameras") -> None:
-    """Check what one table does not tell.
+    """Check that the tables fit together.
 
     Raises
     ------
@@ -269,7 +272,7 @@ def check_cameras(cameras: Sequence[Camera], where: str = "$.cameras") -> None:
 
 
 def _check_view_names(cameras: Sequence[Camera], where: str) -> None:
-    """Check that no two views can share a folder, whatever the numbers of their poses and the file system."""
+    """Check that views never share a folder, for any numbers of poses and on any file system."""
     names: dict[str, str] = {}
     for index, camera in enumerate(cameras):
         if (other := names.setdefault(camera.name.casefold(), camera.name)) != camera.name:

@@ -33,7 +33,7 @@ class ObjectTarget(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
 
     @property
     def is_random(self) -> bool:
-        """Whether the name may be that of several."""
+        """Whether several objects may have the name."""
         return any(letter in self.name for letter in _ANY)
 
     def find(self, setting: Setting) -> Target:
@@ -94,7 +94,7 @@ class DirectionTarget(Struct, frozen=True, forbid_unknown_fields=True, tag_field
         check_ends("azimuth_deg", self.azimuth_deg, -3600, 3600)
 
     def find(self, setting: Setting) -> tuple[float, float]:
-        """Draw azimuth and elevation, rad."""
+        """Draw azimuth and elevation in radians."""
         azimuth, elevation = draw(self.azimuth_deg, setting.rng), draw(self.elevation_deg, setting.rng)
         return float(np.radians(azimuth)), float(np.radians(elevation))
 
@@ -103,14 +103,14 @@ PointTarget = Point | Literal["middle"] | ObjectTarget | BoxTarget
 
 
 def is_random(target: PointTarget | DirectionTarget) -> bool:
-    """Tell whether something of a target is drawn."""
+    """Return whether a part of a target is drawn at random."""
     if isinstance(target, DirectionTarget):
         return True
     return isinstance(target, ObjectTarget | BoxTarget) and target.is_random
 
 
 def find_target(target: PointTarget, setting: Setting) -> Target:
-    """Return what a camera looks at.
+    """Return the target of a camera.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def draw_in_box(low: Point | np.ndarray, high: Point | np.ndarray, rng: np.rando
 
 
 def _point(point: np.ndarray, setting: Setting) -> Target:
-    """Return a point, about which all of the scene is to be seen."""
+    """Return a point as the target; the sphere around it contains the whole scene."""
     if not len(setting.scene.placements):
         return Target(point, 0.0)
     extent = bounds(setting.scene)

@@ -1,4 +1,4 @@
-"""Engines: who makes the items of a plan. All give the same bytes; the runner writes what they yield."""
+"""Engines make the items of a plan. All make the same bytes, and the runner writes them."""
 
 from __future__ import annotations
 

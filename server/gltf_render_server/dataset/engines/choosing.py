@@ -1,4 +1,4 @@
-"""Which engine runs a plan, as options of the command line say."""
+"""Chooses the engine that runs a plan from the options of the command line."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ _AUTO = "auto"
 
 
 def make_engine(settings: ServerSettings, *, ray: str | None = None, server: str | None = None) -> Engine:
-    """Return what renders.
+    """Return the engine that the options ask for.
 
     Parameters
     ----------
     settings : ServerSettings
-        Of what renders here, or on each node of a cluster.
+        Settings of the renderer on this machine, or on each node of a cluster.
     ray : str, optional
-        Address of a Ray cluster; "" = the one that ``RAY_ADDRESS`` names, or a new one on this machine.
+        Address of a Ray cluster; "" = the cluster in ``RAY_ADDRESS``, or a new one on this machine.
     server : str, optional
-        Addresses of servers that are running, with commas between them.
+        Addresses of running servers, separated by commas.
 
     Raises
     ------
     DatasetError
-        Both are given, or a package is missing.
+        Both options are given, no server is named, or a package is missing.
     SettingsError
-        It cannot start like that.
+        The engine cannot start with these settings.
     """
     if ray is not None and server is not None:
-        raise DatasetError("--ray, --server: give only one of the two")
+        raise DatasetError("--ray, --server: give only one of the two options")
     if server is not None:
-        return ServersEngine([url.strip() for url in server.split(",") if url.strip()], settings)
+        urls = [url.strip() for url in server.split(",") if url.strip()]
+        if not urls:
+            raise DatasetError("--server: names no server; give an address such as http://127.0.0.1:8000")
+        return ServersEngine(urls, settings)
     if ray is not None:
         return _load_ray()(None if ray in ("", _AUTO) else ray, settings)
     return LocalEngine(settings)

@@ -1,4 +1,4 @@
-"""Items of documents, each of which is read and checked once for all items that show it."""
+"""Makes items from documents; each document is read and checked once for all items that show it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .engine import Outcome, Plan, outcome_of
 __all__ = ["Documents", "required_extensions"]
 
 _MOST_DOCUMENTS = 16
-"""Those that are under way and a few more: hardly any is asked for again once others were."""
+"""Enough for the items in progress and a few more; earlier documents are rarely needed again."""
 
 
 class Documents:
-    """Reads documents as a server does, and keeps the last of them. Safe on many threads.
+    """Reads documents as a server does, and keeps the most recent ones. It is thread-safe.
 
     Parameters
     ----------
     settings : ServerSettings
-        The limits of what is read, and of what is kept.
+        Limits for documents, and for the memory of those that are kept.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -36,19 +36,20 @@ class Documents:
         self._kept = SceneStore(round(settings.scene_cache_mb * 1e6), _MOST_DOCUMENTS)
 
     def asset(self, document: Document, extensions: frozenset[str] | None) -> Asset:
-        """Return a document, read; its key is its digest, so that it travels to a worker once.
+        """Read and check a document; its key is its digest, so it is sent to a worker only once.
 
         Parameters
         ----------
         document : Document
         extensions : frozenset of str
-            Those that the back end's importer knows; None = another process refuses those that it does not.
+            Extensions that the importer of the back end supports; None = another process checks them.
 
         Raises
         ------
         SceneError, TooLargeError
-            It cannot be shown.
+            The document cannot be shown.
         CheckTimeoutError
+            The check took too long.
         """
 
         def read() -> Asset:
@@ -64,16 +65,16 @@ class Documents:
     def outcome(
         self, plan: Plan, index: int, extensions: Callable[[], frozenset[str] | None], render: Render
     ) -> Outcome:
-        """Make an item of a plan, and tell what becomes of it.
+        """Make an item of a plan, and return the outcome.
 
         Parameters
         ----------
         plan : Plan
         index : int
         extensions : callable
-            Returns those that `asset` is given.
+            Returns the extensions for `asset`.
         render : callable
-            Makes the arrays of each view.
+            Renders the arrays of each view.
 
         Raises
         ------
@@ -91,16 +92,18 @@ class Documents:
         return outcome_of(plan, index, read, make)
 
     def checking(self) -> AbstractContextManager[None]:
-        """Bound how long this thread may check what an item shows, for the length of a ``with`` block."""
+        """Limit the time for checks on this thread during a ``with`` block."""
         return time_limit(self._settings.check_timeout)
 
 
 def required_extensions(data: bytes) -> frozenset[str]:
     """Return the extensions that a document requires."""
     document = decode(open_container(data).json)
-    told = document.get("extensionsRequired")
+    required = document.get("extensionsRequired")
     return (
-        frozenset(each for each in told if isinstance(each, str)) if isinstance(told, list) else frozenset()
+        frozenset(each for each in required if isinstance(each, str))
+        if isinstance(required, list)
+        else frozenset()
     )
 
 

@@ -1,6 +1,6 @@
-"""What an engine is to the runner: it makes items by their indices, and tells what became of each.
+"""The interface of engines: an engine makes items by their indices, and yields an outcome for each.
 
-Knows nothing of where items are kept, nor of who else works on them.
+An engine does not know where items are stored, nor whether other runners work on the dataset.
 """
 
 from __future__ import annotations
@@ -35,47 +35,47 @@ _LONGEST_REASON = 2000
 
 
 class Plan(Protocol):
-    """What items a dataset has. It can be pickled, and any thread may call it, several at once."""
+    """The items of a dataset. A plan can be pickled, and it is thread-safe."""
 
     def __len__(self) -> int:
-        """How many items there are, those that cannot be made included."""
+        """Return the number of items, including those that cannot be made."""
         ...
 
     def name(self, index: int) -> str:
-        """Return what an item is of, at no cost; neighbours of one name share a scene."""
+        """Return the name of an item, quickly; neighbours of the same name share a scene."""
         ...
 
     def item(self, index: int, read: Read) -> Item:
-        """Return an item; it depends on the index alone.
+        """Return an item, which depends on its index alone.
 
         Parameters
         ----------
         index : int
         read : callable
-            Reads and checks a document; what was read lately is kept.
+            Reads and checks a document; recent documents are kept.
 
         Raises
         ------
         RequestError, SceneError, DatasetError
-            It cannot be made, now or later.
+            The item can never be made.
         """
         ...
 
     def manifest(self, versions: dict[str, str]) -> Manifest:
-        """Return what all items share, as these versions make them; see `Engine.versions`."""
+        """Return what all items share, made with these versions; see `Engine.versions`."""
         ...
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An item that was not made, though it might be at another time.
+    """An item that was not made, although another attempt may succeed.
 
     Attributes
     ----------
     index : int
     name : str
     kind : str
-        The error's class.
+        Class of the error.
     reason : str
     """
 
@@ -86,53 +86,53 @@ class Failed:
 
 
 Outcome = MadeItem | QuarantineRecord | Failed
-"""What becomes of an item; `QuarantineRecord` = it can never be made."""
+"""The outcome of an item; `QuarantineRecord` = the item can never be made."""
 
 Outcomes = Generator[Outcome, None, None]
 
 
 class Engine(Protocol):
-    """Makes items. It is used by one thread, which closes it."""
+    """Makes items. Only one thread uses an engine, and this thread closes it."""
 
     @property
     def versions(self) -> dict[str, str]:
-        """Of all that the bytes depend on; waits until that is known.
+        """Versions of everything that the bytes depend on; waits until they are known.
 
         Raises
         ------
         SettingsError, DatasetError
-            What renders cannot start, or its parts are of several versions.
+            The renderer cannot start, or its parts have different versions.
         UnavailableError, RenderError
-            It did not start.
+            The renderer did not start; another attempt may succeed.
         """
         ...
 
     def run(self, plan: Plan, indices: Iterable[int]) -> Outcomes:
-        """Make items, and yield what became of each, in any order.
+        """Make items, and yield the outcome of each, in any order.
 
-        Indices are taken when there is room for them, so that what is in memory does not grow with the
-        number of items. When the iterator is closed, what is under way is given up.
+        The engine takes an index when it has room for the item, so that its memory does not grow with the
+        number of items. When the iterator is closed, the items in progress are abandoned.
 
         Raises
         ------
         SettingsError
-            No item can be made like that.
+            No item can be made with these settings.
         """
         ...
 
     def close(self) -> None:
-        """End all that the engine has started."""
+        """End all processes and threads that the engine has started."""
         ...
 
 
 def versions_of(renderer: RendererInfo, package: str = __version__) -> dict[str, str]:
-    """Return what the bytes of an item depend on, beside the item.
+    """Return the versions on which the bytes of an item depend.
 
     Parameters
     ----------
     renderer : RendererInfo
     package : str
-        The version of this package that renders.
+        Version of this package where the renderer runs.
     """
     return {
         "gltf-render-server": package,
@@ -142,7 +142,7 @@ def versions_of(renderer: RendererInfo, package: str = __version__) -> dict[str,
 
 
 def outcome_of(plan: Plan, index: int, read: Read, make: Callable[[Item], MadeItem]) -> Outcome:
-    """Make an item, and tell what becomes of it.
+    """Make an item, and return its outcome.
 
     Parameters
     ----------
@@ -163,13 +163,13 @@ def outcome_of(plan: Plan, index: int, read: Read, make: Callable[[Item], MadeIt
         raise
     except (RequestError, DatasetError) as error:
         return QuarantineRecord(index, plan.name(index), type(error).__name__, str(error)[:_LONGEST_REASON])
-    except Exception as error:  # whatever it is, other items may do better
+    except Exception as error:  # whatever the error is, other items may succeed
         _logger.debug("item %d failed", index, exc_info=error)
         return failed(plan, index, error)
 
 
 def failed(plan: Plan, index: int, error: Exception) -> Failed:
-    """Tell of an error that another try may not meet."""
+    """Return the outcome for an error that another attempt may not meet."""
     kind = type(error).__name__
     reason = str(error) if isinstance(error, RenderServerError) else f"{kind}: {error}"
     return Failed(index, plan.name(index), kind, reason[:_LONGEST_REASON])
@@ -182,7 +182,7 @@ def bounded(
     most: int,
     wait_for: Callable[[set[Future[Outcome]]], set[Future[Outcome]]] | None = None,
 ) -> Outcomes:
-    """Call a function in a pool for each index, a few at once, and yield what it returns.
+    """Call a function in a pool for each index, a few at a time, and yield the results.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def bounded(
     make : callable
     indices : iterable of int
     most : int
-        How many calls there may be whose outcome is not taken yet.
+        Largest number of calls whose results have not been yielded.
     wait_for : callable, optional
-        Waits until some of the calls are done, and returns these.
+        Waits until some of the calls are done, and returns them.
     """
     wait_for = wait_for or _some_of
     waiting = iter(indices)

@@ -1,4 +1,4 @@
-"""Makes items on this machine: some threads plan and encode, and the server's workers render."""
+"""Makes items on this machine: threads plan and encode them, and workers render."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from .engine import Outcome, Outcomes, Plan, bounded, versions_of
 
 __all__ = ["LocalEngine"]
 
-_SPARE = 2  # items at least that are planned or encoded while every worker renders; else one for each
-_MOST_WAITING = 10_000  # so that none is refused: how many are asked for at once is bounded here
-_LOOK_S = 0.01  # between two looks for a frame, where this very thread renders
+_SPARE = 2  # at least so many items are planned or encoded while all workers render
+_MOST_WAITING = 10_000  # no item is refused, because this engine bounds how many it submits
+_LOOK_S = 0.01  # between two looks for a frame if this thread renders
 
 
 class LocalEngine:
-    """Renders in processes of this machine, or in this very process, on the thread that made the engine.
+    """Renders in worker processes, or in this process on the thread that made the engine.
 
     Parameters
     ----------
     settings : ServerSettings
-        Of what renders; ``workers`` says how many processes do, 0 = this one.
+        Settings of the renderer; ``workers`` is the number of processes, 0 = this process.
     on_rendered : callable, optional
-        Told of each frame that was rendered, with where its time went, on the thread that encodes it.
+        Called with each rendered frame and its timing, on the thread that encodes the frame.
 
     Raises
     ------
     SettingsError
-        The renderer of this process cannot start like that.
+        The renderer of this process cannot start with these settings.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class LocalEngine:
     def _render(self, _shot: Shot, frame: Frame) -> Sequence[Arrays]:
         check_renders(frame, self._dispatcher.renders, self._dispatcher.info.name)
         prepare(frame)
-        with time_limit(inf):  # what is checked is bounded, and not what is rendered
+        with time_limit(inf):  # the time limit is for checks, not for renders
             rendered = self._dispatcher.submit(frame)
         if self._on_rendered:
             self._on_rendered(rendered)
         return rendered.views
 
     def _wait_for(self, running: set[Future[Outcome]]) -> set[Future[Outcome]]:
-        """Wait for some of the calls; where this process renders, that is done meanwhile."""
+        """Wait for some of the calls; if this process renders, render while waiting."""
         while not (done := wait(running, self._look_s, FIRST_COMPLETED).done):
             self._dispatcher.run_next()
         return done

@@ -1,7 +1,7 @@
-"""Makes items on a Ray cluster: actors that each hold a renderer, and items of one scene to the same actor.
+"""Makes items on a Ray cluster: each actor holds a renderer, and items of a scene go to the same actor.
 
-An actor that is lost, with its node or alone, is replaced, and what it had is made by another. What is made
-comes back as bytes to whoever writes the store.
+An actor that is lost, alone or with its node, is replaced, and another actor makes its items. Finished items
+return to this process as bytes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _logger = logging.getLogger(__name__)
 _MOST_OF_A_TASK = 4  # items of one scene
 _TASKS_OF_AN_ACTOR = 2  # one is made, and one waits
 _TASKS_AHEAD = 4  # for each actor, to find some of its scene among them
-_MOST_LOSSES = 3  # of actors, over one item
+_MOST_LOSSES = 3  # of actors that make the same item
 _MOST_FAILED_STARTS = 3  # of actors, one after another
 _CPUS = 2
-_NEEDED = "each node needs gltf-render-server as it is here"
+_NEEDED = "each node needs the same gltf-render-server as this machine"
 
 
 class _Maker:
-    """Holds a renderer in an actor's process."""
+    """Holds a renderer in the process of an actor."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._engine = LocalEngine(replace(settings, workers=0))
@@ -56,16 +56,16 @@ class _Task:
 
 @dataclass(eq=False)
 class _Actor:
-    """An actor as the driver sees it.
+    """The state of an actor in the driver.
 
     Attributes
     ----------
     handle : ray.actor.ActorHandle
     has_started : bool
     scene : str
-        The name of the items that it was given last.
+        Name of the items in its last task.
     tasks : int
-        How many it was given that are not done.
+        Number of its tasks that are not finished.
     """
 
     handle: Any
@@ -76,7 +76,7 @@ class _Actor:
 
 @dataclass
 class _Work:
-    """What is under way: the tasks that wait, and those that were given to actors."""
+    """The tasks that wait, and those that actors work on."""
 
     plan: Any
     waiting: deque[_Task] = field(default_factory=deque)
@@ -84,22 +84,22 @@ class _Work:
 
 
 class RayEngine:
-    """Makes items by actors of a Ray cluster.
+    """Makes items with actors of a Ray cluster.
 
     Parameters
     ----------
     address : str or None
-        As `ray.init` takes it; None = the cluster of ``RAY_ADDRESS``, or one on this machine. Where the
-        process is connected already, that cluster is taken.
+        Address for `ray.init`; None = the cluster in ``RAY_ADDRESS``, or one on this machine. If the process
+        is connected to a cluster already, that cluster is used.
     settings : ServerSettings
-        Of each actor's renderer.
+        Settings of each actor's renderer.
     actors : int or None
-        How many; None = one for each GPU, or where there is none, for each two cores.
+        Number of actors; None = one for each GPU, or without GPUs, one for every two cores.
 
     Raises
     ------
     DatasetError
-        No actor can be started, or they are of several versions.
+        The actors do not start, or they have different versions.
     """
 
     def __init__(self, address: str | None, settings: ServerSettings, actors: int | None = None) -> None:
@@ -111,8 +111,8 @@ class RayEngine:
         there = ray.cluster_resources()
         self._gpus = 1 if there.get("GPU", 0) >= 1 else 0
         cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-        cores = [count for count in cores if count]
-        self._cpus = max(1, min(_CPUS, *cores)) if not self._gpus else 0
+        cores = [count for count in cores if count]  # none where only a head without cores has started
+        self._cpus = max(1, min([_CPUS, *cores])) if not self._gpus else 0
         self._settings = replace(settings, threads=self._cpus or settings.threads)
         count = there["GPU"] if self._gpus else there.get("CPU", 0) / self._cpus
         self._starting: dict[Any, _Actor] = {}
@@ -150,7 +150,7 @@ class RayEngine:
                         yield from self._outcomes(plan, each, work, losses)
         finally:
             for actor in {actor for actor, _ in work.given.values()}:
-                self._replace(actor)  # what it makes is wanted no more
+                self._replace(actor)  # its results are not wanted any more
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -161,7 +161,7 @@ class RayEngine:
             ray.shutdown()
 
     def _give(self, work: _Work) -> None:
-        """Give tasks to the actors that have started, those first that have least to do."""
+        """Give tasks to the actors that have started, first to those with the fewest tasks."""
         for tasks in range(_TASKS_OF_AN_ACTOR):
             for actor in self._actors:
                 if actor.has_started and actor.tasks == tasks and work.waiting:
@@ -170,7 +170,7 @@ class RayEngine:
                     work.given[actor.handle.make.remote(work.plan, task.indices)] = actor, task
 
     def _next_task(self, actor: _Actor, waiting: deque[_Task]) -> _Task:
-        """Take a task of the actor's scene, or else one of a scene that no other actor has."""
+        """Take a task of the actor's scene, or else a task of a scene that no other actor has."""
         others = {other.scene for other in self._actors}
         same = (task for task in waiting if task.name == actor.scene)
         new = (task for task in waiting if task.name not in others)
@@ -185,16 +185,16 @@ class RayEngine:
             made = ray.get(done)
         except RayTaskError as error:
             raise _cause(error) from None
-        except RayError as error:  # the actor, its node, or what it made is lost
+        except RayError as error:  # the actor, its node, or its results are lost
             if isinstance(error, RayActorError) and actor in self._actors:
-                _logger.warning("an actor is replaced: %s", _first_line(error))
+                _logger.warning("replacing an actor that was lost: %s", _first_line(error))
                 self._replace(actor)
             for index in reversed(task.indices):
                 losses[index] += 1
                 if losses[index] < _MOST_LOSSES:
                     work.waiting.appendleft(_Task(task.name, [index]))
                 else:
-                    lost = f"{losses[index]} actors were lost while they made it: {_first_line(error)}"
+                    lost = f"{losses[index]} actors were lost while they made this item: {_first_line(error)}"
                     yield failed(plan, index, WorkerLostError(lost))
         else:
             yield from made
@@ -211,7 +211,7 @@ class RayEngine:
         self._start()
 
     def _note_start(self, started: Any) -> None:
-        """Take a new actor among those that work, if it makes the same bytes."""
+        """Let a new actor take tasks, if it has the versions of the others."""
         actor = self._starting.pop(started)
         if actor not in self._actors:
             return
@@ -223,19 +223,22 @@ class RayEngine:
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 raise DatasetError(
-                    f"--ray: no actor can be started; {_NEEDED}: {_first_line(error)}"
+                    f"--ray: the actors do not start ({_first_line(error)}); {_NEEDED}"
                 ) from error
             self._replace(actor)
             return
         self._failed_starts = 0
         self._versions = self._versions or versions
         if versions != self._versions:
-            raise DatasetError(f"--ray: nodes are of several versions: {self._versions}, and {versions}")
+            raise DatasetError(
+                f"--ray: the nodes have different versions: {self._versions} and {versions}; install "
+                "the same versions on each"
+            )
         actor.has_started = True
 
 
 def _tasks(plan: Plan, indices: Iterable[int]) -> Iterator[_Task]:
-    """Put neighbours of one scene together."""
+    """Group neighbouring items of one scene into tasks."""
     task: _Task | None = None
     for index in indices:
         name = plan.name(index)
@@ -250,11 +253,11 @@ def _tasks(plan: Plan, indices: Iterable[int]) -> Iterator[_Task]:
 
 
 def _cause(error: RayTaskError) -> Exception:
-    """Return what an actor raised, or tell why it could not even begin."""
+    """Return the error that an actor raised, or an error that says why it could not begin."""
     if isinstance(error.cause, RenderServerError):
         return error.cause
     reason = str(error.cause).strip().splitlines() or [str(error)]
-    return DatasetError(f"--ray: {_NEEDED}: {reason[-1]}")
+    return DatasetError(f"--ray: an actor failed ({reason[-1]}); {_NEEDED}")
 
 
 def _first_line(error: Exception) -> str:

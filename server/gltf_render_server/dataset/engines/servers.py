@@ -1,4 +1,4 @@
-"""Has running render servers make the pictures; what is asked and what comes back is coded here."""
+"""Makes items on running render servers; shots are sent to them, and their answers are encoded here."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import requests
 
 from ... import __version__
 from ...client import FrameAnswer, RenderClient, RenderClientError
-from ...errors import (
-    DatasetError,
-    RenderError,
-    RequestError,
-    SceneError,
-    SettingsError,
-    ShuttingDownError,
-    UnavailableError,
-)
+from ...errors import DatasetError, RenderError, SettingsError, ShuttingDownError, UnavailableError
 from ...frame import Frame
+from ...refusals import is_temporary, own_error
 from ...renderer import Arrays
 from ...settings import ServerSettings
 from ..shot import Shot, ShotMoment
@@ -34,36 +26,33 @@ from .engine import Outcomes, Plan, bounded
 __all__ = ["ServersEngine"]
 
 _SPARE = 2  # items that are planned or encoded while all servers render
-_PATIENCE_S = 60.0  # until an item fails for want of a server
+_PATIENCE_S = 60.0  # until an item fails because no server is available
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _LOOK_S = 0.5
-_SCENE = "scene: "
-_WRONG_TOKEN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
-_DOWN = (HTTPStatus.BAD_GATEWAY,)
-_LATER = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)
 
 
 class ServersEngine:
-    """Asks servers, each for a few frames at once. One that does not answer is left out for a while.
+    """Renders on servers, each of which gets a few frames at a time.
+
+    A server that does not answer gets no frames for a while.
 
     Parameters
     ----------
     urls : sequence of str
-        Their addresses, with their tokens.
+        Addresses of the servers, with their tokens.
     settings : ServerSettings
-        The limits of what is read here.
+        Limits for the documents that are read here.
     timeout_s : float or None
-        How long to wait for an answer; None = for ever.
+        Seconds to wait for an answer; None = without limit.
     start_s : float
-        How long to wait until the first server is ready.
+        Seconds to wait until a server is ready.
 
     Raises
     ------
     DatasetError
-        None is ready, or they are of several versions.
+        No server is ready, or the servers have different versions.
     SettingsError
-        One wants another token, or an address is none.
+        A server demands another token, or an address is not valid.
     """
 
     def __init__(
@@ -89,7 +78,7 @@ class ServersEngine:
         return bounded(self._pool, make, indices, self._most)
 
     def close(self) -> None:
-        """See `Engine.close`; waits for the answers that are under way."""
+        """See `Engine.close`; waits for the answers that are still to come."""
         self._servers.close()
         self._pool.shutdown(cancel_futures=True)
 
@@ -99,14 +88,14 @@ class ServersEngine:
 
 
 class _Server:
-    """One server: its clients, of which each is used by one thread at a time, and how it is.
+    """One server: its state, and its clients, each of which one thread uses at a time.
 
     Attributes
     ----------
     idle : list of RenderClient
-        As many as it may be asked for more frames now.
+        The clients that are free; there is one for each further frame that the server may get now.
     scene : str
-        The digest of the document that it was asked for last.
+        Digest of the document of the server's last request.
     """
 
     def __init__(self, url: str, timeout_s: float | None) -> None:
@@ -116,42 +105,44 @@ class _Server:
         self.scene = ""
         self.failures = 0
         self.asked_again_s = 0.0
-        self.slots = 2  # until it tells how many workers it has
+        self.slots = 2  # until the server reports its workers
         self._url, self._timeout_s = url, timeout_s
 
     def health(self) -> dict[str, Any] | None:
-        """Return how the server is; None = it is not ready.
+        """Return the health report of the server; None = it is not ready.
 
         Raises
         ------
         SettingsError
         """
         try:
-            told = self.client.health()
+            health = self.client.health()
         except RenderClientError as error:
-            _check_token(error, self.shown)
+            own = own_error(error, self.shown)
+            if isinstance(own, SettingsError):
+                raise own from error
             return None
         except (requests.Timeout, requests.ConnectionError):
             return None
         except (requests.RequestException, ValueError) as error:
             raise SettingsError(f"--server {self.shown}: {error}") from error
-        return told if told.get("ready") else None
+        return health if health.get("ready") else None
 
     def open(self, health: dict[str, Any] | None) -> None:
-        """Make the clients: one for each worker, and one whose frame waits, so that no worker does."""
+        """Make a client for each worker, and one more, so that a frame is always waiting for a worker."""
         if health is not None:
             self.slots = len(health.get("workers", ())) + 1
         self.idle = [RenderClient(self._url, self._timeout_s) for _ in range(self.slots)]
 
     def leave_out(self, pause_s: float | None = None) -> None:
-        """Ask nothing of it for a while; longer each time that it fails."""
+        """Send the server no requests for a pause; without a given pause, it grows with each failure."""
         growing_s = min(_FIRST_PAUSE_S * 2**self.failures, _LONGEST_PAUSE_S)
-        self.failures += pause_s is None
-        self.asked_again_s = time.monotonic() + (growing_s if pause_s is None else pause_s)
+        self.failures += not pause_s
+        self.asked_again_s = time.monotonic() + (pause_s or growing_s)
 
 
 class _Servers:
-    """All servers, on many threads: each asks the one that has its scene, or has the least to do."""
+    """All servers, shared by threads; a frame goes to the server with its scene, or to the least busy."""
 
     def __init__(self, urls: Sequence[str], timeout_s: float | None, start_s: float) -> None:
         self._servers = [_Server(url, timeout_s) for url in urls]
@@ -161,21 +152,22 @@ class _Servers:
         self.slots = sum(server.slots for server in self._servers)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Send no more requests."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     def ask(self, shot: Shot) -> FrameAnswer:
-        """Return a frame from whichever server makes it.
+        """Return the frame of a shot from the server that is chosen for it.
 
         Raises
         ------
         RequestError, SceneError
-            The servers refuse it.
+            The server refuses the request.
         RenderError, UnavailableError
-            A server failed at it, or none could be asked for long.
+            The server failed, or no server was available.
         SettingsError
+            The server demands another token.
         """
         asked = _asked(shot)
         deadline_s = time.monotonic() + _PATIENCE_S
@@ -184,7 +176,9 @@ class _Servers:
                 try:
                     answer = client.render(**asked)
                 except RenderClientError as error:
-                    _raise_unless_busy(error, server)
+                    if not is_temporary(error):
+                        raise own_error(error, server.shown) from error
+                    server.leave_out(error.retry_after_s)
                 except requests.RequestException:
                     server.leave_out()
                 else:
@@ -205,55 +199,57 @@ class _Servers:
                 self._changed.notify()
 
     def _next(self, scene: str, deadline_s: float) -> _Server:
-        """Wait for a server that can be asked now."""
+        """Wait for a server that has room for a request."""
         while True:
             now_s = time.monotonic()
             if self._is_closed:
-                raise ShuttingDownError("the run ends")
+                raise ShuttingDownError("the run is ending")
             awake = [server for server in self._servers if server.asked_again_s <= now_s]
             free = [server for server in awake if server.idle]
             if free:
                 return max(free, key=lambda server: (server.scene == scene, len(server.idle) / server.slots))
             if not awake and now_s > deadline_s:
                 names = ", ".join(server.shown for server in self._servers)
-                raise UnavailableError(f"no server could be asked for {_PATIENCE_S:g} s: {names}")
+                raise UnavailableError(
+                    f"no server was available for {_PATIENCE_S:g} s ({names}); check that they are running"
+                )
             self._changed.wait(_LOOK_S)
 
     def _meet(self, start_s: float) -> dict[str, str]:
-        """Wait until a server is ready, and return what all that are have in common."""
+        """Wait until a server is ready, and return the versions that all ready servers share."""
         deadline_s = time.monotonic() + start_s
         while not any((health := {server: server.health() for server in self._servers}).values()):
             if time.monotonic() > deadline_s:
                 names = ", ".join(server.shown for server in self._servers)
-                raise DatasetError(f"--server: none is ready: {names}")
+                raise DatasetError(f"--server: no server is ready ({names}); start them, or try again later")
             time.sleep(_LOOK_S)
         versions = {}
-        for server, told in health.items():
-            server.open(told)
-            if told is None:
+        for server, each in health.items():
+            server.open(each)
+            if each is None:
                 server.leave_out()
             else:
-                versions[server.shown] = _versions(told)
+                versions[server.shown] = _versions(each)
         return _common(versions)
 
     def _check(self, answer: FrameAnswer, server: _Server) -> None:
-        """Take no frame from a server that has become another, or that was not ready at the beginning."""
-        told = answer.frame["renderer"]
+        """Refuse the frames of a server whose versions are not those of the dataset."""
+        renderer = answer.frame["renderer"]
         versions = {
-            "gltf-render-server": told["server"],
-            told["name"].lower(): told["version"],
-            "engine": told["engine"],
+            "gltf-render-server": renderer["server"],
+            renderer["name"].lower(): renderer["version"],
+            "engine": renderer["engine"],
         }
         if versions != self.versions:
             server.leave_out(float("inf"))
             raise RenderError(
-                f"{server.shown} renders with {_listed(versions)}, and the dataset is made with "
-                f"{_listed(self.versions)}; it is asked no more"
+                f"the server at {server.shown} now renders with {_listed(versions)}, but the dataset is made "
+                f"with {_listed(self.versions)}; this run sends it no more items"
             )
 
 
 def _asked(shot: Shot) -> dict[str, Any]:
-    """Return a shot as the client asks for it."""
+    """Return a shot as parameters of `RenderClient.render`."""
     return {
         "scene": shot.document.data,
         "views": shot.views,
@@ -269,37 +265,15 @@ def _asked(shot: Shot) -> dict[str, Any]:
 def _moment(shot: Shot, moment: ShotMoment) -> dict[str, Any]:
     if missing := shot.poses.keys() - moment.poses.keys():
         raise DatasetError(
-            f"{', '.join(sorted(missing))}: has a pose at one moment only, which no server can be asked "
-            "for; give it a pose at each"
+            f"{', '.join(sorted(missing))}: these nodes have a pose at some moments only, which servers "
+            "cannot render; give them a pose at each moment"
         )
     cameras = {view.name: camera for view, camera in zip(shot.views, moment.cameras, strict=True)}
     return {"poses": moment.poses, "time_s": moment.time_s, "cameras": cameras}
 
 
-def _raise_unless_busy(error: RenderClientError, server: _Server) -> None:
-    """Raise what is wrong with a frame, unless another try may be answered."""
-    _check_token(error, server.shown)
-    if error.status in _BUSY:
-        server.leave_out(error.retry_after_s or _FIRST_PAUSE_S)
-    elif error.status in _DOWN:
-        server.leave_out()
-    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in _LATER:
-        raise RenderError(f"{server.shown}: {error}") from error
-    elif error.message.startswith(_SCENE):
-        raise SceneError(error.message.removeprefix(_SCENE)) from error
-    else:
-        raise RequestError(error.message) from error
-
-
-def _check_token(error: RenderClientError, shown: str) -> None:
-    if error.status in _WRONG_TOKEN:
-        raise SettingsError(
-            f"--server {shown}: {error}; its token stands in its address, as in http://:TOKEN@host:8000"
-        ) from error
-
-
 def _versions(health: dict[str, Any]) -> dict[str, str]:
-    """Return what a server says of its versions, as `versions_of` names them."""
+    """Return the versions in a server's health report, named as in `versions_of`."""
     suffix = "_version"
     renderers = {
         name.removesuffix(suffix): version for name, version in health.items() if name.endswith(suffix)
@@ -308,13 +282,18 @@ def _versions(health: dict[str, Any]) -> dict[str, str]:
 
 
 def _common(versions: dict[str, dict[str, str]]) -> dict[str, str]:
-    """Return the versions of servers, all of which have the same, that of this package included."""
-    told = [f"{where}: {_listed(found)}" for where, found in versions.items()]
+    """Return the versions that all servers share, after checking that they and this package agree."""
+    listed = [f"{where}: {_listed(found)}" for where, found in versions.items()]
     found = list(versions.values())
     if any(other != found[0] for other in found):
-        raise DatasetError(f"--server: they are not of the same versions: {'; '.join(told)}")
+        raise DatasetError(
+            f"--server: the servers run different versions: {'; '.join(listed)}; install the same on each"
+        )
     if found[0]["gltf-render-server"] != __version__:
-        raise DatasetError(f"--server: here is gltf-render-server {__version__}, there another: {told[0]}")
+        raise DatasetError(
+            f"--server: this machine has gltf-render-server {__version__}, but the servers run another "
+            f"version: {listed[0]}; install the same version everywhere"
+        )
     return found[0]
 
 

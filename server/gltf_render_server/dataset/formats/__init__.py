@@ -1,7 +1,7 @@
-"""The formats that a dataset is exported to; each is a pure function from the store.
+"""The formats that a dataset can be exported to; each is a pure function of the store.
 
-A format is a module here that exports one `Format`, and a line in `FORMATS`; nothing is imported before it
-is asked for, as some need libraries that not everybody has.
+A format is a module of this package with a `FORMAT`, and an entry in `FORMATS`. A module is imported only
+when its format is used, because some formats need optional packages.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMATS = {
     "yolo-pose": "yolo.pose",
     "yolo-segment": "yolo.segment",
 }
-"""Names -> modules."""
+"""The modules of the formats, by the names of the formats."""
 
 
 def find_format(name: str) -> Format:
@@ -43,11 +43,11 @@ def find_format(name: str) -> Format:
     Raises
     ------
     DatasetError
-        There is none, or a library that it needs is missing.
+        No format has this name, or a package that the format needs is missing.
     """
     module = FORMATS.get(name)
     if module is None:
-        raise DatasetError(f"formats: there is no format {name[:40]!r}; there are {', '.join(FORMATS)}")
+        raise DatasetError(f"formats: no format is named {name[:40]!r}; the formats are {', '.join(FORMATS)}")
     try:
         return import_module(f".{module}", __package__).FORMAT
     except ModuleNotFoundError as error:
@@ -57,20 +57,25 @@ def find_format(name: str) -> Format:
 
 
 def export(store: Store, name: str, out: Path) -> None:
-    """Write a dataset in a format; the folder is there as a whole or not at all.
+    """Write a dataset in a format. The output folder appears only when it is complete.
 
     Raises
     ------
     DatasetError
-        There is no such format, the dataset lacks a pass that it needs, or the folder is there already.
+        The format does not exist, the dataset lacks a pass that it needs, or the output folder exists
+        already.
     OSError
+        A file cannot be read or written.
     """
     found = find_format(name)
     missing = [needed for needed in found.passes if needed not in {row.name for row in store.manifest.passes}]
     if missing:
-        raise DatasetError(f"{store.path}: {name} needs the passes {', '.join(missing)}; render it with them")
+        raise DatasetError(
+            f"{store.path}: {name} needs the passes {', '.join(missing)}, which the dataset lacks; "
+            "add them to the specification and render the dataset again"
+        )
     if out.exists():
-        raise DatasetError(f"{out}: is there already; give a new folder")
+        raise DatasetError(f"{out}: this path exists already; choose a new folder")
     beside = out.with_name(f"{UNFINISHED}{uuid4().hex}")
     beside.mkdir(parents=True)
     try:

@@ -1,4 +1,4 @@
-"""What formats of annotated images share: images, the objects that are annotated in them, and keypoints."""
+"""Images with their annotated objects and keypoints, as several formats of annotations need them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VISIBILITY = {"visible": 2, "occluded": 1}
 
 
 class Keypoint(NamedTuple):
-    """A keypoint on an image: px from its upper left corner, and 2 = visible, 1 = occluded."""
+    """A keypoint inside an image: px from the upper left corner, and 2 = visible or 1 = occluded."""
 
     x: float
     y: float
@@ -29,15 +29,15 @@ class Keypoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """An object that some pixel of an image shows, and that is no background.
+    """An object of a category that is visible in an image.
 
     Attributes
     ----------
     row : InstanceRow
-        Its box is not None.
+        The object's row in the table of the pass `instances`. Its box is not None.
     category : str
     box : tuple of int
-        x, y, width, height, as in the row.
+        The visible bounding box: x, y, width, height, px.
     """
 
     row: InstanceRow
@@ -45,7 +45,7 @@ class Seen:
     box: tuple[int, int, int, int]
 
     def keypoints(self, names: list[str]) -> list[Keypoint | None]:
-        """Return the keypoints of these names; None = the object has none, or it is not on the image."""
+        """Return the keypoints with these names; None = the object lacks it, or it is outside the image."""
         found = {
             point.name: Keypoint(*point.position, _VISIBILITY[point.visibility])
             for point in reversed(self.row.keypoints)
@@ -56,14 +56,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Picture:
-    """A view of an item, as an image of a dataset.
+    """A view of an item, as an image of the exported dataset.
 
     Attributes
     ----------
     item : StoredItem
     view : StoredView
     name : str
-        Without a suffix; unique in the dataset. Sorted by their names, images are in the order of items.
+        The file name without its suffix. It is unique in the dataset, and sorts images in the order of items.
     """
 
     item: StoredItem
@@ -72,17 +72,17 @@ class Picture:
 
     @property
     def split(self) -> str:
-        """That of the item."""
+        """The split of the item."""
         return self.item.record.split
 
     @property
     def file(self) -> str:
-        """The name with the suffix of the colour picture."""
+        """The file name of the colour image."""
         return f"{self.name}{self._color.suffix}"
 
     @property
     def seen(self) -> list[Seen]:
-        """The objects that are annotated, by their numbers."""
+        """The annotated objects, in the order of their numbers."""
         categories = {each.number: each.category for each in self.item.record.objects}
         return [
             Seen(row, category, row.box)
@@ -91,17 +91,17 @@ class Picture:
         ]
 
     def mask(self, seen: Seen) -> NDArray[np.bool_]:
-        """Return which pixels of the object's box show it, (height, width) of the box."""
+        """Return the visible mask of an object, cropped to its box, (height, width) of the box."""
         left, top, width, height = seen.box
         return self.numbers[top : top + height, left : left + width] == seen.row.number
 
     @cached_property
     def numbers(self) -> NDArray[np.uint16]:
-        """The pass `instance`, (height, width)."""
+        """The number of the object at each pixel, (height, width): the pass `instance`."""
         return self.view.array("instance")
 
     def link(self, folder: Path) -> None:
-        """Give the colour picture a name in a folder."""
+        """Link or copy the colour image into a folder."""
         link_or_copy(self._color, folder / self.file)
 
     @property
@@ -110,7 +110,7 @@ class Picture:
 
 
 def pictures(store: Store) -> Iterator[Picture]:
-    """Yield all views of all items, in order; each is read when it is its turn."""
+    """Yield all views of all items, in order. Each view is read when the loop reaches it."""
     digits = max(6, len(str(store.manifest.items - 1)))
     for item in store:
         for view in item.views:
@@ -118,10 +118,10 @@ def pictures(store: Store) -> Iterator[Picture]:
 
 
 def keypoint_names(store: Store) -> dict[str, list[str]]:
-    """Return the names of the keypoints that objects of a category have, by the categories that have any.
+    """Return the names of the keypoints of each category that has any.
 
-    They are in the order in which the dataset first names them. Every view tells of all keypoints of an item,
-    so one view is read of each.
+    The names are in the order in which they first occur in the dataset. Every view of an item lists all
+    keypoints of its objects, so only the first view of each item is read.
     """
     found: dict[str, dict[str, None]] = {}
     for item in store:

@@ -1,11 +1,11 @@
-"""BOP, the format of the benchmark for 6D object poses, scene by scene.
+"""BOP, the format of the benchmark for 6D object poses, with a folder for each scene.
 
 ::
 
     OUT/
       camera.json
       models/                     obj_000001.ply ..., models_info.json, and models_source.json
-      train_pbr/000000/           a sequence of the store; val_pbr and so on for other splits
+      train_pbr/000000/           a scene: a sequence of the store; val_pbr and so on for other splits
         scene_camera.json, scene_gt.json, scene_gt_info.json
         rgb/000000.png            a view
         depth/000000.png
@@ -43,7 +43,7 @@ def _export(store: Store, out: Path) -> None:
 
 
 def write_shared(out: Path, models: Models, first: BopImage | None) -> None:
-    """Write what all scenes share: the tables of the models, and of the camera of the first picture."""
+    """Write the files that all scenes share: tables of the models, and the camera of the first image."""
     tables = {"models_info": models.infos(), "models_source": models.sources()}
     (out / "models").mkdir(exist_ok=True)
     for name, table in tables.items():
@@ -64,7 +64,7 @@ def write_shared(out: Path, models: Models, first: BopImage | None) -> None:
 
 
 def _write(image: BopImage, folder: Path) -> list[Path]:
-    """Write a picture, and return the tables that it was added to."""
+    """Write an image, and return the paths of the tables that it was added to."""
     for name in ("rgb", "depth", "mask", "mask_visib"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     colour = image.colour()
@@ -87,7 +87,7 @@ def _write(image: BopImage, folder: Path) -> list[Path]:
 
 
 def _append(path: Path, key: int, row: Any) -> Path:
-    """Add a row to an object of JSON that is not closed yet, so that no table is ever held as a whole."""
+    """Append a row to an unfinished JSON object, so that no table is held in memory."""
     with path.open("ab") as file:
         begin = b",\n" if file.tell() else b"{\n"
         file.write(begin + f'  "{key}": '.encode() + msgspec.json.encode(row))
@@ -100,7 +100,7 @@ def _write_table(path: Path, table: Any) -> None:
 
 FORMAT = Format(
     "bop",
-    "BOP, for 6D poses: a scene for each sequence, with models, poses, masks and visible fractions.",
+    "For 6D object poses: BOP, a scene for each sequence, with models, poses, masks and visible fractions.",
     PASSES,
     _export,
 )

@@ -1,8 +1,8 @@
-"""What BOP tells of a picture: its camera, and the poses, masks and numbers of the objects in it.
+"""An image in BOP's terms: its camera, and the poses, masks and visibility of its objects.
 
-Axes are OpenCV's (x right, y down, z forward), lengths are in mm, matrices stand row by row, and the
-principal point counts from the first pixel's centre. Sources: bop_toolkit's `docs/bop_datasets_format.md` and
-`scripts/calc_gt_info.py`.
+Camera axes are OpenCV's (x right, y down, z forward), lengths are in mm, matrices are row-major, and the
+principal point is relative to the first pixel's centre. Sources: bop_toolkit's `docs/bop_datasets_format.md`
+and `scripts/calc_gt_info.py`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .bop_shapes import Shapes
 __all__ = ["PASSES", "BopImage", "BopObject", "images_of", "models_of"]
 
 PASSES = ("color", "depth", "instance", "instances", "mask_amodal")
-_FINEST_MM = 0.1  # that of BOP's own rendered sets
+_FINEST_MM = 0.1  # the depth scale of BOP's own rendered datasets
 _STEPS = (1, 2, 5)
 _LARGEST = np.iinfo(np.uint16).max
 _NOWHERE = [-1, -1, -1, -1]
-_OPENCV = np.diag([1.0, -1.0, -1.0])  # from the axes of a camera that looks along -z with y up
+_OPENCV = np.diag([1.0, -1.0, -1.0])  # from camera axes that look along -z with y up
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -40,18 +40,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class BopObject:
-    """An object in a picture.
+    """An object in an image.
 
     Attributes
     ----------
     gt : dict
-        Of ``scene_gt.json``.
+        Its entry in ``scene_gt.json``.
     info : dict
-        Of ``scene_gt_info.json``.
+        Its entry in ``scene_gt_info.json``.
     mask : (height, width) bool
-        Where it would be seen if nothing else were there.
+        The amodal mask: the pixels it would cover if nothing hid it.
     mask_visib : (height, width) bool
-        Where it is seen.
+        The visible mask.
     """
 
     gt: dict[str, Any]
@@ -62,18 +62,18 @@ class BopObject:
 
 @dataclass(frozen=True, eq=False)
 class BopImage:
-    """A picture of a BOP dataset.
+    """An image of a BOP dataset.
 
     Attributes
     ----------
     split : str
     scene, image : int
-        BOP's numbers, from 0 on: of the sequence in its split, and of the picture in it.
+        The number of the scene in its split, and of the image in the scene, both from 0.
     view : StoredView
     camera : dict
-        Of ``scene_camera.json``.
+        The image's entry in ``scene_camera.json``.
     depth : bytes
-        PNG, 16 bit, in units of the camera's `depth_scale`; 0 = nothing.
+        16-bit PNG in units of the camera's `depth_scale`; 0 = no surface.
     objects : list of BopObject
     """
 
@@ -86,7 +86,7 @@ class BopImage:
     objects: list[BopObject]
 
     def colour(self) -> bytes | Path:
-        """Return a picture without alpha: its file in the store, or else a PNG."""
+        """Return the image without alpha: the path of its file in the store, or else a PNG."""
         path = self.view.path("color")
         with Image.open(path) as picture:
             if picture.mode == "RGB":
@@ -97,20 +97,20 @@ class BopImage:
 
 
 def models_of(store: Store, out: Path) -> Models:
-    """Return the models of a store, to be written below a folder.
+    """Return the models of a store, which will be written below a folder.
 
-    Relative paths of files are looked for in the current folder, and in that of the store.
+    Relative paths of assets are looked up in the folders of `asset_folders`.
     """
     return Models(Shapes(asset_folders(store.path)), out / "models")
 
 
 def images_of(store: Store, models: Models) -> Iterator[BopImage]:
-    """Yield the pictures of a store by index; a scene's need not follow each other.
+    """Yield the images of a store in the order of its items; scenes may alternate.
 
     Raises
     ------
     DatasetError
-        An object has no rigid model.
+        The model of an object is not found or not rigid, or an item's tables disagree.
     """
     scenes: dict[str, dict[str, int]] = {}
     lengths = Counter[tuple[str, int]]()
@@ -124,11 +124,12 @@ def images_of(store: Store, models: Models) -> Iterator[BopImage]:
 
 
 def _placed(item: StoredItem, models: Models) -> dict[int, PlacedModel]:
-    """Return the models of an item's objects, by their numbers; background has none."""
+    """Return the models of an item's objects by object number. Background objects have none."""
     rows = item.views[0].instances
     if len(rows) != len(item.record.objects):
         raise DatasetError(
-            f"{item.folder}: its table is of {len(rows)} objects, not {len(item.record.objects)}"
+            f"{item.folder}: the table of the pass instances has {len(rows)} objects, and item.json has "
+            f"{len(item.record.objects)}; run verify to find what else is damaged"
         )
     return {
         record.number: models.place(item, record, row)
@@ -174,7 +175,7 @@ def _image(view: StoredView, split: str, scene: int, image: int, placed: dict[in
 
 
 def _depth(depth_m: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
-    """Round depth to the finest steps, mm, that reach as far as it does; 0 = nothing."""
+    """Return depth in the finest unit whose 16 bits reach far enough, and that unit, mm; 0 = no surface."""
     is_something = np.isfinite(depth_m)
     depth_mm = MM_PER_M * np.where(is_something, depth_m, 0.0).astype(np.float64)
     scale = _scale(float(depth_mm.max()))
@@ -183,7 +184,7 @@ def _depth(depth_m: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
 
 
 def _scale(farthest_mm: float) -> float:
-    """Return the first of 0.1, 0.2, 0.5, 1, 2, 5 ... mm in which 16 bits can tell a depth."""
+    """Return the first of 0.1, 0.2, 0.5, 1, 2, 5 ... mm in which 16 bits can store a depth."""
     decade = 1
     while True:
         for step in _STEPS:
@@ -194,13 +195,13 @@ def _scale(farthest_mm: float) -> float:
 
 
 def _on_image(masks: Bools, size: tuple[int, ...]) -> Bools:
-    """Cut masks that reach beyond the image on each side to it."""
+    """Crop masks, which extend beyond the image equally on opposite sides, to the image."""
     top, left = ((side - inner) // 2 for side, inner in zip(masks.shape[1:], size, strict=True))
     return masks[:, top : top + size[0], left : left + size[1]]
 
 
 def _info(row: InstanceRow, mask: Bools, has_depth: Bools) -> dict[str, Any]:
-    """Tell how much of an object is seen; its widths are those of `calc_gt_info.py`, last minus first."""
+    """Return an entry of ``scene_gt_info.json``; as in `calc_gt_info.py`, widths are last minus first."""
     return {
         "bbox_obj": _box(row.box_amodal if row.pixels else None),
         "bbox_visib": _box(row.box),

@@ -1,4 +1,4 @@
-"""The models of a BOP dataset: which object has which, and the files below ``models/``."""
+"""The models of a BOP dataset: the model of each object, and the files below ``models/``."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["MM_PER_M", "Models", "PlacedModel", "rigid_and_stretch"]
 
 MM_PER_M = 1000.0
 
-_SAME = 1e-5  # of the largest number of a matrix; files and simulators tell poses by single precision
+_SAME = 1e-5  # relative to a matrix's largest number; files and simulators store single precision
 _FLAT = 1e-6
 
 Floats = NDArray[np.float64]
 
 
 class PlacedModel(NamedTuple):
-    """Which model an object has, and where it stands.
+    """The model of an object, and its pose in the world.
 
     Attributes
     ----------
     number : int
-        BOP's `obj_id`, from 1 on.
+        BOP's `obj_id`, from 1.
     rotation : (3, 3) float64
         Model to world.
     translation : (3,) float64
-        Of the model's origin in the world, mm.
+        The position of the model's origin in the world, mm.
     """
 
     number: int
@@ -46,15 +46,15 @@ class PlacedModel(NamedTuple):
 
 @dataclass(frozen=True)
 class _Model:
-    """A model that is written.
+    """A model that has been written.
 
     Attributes
     ----------
     number : int
     stretch : (3, 3) float64
-        What its shape was multiplied by, in the object's axes.
+        The scale and shear that were applied to the shape, in the object's axes.
     center : (3,) float64
-        The middle of its box, which became the model's origin, metres.
+        The centre of the stretched shape's box, metres; it became the model's origin.
     """
 
     number: int
@@ -64,16 +64,16 @@ class _Model:
 
 @dataclass
 class Models:
-    """Gives each different model a number, in the order in which they are met, and writes it then.
+    """Numbers the different models in the order in which they occur, and writes each one once.
 
-    Objects have the same model if their triangles and materials are the same, and so is what their matrices
-    do to these beyond turning and moving them.
+    Objects share a model if their triangles and materials are the same, and their matrices have the same
+    scale and shear.
 
     Parameters
     ----------
     shapes : Shapes
     folder : Path
-        For the files.
+        The folder for the files of the models.
     """
 
     shapes: Shapes
@@ -83,7 +83,7 @@ class Models:
     _sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def place(self, item: StoredItem, record: ObjectRecord, row: InstanceRow) -> PlacedModel:
-        """Find the model of an object, and where that stands.
+        """Return the model of an object and its pose; write the model if it is new.
 
         Raises
         ------
@@ -98,11 +98,11 @@ class Models:
         return PlacedModel(model.number, rotation, translation)
 
     def infos(self) -> dict[str, dict[str, float]]:
-        """Return what ``models_info.json`` tells."""
+        """Return the content of ``models_info.json``: diameters and boxes, by model number, mm."""
         return self._infos
 
     def sources(self) -> dict[str, dict[str, Any]]:
-        """Return of what the models are made, by their numbers."""
+        """Return the content of ``models_source.json``: the origin of each model, by model number."""
         return self._sources
 
     def _find(self, origin: Origin, stretch: Floats) -> _Model | None:
@@ -144,19 +144,19 @@ class Models:
 
 
 def rigid_and_stretch(matrix: Floats) -> tuple[Floats, Floats]:
-    """Divide a matrix into a rotation and what is done before it: the polar decomposition.
+    """Split a matrix into a rotation, and a stretch that comes before it: the polar decomposition.
 
     Parameters
     ----------
     matrix : (3, 3) float64
-        Any.
+        Any matrix.
 
     Returns
     -------
     rotation : (3, 3) float64
     stretch : (3, 3) float64
-        Symmetric; ``rotation @ stretch`` is the matrix. Scales and shears are in it. That of a matrix that
-        mirrors is negative.
+        The symmetric matrix of scale and shear; ``rotation @ stretch`` is the matrix. It is negative if the
+        matrix mirrors.
     """
     left, sizes, right = np.linalg.svd(matrix)
     rotation = left @ right
@@ -169,7 +169,7 @@ def rigid_and_stretch(matrix: Floats) -> tuple[Floats, Floats]:
 
 
 def _moved(mesh: Mesh, points: Floats, stretch: Floats) -> Mesh:
-    """Return a mesh whose points were stretched; what is mirrored turns its triangles round."""
+    """Return a mesh with stretched points. Mirroring reverses the order of the triangles' corners."""
     normals, corners = mesh.normals @ cofactors(stretch).T, mesh.corners
     if np.linalg.det(stretch) < 0:
         normals, corners = -normals[:, ::-1], corners[:, ::-1]
@@ -178,7 +178,7 @@ def _moved(mesh: Mesh, points: Floats, stretch: Floats) -> Mesh:
 
 
 def _ply(mesh: Mesh) -> bytes:
-    """Write a PLY of text, with a vertex for each different pair of point and normal."""
+    """Return an ASCII PLY with a vertex for each different pair of a point and a normal."""
     corners = np.column_stack([mesh.points[mesh.corners.ravel()], mesh.normals.reshape(-1, 3)])
     vertices, numbers = np.unique(corners.astype(np.float32) + np.float32(0), axis=0, return_inverse=True)
     faces = numbers.reshape(-1, 3)

@@ -1,9 +1,9 @@
-"""Where the models of a BOP dataset come from: the triangles of objects, in the files that were rendered.
+"""The triangles of objects for BOP's models, read from the files that were rendered.
 
-The store keeps pictures, and of files their digests and paths; so the files must still be there. An object is
-looked for in the item's document, or in the file that it is all of, or, where a document was changed before
-it was rendered, under its name in the files that this was made of. It must fill the box that the item's table
-tells, or else it is not what was rendered.
+A store keeps only the paths and digests of these files, so the files must still exist. An object is looked up
+in the item's document; or in the file that contains nothing but the object; or, if the document was changed
+before rendering, by its name in the files that the document was made of. The shape must fill the 3D box in
+the item's table; otherwise, it is not the one that was rendered.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from ..store import StoredItem
 __all__ = ["Mesh", "Origin", "Shapes", "cofactors"]
 
 _NO_LIMITS = Limits(10**12, 10**12, 10**12, 10**15)
-"""It was rendered, so it is not too large."""
+"""The file was rendered before, so no limits are needed."""
 
-_MOST_KNOWN = 4096  # objects, of which each takes about a kilobyte
-_DECIMALS = 9  # of what places the parts of an object, metres
-_BOX_TOLERANCE = 1e-4  # of its size: it is told by single precision
+_MOST_KNOWN = 4096  # cached objects, of about a kilobyte each
+_DECIMALS = 9  # to which the matrices of an object's parts are rounded
+_BOX_TOLERANCE = 1e-4  # relative to the box's size, which is stored in single precision
 
 Floats = NDArray[np.float64]
 
 
 class Mesh(NamedTuple):
-    """Triangles.
+    """A mesh of triangles.
 
     Attributes
     ----------
@@ -67,13 +67,13 @@ class Origin:
     ----------
     path : Path
     sha256 : str
-        Of the glTF document.
+        The SHA-256 of the glTF document.
     time_s : float
-        When its animation is shown.
+        The time of the document's animation.
     instance : int or None
-        The index of the object in it; None = all of it.
+        The index of the object in the document; None = the whole document.
     digest : bytes
-        Equal digests, equal shapes and materials.
+        Origins with equal digests have equal shapes and materials.
     """
 
     path: Path
@@ -84,7 +84,7 @@ class Origin:
 
 
 class _Part(NamedTuple):
-    """A primitive, and where it stands in the object's axes."""
+    """A primitive, and its matrix in the object's axes."""
 
     primitive: Primitive
     matrix: Floats
@@ -96,7 +96,7 @@ class Shapes:
     Parameters
     ----------
     folders : sequence of Path
-        Where relative paths are looked for, in this order.
+        The folders in which relative paths are looked up, in this order.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -109,28 +109,29 @@ class Shapes:
         self._by_name = lru_cache(maxsize=_MOST_KNOWN)(self._find_names)
 
     def find(self, item: StoredItem, record: ObjectRecord, row: InstanceRow) -> Origin:
-        """Return where the shape of an object is read from.
+        """Return the origin of an object's shape.
 
         Parameters
         ----------
         item : StoredItem
         record : ObjectRecord
-            Of it.
+            The object's record in the item.
         row : InstanceRow
-            Of the object in any view.
+            The object's row in the table of any view.
 
         Raises
         ------
         DatasetError
-            A file is missing or was changed, the object's parts do not stand in it as they were rendered, or
-            a skin bends it.
+            A file is missing or was changed, no file contains the object as it was rendered, or a skin bends
+            the object.
         """
         box = np.array([row.box_3d.low, row.box_3d.high])
         found = next((origin for origin in self._origins(item, record) if self._fits(origin, box)), None)
         if found is None:
             raise DatasetError(
-                f"{item.folder}: the object {record.number} ({record.name[:40]!r}) is in none of its files "
-                "as it was rendered, and BOP needs its triangles; let it be all of a file, or background"
+                f"{item.folder}: BOP needs the triangles of object {record.number} ({record.name[:40]!r}), "
+                "but none of the item's files contains it as it was rendered; put the object into a file of "
+                "its own, or name it in categories.background, and render the dataset again"
             )
         return found
 
@@ -152,21 +153,23 @@ class Shapes:
         return Mesh(*(np.concatenate(arrays) for arrays in zip(*meshes, strict=True)))
 
     def _origins(self, item: StoredItem, record: ObjectRecord) -> Iterator[Origin]:
-        """Yield where an object may come from, the likeliest first."""
-        told, time_s = item.record, item.record.time_s
-        if told.document in told.assets:
-            yield self._origin(self._path(item, told.document), told.document, time_s, record.number - 1)
+        """Yield the possible origins of an object, the likeliest first."""
+        item_record, time_s = item.record, item.record.time_s
+        if item_record.document in item_record.assets:
+            yield self._origin(
+                self._path(item, item_record.document), item_record.document, time_s, record.number - 1
+            )
         elif record.asset is not None:
             yield self._origin(self._path(item, record.asset), record.asset, time_s, None)
         else:
-            for sha256 in told.assets:
+            for sha256 in item_record.assets:
                 path = self._path(item, sha256)
                 names = self._by_name(path, sha256, time_s)
                 for index in (index for name in _names_before(record.name) for index in names.get(name, ())):
                     yield self._origin(path, sha256, time_s, index)
 
     def _find_names(self, path: Path, sha256: str, time_s: float) -> dict[str, list[int]]:
-        """Return the objects of a document by their names."""
+        """Return the indices of a document's objects by their names."""
         scene = self._scene(path, sha256, time_s)
         found: dict[str, list[int]] = {}
         for index, node in enumerate(scene.instances.node.tolist()):
@@ -178,11 +181,13 @@ class Shapes:
         scene = self._scene(path, sha256, time_s)
         parts = list(_parts(scene, instance))
         if not parts:
-            raise DatasetError(f"{path}: shows {len(scene.instances)} objects, and other ones were rendered")
+            raise DatasetError(
+                f"{path}: the file has {len(scene.instances)} objects, which are not those that were rendered"
+            )
         if any(primitive.pose for primitive, _ in parts):
             raise DatasetError(
-                f"{path}: a skin bends {_name(scene, instance)}, and BOP knows rigid models only; "
-                "let it be background"
+                f"{path}: a skin bends {_name(scene, instance)}, but BOP has rigid models only; "
+                "name the object in categories.background of the specification and render the dataset again"
             )
         state = blake3()
         for primitive, matrix in parts:
@@ -191,7 +196,7 @@ class Shapes:
         return Origin(path, sha256, time_s, instance, state.digest())
 
     def _fits(self, origin: Origin, box: Floats) -> bool:
-        """Whether a shape fills a box, (2, 3): its lowest and its highest corner."""
+        """Whether a shape fills a box, (2, 3): the box's lowest and highest corner."""
         if origin.digest not in self._boxes:
             points = self.read(origin).points
             self._boxes[origin.digest] = np.stack([points.min(0), points.max(0)])
@@ -199,7 +204,7 @@ class Shapes:
         return bool((np.abs(self._boxes[origin.digest] - box) <= _BOX_TOLERANCE * size).all())
 
     def _path(self, item: StoredItem, sha256: str) -> Path:
-        """Return where a file is; each is digested once."""
+        """Return the path of a file with this digest. Each file is digested once."""
         if sha256 not in self._paths:
             self._paths[sha256] = self._find_path(item, sha256)
         return self._paths[sha256]
@@ -207,14 +212,19 @@ class Shapes:
     def _find_path(self, item: StoredItem, sha256: str) -> Path:
         named = item.record.assets.get(sha256)
         if named is None:
-            raise DatasetError(f"{item.folder}: names no file with the SHA-256 {sha256}")
+            raise DatasetError(f"{item.folder}: item.json names no asset with the SHA-256 {sha256}")
         found = [path for folder in self._folders if (path := folder / named).is_file()]
         for path in found:
             if _digest(path) == sha256:
                 return path
-        why = f"{found[0]} has another content now" if found else f"it is not in {_listed(self._folders)}"
+        why = (
+            f"{found[0]} has different content now"
+            if found
+            else f"there is no such file in {_listed(self._folders)}"
+        )
         raise DatasetError(
-            f"{item.folder}: BOP needs the triangles of {named} with the SHA-256 {sha256}; {why}"
+            f"{item.folder}: BOP needs the triangles of {named} with the SHA-256 {sha256}, but {why}; "
+            "restore the file that was rendered"
         )
 
     def _read_scene(self, path: Path, sha256: str, time_s: float) -> Scene:
@@ -222,13 +232,13 @@ class Shapes:
 
 
 def cofactors(matrix: Floats) -> Floats:
-    """Return the cofactors of a (3, 3) matrix: they turn normals as the matrix turns surfaces."""
+    """Return the cofactors of a (3, 3) matrix, which transform normals as the matrix transforms surfaces."""
     a, b, c = matrix
     return np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)])
 
 
 def _names_before(name: str) -> list[str]:
-    """Return what a node may have been called before its document became part of another as ``name/node``."""
+    """Return the names that a node may have had before composition renamed it to ``name/node``."""
     parts = name.split("/")
     return ["/".join(parts[first:]) for first in range(len(parts))]
 
@@ -238,11 +248,13 @@ def _listed(folders: Sequence[Path]) -> str:
 
 
 def _name(scene: Scene, instance: int | None) -> str:
-    return "it" if instance is None else repr(scene.asset.node_name(int(scene.instances.node[instance])))
+    return (
+        "the object" if instance is None else repr(scene.asset.node_name(int(scene.instances.node[instance])))
+    )
 
 
 def _digest(path: Path) -> str | None:
-    """Return the digest of a document with what lies beside it; None = it is none any more."""
+    """Return the digest of a document with its external files; None = it cannot be read as one."""
     try:
         return read_document(path).sha256
     except RequestError:
@@ -250,7 +262,7 @@ def _digest(path: Path) -> str | None:
 
 
 def _read(path: Path, sha256: str) -> Asset:
-    """Read a document, whatever extensions it requires: a back end knew them."""
+    """Read a document with any required extensions: the back end that rendered it supported them."""
     try:
         data = read_document(path).data
         required = decode(open_container(data).json).get("extensionsRequired") or ()
@@ -260,7 +272,7 @@ def _read(path: Path, sha256: str) -> Asset:
 
 
 def _parts(scene: Scene, instance: int | None) -> Iterator[_Part]:
-    """Yield what an object is made of; of all of a scene, in the axes of the scene."""
+    """Yield the parts of an object in its axes; if `instance` is None, all parts in the scene's axes."""
     placements = scene.placements
     to_object = np.eye(4) if instance is None else np.linalg.pinv(scene.instances.matrix[instance])
     for primitive, matrix, whose in zip(

@@ -1,11 +1,11 @@
-"""BOP as its WebDataset: what `bop` writes of a picture, as a sample of a tar shard.
+"""BOP as WebDataset: each image of the format `bop` is a sample of a tar shard.
 
 ::
 
     OUT/
-      camera.json, models/        as `bop` has them
+      camera.json, models/        as in the format `bop`
       train_pbr_web/              val_pbr_web and so on for other splits
-        shard-000000.tar          000000_000000.rgb.png ...; <scene>_<picture>
+        shard-000000.tar          000000_000000.rgb.png ...; keys are <scene>_<image>
         key_to_shard.json
 """
 
@@ -48,7 +48,7 @@ def _export(store: Store, out: Path) -> None:
 
 
 def _note(path: Path, key: str, shard: int) -> None:
-    """Add a line to the table of keys, which is not closed yet."""
+    """Append a line to the table of keys, which is an unfinished JSON object."""
     with path.open("a") as file:
         begin = ",\n" if file.tell() else "{\n"
         file.write(f'{begin}"{key}": {shard}')
@@ -68,7 +68,7 @@ def _members(image: BopImage) -> dict[str, bytes | Path]:
 
 
 def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Encode a mask as the lengths of its runs, column by column, zeros first."""
+    """Encode a mask as run lengths, column by column, beginning with zeros."""
     flat = np.concatenate([[False], mask.ravel(order="F")])
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     runs = np.diff(np.concatenate([[0], changes, [mask.size]]))
@@ -79,7 +79,7 @@ _KEYS = "key_to_shard.json"
 
 FORMAT = Format(
     "bop-webdataset",
-    "BOP as tar shards: the format of the training sets of the BOP Challenge, with masks as run lengths.",
+    "For 6D object poses: BOP in tar shards, as in the training sets of the BOP Challenge; masks are RLE.",
     PASSES,
     _export,
 )

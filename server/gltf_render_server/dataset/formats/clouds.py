@@ -1,4 +1,4 @@
-"""Points of surfaces, from depth: into the world, and back into other views."""
+"""Point clouds from depth: pixels to points in the world, and points into other views."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ _GOLDEN = 0.6180339887498949
 
 
 def spread(depth: NDArray[np.float32], count: int) -> Indices:
-    """Choose pixels that show something, spread over the picture, the same ones always.
+    """Choose pixels that show a surface, spread evenly over the image; the choice is deterministic.
 
-    They are those that steps of the golden ratio come to, in the order of the rows, which leaves neither
-    clusters nor a grid.
+    The pixels are chosen by steps of the golden ratio, row by row, which avoids both clusters and a grid.
 
     Parameters
     ----------
     depth : (height, width) float32
-        inf = nothing.
+        inf = no surface.
     count : int
-        How many at most.
+        The largest number of pixels to choose.
 
     Returns
     -------
     (n,) int
-        Indices into the image, row by row, sorted.
+        Sorted indices into the flattened image.
     """
     shown = np.flatnonzero(np.isfinite(depth))
     if len(shown) <= count:
@@ -42,20 +41,20 @@ def spread(depth: NDArray[np.float32], count: int) -> Indices:
 
 
 def points_at(view: StoredView, depth: NDArray[np.float32], pixels: Indices) -> Floats:
-    """Return where the surfaces are that the centres of some pixels show, (n, 3), metres, in the world."""
+    """Return the surface points at the centres of pixels, (n, 3), metres, in the world."""
     seen = pixel_rays(view.lens, pixels) * depth.reshape(-1)[pixels]
     matrix = view.camera_to_world
     return (matrix[:3, :3] @ seen).T + matrix[:3, 3]
 
 
 def colours_at(view: StoredView, pixels: Indices) -> NDArray[np.uint8]:
-    """Return the colours of some pixels, (n, 3)."""
+    """Return the colours of pixels, (n, 3)."""
     picture = view.array("color")
     return picture.reshape(-1, picture.shape[2])[pixels, :3]
 
 
 def projected(view: StoredView, points: Floats) -> tuple[Floats, Floats]:
-    """Tell where a view has points of the world.
+    """Project points of the world into a view.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def projected(view: StoredView, points: Floats) -> tuple[Floats, Floats]:
     Returns
     -------
     position : (n, 2) float64
-        In px from the image's upper left corner; meaningless where the depth is not positive.
+        Px from the image's upper left corner; meaningless where the depth is not positive.
     depth : (n,) float64
         Along the optical axis, metres; positive = in front of the camera.
     """

@@ -1,4 +1,4 @@
-"""COCO: images, and a JSON file of their objects for each split.
+"""COCO: images, and JSON files with the annotations of each split.
 
 ::
 
@@ -6,7 +6,7 @@
     annotations/instances_train.json             masks as compressed RLE
     annotations/instances_train_polygons.json    the same annotations, masks as polygons
 
-Neither images nor annotations are kept in memory: they wait in temporary files until all are there.
+Annotations are collected in temporary files, not in memory, until all of them are written.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from .outlines import outlines
 __all__ = ["FORMAT"]
 
 _FIRST_PIXEL = 0.5
-"""Where the first pixel's centre is, px from the image's edge: COCO counts keypoints from it."""
+"""The centre of the first pixel, px from the image's corner. COCO measures keypoints from this centre."""
 
 Record = dict[str, Any]
 
 
 class _Elements:
-    """The elements of a JSON array, in a temporary file until they are all there."""
+    """The elements of a JSON array, which are collected in a temporary file."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -56,13 +56,13 @@ class _Elements:
 
 @dataclass(frozen=True)
 class _Split:
-    """What the JSON files of a split are made of."""
+    """The images of a split, and its annotations by kind of segmentation."""
 
     images: _Elements
     annotations: dict[str, _Elements] = field(default_factory=dict)
 
     def write(self, path: Path, head: dict[str, Any], kind: str) -> None:
-        """Write the file whose segmentations are of one kind."""
+        """Write the annotation file with one kind of segmentation."""
         with path.open("wb") as file:
             file.write(msgspec.json.encode(head)[:-1])
             for name, elements in (("images", self.images), ("annotations", self.annotations[kind])):
@@ -73,7 +73,7 @@ class _Split:
 
 
 _KINDS = {"rle": "", "polygons": "_polygons"}
-"""Kinds of segmentation -> what the file's name ends in."""
+"""Kinds of segmentation, and the endings of their files' names."""
 
 
 def _export(store: Store, out: Path) -> None:
@@ -152,7 +152,7 @@ def _annotation(seen: Seen) -> Record:
 
 
 def _keypoints(seen: Seen, names: list[str]) -> Record:
-    """Return what an annotation says of keypoints; nothing if its category has none."""
+    """Return the fields of an annotation for keypoints; empty if its category has no keypoints."""
     if not names:
         return {}
     values: list[float] = []
@@ -162,7 +162,7 @@ def _keypoints(seen: Seen, names: list[str]) -> Record:
 
 
 def _segmentations(picture: Picture, seen: Seen) -> dict[str, Any]:
-    """Return the mask of an object as each kind of segmentation."""
+    """Return the visible mask of an object as each kind of segmentation."""
     left, top, width, height = seen.box
     mask = picture.mask(seen)
     whole = np.zeros(picture.numbers.shape, np.uint8, order="F")
@@ -178,7 +178,7 @@ def _rle(mask: NDArray[np.uint8]) -> Record:
 
 FORMAT = Format(
     "coco",
-    "for detectors and segmenters that read COCO: boxes, masks as RLE and as polygons, keypoints",
+    "For detection and segmentation: COCO, with boxes, masks as RLE and as polygons, and keypoints.",
     ("color", "instance", "instances"),
     _export,
 )

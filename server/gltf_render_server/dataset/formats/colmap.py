@@ -1,8 +1,8 @@
-"""COLMAP: a sparse model for each sequence, as text and as binary, whose points come from the exact depth.
+"""COLMAP: a sparse model for each sequence, as text and binary, with points from the exact depth.
 
-The files are those of `src/colmap/scene/reconstruction_io.cc`. COLMAP counts pixels from the image's edge, as
-this package does. Its cameras have x right, y down, z forward, and its poses bring the world to the camera.
-The world is the one of the document: COLMAP knows no direction that is up.
+`src/colmap/scene/reconstruction_io.cc` of COLMAP defines the files. Pixel positions are relative to the
+image's corner, as everywhere in this package. Camera axes are x right, y down, z forward; poses transform the
+world into the camera. World coordinates are those of the document, as COLMAP defines no up direction.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Numbers = NDArray[np.int64]
 _MOST_POINTS = 100_000
 _MOST_OBSERVATIONS = 5_000_000
 _LARGEST_DIFFERENCE = 1e-3
-"""By what share of the depth a point may be off the surface that a view shows there."""
+"""The largest distance, relative to depth, of a point from the surface that a view shows there."""
 
 _PINHOLE, _PINHOLE_NUMBER = "PINHOLE", 1
 _NO_ERROR = 0.0
@@ -41,7 +41,7 @@ _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class _Image:
-    """An image of the model, numbered from 1."""
+    """An image of the model. Images are numbered from 1."""
 
     name: str
     camera: int
@@ -51,14 +51,14 @@ class _Image:
 
 @dataclass(frozen=True)
 class _Points:
-    """The points of the model, and which images see them.
+    """The points of the model, and the images that see them.
 
     Attributes
     ----------
     positions : (n, 3) float64
     colours : (n, 3) uint8
     seen : list of (k,) int
-        For each image, which points it sees, sorted; their order is that of its 2D points.
+        For each image, the sorted indices of the points that it sees, in the order of its 2D points.
     """
 
     positions: Floats
@@ -66,7 +66,7 @@ class _Points:
     seen: list[Numbers]
 
     def tracks(self) -> list[Numbers]:
-        """Return, for each point, (m, 2): numbers of images, and of the 2D points in them."""
+        """Return for each point its observations, (m, 2): image numbers, and indices of 2D points."""
         point = np.concatenate(self.seen)
         image = np.repeat(np.arange(1, len(self.seen) + 1), [len(each) for each in self.seen])
         within = np.concatenate([np.arange(len(each)) for each in self.seen])
@@ -92,7 +92,7 @@ def _write(store: Store, sequence: Sequence) -> None:
         source = view.path("color")
         name = picture_name(item, view) + source.suffix
         link_or_copy(source, sequence.folder / "images" / name)
-        lens = replace(view.lens, near=0.0, far=0.0)  # COLMAP does not know the clipping planes
+        lens = replace(view.lens, near=0.0, far=0.0)  # COLMAP's cameras have no clipping planes
         images.append(_image(view, name, cameras.setdefault(lens, len(cameras) + 1)))
     points = _find_points(store, sequence, len(images))
     _write_cameras(model, list(cameras))
@@ -106,7 +106,7 @@ def _image(view: StoredView, name: str, camera: int) -> _Image:
 
 
 def _find_points(store: Store, sequence: Sequence, images: int) -> _Points:
-    """Take points from each view, and find the others that see them; what a single one sees is left out."""
+    """Take points from each view, and find the views that see them; drop points that only one view sees."""
     total = min(_MOST_POINTS, _MOST_OBSERVATIONS // images)
     positions, colours = [], []
     for _, view in views_of(store, sequence):
@@ -122,9 +122,9 @@ def _find_points(store: Store, sequence: Sequence, images: int) -> _Points:
 
 
 def _seen(view: StoredView, points: Floats) -> Numbers:
-    """Return which points a view shows: those on the surface that is the first one there.
+    """Return the indices of the points that are visible in a view, according to its depth.
 
-    Between the centres of pixels the inverse of the depth is interpolated, which is exact on planes.
+    Between the centres of pixels, the inverse depth is interpolated, which is exact on planes.
     """
     position, depth = projected(view, points)
     size = (view.lens.width, view.lens.height)
@@ -135,7 +135,7 @@ def _seen(view: StoredView, points: Floats) -> Numbers:
 
 
 def _interpolated(values: Floats, position: Floats) -> Floats:
-    """Return values, (height, width) at the centres of pixels, at positions, (n, 2), bilinearly."""
+    """Interpolate an image, (height, width), bilinearly at positions, (n, 2) px from its corner."""
     last = np.array(values.shape[::-1]) - 1
     at = np.clip(position - 0.5, 0, last)
     low = at.astype(np.intp)
@@ -147,7 +147,7 @@ def _interpolated(values: Floats, position: Floats) -> Floats:
 
 
 class _Table:
-    """A table of the model, as text and as binary: lines of the one are records of the other."""
+    """A table of the model, written as text and as binary at once."""
 
     def __init__(self, model: Path, name: str, columns: str, count: int) -> None:
         self._text = (model / f"{name}.txt").open("w", encoding="utf-8", newline="\n")
@@ -163,7 +163,7 @@ class _Table:
         self._binary.close()
 
     def write(self, line: Iterable[object], record: bytes) -> None:
-        """Write a row; numbers are written with all of their digits."""
+        """Write a row: a line of text with all digits of its numbers, and a binary record."""
         self._text.write(" ".join(map(str, line)) + "\n")
         self._binary.write(record)
 
@@ -208,7 +208,7 @@ def _write_points(model: Path, points: _Points) -> None:
 
 FORMAT = Format(
     "colmap",
-    "For what reads COLMAP's sparse models, as Gaussian splatting does: cameras, poses, points with tracks.",
+    "For Gaussian splatting and other readers of COLMAP's models: cameras, poses, and points with tracks.",
     ("color", "depth"),
     _export,
 )

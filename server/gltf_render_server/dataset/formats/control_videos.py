@@ -1,7 +1,7 @@
-"""Control videos for world models: for each sequence and camera, its colour, depth, objects and edges.
+"""Control videos for world models: colour, depth, segmentation and edges of each sequence and camera.
 
-All are MP4s that every player reads; `metadata.json` beside them tells what their values mean, and where the
-camera was.
+The videos are MP4s that any player can show. The file `metadata.json` beside them explains their values, and
+has the camera's pose and intrinsics in each frame.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ __all__ = ["FORMAT"]
 
 Bytes = NDArray[np.uint8]
 _Track = list[tuple[int, int]]
-"""The frames of a video: indices of items, and of the views in each."""
+"""The frames of a video: pairs of an item's index and a view's index in the item."""
 
 _RATE = Fraction(10)
-_LARGEST_DENOMINATOR = 1001  # of 30000/1001, as television has it
+_LARGEST_DENOMINATOR = 1001  # as in television's 30000/1001
 _PERCENTILES = (1.0, 99.0)
 _VIDEOS = ("rgb", "depth", "segmentation", "edges")
 
-_BT709 = 1  # FFmpeg's number of it
+_BT709 = 1  # FFmpeg's number for BT.709
 _H264 = Codec(
     encoder="libx264",
     pixels="yuv420p",
     takes="rgb24",
-    options={**H264_OPTIONS, "g": "12"},  # so that a reader finds any frame soon
+    options={**H264_OPTIONS, "g": "12"},  # frequent keyframes, so that readers can seek quickly
     colours=Colours(Colorspace.ITU709, dict.fromkeys(("colorspace", "color_primaries", "color_trc"), _BT709)),
 )
 
 _DEPTH = {
-    "grey": "255 (1 / depth - 1 / farthest) / (1 / nearest - 1 / farthest), cut to 0 to 255; 0 = nothing",
+    "grey": "255 (1 / depth - 1 / farthest) / (1 / nearest - 1 / farthest), cut to 0 to 255; 0 = no surface",
     "unit": "m, along the optical axis",
 }
 _EDGES = {
-    "white": "the nearer one of two neighbours that show different objects, or surfaces behind one another, "
-    "or whose normals differ by more than an angle",
+    "white": "the nearer of two neighbouring pixels that show different objects, or surfaces of which one is "
+    "behind the other, or normals that differ by more than largest_bend_deg",
     "largest_jump": LARGEST_JUMP,
     "largest_bend_deg": LARGEST_BEND_DEG,
 }
@@ -61,7 +61,7 @@ _EDGES = {
 
 @dataclass(frozen=True)
 class _Ends:
-    """The depths that are white, and black, in all videos of a sequence, metres; None = nothing is seen."""
+    """The depths, metres, that are white and black in a sequence's videos; None = no surface is visible."""
 
     nearest: float | None
     farthest: float | None
@@ -77,10 +77,10 @@ def _export(store: Store, out: Path) -> None:
 
 
 def _tracks(store: Store, sequence: Sequence) -> dict[str, _Track]:
-    """Return the videos of a sequence by the names of their folders: that of the first view in each.
+    """Return the videos of a sequence by the names of their folders, which are those of their first views.
 
-    A video is a view's through the items. A sequence of a single item is no course of time: there it is all
-    views of a camera, one after another.
+    A video shows one view through all items. In a sequence of a single item, it shows all views of one camera
+    instead.
     """
     is_still = len(sequence.indices) == 1
     found: dict[str, tuple[str, _Track]] = {}
@@ -92,7 +92,7 @@ def _tracks(store: Store, sequence: Sequence) -> dict[str, _Track]:
 
 
 def _ends(store: Store, sequence: Sequence) -> _Ends:
-    """Find the ends of depth; a hundredth of a picture may be nearer or farther, as a stray pixel is."""
+    """Find the range of depth, without the nearest and farthest percent of each image (stray pixels)."""
     nearest, farthest = np.inf, 0.0
     for _, view in views_of(store, sequence):
         depth = view.array("depth")
@@ -118,7 +118,7 @@ def _write(store: Store, sequence: Sequence, track: _Track, folder: Path, ends: 
                 videos[name].add(picture)
             frames.append(_frame(item, view))
             objects |= {each.number: each for each in item.record.objects}
-    told = {
+    metadata = {
         "sequence": sequence.name,
         "frames_a_second": [rate.numerator, rate.denominator],
         "size": list(size),
@@ -128,7 +128,7 @@ def _write(store: Store, sequence: Sequence, track: _Track, folder: Path, ends: 
         "edges": _EDGES,
         "frames": frames,
     }
-    (folder / "metadata.json").write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=1))
+    (folder / "metadata.json").write_bytes(msgspec.json.format(msgspec.json.encode(metadata), indent=1))
 
 
 def _views(store: Store, track: _Track) -> Iterator[tuple[StoredItem, StoredView]]:
@@ -140,13 +140,16 @@ def _views(store: Store, track: _Track) -> Iterator[tuple[StoredItem, StoredView
 def _size(store: Store, track: _Track, name: str) -> tuple[int, int]:
     sizes = {(view.lens.width, view.lens.height) for _, view in _views(store, track)}
     if len(sizes) > 1:
-        told = ", ".join(f"{width} x {height}" for width, height in sorted(sizes))
-        raise DatasetError(f"{store.path}: {name} has pictures of several sizes, {told}; a video has one")
+        listed = ", ".join(f"{width} x {height}" for width, height in sorted(sizes))
+        raise DatasetError(
+            f"{store.path}: the images of {name} have several sizes, {listed}, but a video has one size; "
+            "give the camera one resolution and render the dataset again"
+        )
     return sizes.pop()
 
 
 def _rate(times: list[float]) -> Fraction:
-    """Return frames a second: as the items' times say if they go on, and else 10."""
+    """Return the frames per second that the items' times imply, or 10 if the times do not increase."""
     steps = np.diff(times)
     if not len(steps) or steps.min() <= 0:
         return _RATE
@@ -178,7 +181,7 @@ def _grey(values: NDArray[Any]) -> Bytes:
 
 
 def _segmentation(objects: Mapping[int, ObjectRecord]) -> dict[str, Any]:
-    """Tell which colour is which object, by number."""
+    """Return which object has which colour in the segmentation, in the order of object numbers."""
     numbers = np.arange(max(objects, default=0) + 1, dtype=np.uint32)
     colours = false_colours(numbers[None], "instance")[0].tolist()
     rows = [
@@ -203,7 +206,7 @@ def _frame(item: StoredItem, view: StoredView) -> dict[str, Any]:
 
 FORMAT = Format(
     "control-videos",
-    "For world models that videos guide: MP4s of colour, depth, objects and edges, by camera.",
+    "For world models that take control videos: MP4s of colour, depth, segmentation and edges by camera.",
     ("color", "depth", "instance"),
     _export,
 )

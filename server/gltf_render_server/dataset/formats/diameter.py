@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 __all__ = ["diameter_of"]
 
-_FEW = 4000  # of which all pairs are looked at
-_DIRECTIONS = 500  # on half a sphere; nothing is more than five degrees from one of them
-_CHUNK = 2**16  # distances at a time
+_FEW = 4000  # points of which all pairs are compared
+_DIRECTIONS = 500  # on half a sphere; every direction is within five degrees of one of them
+_CHUNK = 2**16  # distances that are computed at a time
 _STEPS = 8
 
 Floats = NDArray[np.float64]
@@ -18,8 +18,9 @@ Floats = NDArray[np.float64]
 def diameter_of(points: Floats) -> float:
     """Return the largest distance between two points.
 
-    Of up to 4,000 points that are far out it is exact. Of more, only those are compared that are the farthest
-    in one of 500 directions; what they miss is less than 0.4 % by geometry, and hardly ever 0.001 %.
+    Points too close to the middle are discarded first. If at most 4,000 remain, the result is exact.
+    Otherwise, only the farthest points in each of 500 directions are compared; by geometry, the result is
+    then less than 0.4 % too small, in practice rarely by more than 0.001 %.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def diameter_of(points: Floats) -> float:
     """
     least = _from_one_to_the_next(points, points[0])
     lengths = np.linalg.norm(points - (points.min(0) + points.max(0)) / 2, axis=1)
-    points = points[lengths >= least * (1 - 1e-9) - lengths.max()]  # one that is nearer has no partner
+    points = points[lengths >= least * (1 - 1e-9) - lengths.max()]  # the others are too near the middle
     points = np.unique(points, axis=0)
     if len(points) <= _FEW:
         return _largest_distance(points)[0]
@@ -37,7 +38,7 @@ def diameter_of(points: Floats) -> float:
 
 
 def _from_one_to_the_next(points: Floats, at: Floats) -> float:
-    """Go from a point to the farthest one, and so on; return the largest distance on the way."""
+    """Step repeatedly to the farthest point from the current one; return the largest distance."""
     best = 0.0
     for _ in range(_STEPS):
         lengths = np.linalg.norm(points - at, axis=1)
@@ -46,7 +47,7 @@ def _from_one_to_the_next(points: Floats, at: Floats) -> float:
 
 
 def _extremes(points: Floats) -> Floats:
-    """Return the points that are farthest in some direction."""
+    """Return the points that are farthest out in at least one of the directions."""
     height = (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS
     around = np.pi * (1 + np.sqrt(5)) * np.arange(_DIRECTIONS)
     radius = np.sqrt(1 - height * height)

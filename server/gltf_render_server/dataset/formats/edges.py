@@ -1,4 +1,4 @@
-"""Edges that are known, not guessed: where objects, depths, or the directions of surfaces change."""
+"""Exact edges from ground truth: where the object, the depth or the normal changes between pixels."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LARGEST_JUMP = 0.03
-"""By what share two neighbours' inverse depths may miss the planes of one another; beyond is an edge."""
+"""The largest relative difference of a pixel's inverse depth from its neighbour's plane that is no edge."""
 
 LARGEST_BEND_DEG = 30.0
-"""The angle between two neighbours' normals; beyond is an edge."""
+"""The largest angle between the normals of two neighbours that is no edge."""
 
 
 def edges(
     depth: NDArray[np.float32], instance: NDArray[np.integer], normal: NDArray[np.float32] | None
 ) -> Mask:
-    """Tell where edges are.
+    """Return the pixels at edges.
 
-    Two neighbours, in a row or in a column, have an edge between them if they show different objects, if
-    their surfaces lie behind one another, or if their normals differ by more than `LARGEST_BEND_DEG`. The
-    pixel of the two that is nearer is marked, so a silhouette is a line of one pixel on the object itself.
+    There is an edge between two neighbouring pixels of a row or column if they show different objects, if one
+    surface lies behind the other, or if their normals differ by more than `LARGEST_BEND_DEG`. The nearer of
+    the two pixels is marked, so a silhouette is a line of one pixel on the object itself.
 
-    Surfaces lie behind one another where the depth of neither continues that of the other. The inverse of
-    the depth of a plane changes evenly over the image, however steep the plane is; so no slope is an edge.
+    One surface lies behind the other where the depth of neither continues that of the other. The inverse
+    depth of a plane is linear in the image, however steep the plane is; so a slope is no edge.
 
     Parameters
     ----------
     depth : (height, width) float32
-        Metres; inf = nothing.
+        Metres; inf = no surface.
     instance : (height, width) int
     normal : (height, width, 3) float32 or None
-        Of length 1; NaN = nothing. None = edges within a surface are not known.
+        Unit normals; NaN = no surface. None = edges where a surface bends are not marked.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def _edges_in_rows(
     is_edge = (instance[:, 1:] != instance[:, :-1]) | _jumps(nearness)
     if normal is not None:
         cosine = (normal[:, 1:] * normal[:, :-1]).sum(-1)
-        is_edge |= cosine < np.cos(np.radians(LARGEST_BEND_DEG))  # not where there is no normal
+        is_edge |= cosine < np.cos(np.radians(LARGEST_BEND_DEG))  # False where a normal is NaN
     first_is_nearer = nearness[:, :-1] >= nearness[:, 1:]
     found = np.zeros(nearness.shape, bool)
     found[:, :-1] |= is_edge & first_is_nearer
@@ -62,7 +62,7 @@ def _edges_in_rows(
 
 
 def _jumps(nearness: Floats) -> Mask:
-    """Tell for each pair of neighbours in a row whether neither continues the other's surface."""
+    """Return for each pair of neighbours in a row whether neither continues the other's surface."""
     padded = np.pad(nearness, ((0, 0), (1, 1)), "edge")
     step = np.diff(padded, axis=1)
     across, before, after = step[:, 1:-1], step[:, :-2], step[:, 2:]

@@ -1,8 +1,8 @@
-"""HDF5 in the layout of BlenderProc's writer: a file for each picture, ``OUT/<split>/<number>.hdf5``.
+"""HDF5 in the layout of BlenderProc's writer: one file for each image, ``OUT/<split>/<number>.hdf5``.
 
-Names, dtypes and frames are those of `blenderproc/python/writer/WriterUtility.py` and of the renderers that
-feed it: normals are in the camera's axes and stored as (n + 1) / 2, flow points to where a point goes, and a
-table is JSON in a string of bytes.
+Names, dtypes and coordinate frames are those of `blenderproc/python/writer/WriterUtility.py` and of the
+renderers that it is used with: normals are in the camera's axes and stored as (n + 1) / 2, flow leads from a
+point to its position at the other moment, and tables are JSON in a byte string.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .format import Format
 __all__ = ["FORMAT"]
 
 _BACKGROUND = "World"
-"""What BlenderProc calls what shows no object."""
+"""BlenderProc's name for pixels that show no object."""
 
 
 def _export(store: Store, out: Path) -> None:
@@ -38,7 +38,7 @@ def _export(store: Store, out: Path) -> None:
 
 
 def _datasets(item: StoredItem, view: StoredView, numbers: dict[str, int]) -> dict[str, Any]:
-    """Return what a file holds: arrays, and lists that become JSON."""
+    """Return the datasets of a file: arrays, and lists that become JSON."""
     found = {
         name: convert(view.array(row)) for name, (row, convert) in _IMAGES.items() if row in view.record.files
     }
@@ -46,7 +46,7 @@ def _datasets(item: StoredItem, view: StoredView, numbers: dict[str, int]) -> di
     categories = [0, *(numbers.get(each.category or "", 0) for each in objects)]
     names = [(_BACKGROUND, None), *((each.name, each.category) for each in objects)]
     instances = view.array("instance").astype(np.int64)
-    is_known = instances < len(categories)  # a .blend's own objects have the numbers after the scene's
+    is_known = instances < len(categories)  # a .blend's own objects have higher numbers than the scene's
     shown = np.unique(instances[is_known]).tolist()
     return {
         **found,
@@ -70,7 +70,7 @@ def _datasets(item: StoredItem, view: StoredView, numbers: dict[str, int]) -> di
 
 
 def _camera(item: StoredItem, view: StoredView) -> dict[str, Any]:
-    """Tell of a camera; BlenderProc counts the principal point from the first pixel's centre."""
+    """Return a camera's entry; BlenderProc's principal point is relative to the first pixel's centre."""
     lens = view.lens
     return {
         "item": item.index,
@@ -94,7 +94,7 @@ def _same(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _from_0_to_1(normals: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Store normals as colours are stored; nothing is a normal of length 0, as Blender has it."""
+    """Map normals from -1..1 to 0..1; where there is no surface, the normal is 0, as in Blender."""
     return np.nan_to_num(normals, nan=0.0) * np.float32(0.5) + np.float32(0.5)
 
 
@@ -107,11 +107,11 @@ _IMAGES: dict[str, tuple[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "backward_flow": ("flow_backward", _same),
     "nocs": ("nocs", _same),
 }
-"""BlenderProc's names -> passes, and how they are stored."""
+"""The passes by BlenderProc's names, with the functions that convert them."""
 
 FORMAT = Format(
     "hdf5",
-    "A file for each picture in the layout of BlenderProc's HDF5 writer: colours, depth, normals, instances.",
+    "For users of BlenderProc: its HDF5, a file for each image with colour, depth, normals and instances.",
     ("color", "depth", "instance"),
     _export,
 )

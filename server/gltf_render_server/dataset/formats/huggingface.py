@@ -1,14 +1,14 @@
-"""Hugging Face: Parquet files that `datasets.load_dataset` reads, one row a view, with the pictures inside.
+"""Hugging Face: Parquet files for `datasets.load_dataset`, with a row for each view that includes its images.
 
-The features are told in the schema's metadata, as `datasets` itself writes them, and objects are laid out as
-the object detection examples of `transformers` read them: a struct of lists.
+The schema's metadata describes the features as `datasets` itself writes them. Objects are a struct of lists,
+as the object detection examples of `transformers` expect.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,10 @@ _Feature = dict[str, Any]
 _LARGEST_SHARD = 256 * 2**20
 _LARGEST_ROW_GROUP = 32 * 2**20
 _ROW = 1024
-"""About what a row takes beside its pictures, bytes."""
+"""The approximate size of a row without its images, bytes."""
 
 _USUAL = {"color": "image"}
-"""What columns are called where the pass has another name."""
+"""Passes whose columns have another name than the pass."""
 
 _SPLIT = re.compile(r"\w+(\.\w+)*")
 _PICTURE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -45,7 +45,7 @@ def _value(dtype: str) -> _Feature:
 
 
 def _list(feature: _Feature) -> _Feature:
-    """Return a list; its type has the name that all versions of `datasets` know."""
+    """Return a list feature; all versions of `datasets` know the type's name "Sequence"."""
     return {"feature": feature, "_type": "Sequence"}
 
 
@@ -59,8 +59,9 @@ class _Layout:
     Attributes
     ----------
     pictures : dict of str to str
-        Columns of pictures, by the names of their passes: those whose files Pillow opens.
+        The columns of images by the names of their passes, which are those whose files Pillow can open.
     has_objects : bool
+        Whether there is a column of objects.
     schema : pyarrow.Schema
     """
 
@@ -78,9 +79,9 @@ class _Layout:
         columns["time_s"] = (pa.float64(), _value("float64"))
         columns |= dict.fromkeys(("intrinsics", "camera_to_world"), (_MATRIX, _MATRIX_FEATURE))
         features = {name: feature for name, (_, feature) in columns.items()}
-        told = json.dumps({"info": {"features": features}})
+        info = json.dumps({"info": {"features": features}})
         fields = {name: kind for name, (kind, _) in columns.items()}
-        self.schema = pa.schema(fields, metadata={"huggingface": told})
+        self.schema = pa.schema(fields, metadata={"huggingface": info})
 
 
 def _is_picture(name: str) -> bool:
@@ -103,7 +104,7 @@ def _objects_column(categories: list[str]) -> tuple[pa.DataType, _Feature]:
 
 
 class _Shards:
-    """The files of a split; each row is written soon after it came, and a file is closed when it is full."""
+    """Writes the Parquet files of a split, in row groups of bounded size."""
 
     def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
         self._folder, self._split, self._schema = folder, split, schema
@@ -112,7 +113,7 @@ class _Shards:
         self._waiting = self._written = self._shards = self.rows = 0
 
     def add(self, row: _Row, size: int) -> None:
-        """Add a row of about a size, bytes."""
+        """Add a row; `size` is its approximate size, bytes."""
         if self._written + self._waiting + size > _LARGEST_SHARD and (self._written or self._rows):
             self._end_shard()
         self._rows.append(row)
@@ -122,7 +123,7 @@ class _Shards:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, and name the files by how many they are."""
+        """Write the remaining rows, and give the files their names, which contain the number of files."""
         self._end_shard()
         for shard in range(self._shards):
             name = f"{self._split}-{shard:05d}-of-{self._shards:05d}.parquet"
@@ -135,7 +136,7 @@ class _Shards:
         if not self._rows:
             return
         if self._writer is None:
-            # pictures do not repeat, so a dictionary of them would only take memory
+            # images do not repeat, so a dictionary would only take memory
             self._writer = pq.ParquetWriter(
                 self._path(self._shards), self._schema, compression="zstd", use_dictionary=False
             )
@@ -157,11 +158,7 @@ def _export(store: Store, out: Path) -> None:
     splits: dict[str, _Shards] = {}
     for split, row, size in _rows(store, layout, numbers):
         if split not in splits:
-            if not _SPLIT.fullmatch(split):
-                raise DatasetError(
-                    f"{store.path}: the split {split!r} cannot have that name at Hugging Face; "
-                    "letters, digits, _ and . between them are possible"
-                )
+            _check_splits([split])
             splits[split] = _Shards(folder, split, layout.schema)
         splits[split].add(row, size)
     for shards in splits.values():
@@ -169,8 +166,17 @@ def _export(store: Store, out: Path) -> None:
     (out / "README.md").write_text(_card(store, layout, splits), encoding="utf-8", newline="\n")
 
 
+def _check_splits(splits: Iterable[str]) -> None:
+    for split in splits:
+        if not _SPLIT.fullmatch(split):
+            raise DatasetError(
+                f"split: Hugging Face does not allow the split name {split!r}; rename the split: "
+                "letters, digits and _ are allowed, and single dots between them"
+            )
+
+
 def _rows(store: Store, layout: _Layout, numbers: dict[str, int]) -> Iterator[tuple[str, _Row, int]]:
-    """Yield, for each view, the name of its split, its row, and about how many bytes that takes."""
+    """Yield for each view the name of its split, its row, and the row's approximate size in bytes."""
     image_id = 0
     for item in store:
         for view in item.views:
@@ -211,7 +217,7 @@ def _intrinsics(lens: Lens) -> list[list[float]]:
 
 
 def _objects(item: StoredItem, view: StoredView, numbers: dict[str, int]) -> dict[str, list[Any]]:
-    """Return a struct of lists, of the objects that are seen and have a category."""
+    """Return the visible objects that have a category, as a struct of lists."""
     categories = {each.number: each.category for each in item.record.objects}
     found: dict[str, list[Any]] = {
         name: []
@@ -222,7 +228,7 @@ def _objects(item: StoredItem, view: StoredView, numbers: dict[str, int]) -> dic
         if category is None or row.box is None:
             continue
         matrix = row.object_to_camera
-        told = {
+        values = {
             "id": row.number,
             "category": numbers[category],
             "bbox": list(row.box),
@@ -231,27 +237,27 @@ def _objects(item: StoredItem, view: StoredView, numbers: dict[str, int]) -> dic
             "visible_fraction": row.visible_fraction,
             "object_to_camera": [matrix[start : start + 4] for start in range(0, 16, 4)],
         }
-        for name, value in told.items():
+        for name, value in values.items():
             found[name].append(value)
     return found
 
 
 def _card(store: Store, layout: _Layout, splits: dict[str, _Shards]) -> str:
-    """Return the page of the dataset; what stands in its head is YAML, as JSON is."""
+    """Return the dataset card; its head is YAML, and JSON is valid YAML."""
     files = [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits]
     head = [
         f"configs: {json.dumps([{'config_name': 'default', 'data_files': files}])}",
         f"task_categories: {json.dumps(_tasks(layout))}",
         'tags: ["synthetic"]',
     ]
-    counts = "\n".join(f"- {split}: {shards.rows} pictures" for split, shards in splits.items())
+    counts = "\n".join(f"- {split}: {shards.rows} images" for split, shards in splits.items())
     columns = "\n".join(
         f"- `{field.name}`: {_COLUMNS.get(field.name) or _summary(field.name)}" for field in layout.schema
     )
     versions = ", ".join(f"{name} {version}" for name, version in sorted(store.manifest.versions.items()))
     return (
-        "---\n" + "\n".join(head) + f"\n---\n\n# Rendered pictures with exact ground truth\n\n{counts}\n\n"
-        f"## Columns\n\n{columns}\n\nMade by {versions}, with the seed {store.manifest.seed}.\n"
+        "---\n" + "\n".join(head) + f"\n---\n\n# Rendered images with exact ground truth\n\n{counts}\n\n"
+        f"## Columns\n\n{columns}\n\nRendered with {versions} and the seed {store.manifest.seed}.\n"
     )
 
 
@@ -266,27 +272,28 @@ def _summary(name: str) -> str:
 
 
 _COLUMNS = {
-    "image": "what the scene looks like.",
-    "objects": "the objects that are seen, as a struct of lists. `bbox` is x, y, width, height in pixels "
-    "from the upper left corner; `area` counts the pixels that are seen; `id` is the object's number in "
+    "image": "the colour image.",
+    "objects": "the visible objects, as a struct of lists. `bbox` is x, y, width, height in pixels "
+    "from the upper left corner; `area` is the number of visible pixels; `id` is the object's number in "
     "`instance`; `object_to_camera` is a 4 x 4 matrix.",
-    "name": "what the item is of.",
-    "sequence": "items of one sequence show one scene.",
-    "view": "unique in the item.",
-    "camera": "its name in the specification.",
-    "image_id": "unique in the dataset.",
-    "item": "the item's number.",
-    "width": "of the pictures, pixels.",
-    "height": "of the pictures, pixels.",
-    "time_s": "when the scene's animation is shown.",
-    "intrinsics": "3 x 3, in pixels; the principal point counts from the upper left corner of the image, "
-    "where the first pixel's centre is 0.5, 0.5. OpenCV's is less by 0.5.",
-    "camera_to_world": "4 x 4, for column vectors, metres; the camera has x right, y up, and looks along -z.",
+    "name": "the name of the item.",
+    "sequence": "the sequence of the item. All items of a sequence show one scene.",
+    "view": "the name of the view, unique in the item.",
+    "camera": "the name of the camera in the specification.",
+    "image_id": "the number of the row, unique in the dataset.",
+    "item": "the number of the item.",
+    "width": "the width of the images, pixels.",
+    "height": "the height of the images, pixels.",
+    "time_s": "the time of the scene's animation, seconds.",
+    "intrinsics": "3 x 3, in pixels. The principal point is relative to the upper left corner of the image, "
+    "where the first pixel's centre is at 0.5, 0.5. Subtract 0.5 for OpenCV.",
+    "camera_to_world": "4 x 4, for column vectors, metres. The camera has x right, y up, and looks along -z.",
 }
 
 FORMAT = Format(
     "huggingface",
-    "For datasets.load_dataset and the Hub: Parquet files with pictures, depth, objects and cameras.",
+    "For datasets.load_dataset and the Hugging Face Hub: Parquet with images, depth, objects and cameras.",
     ("color",),
     _export,
+    _check_splits,
 )

@@ -1,12 +1,12 @@
-"""LeRobot datasets, version 3.0, as its own `LeRobotDataset` loads them.
+"""LeRobot datasets, version 3.0, which `LeRobotDataset` loads.
 
 ::
 
     meta/info.json, meta/stats.json, meta/tasks.parquet, meta/episodes/chunk-000/file-000.parquet
-    data/chunk-000/file-000.parquet                    numbers, a row a frame, a row group an episode
-    videos/<feature>/chunk-000/file-000.mp4            pictures; several episodes one after another
+    data/chunk-000/file-000.parquet                    numbers; a row for a frame, a row group for an episode
+    videos/<feature>/chunk-000/file-000.mp4            images; several episodes one after another
 
-An episode is a sequence of the store. Nobody acts in it, so there is no feature "action".
+An episode is a sequence of the store. No robot acts in it, so there is no feature "action".
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from trimesh.transformations import quaternion_from_matrix
 from ..store import Store, StoredItem, StoredView
 from .format import Format
 from .lerobot_plan import Camera, Episode, Plan, make_plan, named_objects
-from .lerobot_statistics import Histogram, Statistics, merged, statistics_of, told
+from .lerobot_statistics import Histogram, Statistics, as_lists, merged, statistics_of
 from .lerobot_video import COLOUR, DEPTH, DepthScale, LeRobotCodec
 from .video import Video, even, even_size
 
 __all__ = ["FORMAT"]
 
 Feature = dict[str, Any]
-"""What `meta/info.json` tells of a feature."""
+"""The entry of a feature in `meta/info.json`."""
 
 _VERSION = "v3.0"
 _FILES_A_CHUNK = 1000
@@ -61,11 +61,11 @@ def _export(store: Store, out: Path) -> None:
     stats = _write_tables(store, plan, out, numbers, seen)
     features = {key: each.feature(plan.fps) for key, each in pictures.items()} | numbers
     _write_json(out / "meta/info.json", _info(plan, features))
-    _write_json(out / "meta/stats.json", {key: told(stats[key]) for key in features})
+    _write_json(out / "meta/stats.json", {key: as_lists(stats[key]) for key in features})
 
 
 class _Colour:
-    """Colour of a camera."""
+    """The colour of a camera as a video feature."""
 
     codec: LeRobotCodec = COLOUR
     values: NDArray[np.float64] = np.arange(256) / 255
@@ -75,12 +75,12 @@ class _Colour:
         self.size = even_size(*camera.size)
 
     def read(self, view: StoredView) -> NDArray[Any]:
-        """Return what is encoded, (height, width, 3) uint8."""
+        """Return the frame to encode, (height, width, 3) uint8."""
         return view.array(_COLOUR_PASS)[:, :, :3]
 
     def feature(self, fps: int) -> Feature:
         width, height = self.size
-        told_of_video = {
+        video_info = {
             "video.height": height,
             "video.width": width,
             "video.codec": self.codec.name,
@@ -96,12 +96,12 @@ class _Colour:
             "dtype": "video",
             "shape": [height, width, self.codec.channels],
             "names": ["height", "width", "channels"],
-            "info": told_of_video | dict(self.codec.told),
+            "info": video_info | dict(self.codec.info),
         }
 
 
 class _Depth(_Colour):
-    """Planar depth of a camera."""
+    """The planar depth of a camera as a video feature."""
 
     codec = DEPTH
 
@@ -111,16 +111,16 @@ class _Depth(_Colour):
         self.values = scale.metres()
 
     def read(self, view: StoredView) -> NDArray[Any]:
-        """Return what is encoded, (height, width) uint16."""
+        """Return the frame to encode, (height, width) uint16."""
         return self.scale.codes(view.array(_DEPTH_PASS))
 
     def feature(self, fps: int) -> Feature:
         feature = super().feature(fps)
-        return feature | {"info": feature["info"] | self.scale.told}
+        return feature | {"info": feature["info"] | self.scale.info}
 
 
 def _farthest_m(store: Store) -> float:
-    """Return the largest depth that is seen anywhere; 0 if nothing is."""
+    """Return the largest depth in the store, metres; 0 if no surface is visible."""
     depths = (view.array(_DEPTH_PASS) for item in store for view in item.views)
     return max(float(depth.max(initial=0.0, where=np.isfinite(depth))) for depth in depths)
 
@@ -140,7 +140,7 @@ def _numbers(dtype: str, names: list[str] | None = None) -> Feature:
 
 
 def _write_videos(store: Store, plan: Plan, out: Path, key: str, pictures: _Colour) -> list[Statistics]:
-    """Write the videos of a feature, one at a time; return its statistics by episode."""
+    """Write the videos of a feature, one at a time; return its statistics for each episode."""
     statistics = []
     for file, episodes in groupby(plan.episodes, lambda episode: episode.file):
         path = _made(out / _VIDEO.format(video_key=key, **_place(file)))
@@ -158,7 +158,7 @@ def _write_videos(store: Store, plan: Plan, out: Path, key: str, pictures: _Colo
 def _write_tables(
     store: Store, plan: Plan, out: Path, numbers: dict[str, Feature], seen: dict[str, list[Statistics]]
 ) -> dict[str, Statistics]:
-    """Write the frames, the episodes and the tasks; return the statistics of the whole dataset."""
+    """Write the tables of frames, episodes and tasks; return the statistics of the whole dataset."""
     tasks = {task: n for n, task in enumerate(dict.fromkeys(episode.task for episode in plan.episodes))}
     totals: dict[str, Statistics] = {}
     schema = pa.schema([(key, _arrow_type(feature)) for key, feature in numbers.items()])
@@ -176,7 +176,7 @@ def _write_tables(
 
 
 def _columns(store: Store, plan: Plan, episode: Episode) -> dict[str, NDArray[Any]]:
-    """Return what the frames of an episode tell of the world, (frames, dimensions) each."""
+    """Return the poses, intrinsics and times of an episode's frames, (frames, dimensions) each."""
     frames = [_frame(store[index], plan) for index in episode.items]
     columns = {key: np.stack([frame[key] for frame in frames]) for key in frames[0]}
     for key, values in columns.items():
@@ -197,7 +197,7 @@ def _frame(item: StoredItem, plan: Plan) -> dict[str, NDArray[np.float64]]:
 
 
 def _pose(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return position and quaternion, x y z w, of a matrix; its scale, shear and mirroring are left out."""
+    """Return the position and quaternion, x y z w, of a matrix, without scale, shear and mirroring."""
     first, second = matrix[:3, 0], matrix[:3, 1]
     across = np.cross(first, second)
     axes = np.stack([first, np.cross(across, first), across], 1)
@@ -208,7 +208,7 @@ def _pose(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _make_continuous(values: NDArray[np.float64], poses: int) -> None:
-    """Choose the signs of the quaternions, which begin rows as parts of poses, so that none jumps."""
+    """Choose signs of the quaternions in place so that they do not jump; each row begins with the poses."""
     for number in range(poses):
         quaternions = values[:, len(_POSE) * number + 3 : len(_POSE) * (number + 1)]
         turns = (quaternions[1:] * quaternions[:-1]).sum(1)
@@ -216,7 +216,7 @@ def _make_continuous(values: NDArray[np.float64], poses: int) -> None:
 
 
 def _counts(plan: Plan, episode: Episode, number: int, task: int) -> dict[str, NDArray[Any]]:
-    """Return the columns that LeRobot asks for in every dataset, (frames, 1) each."""
+    """Return the columns that LeRobot requires in every dataset, (frames, 1) each."""
     frame = np.arange(len(episode.items))[:, None]
     return {
         "timestamp": frame / plan.fps,
@@ -230,7 +230,7 @@ def _counts(plan: Plan, episode: Episode, number: int, task: int) -> dict[str, N
 def _row(
     plan: Plan, episode: Episode, number: int, found: dict[str, Statistics], videos: Iterable[str]
 ) -> dict[str, Any]:
-    """Return what the table of episodes tells of one."""
+    """Return an episode's row in the table of episodes."""
     first, count = episode.first, len(episode.items)
     row: dict[str, Any] = {"episode_index": number, "tasks": [episode.task], "length": count}
     row |= {f"data/{key}": value for key, value in _place(0).items()}
@@ -240,12 +240,12 @@ def _row(
         row[f"videos/{key}/from_timestamp"] = episode.start / plan.fps
         row[f"videos/{key}/to_timestamp"] = (episode.start + count) / plan.fps
     for key, statistics in found.items():
-        row |= {f"stats/{key}/{name}": value for name, value in told(statistics).items()}
+        row |= {f"stats/{key}/{name}": value for name, value in as_lists(statistics).items()}
     return row | {f"meta/episodes/{key}": value for key, value in _place(0).items()}
 
 
 class _Rows:
-    """The table of episodes, whose first rows tell its columns."""
+    """Writes the table of episodes; its first rows determine its columns."""
 
     def __init__(self, out: Path) -> None:
         self._path = _made(out / _EPISODES.format(**_place(0)))
@@ -274,14 +274,14 @@ class _Rows:
 
 
 def _write_tasks(path: Path, tasks: list[str]) -> None:
-    """Write the tasks by their numbers, as pandas does it: LeRobot asks for them as the table's index."""
+    """Write the table of tasks as pandas does, with the tasks as its index, which LeRobot requires."""
     table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "task": pa.array(tasks)})
     columns = [
         {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64"},
         {"name": "task", "field_name": "task", "pandas_type": "unicode", "numpy_type": "object"},
     ]
-    told_to_pandas = {"index_columns": ["task"], "column_indexes": [], "columns": columns}
-    write_table(table.replace_schema_metadata({"pandas": json.dumps(told_to_pandas)}), path)
+    pandas_metadata = {"index_columns": ["task"], "column_indexes": [], "columns": columns}
+    write_table(table.replace_schema_metadata({"pandas": json.dumps(pandas_metadata)}), path)
 
 
 def _info(plan: Plan, features: dict[str, Feature]) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _arrow_type(feature: Feature) -> pa.DataType:
 
 
 def _arrow(values: NDArray[Any], wanted: pa.DataType) -> pa.Array:
-    """Return (frames, dimensions) as numbers, or lists of them."""
+    """Convert (frames, dimensions) to a column of numbers, or of lists if there are several dimensions."""
     if not pa.types.is_fixed_size_list(wanted):
         return pa.array(values[:, 0]).cast(wanted, safe=False)
     numbers = pa.array(values.ravel()).cast(wanted.value_type, safe=False)
@@ -316,23 +316,23 @@ def _arrow(values: NDArray[Any], wanted: pa.DataType) -> pa.Array:
 
 
 def _place(file: int) -> dict[str, int]:
-    """Return where a file is among others, in LeRobot's words."""
+    """Return the chunk and the index of a file, in LeRobot's terms."""
     return {"chunk_index": file // _FILES_A_CHUNK, "file_index": file % _FILES_A_CHUNK}
 
 
 def _made(path: Path) -> Path:
-    """Make the folder of a file."""
+    """Create the folder of a file, and return the file's path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def _write_json(path: Path, told: object) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=4))
+def _write_json(path: Path, value: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=4))
 
 
 FORMAT = Format(
     name="lerobot",
-    summary="LeRobot datasets, version 3.0: colour and depth as videos, the poses of what moves, cameras.",
+    summary="For LeRobot 3.0: colour and depth as videos, moving objects, poses and lenses of cameras.",
     passes=(_COLOUR_PASS,),
     export=_export,
 )

@@ -1,4 +1,4 @@
-"""What a LeRobot dataset will hold, found out from the items' records before a picture is read."""
+"""The plan of a LeRobot dataset, made from the items' records before any image is read."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..store import Store
 
 __all__ = ["Camera", "Episode", "Plan", "make_plan", "named_objects"]
 
-_FPS = 10  # where times do not tell
+_FPS = 10  # if the items' times imply no frame rate
 _TIMES_AGREE_S = 1e-4  # LeRobot's own tolerance
-_LONGEST_VIDEO_S = 300  # LeRobot looks for frames with float32 times, which are exact to 1e-4 s so far only
+_LONGEST_VIDEO_S = 300  # LeRobot seeks by float32 times, which are exact to 1e-4 s up to here
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A view of every item.
+    """A view that every item has.
 
     Attributes
     ----------
     number : int
-        Of the view in each item.
+        The index of the view in each item.
     name : str
     size : (width, height)
         Px.
@@ -37,21 +37,21 @@ class Camera:
 
 @dataclass(frozen=True)
 class Episode:
-    """The items of a sequence that are in the same split.
+    """The items of a sequence in one split.
 
     Attributes
     ----------
     items : tuple of int
-        Their indices, sorted: the frames.
+        The sorted indices of the items, which are the episode's frames.
     task : str
-        What LeRobot calls the task: the sequence's name.
+        LeRobot's task: the name of the sequence.
     split : str
     first : int
-        The number of its first frame in the dataset.
+        The index of its first frame in the dataset.
     file : int
-        In which video of each camera it is; from 0 on.
+        The index of the video that contains the episode, for each camera.
     start : int
-        The number of its first frame in that video.
+        The index of its first frame in that video.
     """
 
     items: tuple[int, ...]
@@ -64,16 +64,15 @@ class Episode:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known in advance.
+    """The content of a dataset, as far as the records determine it.
 
     Attributes
     ----------
     episodes : tuple of Episode
-        Those of a split one after another.
+        The episodes, grouped by split.
     cameras : tuple of Camera
     objects : tuple of str
-        Names of the annotated objects that are in every item, and not always in one place; see
-        `named_objects`.
+        The names of the annotated objects that are in every item and that move; see `named_objects`.
     fps : int
     """
 
@@ -90,24 +89,24 @@ class Plan:
 
 
 def make_plan(store: Store) -> Plan:
-    """Read the record of every item.
+    """Read the record of every item, and return the plan.
 
     Raises
     ------
     DatasetError
-        There is no item, or one has other cameras than the others.
+        The store has no items, or its items have different cameras.
     """
     survey = None
     for item in store:
         survey = survey or _Survey(item.record)
         survey.add(item.record)
     if survey is None:
-        raise DatasetError(f"{store.path}: has no items")
+        raise DatasetError(f"{store.path}: the dataset has no items to export")
     return survey.plan()
 
 
 def named_objects(record: ItemRecord) -> dict[str, ObjectRecord]:
-    """Return the annotated objects of an item by names that are unique in it: ``box``, ``box#2``, ..."""
+    """Return the annotated objects of an item by unique names: ``box``, ``box#2``, ..."""
     found: dict[str, ObjectRecord] = {}
     counts: Counter[str] = Counter()
     for each in record.objects:
@@ -120,7 +119,7 @@ def named_objects(record: ItemRecord) -> dict[str, ObjectRecord]:
 
 @dataclass
 class _Sequence:
-    """Items of one sequence and split."""
+    """The items of one sequence in one split."""
 
     task: str
     split: str
@@ -129,7 +128,7 @@ class _Sequence:
 
 
 class _Survey:
-    """What the records of items have in common, one after another."""
+    """Collects what the records of all items have in common."""
 
     def __init__(self, first: ItemRecord) -> None:
         self._first = first
@@ -140,8 +139,8 @@ class _Survey:
     def add(self, record: ItemRecord) -> None:
         if _cameras(record) != _cameras(self._first):
             raise DatasetError(
-                f"lerobot: item {record.index} has other cameras, or pictures of another size, than item "
-                f"{self._first.index}; LeRobot wants the same in every frame"
+                f"lerobot: item {record.index} has other cameras or image sizes than item "
+                f"{self._first.index}; LeRobot needs the same cameras and sizes in every frame"
             )
         key = (record.split, record.sequence or record.index)
         sequence = self._sequences.setdefault(key, _Sequence(record.sequence or record.name, record.split))
@@ -166,7 +165,7 @@ def _cameras(record: ItemRecord) -> tuple[Camera, ...]:
 
 
 def _episodes(sequences: Sequence[_Sequence], fps: int) -> Iterator[Episode]:
-    """Yield the episodes, the split "train" first; a video goes on with the next while it is short."""
+    """Yield the episodes, those of the split "train" first; short ones share a video."""
     others = dict.fromkeys(sequence.split for sequence in sequences if sequence.split != "train")
     order = ["train", *others]
     first = file = start = 0
@@ -179,13 +178,13 @@ def _episodes(sequences: Sequence[_Sequence], fps: int) -> Iterator[Episode]:
 
 
 def _common_rate(sequences: Sequence[_Sequence]) -> int | None:
-    """Return the frames a second of all sequences of several frames; None = they have no common whole one."""
+    """Return the frames per second if all sequences have the same whole number; otherwise, None."""
     rates = {_rate(sequence.times_s) for sequence in sequences if len(sequence.times_s) > 1}
     return rates.pop() if len(rates) == 1 else None
 
 
 def _rate(times_s: Sequence[float]) -> int | None:
-    """Return the frames a second of rising times; None = their steps differ, or it is no whole number."""
+    """Return the frames per second of times with equal steps; None if it is not a whole number."""
     length = times_s[-1] - times_s[0]
     rate = round((len(times_s) - 1) / length) if length > 0 else 0
     if rate < 1:

@@ -1,6 +1,6 @@
-"""The statistics that LeRobot keeps of each feature, of an episode and of the whole dataset.
+"""The statistics of each feature that LeRobot stores for each episode and for the whole dataset.
 
-Its own are of some pixels of some frames, and its quantiles of bins; these are of every value.
+LeRobot samples frames and pixels, and estimates quantiles from bins. Here, every value of an episode counts.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Histogram", "Statistics", "merged", "statistics_of", "told"]
+__all__ = ["Histogram", "Statistics", "as_lists", "merged", "statistics_of"]
 
 Statistics = NDArray[np.float64]
-"""(10, dimensions), or (10, channels, 1, 1) of pictures: the rows are those of `_NAMES`."""
+"""(10, dimensions) of vectors, or (10, channels, 1, 1) of images. `_NAMES` names the rows."""
 
 _QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 _NAMES = ("min", "max", "mean", "std", "count", *_QUANTILES)
@@ -29,12 +29,12 @@ def statistics_of(values: NDArray[Any]) -> Statistics:
 
 
 class Histogram:
-    """Counts what pictures hold, whose values are codes.
+    """Counts the values of images whose pixels are codes.
 
     Parameters
     ----------
     values : (codes,) float64
-        What each code says, rising.
+        The value of each code, ascending.
     channels : int
     """
 
@@ -44,13 +44,13 @@ class Histogram:
         self._frames = 0
 
     def add(self, codes: NDArray[Any]) -> None:
-        """Count a picture, (height, width) or (height, width, channels)."""
+        """Count the pixels of an image, (height, width) or (height, width, channels)."""
         planes = codes.reshape(-1, len(self._counts)).T
         self._counts += [np.bincount(plane, minlength=len(self._values)) for plane in planes]
         self._frames += 1
 
     def statistics(self) -> Statistics:
-        """Return the statistics of what was counted, at least one picture; they count pictures."""
+        """Return the statistics of at least one image; their "count" is the number of images."""
         pixels = self._counts.sum(1)
         mean = (self._counts * self._values).sum(1) / pixels
         variance = (self._counts * (self._values - mean[:, None]) ** 2).sum(1) / pixels
@@ -60,16 +60,17 @@ class Histogram:
         return np.stack(rows)[:, :, None, None]
 
     def _value_at(self, share: float) -> NDArray[np.float64]:
-        """Return the least value that a share of the pixels does not exceed, for each channel."""
+        """Return, for each channel, the smallest value that this share of the pixels does not exceed."""
         ends = self._counts.cumsum(1)
         ranks = np.maximum(np.ceil(share * ends[:, -1]), 1)
         return self._values[[np.searchsorted(*each) for each in zip(ends, ranks, strict=True)]]
 
 
 def merged(first: Statistics, second: Statistics) -> Statistics:
-    """Return the statistics of two parts together, as LeRobot merges them.
+    """Merge the statistics of two parts as LeRobot does.
 
-    Those of quantiles are means of the parts', which is LeRobot's way, and not quite the quantiles of all.
+    Quantiles become weighted means of the parts' quantiles, as in LeRobot, which only approximate the
+    quantiles of all values.
     """
     parts = np.stack([first, second])
     counts = parts[:, _COUNT]
@@ -85,7 +86,7 @@ def merged(first: Statistics, second: Statistics) -> Statistics:
     return out
 
 
-def told(statistics: Statistics) -> dict[str, list[Any]]:
-    """Return statistics by their names, as LeRobot writes them: as lists."""
+def as_lists(statistics: Statistics) -> dict[str, list[Any]]:
+    """Return statistics as lists by their names, as LeRobot writes them."""
     found = {name: row.tolist() for name, row in zip(_NAMES, statistics, strict=True)}
     return found | {"count": [int(statistics[_COUNT].flat[0])]}

@@ -1,4 +1,4 @@
-"""The videos of a LeRobot dataset: colour as H.264, depth as HEVC without loss."""
+"""The videos of a LeRobot dataset: colour as H.264, depth as lossless HEVC."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from .video import H264_OPTIONS, Codec, Colours
 
 __all__ = ["COLOUR", "DEPTH", "DepthScale", "LeRobotCodec"]
 
-_BT601 = 6  # FFmpeg's number of SMPTE 170M
-_FRAMES_A_KEYFRAME = "2"  # as LeRobot has it, so that a reader finds any frame at once
+_BT601 = 6  # FFmpeg's number for SMPTE 170M
+_FRAMES_A_KEYFRAME = "2"  # as in LeRobot, so that readers can seek to any frame
 _CODES = 4096
 _LARGEST_CODE = _CODES - 1
-_NEAREST_M, _FARTHEST_M, _SHIFT_M = 0.01, 10.0, 3.5  # what LeRobot takes where a dataset does not say
+_NEAREST_M, _FARTHEST_M, _SHIFT_M = 0.01, 10.0, 3.5  # LeRobot's defaults
 _ROOM_BEYOND = 1.01
 
 
 @dataclass(frozen=True)
 class LeRobotCodec(Codec):
-    """How pictures become a video, with what LeRobot is told of it.
+    """How images become a video, and how `meta/info.json` describes the video.
 
     Attributes
     ----------
     name : str
-        As FFmpeg calls what the encoder writes.
+        FFmpeg's name of the video codec.
     channels : int
-    told : mapping of str to Any
-        What `meta/info.json` tells of them, in LeRobot's words.
+    info : mapping of str to Any
+        Further fields of `meta/info.json`, with LeRobot's names.
     """
 
     name: str
     channels: int
-    told: Mapping[str, Any]
+    info: Mapping[str, Any]
 
 
 COLOUR = LeRobotCodec(
@@ -47,9 +47,9 @@ COLOUR = LeRobotCodec(
     takes="rgb24",
     channels=3,
     options={**H264_OPTIONS, "g": _FRAMES_A_KEYFRAME},
-    # what LeRobot decodes as, also where a file names another
+    # LeRobot decodes with this colour space, even if a file names another
     colours=Colours(Colorspace.SMPTE170M, {"colorspace": _BT601}),
-    told={"video.crf": 12, "video.preset": "medium", "video.extra_options": {}},
+    info={"video.crf": 12, "video.preset": "medium", "video.extra_options": {}},
 )
 DEPTH = LeRobotCodec(
     encoder="libx265",
@@ -59,46 +59,46 @@ DEPTH = LeRobotCodec(
     channels=1,
     options={
         "g": _FRAMES_A_KEYFRAME,
-        # info: the encoder would write into the video what the processor can do
+        # info=0: otherwise the video would contain the features of the processor
         "x265-params": "lossless=1:bframes=0:pools=none:frame-threads=1:info=0:log-level=none",
     },
     colours=None,
-    told={"video.extra_options": {"x265-params": "lossless=1"}},
+    info={"video.extra_options": {"x265-params": "lossless=1"}},
 )
 
 
 @dataclass(frozen=True)
 class DepthScale:
-    """LeRobot's 12-bit logarithmic scale of depth (its `datasets/depth_utils.py`).
+    """The 12-bit logarithmic scale of depth in LeRobot's `datasets/depth_utils.py`.
 
     Attributes
     ----------
     farthest_m : float
-        What the largest code says. Whatever is seen is nearer, so that code says that nothing is.
+        The depth of the largest code. All visible surfaces are nearer, so this code means "no surface".
     """
 
     farthest_m: float
 
     @staticmethod
     def up_to(farthest_seen_m: float) -> DepthScale:
-        """Return LeRobot's own scale, to 10 m, or a longer one if something farther away is seen."""
+        """Return LeRobot's default scale, up to 10 m, or a longer one if a visible surface is farther."""
         return DepthScale(max(_FARTHEST_M, _ROOM_BEYOND * farthest_seen_m))
 
     def codes(self, depth: NDArray[np.float32]) -> NDArray[np.uint16]:
-        """Return the codes of planar depth in metres; 0 = too close, and inf = nothing, become the ends."""
+        """Encode planar depth, metres; the ends of the scale stand for 0 (too close) and inf (no surface)."""
         metres = np.clip(depth.astype(np.float64), _NEAREST_M, self.farthest_m)
         low, high = np.log(_NEAREST_M + _SHIFT_M), np.log(self.farthest_m + _SHIFT_M)
         fraction = (np.log(metres + _SHIFT_M) - low) / (high - low)
         return np.rint(fraction * _LARGEST_CODE).astype(np.uint16)
 
     def metres(self) -> NDArray[np.float64]:
-        """Return what each code says, (4096,)."""
+        """Return the depth of each code, (4096,), metres."""
         low, high = np.log(_NEAREST_M + _SHIFT_M), np.log(self.farthest_m + _SHIFT_M)
         return np.exp(low + np.arange(_CODES) / _LARGEST_CODE * (high - low)) - _SHIFT_M
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What `meta/info.json` tells of it, in LeRobot's words."""
+    def info(self) -> dict[str, Any]:
+        """The fields of `meta/info.json` that describe the scale, with LeRobot's names."""
         return {
             "is_depth_map": True,
             "depth_unit": "m",

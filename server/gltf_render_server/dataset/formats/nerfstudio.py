@@ -1,7 +1,8 @@
-"""Nerfstudio: a `transforms.json` for each sequence, with pictures, depth and a point cloud.
+"""Nerfstudio: a `transforms.json` for each sequence, with images, depth and a point cloud.
 
-Nerfstudio's own reader (`nerfstudio/data/dataparsers/nerfstudio_dataparser.py`) sets the conventions: pixels
-count from the image's edge and cameras look along -z with y up, as they do here, and the world has z up.
+The conventions are those of `nerfstudio/data/dataparsers/nerfstudio_dataparser.py`: pixel positions are
+relative to the image's corner and cameras look along -z with y up, as in this package, and the world has z
+up.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _TURNED = {
     "y": np.array([[1.0, 0, 0, 0], [0, 0, -1.0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]]),
     "z": np.eye(4),
 }
-"""By the axis of the file's world that points up, what brings that world to nerfstudio's."""
+"""The transforms from the store's world into nerfstudio's, by the store's up axis."""
 
 _VERTEX = np.dtype([("position", "<f4", 3), ("colour", "u1", 3)])
 _CLOUD = "points.ply"
@@ -46,20 +47,20 @@ def _export(store: Store, out: Path) -> None:
 def _write(store: Store, sequence: Sequence) -> None:
     has_depth = _has(store, "depth")
     lenses = [view.lens for _, view in views_of(store, sequence)]
-    told = {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, **_shared(lenses)}
-    told["applied_transform"] = np.eye(4)[:3].tolist()
+    transforms = {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, **_shared(lenses)}
+    transforms["applied_transform"] = np.eye(4)[:3].tolist()
     (sequence.folder / "images").mkdir()
     if has_depth:
         (sequence.folder / "depth").mkdir()
         _write_cloud(store, sequence, -(-_MOST_POINTS // max(1, len(lenses))))
-        told |= {"depth_unit_scale_factor": _METRES_A_STEP, "ply_file_path": _CLOUD}
+        transforms |= {"depth_unit_scale_factor": _METRES_A_STEP, "ply_file_path": _CLOUD}
     frames: list[_Frame] = []
     splits: dict[str, list[str]] = {}
     for item, view in views_of(store, sequence):
         frame = _frame(store, sequence.folder, item, view, has_depth)
         frames.append(frame)
         splits.setdefault(item.record.split, []).append(frame["file_path"])
-    data = msgspec.json.encode({**told, **_lists(splits), "frames": frames})
+    data = msgspec.json.encode({**transforms, **_lists(splits), "frames": frames})
     (sequence.folder / "transforms.json").write_bytes(msgspec.json.format(data, indent=1))
 
 
@@ -68,9 +69,9 @@ def _has(store: Store, name: str) -> bool:
 
 
 def _shared(lenses: list[Lens]) -> Mapping[str, float | int]:
-    """Return the intrinsics that all frames have; none if they differ, for then each tells its own.
+    """Return the intrinsics if all frames have the same; otherwise, nothing.
 
-    The reader prefers those of the head, so a frame cannot differ from what is told there.
+    Readers prefer the file's intrinsics to those of a frame, so the file has none if the frames differ.
     """
     different = {tuple(_intrinsics(lens).items()) for lens in lenses}
     return dict(different.pop()) if len(different) == 1 else {}
@@ -99,16 +100,16 @@ def _intrinsics(lens: Lens) -> dict[str, float | int]:
 
 
 def _steps(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Round to millimetres; 0, which losses leave out, where there is nothing or it is beyond 65.535 m."""
+    """Round depth to millimetres; 0, which losses ignore, = no surface, or farther than 65.535 m."""
     steps = np.rint(depth.astype(float) / _METRES_A_STEP)
     return np.where(steps <= _MOST_STEPS, steps, 0).astype(np.uint16)
 
 
 def _lists(splits: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return the lists of files by split; none where there is nothing to train on, or nothing else.
+    """Return the lists of files by split; none unless there is "train", and "val" or "test".
 
-    A reader that finds one list asks for "val" and "test", too; a missing one is the other. Without lists it
-    splits the frames itself.
+    A reader that finds one list needs "train", "val" and "test". So a missing "val" is the same as "test",
+    and the reverse. Without lists, the reader splits the frames itself.
     """
     held_out = splits.get("val") or splits.get("test")
     if not held_out or "train" not in splits:
@@ -118,7 +119,7 @@ def _lists(splits: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _write_cloud(store: Store, sequence: Sequence, points_a_view: int) -> None:
-    """Write points that the views show, in nerfstudio's world, as a binary PLY."""
+    """Write a point cloud of the visible surfaces, in nerfstudio's world, as a binary PLY."""
     turned = _TURNED[store.manifest.up_axis][:3, :3]
     parts = [_vertices(view, points_a_view, turned) for _, view in views_of(store, sequence)]
     vertices = np.concatenate(parts)
@@ -139,7 +140,7 @@ def _vertices(view: StoredView, count: int, turned: NDArray[np.float64]) -> NDAr
 
 FORMAT = Format(
     "nerfstudio",
-    "For nerfstudio, splats and other radiance fields: transforms.json, pictures, depth and a point cloud.",
+    "For nerfstudio, Gaussian splatting and other radiance fields: images, depth, poses, a point cloud.",
     ("color",),
     _export,
 )

@@ -1,4 +1,4 @@
-"""The outlines of masks as polygons that follow the edges of pixels exactly."""
+"""The outlines of masks, as polygons that follow the edges of pixels exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SADDLES = {
     _UPPER_LEFT | _LOWER_RIGHT: (_UPPER_LEFT, _LOWER_RIGHT),
     _UPPER_RIGHT | _LOWER_LEFT: (_UPPER_RIGHT, _LOWER_LEFT),
 }
-"""Where only diagonal neighbours are in the mask, two outlines meet: one around each of the two pixels."""
+"""Corners where only diagonal neighbours are in the mask; there, the outlines around both pixels meet."""
 
 _LEFT = _ABOVE = 0
 _RIGHT = _BELOW = 1
@@ -32,18 +32,18 @@ _TURNS = {
     15 - _LOWER_LEFT: (False, _BELOW, _LEFT),
     15 - _LOWER_RIGHT: (True, _RIGHT, _BELOW),
 }
-"""How an outline turns that keeps the mask on its right-hand side, by which of the four pixels around the
-corner are in the mask: whether it comes along a row, from which side it comes, and to which side it goes."""
+"""How an outline turns at a corner, by which of the four pixels around the corner are in the mask. An outline
+keeps the mask on its right. A turn is (comes along a row, side it comes from, side it goes to)."""
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[Polygon]:
     """Return a polygon for each part of a mask.
 
-    A part is what hangs together by edges of pixels; pixels that touch at a corner only are of two parts. A
-    polygon goes around its part clockwise, as seen on a screen, and has corners where the outline turns. A
-    hole is reached and left along a bridge: a line straight up from the left end of its uppermost edge to the
-    next outline. Filled by the even-odd rule or by winding numbers, the polygon is the mask exactly, and
-    pycocotools agrees.
+    A part is a connected set of pixels that share edges; pixels that touch only at a corner belong to
+    different parts. A polygon goes around its part clockwise, as seen on a screen, and has corners only where
+    the outline turns. A bridge connects each hole: a line straight up from the left end of the hole's
+    uppermost edge to the next outline, which the polygon passes in both directions. Filled by the even-odd
+    rule, by winding numbers or by pycocotools, the polygons give the mask exactly.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def outlines(mask: NDArray[np.bool_]) -> list[Polygon]:
     Returns
     -------
     list of (corners, 2) int64
-        x and y in px from the mask's upper left corner, so that pixel (row, column) fills x from column to
-        column + 1. The polygons are in the order of their uppermost, then leftmost corners.
+        x and y in px from the mask's upper left corner, so that pixel (row, column) covers x from column to
+        column + 1. The polygons are sorted by their uppermost, then leftmost corners.
     """
     x, y, turns = _corners(mask)
     if not len(x):
@@ -61,7 +61,7 @@ def outlines(mask: NDArray[np.bool_]) -> list[Polygon]:
     along_row = turns[:, 0].astype(bool)
     following = _following(x, y, turns, along_row)
     first = np.unique(_first_of_outline(following))
-    # an outline around a part begins by turning into its uppermost edge, and one around a hole by leaving it
+    # from its first corner, a part's outline follows its uppermost edge; a hole's outline leaves that edge
     parts, holes = first[~along_row[first]], first[along_row[first]]
     points, order = list(zip(x.tolist(), y.tolist(), strict=True)), following.tolist()
     if len(holes):
@@ -70,10 +70,10 @@ def outlines(mask: NDArray[np.bool_]) -> list[Polygon]:
 
 
 def joined(polygons: Sequence[Polygon]) -> Polygon:
-    """Return one polygon of several: the first corner of each is reached and left along a line.
+    """Join several polygons into one, by lines to the first corner of each.
 
-    The line comes from the nearest corner of the polygons before it. It is passed in both directions, so it
-    encloses nothing: the even-odd rule fills the one polygon exactly as it fills the several.
+    A line comes from the nearest corner of the preceding polygons. The result passes it in both directions,
+    so the line encloses nothing: the even-odd rule fills the result exactly like the separate polygons.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def joined(polygons: Sequence[Polygon]) -> Polygon:
 
 
 def _corners(mask: NDArray[np.bool_]) -> tuple[Indices, Indices, NDArray[np.int8]]:
-    """Return x, y, and the turn of each corner of the outlines, from the top down, left to right."""
+    """Return x, y and the turn of each corner of the outlines, sorted by row, then by column."""
     around = np.pad(mask, 1).astype(np.uint8)
     codes = (
         around[:-1, :-1] * _UPPER_LEFT
@@ -115,8 +115,8 @@ def _corners(mask: NDArray[np.bool_]) -> tuple[Indices, Indices, NDArray[np.int8
 def _following(x: Indices, y: Indices, turns: NDArray[np.int8], along_row: NDArray[np.bool_]) -> Indices:
     """Return the index of the corner that follows each corner.
 
-    Along a row, outlines go between pairs of corners that share no edge with each other. So the ends of these
-    pairs have the same order as their beginnings, and likewise along a column.
+    Along a row, outlines connect pairs of corners, and the edges of different pairs do not overlap. So the
+    ends of the pairs have the same order as their beginnings. The same holds along a column.
     """
     following = np.empty(len(x), np.intp)
     for starts, line, place in ((~along_row, y, x), (along_row, x, y)):
@@ -128,7 +128,7 @@ def _following(x: Indices, y: Indices, turns: NDArray[np.int8], along_row: NDArr
 
 
 def _first_of_outline(following: Indices) -> Indices:
-    """Return for each corner the first of all corners of its outline: looks 1, 2, 4 ... corners ahead."""
+    """Return for each corner the first corner of its outline, by looking 1, 2, 4 ... corners ahead."""
     first, ahead = np.minimum(np.arange(len(following)), following), following
     while True:
         ahead = ahead[ahead]
@@ -147,14 +147,15 @@ def _bridge(
     points: list[tuple[int, int]],
     order: list[int],
 ) -> None:
-    """Put each hole into the outline above it: points get more of them, and order leads through them.
+    """Connect each hole to the outline above it, by adding points and changing the order in place.
 
     Parameters
     ----------
-    holes : indices of the first corners of holes
+    holes : (n,) int
+        The indices of the holes' first corners.
     """
     above = _edges_above(holes, x, y, following, along_row)
-    # bridges to one edge are put in from the right to the left, so that the edge passes the left one first
+    # bridges to one edge are added from right to left, so that the outline passes the leftmost first
     for which in np.argsort(-x[holes], kind="stable").tolist():
         hole, edge = int(holes[which]), int(above[which])
         foot, back = len(points), len(points) + 1
@@ -166,7 +167,7 @@ def _bridge(
 def _edges_above(
     holes: Indices, x: Indices, y: Indices, following: Indices, along_row: NDArray[np.bool_]
 ) -> Indices:
-    """Return the corners that begin the edges which lines up from the holes' first corners meet."""
+    """Return the start corners of the edges that are straight above the holes' first corners."""
     begins = np.flatnonzero(~along_row)
     low, high = np.minimum(x[begins], x[following[begins]]), np.maximum(x[begins], x[following[begins]])
     lengths = high - low
@@ -179,7 +180,7 @@ def _edges_above(
 
 
 def _followed(start: int, points: list[tuple[int, int]], order: list[int]) -> Polygon:
-    """Return the polygon that begins at a corner, without what only bridges bring: corners that are none."""
+    """Return the polygon that begins at a corner, without points of bridges at which it does not turn."""
     found, at = [points[start]], order[start]
     while at != start:
         found.append(points[at])

@@ -1,4 +1,4 @@
-"""The sequences of a store, for formats that are about a whole scene: each has a folder of its own."""
+"""The sequences of a store, for formats that describe whole scenes: each has a folder of its own."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Sequence:
     Attributes
     ----------
     name : str
-        As the items tell it; an item that is of no sequence is one by itself, with the item's name.
+        The sequence in the items' records. An item without a sequence forms one by itself, with its own name.
     indices : tuple of int
-        Of the items, sorted.
+        The sorted indices of the items.
     folder : Path
-        Where it is written. It is there.
+        The folder of the sequence's files. It exists.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Sequence:
 
 
 def sequences(store: Store, out: Path) -> list[Sequence]:
-    """Return the sequences of a store, in the order of their first items, and make their folders.
+    """Return the sequences of a store, in the order of their first items, and create their folders.
 
     Parameters
     ----------
     store : Store
     out : Path
-        The folder of a single sequence. Several have a folder each below it, which is named by the number of
-        its first item and what is safe in a file's name of its own: ``000012-chair_glb``.
+        The folder of the sequence if there is only one. Otherwise, each sequence has a subfolder, named by
+        the index of its first item and the safe characters of its name: ``000012-chair_glb``.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def sequences(store: Store, out: Path) -> list[Sequence]:
 
 
 def views_of(store: Store, sequence: Sequence) -> Iterator[tuple[StoredItem, StoredView]]:
-    """Yield the views of a sequence, item by item; each item is read when it is its turn."""
+    """Yield the views of a sequence, item by item. Each item is read when the loop reaches it."""
     for index in sequence.indices:
         item = store[index]
         for view in item.views:
@@ -71,11 +71,11 @@ def views_of(store: Store, sequence: Sequence) -> Iterator[tuple[StoredItem, Sto
 
 
 def picture_name(item: StoredItem, view: StoredView) -> str:
-    """Return a name, without suffix, for a picture: names are unique and sort by item."""
+    """Return a file name without suffix for an image. Names are unique, and sort in the order of items."""
     return f"{item.index:06d}_{view.name}"
 
 
 def _safe(name: str, first: int) -> str:
-    """Return a folder's name; by its number it is unique, and none that a file system keeps for itself."""
+    """Return the name of a folder. Its number makes it unique, and avoids names that are reserved."""
     plain = re.sub(r"[^A-Za-z0-9-]+", "_", name)[-_LONGEST:].strip("_")
     return f"{first:06d}-{plain}".rstrip("-")

@@ -1,4 +1,4 @@
-"""Tar shards, as WebDataset reads them: the files of a sample follow each other, and begin with its key."""
+"""Tar shards for WebDataset: the files of a sample are consecutive, and their names begin with its key."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _BLOCK = tarfile.BLOCKSIZE
 
 
 class Shards:
-    """Writes samples into one shard after another; a file goes from disk to disk in small pieces.
+    """Writes samples into consecutive shards. Files are copied in small pieces.
 
-    A header tells no time and no owner, so the same samples give the same bytes.
+    Tar headers contain neither time nor owner, so the same samples give the same bytes.
 
     Parameters
     ----------
     folder : Path
-        It is there.
+        An existing folder.
     prefix : str
         The shards are named ``<prefix>-000000.tar`` and so on.
     most_samples, most_bytes : int
-        Of a shard; a sample that alone is larger has a shard of its own.
+        Limits for a shard. A sample that exceeds `most_bytes` alone gets a shard of its own.
 
     Attributes
     ----------
     samples : list of int
-        How many there are in each shard so far.
+        The number of samples in each shard so far.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Shards:
         return f"{self._prefix}-{index:06d}.tar"
 
     def add(self, key: str, members: Mapping[str, bytes | Path]) -> int:
-        """Add a sample, and return the number of its shard.
+        """Add a sample, and return the index of its shard.
 
         Parameters
         ----------
         key : str
-            Unique, and without a dot or a slash.
+            The sample's key: unique, without dots and slashes.
         members : mapping of str to bytes or Path
-            Contents, or files that hold them, by what follows the key and a dot.
+            The content of each file, or a path to it, by the file's extension.
         """
         sizes = {name: _size(content) for name, content in members.items()}
         length = sum(_BLOCK + -(-size // _BLOCK) * _BLOCK for size in sizes.values())

@@ -1,4 +1,4 @@
-"""Frames -> an MP4, the same bytes always."""
+"""Encodes frames as an MP4; the same frames always give the same bytes."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from numpy.typing import NDArray
 __all__ = ["H264_OPTIONS", "Codec", "Colours", "Video", "even", "even_size"]
 
 H264_OPTIONS = {
-    "crf": "12",  # what is left of the pictures is hard to tell from them
+    "crf": "12",  # nearly indistinguishable from the original
     "preset": "medium",
-    "bf": "0",  # no frame looks ahead, so that no edit list is needed
-    "threads": "1",  # how many there are shows in the bytes
+    "bf": "0",  # without B-frames, no edit list is needed
+    "threads": "1",  # the number of threads changes the bytes
 }
-_FILE = {"movflags": "faststart", "fflags": "+bitexact"}  # the head comes first, and names no version
+_FILE = {"movflags": "faststart", "fflags": "+bitexact"}  # the index comes first, and no version is written
 _LIMITED = 1
 _EXACT_BILINEAR = 0x2 | 0x40000 | 0x80000  # libswscale's BILINEAR, ACCURATE_RND and BITEXACT
 
 
 @dataclass(frozen=True)
 class Colours:
-    """How RGB becomes what is encoded, in limited range.
+    """How RGB is converted to YUV of limited range.
 
     Attributes
     ----------
     space : Colorspace
-        Of PyAV's conversion.
-    told : mapping of str to int
-        What the file tells of it: attributes of FFmpeg's codec context.
+        The colour space that PyAV converts to.
+    attributes : mapping of str to int
+        Attributes of FFmpeg's codec context, which describe the colour space in the file.
     """
 
     space: Colorspace
-    told: Mapping[str, int]
+    attributes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Codec:
-    """How pictures become a video.
+    """How images become a video.
 
     Attributes
     ----------
     encoder : str
-        As FFmpeg calls it.
+        FFmpeg's name of the encoder.
     pixels, takes : str
-        FFmpeg's names of the formats of pixels that are encoded, and given.
+        FFmpeg's names of the pixel formats of the video, and of the frames that are given.
     options : mapping of str to str
-        Of the encoder. Neither time nor processor shows in the bytes.
+        The encoder's options. They make its output independent of time and processor.
     colours : Colours or None
-        None = what is given is encoded as it is.
+        None = frames are encoded without conversion.
     """
 
     encoder: str
@@ -67,12 +67,12 @@ class Codec:
 
 
 def even_size(width: int, height: int) -> tuple[int, int]:
-    """Return the size of the video of pictures of a size, (width, height), which has to be even."""
+    """Return the size, (width, height), of the video of images of a size, rounded up to even numbers."""
     return width + width % 2, height + height % 2
 
 
 def even(picture: NDArray[Any]) -> NDArray[Any]:
-    """Give a picture an even width and height, as videos have: the last column or row is there twice."""
+    """Pad an image to an even width and height, as videos need, by repeating the last column or row."""
     height, width = picture.shape[:2]
     if (width, height) == even_size(width, height):
         return picture
@@ -81,17 +81,17 @@ def even(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 class Video:
-    """An MP4 of frames at a steady rate.
+    """Writes an MP4 with a constant frame rate.
 
     Parameters
     ----------
     path : Path
-        Its folder is there.
+        The file to write, in an existing folder.
     codec : Codec
     size : (width, height)
-        Of the pictures, px; see `even_size`.
+        The size of the images, px; `even_size` gives that of the video.
     rate : Fraction
-        Frames a second.
+        Frames per second.
     """
 
     def __init__(self, path: Path, codec: Codec, size: tuple[int, int], rate: Fraction) -> None:
@@ -103,7 +103,7 @@ class Video:
         stream.pix_fmt = codec.pixels
         stream.time_base = self._tick = 1 / rate
         if codec.colours is not None:
-            for name, value in codec.colours.told.items():
+            for name, value in codec.colours.attributes.items():
                 setattr(stream.codec_context, name, value)
             stream.codec_context.color_range = _LIMITED
         self._stream = stream
@@ -119,7 +119,7 @@ class Video:
             self._container.close()
 
     def add(self, picture: NDArray[Any]) -> None:
-        """Add a frame as the codec takes it, (height, width) or (height, width, channels)."""
+        """Add a frame in the format `codec.takes`, (height, width) or (height, width, channels)."""
         pixels = np.ascontiguousarray(even(picture))
         frame = av.VideoFrame.from_ndarray(pixels, format=self._codec.takes)
         if self._codec.colours is not None:

@@ -1,12 +1,12 @@
-"""WebDataset: the store's own files in tar shards, a sample for each view.
+"""WebDataset: the store's own files in tar shards, with a sample for each view.
 
 ::
 
     OUT/
       train-000000.tar ...    the views of a split, by index
-        000012_00.color.png   the file of a pass, as the store has it; <item>_<number of the view>
-        000012_00.json        what the view is of: lens, poses, objects
-      train.json              the shards of the split, and how many samples each has
+        000012_00.color.png   the file of a pass, copied from the store; keys are <item>_<view's index>
+        000012_00.json        the view's metadata: intrinsics, poses, objects
+      train.json              the shards of the split, and the number of samples in each
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _member(name: str, view: StoredView) -> str:
 
 
 def _about(store: Store, item: StoredItem, view: StoredView) -> dict[str, Any]:
-    """Tell what a view is of; see `ItemRecord` and `ViewRecord`."""
+    """Return the metadata of a view; `ItemRecord` and `ViewRecord` describe the fields."""
     record = item.record
     moments = {
         when: {
@@ -91,7 +91,7 @@ def _index(split: str, shards: Shards) -> bytes:
 
 FORMAT = Format(
     "webdataset",
-    "Tar shards for WebDataset: the files of each view as the store has them, and a JSON that tells of it.",
+    "For WebDataset: tar shards with each view's files as the store has them, and a JSON with its metadata.",
     (),
     _export,
 )

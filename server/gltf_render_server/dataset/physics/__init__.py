@@ -1,4 +1,4 @@
-"""Objects that fall and come to rest: their convex pieces, the simulation, and the check of what came out.
+"""Lets objects fall until they rest: their convex pieces, the simulation, and the check of its result.
 
-It needs the extra ``physics``; nothing here is imported before a specification asks for it.
+These modules need the extra ``physics``, and are imported only if a specification needs them.
 """

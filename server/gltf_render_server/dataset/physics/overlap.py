@@ -1,4 +1,4 @@
-"""How deep objects are in one another, by their own triangles; no simulation has a say in it."""
+"""Measures from triangles how deep objects are inside each other, independently of the simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Corners = NDArray[np.float64]
 
 
 def samples(corners: Corners) -> Points:
-    """Return points of a mesh, (n, 3): its corners, and more along its edges where these are long."""
+    """Return points on a mesh, (n, 3): its corners, and more points along long edges."""
     size = float(np.ptp(corners.reshape(-1, 3), axis=0).max())
     starts = corners.reshape(-1, 3)
     ends = np.roll(corners, -1, axis=1).reshape(-1, 3)
@@ -31,10 +31,10 @@ def samples(corners: Corners) -> Points:
 
 
 def depth_inside(points: Points, corners: Corners) -> float:
-    """Return how far inside of a mesh the deepest of some points is; 0 = all are outside.
+    """Return the depth of the deepest point inside a mesh; 0 = all points are outside.
 
-    A point is inside where the mesh's solid angle is more than half of the sphere's (Jacobson et al.,
-    SIGGRAPH 2013), so that a mesh may have holes; its triangles must face outwards.
+    A point is inside if the mesh fills more than half of its solid angle (Jacobson et al., SIGGRAPH 2013), so
+    the mesh may have holes. Its triangles must face outwards.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def depth_inside(points: Points, corners: Corners) -> float:
 
 
 def _is_inside(points: Points, corners: Corners) -> NDArray[np.bool_]:
-    """Sum the solid angles of triangles (van Oosterom and Strackee, 1983)."""
+    """Return which points are inside, by the solid angles of triangles (van Oosterom, Strackee, 1983)."""
     a, b, c = (corners[None, :, corner] - points[:, None] for corner in range(3))
     la, lb, lc = (np.linalg.norm(each, axis=2) for each in (a, b, c))
     volume = np.einsum("ijk,ijk->ij", a, np.cross(b, c))

@@ -1,4 +1,4 @@
-"""The convex pieces of a mesh: what a simulation takes in its place."""
+"""Divides a mesh into convex pieces, which replace it in a simulation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...recent import Recent
 __all__ = ["CACHE_VARIABLE", "cache_folder", "convex_pieces", "is_closed", "weld"]
 
 CACHE_VARIABLE = "GLTF_RENDER_CACHE"
-"""The environment variable that names the folder in which pieces are kept."""
+"""Environment variable with the folder in which pieces are kept."""
 
 _OPTIONS = {
     "threshold": 0.04,
@@ -34,10 +34,10 @@ _OPTIONS = {
     "seed": 0,
 }
 _MADE_BY = f"1 coacd {version('coacd')} {sorted(_OPTIONS.items())}"
-_MOST_TRIANGLES = 20_000  # of a mesh that is cut as it is; a larger one is simplified first
+_MOST_TRIANGLES = 20_000  # of a mesh that is divided as it is; a larger mesh is simplified first
 _FLAT = 1e-4  # of the longest side
 _CONVEX = 1e-5  # likewise
-_SAME = 1e-6  # likewise: points that are nearer than this are one
+_SAME = 1e-6  # likewise: points that are closer than this are joined
 _CHUNK = 2**22
 _MEMORY_BYTES = 64 * 2**20
 
@@ -49,31 +49,31 @@ _lock = Lock()
 
 
 def convex_pieces(corners: Corners) -> tuple[Points, ...]:
-    """Return the corners of convex pieces that together are as good as a mesh.
+    """Return the corners of convex pieces that together approximate a mesh.
 
-    A convex mesh is its own only piece. CoACD (Wei et al., SIGGRAPH 2022) cuts any other; that takes seconds,
-    and so the pieces are kept in memory, and on disk in `cache_folder`. They depend on the triangles alone.
+    A convex mesh is its only piece. CoACD (Wei et al., SIGGRAPH 2022) divides any other mesh. This takes
+    seconds, so the pieces are kept in memory, and on disk in `cache_folder`. They depend only on the mesh.
 
     Parameters
     ----------
     corners : (n, 3, 3) float64
-        Of the triangles.
+        Corners of the triangles.
 
     Returns
     -------
     tuple of (m, 3) float64
-        Points whose convex hull is a piece, in the units of the mesh.
+        Points of each piece, which is their convex hull, in the units of the mesh.
 
     Raises
     ------
     SceneError
-        The mesh is flat, or cannot be cut.
+        The mesh is flat, or cannot be divided.
     """
     low, high = corners.min((0, 1)), corners.max((0, 1))
     size, middle = float((high - low).max()), (low + high) / 2
     unit = (corners - middle) / max(size, 1e-300)
     if size <= 0 or _thinnest(unit) < _FLAT:
-        raise SceneError("it is flat, and what falls must have a volume")
+        raise SceneError("the mesh is flat, but a falling object must have a volume")
     with _lock:
         found = _recent.get(
             _key(unit), lambda: _cut(unit), lambda pieces: sum(each.nbytes for each in pieces)
@@ -82,15 +82,15 @@ def convex_pieces(corners: Corners) -> tuple[Points, ...]:
 
 
 def cache_folder() -> Path:
-    """Return where pieces are kept: ``$GLTF_RENDER_CACHE``, or the user's own folder for such files."""
-    if told := os.environ.get(CACHE_VARIABLE):
-        return Path(told)
+    """Return the folder of pieces: ``$GLTF_RENDER_CACHE``, or one in the user's cache folder."""
+    if folder := os.environ.get(CACHE_VARIABLE):
+        return Path(folder)
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "gltf-render-server"
 
 
 def weld(corners: Corners) -> tuple[Points, NDArray[np.intp]]:
-    """Join the points of triangles that are at one place; triangles that have no area then are left out.
+    """Join corners at the same place, and leave out triangles that have no area then.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def weld(corners: Corners) -> tuple[Points, NDArray[np.intp]]:
 
 
 def is_closed(triangles: NDArray[np.intp]) -> bool:
-    """Whether each edge has one triangle on either side."""
+    """Whether each edge has exactly one triangle on each side."""
     edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     count = int(triangles.max(initial=0)) + 1
     forth = np.sort(edges[:, 0] * count + edges[:, 1])
@@ -116,7 +116,7 @@ def is_closed(triangles: NDArray[np.intp]) -> bool:
 
 
 def _thinnest(corners: Corners) -> float:
-    """Return how far points reach in the direction in which they reach least."""
+    """Return the extent of points in the direction in which they have the smallest extent."""
     points = corners.reshape(-1, 3)
     _, axes = np.linalg.eigh(np.cov(points.T))
     return float(np.ptp(points @ axes[:, 0]))
@@ -165,12 +165,12 @@ def _decompose(points: Points, triangles: NDArray[np.intp]) -> tuple[Points, ...
         if len(points := np.asarray(vertices, np.float64)) > 3 and _thinnest(points[:, None]) > _FLAT
     )
     if not found:
-        raise SceneError("it cannot be cut into convex pieces")
+        raise SceneError("the mesh cannot be divided into convex pieces")
     return found
 
 
 def _load(path: Path) -> tuple[Points, ...] | None:
-    """Return pieces that were kept; None where there are none that can be read."""
+    """Return the pieces in a file; None = the file does not exist or cannot be read."""
     try:
         with path.open("rb") as data, np.load(data) as file:
             return tuple(file[f"{number:04d}"] for number in range(len(file.files)))
@@ -179,7 +179,7 @@ def _load(path: Path) -> tuple[Points, ...] | None:
 
 
 def _save(path: Path, pieces: Sequence[Points]) -> None:
-    """Keep pieces, if the disk lets us; two processes may do so at a time."""
+    """Write pieces to a file if possible; two processes may do so at the same time."""
     beside = path.with_name(f".{uuid4().hex}.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

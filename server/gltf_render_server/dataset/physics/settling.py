@@ -1,7 +1,7 @@
-"""A simulation in which objects fall, one after another, until all of them are at rest."""
+"""Simulates objects that fall one after another, until all of them are at rest."""
 
 # pyright: reportAttributeAccessIssue=false
-# what is compiled into MuJoCo is in no stub
+# MuJoCo's compiled classes have no stubs
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ _BETWEEN_S = 0.35  # from one object's start to the next one's
 _LEAST_S, _MOST_S = 0.5, 20.0
 _HELD_S = 1.0
 _SPEED, _TURN = 5e-3, 5e-2  # at rest: metres and radians a second
-_MOVED_M = 2e-4  # by which a point of what rests may have moved after `_HELD_S`
+_MOVED_M = 2e-4  # largest movement of a point of a resting object during `_HELD_S`
 _PARKED_M = 1e3
 _TRIES = 40
-_LIFT = 0.5  # of an object's radius, by which it starts higher if its place is not free
+_LIFT = 0.5  # of an object's radius: how much higher it starts if its place is not free
 _DEEPEST_M = 1e-3
 
 Matrix = NDArray[np.float64]
@@ -33,7 +33,7 @@ Vector = NDArray[np.float64]
 
 
 class UnsettledError(Exception):
-    """The objects did not come to rest where they may; another attempt can."""
+    """The objects did not come to rest in valid places; another attempt may succeed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,12 @@ class Body:
     Attributes
     ----------
     pieces : tuple of (n, 3) float64
-        Its convex pieces, metres, in axes whose origin is the middle of its box.
+        Convex pieces of the object in metres; the origin is the middle of its box.
     density : float
-        kg / m^3.
+        Density in kg / m^3.
     friction : float
     radius : float
-        Of the sphere around it about the origin, metres.
+        Radius in metres of a sphere about the origin that contains the object.
     """
 
     pieces: tuple[Points, ...]
@@ -59,14 +59,14 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What does not move.
+    """Everything that does not move.
 
     Attributes
     ----------
     planes : tuple of ((3,), (3,))
-        A point of each, and the normal on the side that is free.
+        A point of each plane, and its normal on the free side.
     pieces : tuple of (n, 3) float64
-        Convex.
+        Convex pieces in metres.
     up : (3,) float64
     friction : float
     """
@@ -79,14 +79,14 @@ class Surroundings:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where an object starts: upwards from a point, and turned so.
+    """The place and the rotation in which an object starts.
 
     Attributes
     ----------
     point : (3,) float64
-        Where the lower end of the sphere around it is.
+        Lowest point of the sphere around the object.
     quaternion : (4,) float64
-        w, x, y, z.
+        Rotation as w, x, y, z.
     """
 
     point: Vector
@@ -94,17 +94,17 @@ class Place:
 
 
 def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings) -> list[Matrix]:
-    """Let objects fall, and return where they rest, (4, 4), rigid.
+    """Let objects fall, and return their poses at rest, rigid (4, 4) matrices.
 
-    Each starts at its place, or above it where that is not free. Afterwards nothing moves for a second by
-    more than 0.2 mm, and nothing is deeper than a millimetre in anything.
+    Each object starts at its place, or above it if the place is not free. At rest, no point moves by more
+    than 0.2 mm in a second, and no object is deeper than a millimetre in another.
 
     Raises
     ------
     UnsettledError
-        Something still moves after 20 seconds.
+        The objects do not come to rest within 20 seconds, or not as described above.
     SceneError
-        The simulation takes none of these shapes.
+        The simulation does not accept the shapes of the objects.
     """
     simulation = _Simulation(bodies, around)
     for number, place in enumerate(places):
@@ -117,7 +117,7 @@ def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings
             simulation.run(_HELD_S)
             if simulation.is_slow() and _moved(bodies, before, simulation.poses()) < _MOVED_M:
                 if simulation.deepest() > _DEEPEST_M:
-                    raise UnsettledError("objects press into each other")
+                    raise UnsettledError("objects are pressed into each other")
                 return simulation.poses()
         else:
             simulation.run(_STEP_S * 25)
@@ -125,7 +125,7 @@ def settle(bodies: Sequence[Body], places: Sequence[Place], around: Surroundings
 
 
 def _moved(bodies: Sequence[Body], before: Sequence[Matrix], after: Sequence[Matrix]) -> float:
-    """Return by how much the point moved that moved most, metres."""
+    """Return the largest movement of any point in metres."""
     return max(
         float(np.linalg.norm((points @ (b - a)[:3, :3].T) + (b - a)[:3, 3], axis=1).max())
         for body, a, b in zip(bodies, before, after, strict=True)
@@ -134,7 +134,7 @@ def _moved(bodies: Sequence[Body], before: Sequence[Matrix], after: Sequence[Mat
 
 
 class _Simulation:
-    """MuJoCo's model and state, on one thread, so that the same calls give the same bits."""
+    """MuJoCo's model and state; it runs on one thread, so that the same calls give the same bits."""
 
     def __init__(self, bodies: Sequence[Body], around: Surroundings) -> None:
         self._bodies = bodies
@@ -143,7 +143,7 @@ class _Simulation:
         try:
             self._model = _spec(bodies, around).compile()
         except ValueError as error:
-            raise SceneError(f"the simulation cannot take the objects: {str(error)[:300]}") from None
+            raise SceneError(f"the simulation does not accept the objects: {str(error)[:300]}") from None
         self._data = mujoco.MjData(self._model)
         first = self._model.ngeom - sum(len(body.pieces) for body in bodies)
         self._owner = np.full(self._model.ngeom, -1)
@@ -154,7 +154,7 @@ class _Simulation:
         mujoco.mj_forward(self._model, self._data)
 
     def start(self, number: int, place: Place) -> None:
-        """Let an object go, at its place or above."""
+        """Release an object at its place or above it."""
         body = self._bodies[number]
         self._let(number, is_free=True)
         for lift in range(_TRIES):
@@ -163,29 +163,29 @@ class _Simulation:
             if not self._touches(number):
                 self.since_last_s = 0.0
                 return
-        raise UnsettledError("there is no free place to start from")
+        raise UnsettledError("an object has no free place to start from")
 
     def run(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the simulation."""
         steps = round(seconds / _STEP_S)
         mujoco.mj_step(self._model, self._data, steps)
         self.since_last_s += steps * _STEP_S
         if not np.isfinite(self._data.qpos).all():
-            raise UnsettledError("the simulation broke down")
+            raise UnsettledError("the simulation became unstable")
 
     def is_slow(self) -> bool:
-        """Whether nothing moves at the moment, as far as can be seen."""
+        """Whether all objects are slower than the limits for rest."""
         speeds = self._data.qvel.reshape(-1, 2, 3)
         lengths = np.linalg.norm(speeds, axis=2).max(0)
         return bool(lengths[0] < _SPEED and lengths[1] < _TURN)
 
     def deepest(self) -> float:
-        """Return how deep something is in something else, metres."""
+        """Return the depth in metres of the deepest contact."""
         mujoco.mj_forward(self._model, self._data)
         return float(-np.minimum(self._data.contact.dist, 0).min(initial=0))
 
     def poses(self) -> list[Matrix]:
-        """Return where the objects are, (4, 4) each."""
+        """Return the poses of the objects, a (4, 4) matrix each."""
         poses = []
         for state in self._data.qpos.reshape(-1, 7):
             matrix, rotation = np.eye(4), np.zeros(9)
@@ -204,7 +204,7 @@ class _Simulation:
         self._data.qvel[6 * number : 6 * number + 6] = 0
 
     def _let(self, number: int, *, is_free: bool) -> None:
-        """Let an object fall and touch others, or hold it, as if there were nothing."""
+        """Let an object fall and collide, or hold it still without collisions."""
         is_its_own = self._owner == number
         self._model.geom_contype[is_its_own] = is_free
         self._model.geom_conaffinity[is_its_own] = is_free
@@ -230,7 +230,7 @@ def _spec(bodies: Sequence[Body], around: Surroundings) -> mujoco.MjSpec:
     for number, piece in enumerate(around.pieces):
         _add_piece(spec, spec.worldbody, f"around {number}", piece, around.friction)
     for number, body in enumerate(bodies):
-        # gravcomp is taken into account only where a body had some when the model was made
+        # MuJoCo uses gravcomp only if a body had it when the model was compiled
         added = spec.worldbody.add_body(name=str(number), gravcomp=1)
         added.add_freejoint()
         for index, piece in enumerate(body.pieces):
@@ -251,7 +251,7 @@ def _add_piece(
 
 
 def _touch(geom: mujoco.MjsGeom, friction: float) -> None:
-    """Let a geom be hard, and let it not roll for ever."""
+    """Make a geom hard, and give it rolling friction."""
     geom.condim = 6
     geom.friction = [friction, 0.005, 0.002]
     geom.solref = [2 * _STEP_S, 1.0]

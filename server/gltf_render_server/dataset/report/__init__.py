@@ -1,5 +1,5 @@
-"""Shows a dataset to a person: `previewing` before it is made, and `inspecting` when it is there.
+"""Shows a dataset to a person: `previewing` before it is made, and `inspecting` afterwards.
 
-Pictures are drawn by Pillow here (`overlay`, `sheet`), and by the browser in the page of `inspecting`.
-What is drawn is the same: `objects` tells what a view shows.
+Pillow draws the pictures here (`overlay`, `sheet`), and the browser draws those in the page of `inspecting`.
+Both draw the objects that `objects` finds in a view.
 """

@@ -1,4 +1,4 @@
-"""Counts how often what occurs in a dataset, item by item, so that no list of values is kept."""
+"""Counts values of a dataset into histograms, item by item, so that no list of values is kept."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from .objects import ShownObject
 
 __all__ = ["Figures"]
 
-_A_DOUBLING = 8  # bins, at first
+_A_DOUBLING = 8  # bins, before neighbours are merged
 _MOST_BINS = 40
 
 
 @dataclass(frozen=True)
 class _Figure:
-    """A histogram: its key, what it tells, in which unit, of what value, and its bins.
+    """A histogram: its key, title, unit, and the value of an object that it counts.
 
-    With a step, bins are from ``bin * step`` to 1; else they are logarithmic, from ``2 ** (bin / 8)`` on.
+    With a step, a bin begins at ``bin * step``, and the last ends at 1. Without one, bins are logarithmic:
+    each begins at ``2 ** (bin / 8)``.
     """
 
     key: str
@@ -47,7 +48,7 @@ _FIGURES = (
 
 
 class Figures:
-    """The histograms of a dataset, for each category."""
+    """The histograms of a dataset by category."""
 
     def __init__(self) -> None:
         self.labels: Counter[str] = Counter()
@@ -65,15 +66,15 @@ class Figures:
                     counts = self._counts[figure.key].setdefault(each.category, Counter())
                     counts[figure.bin(value)] += 1
 
-    def told(self) -> list[dict[str, Any]]:
-        """Return what the page draws: of each histogram the ends of its bins, and counts by category."""
+    def histograms(self) -> list[dict[str, Any]]:
+        """Return the histograms for the page: the limits of the bins, and the counts of each category."""
         return [
-            self._told(figure, self._counts[figure.key])
+            self._histogram(figure, self._counts[figure.key])
             for figure in _FIGURES
             if any(self._counts[figure.key].values())
         ]
 
-    def _told(self, figure: _Figure, counts: dict[str, Counter[int]]) -> dict[str, Any]:
+    def _histogram(self, figure: _Figure, counts: dict[str, Counter[int]]) -> dict[str, Any]:
         found = {number for each in counts.values() for number in each}
         first, last = (0, round(1 / figure.step) - 1) if figure.step else (min(found), max(found))
         wide = 1

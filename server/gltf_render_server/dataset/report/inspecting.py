@@ -1,7 +1,7 @@
-"""Writes a page that shows a dataset in a browser, and works from a file: no server, no network.
+"""Writes a page that shows a dataset in a browser without a server or a network.
 
-Beside ``page.html`` stands a folder ``page_files``: data that the page loads as scripts, since a page that is
-a file may read nothing else, and small pictures. The dataset's own pictures are referred to where they are.
+The folder ``page_files`` beside ``page.html`` holds small pictures and data. The data are scripts, because a
+page that is opened from a file can load nothing else. The page links to the dataset's own pictures.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def inspect(
     Parameters
     ----------
     path : Path
-        The dataset's folder; an item that cannot be read is told of, and all others are shown.
+        The dataset's folder. The page lists items that cannot be read, and shows all others.
     out : Path or None
-        The page; None = ``report/index.html`` in the dataset's folder. One that this function wrote before
+        The page; None = ``report/index.html`` in the dataset's folder. A page that this function wrote before
         is replaced.
     findings : iterable of str
-        What is wrong, as `verify` tells it; what names an item stands with that item.
+        Problems that `verify` has found. A finding that names an item is shown with that item.
     progress : callable
-        Is called with the number of items done and the number of all.
+        Called with the number of finished items and the number of all items.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def inspect(
     Raises
     ------
     DatasetError
-        There is no dataset, or other files stand where those of the page would be.
+        The folder holds no dataset, or the folder for the page's files holds other files.
     OSError
         The page cannot be written.
     """
@@ -91,7 +91,7 @@ class _Report:
     def __init__(self, store: Store, files: Path, findings: list[str]) -> None:
         self._store, self._files = store, files
         self._findings = [(_item_of(finding), finding) for finding in findings]
-        self._told: set[int] = set()
+        self._added: set[int] = set()
         self._figures = Figures()
         self._categories = {name: place for place, name in enumerate(store.manifest.categories)}
         self._colours = category_colours(self._categories)
@@ -101,7 +101,7 @@ class _Report:
         self._items = self._views = self._files_of_views = self._files_of_details = 0
 
     def inspected(self, indices: Iterable[int]) -> Iterator[InspectedItem]:
-        """Yield what is told of items, in order; some threads read a few of them ahead."""
+        """Yield the inspected items in order; threads read a few of them ahead."""
         workers = min(8, os.cpu_count() or 1)
         with ThreadPoolExecutor(workers, "inspect") as pool:
             running: deque[Future[InspectedItem]] = deque()
@@ -113,10 +113,10 @@ class _Report:
                 yield running.popleft().result()
 
     def add(self, found: InspectedItem) -> None:
-        """Keep what is told of an item, and write it as soon as it fills a file."""
+        """Collect an inspected item, and write a file whenever one is full."""
         if found.rows:
             self._items += 1
-            self._tell_findings(found.rows)
+            self._add_findings(found.rows)
         for row, details, shown in zip(found.rows, found.details, found.shown, strict=True):
             self._views += 1
             self._figures.add(shown)
@@ -128,7 +128,7 @@ class _Report:
                 self._write_rows()
 
     def finish(self, address: str) -> None:
-        """Write what is left, and the summary."""
+        """Write the last files and the summary."""
         self._write_details()
         self._write_rows()
         manifest = self._store.manifest
@@ -149,16 +149,16 @@ class _Report:
             "categories": [[name, f"#{bytes(self._colours[name]).hex()}"] for name in self._categories],
             "labels": dict(self._figures.labels),
             "truncated": dict(self._figures.truncated),
-            "figures": self._figures.told(),
+            "figures": self._figures.histograms(),
             "broken": [[each.index, each.name, each.kind, each.reason] for each in broken],
-            "findings": [finding for item, finding in self._findings if item not in self._told],
+            "findings": [finding for item, finding in self._findings if item not in self._added],
             "viewFiles": self._files_of_views,
             "detailsAFile": _DETAILS_A_FILE,
         }
         self._write(_SUMMARY, "summary", summary)
 
     def _opened(self, index: int) -> tuple[StoredItem | None, dict[str, int], dict[str, Colour]]:
-        """Read what an item is; its categories get their places here, in the order of the items."""
+        """Read the record of an item, and number its new categories in the order of the items."""
         try:
             item = self._store[index]
         except DatasetError as error:
@@ -182,10 +182,10 @@ class _Report:
         folder = self._files / "pictures" / _folder_of(item.index)
         return inspect_item(item, categories, colours, folder)
 
-    def _tell_findings(self, rows: list[ViewRow]) -> None:
-        """Let findings stand with the view that they name, or else with the item's first."""
+    def _add_findings(self, rows: list[ViewRow]) -> None:
+        """Add findings to the problems of the view that they name, or else of the item's first view."""
         index = rows[0].index
-        self._told.add(index)
+        self._added.add(index)
         for finding in (finding for item, finding in self._findings if item == index):
             named = (row for row in rows if f", {row.view}" in finding)
             next(named, rows[0]).problems.append(finding)
@@ -204,7 +204,7 @@ class _Report:
             self._details = []
 
     def _write(self, name: str, function: str, content: Any) -> None:
-        """Write a script that hands something to the page."""
+        """Write a script that passes data to the page."""
         data = b"dataset.%s(%s);\n" % (function.encode(), msgspec.json.encode(content))
         (self._files / name).write_bytes(data)
 
@@ -214,23 +214,25 @@ def _folder_of(index: int) -> str:
 
 
 def _clear(files: Path) -> None:
-    """Make the folder of the page's files, in place of one of an earlier page; nothing else is removed."""
+    """Make the folder of the page's files; only the folder of an earlier page is replaced."""
     if files.exists():
         if any(files.iterdir()) and not (files / _SUMMARY).is_file():
-            raise DatasetError(f"{files}: holds other files; give another name for the page")
+            raise DatasetError(
+                f"{files}: the folder holds files of something else; choose another name for the page"
+            )
         shutil.rmtree(files)
     files.mkdir(parents=True)
-    (files / _SUMMARY).write_bytes(b"")  # what is cut short may be replaced, too
+    (files / _SUMMARY).write_bytes(b"")  # marks the folder, so that an unfinished page can be replaced too
 
 
 def _item_of(finding: str) -> int | None:
-    """Return the index of the item that a finding names."""
+    """Return the index of the item that a finding names; None = it names no item."""
     found = _ITEM.search(finding)
     return int(found[1] or found[2]) if found else None
 
 
 def _address(target: Path, start: Path) -> str:
-    """Return how a page names a folder; on another drive, where no relative path leads, as a whole."""
+    """Return the relative address of a folder; its full address if it is on another drive."""
     try:
         return Path(os.path.relpath(target.resolve(), start.resolve())).as_posix()
     except ValueError:
@@ -238,7 +240,7 @@ def _address(target: Path, start: Path) -> str:
 
 
 def _page(title: str, files: str) -> str:
-    """Return the page, with its style and its program inside."""
+    """Return the page, with its style and its program embedded."""
     page, style, *program = (
         (_PAGE / name).read_text(encoding="utf-8")
         for name in ("page.html", "page.css", *(f"{part}.js" for part in _PROGRAM))

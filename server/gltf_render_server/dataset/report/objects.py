@@ -1,4 +1,4 @@
-"""What a view shows of each annotated object, ready to be drawn: boxes, axes and points in pixels."""
+"""The annotated objects of a view, ready to be drawn: boxes, axes and keypoints in pixels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class ShownObject:
-    """An annotated object in a view; positions are in px from the image's upper left corner.
+    """An annotated object in a view; positions are in pixels from the image's upper left corner.
 
     Attributes
     ----------
@@ -41,15 +41,16 @@ class ShownObject:
     box : (x, y, width, height)
     pixels : int
     corners : tuple of 8 (u, v) or None
-        Of the 3D box; empty = they are not known, None = behind the camera.
+        Corners of the 3D box; empty = not known, None = the corner is behind the camera.
     axes : tuple of 4 (u, v) or None
-        The middle of the 3D box, and the ends of the object's x, y and z from there; empty as `corners`.
+        The middle of the 3D box, and the ends of the object's x, y and z axes from there; empty and None
+        as in `corners`.
     points : tuple of (u, v)
-        The keypoints that are seen.
+        The visible keypoints.
     visible : float or None
-        The share of its pixels that nothing hides; None = it is not known.
+        Share of the object's pixels that nothing hides; None = not known.
     distance_m : float or None
-        Of the middle of its box, along the optical axis.
+        Distance of the middle of the box along the optical axis.
     truncated : bool
     """
 
@@ -67,7 +68,7 @@ class ShownObject:
 
 
 def category_colours(categories: Iterable[str]) -> dict[str, Colour]:
-    """Return a colour of its own for each category, by its place in the order."""
+    """Return a colour for each category, which depends on its place in the order."""
     names = list(categories)
     numbers = np.arange(1, len(names) + 1, dtype=np.uint32)[None]
     return dict(zip(names, map(tuple, false_colours(numbers, "instance")[0].tolist()), strict=True))
@@ -76,14 +77,14 @@ def category_colours(categories: Iterable[str]) -> dict[str, Colour]:
 def shown_objects(
     objects: Iterable[ObjectRecord], rows: Iterable[InstanceRow], lens: Lens
 ) -> list[ShownObject]:
-    """Return the annotated objects of which a view shows a pixel, by its table of objects.
+    """Return the annotated objects that are visible in a view, from its table of objects.
 
     Parameters
     ----------
     objects : iterable of ObjectRecord
-        Of the item.
+        The objects of the item.
     rows : iterable of InstanceRow
-        The view's pass `instances`.
+        The pass `instances` of the view.
     lens : Lens
     """
     categories = {each.number: each.category for each in objects}
@@ -115,14 +116,14 @@ def shown_objects(
 
 
 def shown_pixels(objects: Iterable[ObjectRecord], numbers: NDArray[np.integer]) -> list[ShownObject]:
-    """Return the annotated objects of which a view shows a pixel, by its pass `instance` alone.
+    """Return the annotated objects that are visible in a view, from its pass `instance` alone.
 
     Parameters
     ----------
     objects : iterable of ObjectRecord
-        Of the item.
+        The objects of the item.
     numbers : (height, width) unsigned integers
-        0 = none.
+        The pass `instance` of the view; 0 = no object.
     """
     shown = []
     for each in objects:
@@ -149,7 +150,7 @@ def _axes(row: InstanceRow, lens: Lens) -> tuple[Point | None, ...]:
 
 
 def _projected(points: NDArray[np.float64], lens: Lens) -> tuple[Point | None, ...]:
-    """Return where points in the camera's axes, (n, 3), are in the image; None = behind the camera."""
+    """Project points in camera axes, (n, 3), into the image; None = the point is behind the camera."""
     return tuple(
         None if z >= 0 else (lens.center_x - lens.focal_x * x / z, lens.center_y + lens.focal_y * y / z)
         for x, y, z in points.tolist()

@@ -1,4 +1,4 @@
-"""Draws what is known of objects over the picture of a view: masks, boxes, axes and keypoints."""
+"""Draws the masks, boxes, names, axes and keypoints of objects over the picture of a view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYERS: tuple[Layer, ...] = get_args(Layer)
 Bytes = NDArray[np.uint8]
 _TINT = 0.45
 _TINT_ALPHA, _OUTLINE_ALPHA = 115, 255
-_MOST_IN_PALETTE = 127  # objects whose tint and outline have entries of their own
+_MOST_IN_PALETTE = 127  # objects whose tint and outline have their own entries
 _AXES: tuple[Colour, ...] = ((230, 60, 60), (70, 190, 70), (70, 120, 250))
 _INK, _HALO = (255, 255, 255), (0, 0, 0)
 
@@ -33,19 +33,19 @@ def picture_of(
     name: str = "color",
     layers: Collection[Layer] = LAYERS,
 ) -> Bytes:
-    """Show a stored view to a person.
+    """Draw a pass of a stored view, with its objects, for people.
 
     Parameters
     ----------
     item : StoredItem
     view : StoredView
-        One of the item's.
+        A view of the item.
     colours : mapping of str to (red, green, blue)
-        Of the categories.
+        Colours of the categories.
     name : str
-        The pass that is shown: colour as it is, others as `false_colours` shows them.
+        The pass to show: colour as it is, any other pass as `false_colours` paints it.
     layers : collection of str
-        What is drawn over it, as far as the view has what it needs.
+        The layers to draw over it; a layer is left out if the view lacks the passes that it needs.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def picture_of(
 
 
 def tinted(picture: Bytes, numbers: NDArray[np.integer], colours: Mapping[int, Colour]) -> Bytes:
-    """Lay the colours of objects over a picture, with an outline around each.
+    """Tint the objects in a picture with their colours, and outline each.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def tinted(picture: Bytes, numbers: NDArray[np.integer], colours: Mapping[int, C
     numbers : (height, width) unsigned integers
         The pass `instance`, of the same size.
     colours : mapping of int to (red, green, blue)
-        Objects without a colour are left as they are.
+        Colours by the numbers of the objects; objects without a colour stay unchanged.
 
     Returns
     -------
@@ -92,10 +92,10 @@ def tinted(picture: Bytes, numbers: NDArray[np.integer], colours: Mapping[int, C
 
 
 def mask_picture(numbers: NDArray[np.integer], colours: Mapping[int, Colour]) -> Image.Image:
-    """Return the tints and outlines of objects as a picture with a palette, clear where there is none.
+    """Return the tints and outlines of objects as a palette image, transparent everywhere else.
 
-    The parameters are those of `tinted`. Of more than 127 objects, those of a hundred and twenty-eight
-    numbers further have the same colour.
+    The parameters are those of `tinted`. The palette has room for 127 objects; the next
+    objects share the entries of the first.
     """
     palette, alpha = np.zeros((256, 3), np.uint8), np.zeros(256, np.uint8)
     alpha[1::2], alpha[2::2] = _TINT_ALPHA, _OUTLINE_ALPHA
@@ -119,7 +119,7 @@ def draw_objects(
     colours: Mapping[str, Colour],
     layers: Collection[Layer] = LAYERS,
 ) -> Bytes:
-    """Draw all but masks over a picture; the parameters are those of `picture_of`."""
+    """Draw all layers except masks over a picture; see `picture_of` for the parameters."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     shown = sorted(objects, key=lambda each: -each.pixels)
@@ -143,7 +143,7 @@ def draw_objects(
 
 
 def _draw_names(draw: ImageDraw.ImageDraw, objects: Iterable[ShownObject]) -> None:
-    """Write what objects are called, the largest first; a name that would lie on another is left out."""
+    """Write the categories of objects, the largest first; texts that would overlap are left out."""
     letters = float(np.clip(draw.im.size[0] / 32, 9, 16))
     font = ImageFont.load_default(letters)
     taken: list[tuple[float, float, float, float]] = []
@@ -168,7 +168,7 @@ def _line(
 
 
 def _outline(numbers: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Tell which pixels have a neighbour of another number."""
+    """Return which pixels have a neighbour with another number."""
     found = np.zeros(numbers.shape, bool)
     for one, other in (((slice(1, None), ...), (slice(-1), ...)), ((..., slice(1, None)), (..., slice(-1)))):
         differs = numbers[one] != numbers[other]

@@ -1,4 +1,4 @@
-"""What a dataset will look like: a sheet of small pictures of some of its items, in seconds."""
+"""Previews a dataset in seconds: a sheet of small pictures of some of its items."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True)
 class PreviewPlan:
-    """A plan of some items of another: one small view of each, without what takes long.
+    """A plan of some items of another plan: one small view of each, at low quality.
 
     Attributes
     ----------
     plan : engines.Plan
     indices : tuple of int
-        Of the other plan's items.
+        Indices of the items in the other plan.
     has_qualities : bool
-        Whether what renders knows presets of quality.
+        Whether the renderer has quality presets.
     """
 
     plan: AnyPlan
@@ -60,7 +60,7 @@ class PreviewPlan:
         return self.plan.name(self.indices[index])
 
     def item(self, index: int, read: Read) -> Item:
-        """Return an item that shows the first view of one camera; items have the cameras in turn."""
+        """Return an item with the first view of one camera; successive items show successive cameras."""
         item = self.plan.item(self.indices[index], read)
         cameras = list(dict.fromkeys(item.cameras))
         camera = cameras[index % len(cameras)]
@@ -84,30 +84,32 @@ def preview(plan: Plan, engine: Engine, path: Path, items: int = 12) -> list[str
     ----------
     plan : planning.Plan
     engine : Engine
-        Stays open.
+        The caller closes it.
     path : Path
-        A picture; its ending tells the format.
+        File of the picture, whose ending selects the format.
     items : int
-        How many are shown, at most.
+        Largest number of items to show.
 
     Returns
     -------
     list of str
-        Why some of them cannot be shown, a line each.
+        A line for each item that cannot be shown, with the reason.
 
     Raises
     ------
     DatasetError
-        The plan has no item, or the name of the picture has an ending that is not known.
+        The plan has no items, the ending of the picture's name is not known, or its folder does not exist.
     SettingsError
-        No item can be made with this engine.
+        The engine cannot make any item.
     OSError
         The picture cannot be written.
     """
-    if path.suffix.lower() not in Image.registered_extensions():
-        raise DatasetError(f"{path}: let the name of the picture end in .png or .jpg")
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise DatasetError(f"{path}: the name of the picture must end in .png or .jpg")
+    if not path.absolute().parent.is_dir():
+        raise DatasetError(f"{path}: there is no folder {path.parent}; make it first")
     if not len(plan):
-        raise DatasetError("preview: the specification names no item")
+        raise DatasetError("preview: the specification has no items")
     spread = np.linspace(0, len(plan) - 1, max(1, min(items, len(plan))))
     indices = tuple(spread.round().astype(int).tolist())
     small = PreviewPlan(plan, indices, plan.specification.renderer.has_qualities)
@@ -128,7 +130,7 @@ def preview(plan: Plan, engine: Engine, path: Path, items: int = 12) -> list[str
 
 
 def _small(view: View) -> View:
-    """Return a view that is not too wide; what it sees is the same, to the part of a pixel."""
+    """Return a view with fewer pixels that sees the same, except for rounding of its size."""
     lens = view.lens
     width = min(_WIDEST, lens.width)
     height = max(1, round(lens.height * width / lens.width))
@@ -150,7 +152,7 @@ def _place_of(outcome: Outcome) -> int:
 
 
 def _colours(plan: Plan, made: list[ItemRecord]) -> dict[str, Colour]:
-    """Return the colours of the categories that occur; those that are known in advance come first."""
+    """Return the colours of the categories that occur; those of the specification come first."""
     used = {each.category for record in made for each in record.objects if each.category is not None}
     known = list(plan.specification.categories.names)
     colours = category_colours([*known, *sorted(used.difference(known))])

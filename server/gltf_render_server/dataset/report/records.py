@@ -1,4 +1,4 @@
-"""What the page is told of the views of an item, and the small pictures that it shows."""
+"""Collects the data about the views of an item for the page, and writes small pictures of them."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ from .overlay import mask_picture
 
 __all__ = ["InspectedItem", "ViewDetails", "ViewRow", "inspect_item"]
 
-_SMALL, _LARGE = 320, 640  # px; colour in the gallery, and other pictures
+_SMALL, _LARGE = 320, 640  # widths in px: of colour in the gallery, and of other pictures
 _JPEG_QUALITY = 82
 _BLACK = 4  # of 255
-_EMPTY = "empty"  # the legend of an array that tells nothing
+_EMPTY = "empty"  # the legend of an array without values
 _MOST_OBJECTS = 300
 _PAINTED = "depth", "normal"
-"""The passes that are shown beside colour; others are referred to."""
+"""Passes of which the page has pictures beside colour; it links to the files of all others."""
 
 
 class ViewRow(Struct, frozen=True, array_like=True):
-    """What is known of all views at once, to sort and to choose them.
+    """The data of a view that the page has for all views, to sort and to filter them.
 
     Attributes
     ----------
     index, name, view, camera, split
         See the store's records.
     number : int
-        Of the view in the item: names of the page's pictures have it.
+        Number of the view in its item, which is part of the names of the page's pictures.
     width, height : int
-    categories : list of (place in the list of categories, objects, the least of their visible shares)
+    categories : list of (index of the category, number of objects, smallest visible share)
     nearest_m : float or None
     position, forward : (x, y, z)
-        Of the camera, and where it looks, in the world's axes.
+        Position of the camera and its viewing direction, in world axes.
     problems : list of str
     picture : str
-        The file of the colour picture in the gallery; of the store with a leading "/", else of the page's.
+        File of the colour picture in the gallery; it is in the store if it begins with "/", and else in the
+        page's folder.
     has_mask : bool
     """
 
@@ -67,18 +68,18 @@ class ViewRow(Struct, frozen=True, array_like=True):
 
 
 class ViewDetails(Struct, frozen=True, array_like=True):
-    """What is shown of a view when it is looked at.
+    """The data that the page loads when a view is opened.
 
     Attributes
     ----------
     objects : list of list
-        The fields of `ShownObject`, with the category's place for its name.
+        The fields of `ShownObject`, with the index of the category in place of its name.
     painted : dict of str to str
-        The legends of the passes whose pictures the page has.
+        Legends of the passes of which the page has pictures.
     files : dict of str to str
-        Of the store, by passes, below the item's folder.
+        Paths of the stored files below the item's folder, by their passes.
     facts : dict
-        The item's and the view's, in words of the store.
+        Further data of the item and the view, under the names that the store uses.
     """
 
     objects: list[list[Any]]
@@ -89,7 +90,7 @@ class ViewDetails(Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True)
 class InspectedItem:
-    """All views of an item, in order: what is told of each, and what each shows."""
+    """The views of an item in order: their rows, their details, and the objects that they show."""
 
     rows: list[ViewRow] = field(default_factory=list)
     details: list[ViewDetails] = field(default_factory=list)
@@ -99,17 +100,17 @@ class InspectedItem:
 def inspect_item(
     item: StoredItem, categories: Mapping[str, int], colours: Mapping[str, Colour], folder: Path
 ) -> InspectedItem:
-    """Read an item, and write the small pictures of its views.
+    """Read an item, and write small pictures of its views.
 
     Parameters
     ----------
     item : StoredItem
     categories : mapping of str to int
-        The places of the categories in the list that the page has.
+        Indices of the categories in the page's list.
     colours : mapping of str to (red, green, blue)
-        Of the categories.
+        Colours of the categories.
     folder : Path
-        Where pictures go: ``<number of the view>.<what>.jpg`` or ``.png``.
+        Folder of the pictures, which are named ``<number of the view>.<what>.jpg`` or ``.png``.
 
     Raises
     ------
@@ -132,7 +133,7 @@ class _View:
         self._problems: list[str] = []
         self._numbers = self._array("instance")
         self.shown = self._shown()
-        self._painted = {name: told for name in _PAINTED if (told := self._paint(name)) is not None}
+        self._painted = {name: text for name in _PAINTED if (text := self._paint(name)) is not None}
 
     def row(self, categories: Mapping[str, int], colours: Mapping[str, Colour]) -> ViewRow:
         record, view = self._item.record, self._view
@@ -162,7 +163,7 @@ class _View:
         largest = sorted(self.shown, key=lambda each: -each.pixels)[:_MOST_OBJECTS]
         lens = view.lens
         return ViewDetails(
-            objects=[_told(each, categories[each.category]) for each in largest],
+            objects=[_object_row(each, categories[each.category]) for each in largest],
             painted=self._painted,
             files={name: file.file for name, file in view.record.files.items()},
             facts={
@@ -189,7 +190,7 @@ class _View:
         elif self._numbers is not None:
             shown = shown_pixels(objects, self._numbers)
         if not shown and any(each.category is not None for each in objects):
-            self._problems.append("no object is seen")
+            self._problems.append("no object is visible")
         return shown
 
     def _array(self, name: str) -> NDArray[Any] | None:
@@ -202,14 +203,14 @@ class _View:
             return None
 
     def _colour(self) -> str:
-        """Return the file that the gallery shows; a picture that is small already is not written again."""
+        """Return the picture for the gallery; a picture that is small enough is not written again."""
         pixels = self._array("color")
         if pixels is None:
             return ""
         if int(pixels[..., :3].max(initial=0)) <= _BLACK:
             self._problems.append("the picture is black")
         elif (pixels == pixels[0, 0]).all():
-            self._problems.append("the picture has one colour")
+            self._problems.append("the whole picture has the same colour")
         if pixels.shape[1] <= _SMALL:
             return f"/{self._view.record.files['color'].file}"
         self._save(false_colours(pixels, "color"), "color", _SMALL)
@@ -222,10 +223,10 @@ class _View:
         step = -(-array.shape[1] // _LARGE)
         array = array[step // 2 :: step, step // 2 :: step]
         self._save(false_colours(array, name), name, _LARGE)
-        told = legend(array, name)
-        if told == _EMPTY:
+        text = legend(array, name)
+        if text == _EMPTY:
             self._problems.append(f"the pass {name} is empty")
-        return told
+        return text
 
     def _mask(self, colours: Mapping[str, Colour]) -> bool:
         if self._numbers is None or not self.shown:
@@ -246,17 +247,17 @@ class _View:
         image.save(self._folder / f"{self._number}.{name}.jpg", quality=_JPEG_QUALITY)
 
     def _counted(self, categories: Mapping[str, int]) -> list[tuple[int, int, float | None]]:
-        """Return how many objects of each category are seen, and how much of that which is hidden most."""
+        """Return the number of visible objects of each category, and the smallest visible share."""
         counted: dict[int, tuple[int, float | None]] = {}
         for each in self.shown:
             place = categories[each.category]
             count, least = counted.get(place, (0, None))
             known = [value for value in (least, each.visible) if value is not None]
             counted[place] = count + 1, _short(min(known)) if known else None
-        return [(place, *told) for place, told in sorted(counted.items())]
+        return [(place, *counts) for place, counts in sorted(counted.items())]
 
 
-def _told(each: ShownObject, category: int) -> list[Any]:
+def _object_row(each: ShownObject, category: int) -> list[Any]:
     return [
         each.number,
         each.name,

@@ -1,4 +1,4 @@
-"""Lays pictures out on a sheet, each above its caption, with a legend below all. Knows of no dataset."""
+"""Lays out pictures with captions on a sheet, with a legend below them. Knows nothing of datasets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture, (height, width, 3) uint8, and what stands below it: the first line, and fainter ones."""
+    """A picture, (height, width, 3) uint8, and the lines of its caption; all but the first are fainter."""
 
     picture: Bytes
     lines: Sequence[str] = ()
@@ -39,15 +39,15 @@ def sheet(tiles: Sequence[Tile], columns: int, legend: Mapping[str, tuple[int, i
     Parameters
     ----------
     tiles : sequence of Tile
-        At least one; smaller pictures stand in the room of the largest.
+        At least one tile; each has the space of the largest picture.
     columns : int
     legend : mapping of str to (red, green, blue)
-        What colours mean, told below all pictures.
+        Meanings of colours, shown below all pictures.
 
     Returns
     -------
     (sheet height, sheet width, 3) uint8
-        Both even, as a video's colours need it.
+        Both sides are even, as videos require.
     """
     height, width = (max(tile.picture.shape[axis] for tile in tiles) for axis in (0, 1))
     letters = _letters_px(width)
@@ -77,7 +77,7 @@ def sheet(tiles: Sequence[Tile], columns: int, legend: Mapping[str, tuple[int, i
 
 
 def note(text: str, width: int, height: int) -> Bytes:
-    """Return words in place of a picture that there is not."""
+    """Return a picture with a text, in place of a picture that is missing."""
     image = Image.new("RGB", (width, height), _NOTE_PAPER)
     letters = _letters_px(width)
     font, step = ImageFont.load_default(letters), _LINE * letters
@@ -93,12 +93,12 @@ def note(text: str, width: int, height: int) -> Bytes:
 
 
 def _letters_px(width: int) -> float:
-    """Return how large letters are below pictures of a width."""
+    """Return the size of letters for pictures of a width."""
     return float(np.clip(width / 20, 8, 18))
 
 
 def _placed(names: Iterable[str], width: int, font: _Font, step: int) -> list[tuple[str, int, int]]:
-    """Return where each entry of a legend is, y and x, in lines that are not too long."""
+    """Return the position of each entry of a legend, y and x, in lines that fit into a width."""
     places, x, y = [], 0, 0
     for name in names:
         needed = step + round(font.getlength(name)) + 2 * _GAP
@@ -110,7 +110,7 @@ def _placed(names: Iterable[str], width: int, font: _Font, step: int) -> list[tu
 
 
 def _shortened(text: str, width: float, font: _Font) -> str:
-    """Return a text that is not too long, with its beginning and its end."""
+    """Return a text that fits into a width; the middle of a longer text is replaced by three dots."""
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):

@@ -1,4 +1,4 @@
-"""The kinds of sources, each a table ``[source]`` of the specification and what names its items."""
+"""The kinds of sources: for each, the table ``[source]`` of the specification, and its items."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ __all__ = [
 ]
 
 AnySource = ObjectsSource | SceneSource | AnimationSource | RecordingSource | DropSource | FunctionSource
-"""What ``[source]`` may be, by its `kind`."""
+"""The types of ``[source]``; its `kind` selects one."""
 
 
 def make_source(source: AnySource, context: Context, cameras: Sequence[Camera]) -> Source:
-    """Return what names the items.
+    """Return the source of the items.
 
     Parameters
     ----------
     source : AnySource
     context : Context
     cameras : sequence of Camera
-        Those of the specification.
+        Cameras of the specification.
 
     Raises
     ------
     DatasetError
-        A file or folder that it names is not there.
+        A file or folder that the source names does not exist.
     """
     match source:
         case ObjectsSource():

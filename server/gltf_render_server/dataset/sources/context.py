@@ -1,4 +1,4 @@
-"""What all sources are made from."""
+"""What all sources need beside their own table of the specification."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ ViewsPerItem = Annotated[
 
 @dataclass(frozen=True)
 class Context:
-    """What a source needs to know of the rest of the specification.
+    """What a source needs from the rest of the specification.
 
     Attributes
     ----------
     folder : Path
-        That of the specification; its paths are relative to this.
+        Folder of the specification, to which its paths are relative.
     seed : int
     counts : tuple of int or None
-        How many poses each camera has; None = only the scene tells.
+        Number of poses of each camera; None = it depends on the scene.
     up_axis : {"y", "z"}
     """
 
@@ -44,15 +44,17 @@ class Context:
 
     @property
     def poses(self) -> int:
-        """The largest number of poses that a camera has.
+        """Largest number of poses of a camera.
 
         Raises
         ------
         DatasetError
-            Only a scene tells that.
+            The number of poses depends on the scene.
         """
         if None in self.counts:
-            raise DatasetError("cameras: say the count of each, as not all files have as many cameras")
+            raise DatasetError(
+                "cameras: give each camera a count, because files may have different numbers of cameras"
+            )
         return max((count for count in self.counts if count is not None), default=1)
 
     def parts(self, views_per_item: int) -> list[range]:
@@ -61,7 +63,7 @@ class Context:
         Raises
         ------
         DatasetError
-            Only a scene tells how many poses there are.
+            The number of poses depends on the scene.
         """
         poses = range(self.poses)
         return [poses[first : first + views_per_item] for first in range(0, len(poses), views_per_item)]
@@ -72,7 +74,7 @@ class Context:
         Raises
         ------
         DatasetError
-            It is not there.
+            The file does not exist.
         """
         path = self.folder / name
         if not path.is_file():
@@ -80,24 +82,28 @@ class Context:
         return path
 
     def files(self, patterns: str | list[str], where: str) -> list[Path]:
-        """Return the files that patterns of the specification match; see `site.find_files`."""
+        """Return the files that match patterns of the specification; see `site.find_files`."""
         return find_files(self.folder, patterns, where)
 
     def shown(self, path: Path) -> str:
-        """Return a path as the specification's folder sees it, with forward slashes."""
+        """Return a path relative to the specification's folder, with forward slashes."""
         return shown_path(self.folder, path)
 
+    def name_and_size(self, path: Path) -> str:
+        """Return the path and the size of a file, for a digest; another size means other content."""
+        return f"{self.shown(path)} {path.stat().st_size}"
+
     def assets(self, document: Document) -> dict[str, str]:
-        """Return the path of a document's file by its digest."""
+        """Return the path of a document's file, by its digest; empty if it has no file."""
         return {} if document.path is None else {document.sha256: self.shown(document.path)}
 
     def document(self, path: Path) -> Document:
-        """Read a file of the user's, with what lies below its folder."""
+        """Read a file of the user, and the files below its folder that it refers to."""
         return read_document(path)
 
 
 def digest_of_names(names: Iterable[str]) -> str:
-    """Digest names, in order."""
+    """Return the digest of names in their order."""
     digest = blake3()
     for name in names:
         digest.update(len(name.encode()).to_bytes(8, "little") + name.encode())

@@ -1,4 +1,4 @@
-"""Objects that fell: onto a floor between walls, or into a room, until they were at rest."""
+"""A source of scenes in which objects have fallen onto a floor or into a room, and lie at rest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from ...gltf.placing import ONE_OBJECT
 from ...recent import Recent
 from ..cameras import bounds
 from ..cameras.bounds import placed_corners
-from ..choices import Choice, Range, check_within, draw
+from ..choices import Choice, Patterns, Range, check_within, draw, draw_whole
 from ..colours import drawn_colour
 from ..composition import Composition, Paint
 from ..item import CATEGORY
-from ..randomness import generator
+from ..randomness import generator, unit_quaternion
 from ..shot import Document
+from ..site import read_image
 from .context import Context, ViewsPerItem, digest_of_names
 from .subject import Read, Stance, Subject
 
@@ -52,7 +53,7 @@ class Floor(Struct, frozen=True, forbid_unknown_fields=True):
     wall_height: Annotated[float, Meta(gt=0, le=1000, description="Height of the walls in metres.")] = 2.0
     textures: (
         Annotated[
-            str | list[str],
+            Patterns,
             Meta(description="Patterns of PNG and JPEG files, relative to the specification."),
         ]
         | None
@@ -99,16 +100,17 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
     """Scenes of objects that fell and lie at rest. It needs the extra `physics`."""
 
     objects: Annotated[
-        str | list[str],
+        Patterns,
         Meta(
             description="Glob patterns of GLB and glTF files, relative to the specification; each file "
             "is one object."
         ),
     ]
     scenes: Annotated[int, Meta(ge=1, le=10**8)] = 100
-    count: Annotated[Choice, Meta(description="Number of objects in a scene, rounded to a whole number.")] = (
-        Range(5, 12)
-    )
+    count: Annotated[
+        Choice,
+        Meta(description="Number of objects in a scene; in a range, each whole number is equally likely."),
+    ] = Range(5, 12)
     size: (
         Annotated[
             Choice,
@@ -120,7 +122,7 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
         Choice, Meta(description="Factor of each object's size, if no size is given; 1 = as in its file.")
     ] = 1.0
     floor: Floor | None = None
-    """Without it and without a room, it is the floor of four metres with walls."""
+    """The default, without a room, is a floor of four metres with walls."""
     room: (
         Annotated[str, Meta(description="A GLB or glTF file that objects fall into, instead of a floor.")]
         | None
@@ -141,22 +143,22 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
         check_within("friction", self.friction, 0.01, 10)
         check_within("density", self.density, 1, 1e5)
         if self.size is not None and self.scale != 1.0:
-            raise ValueError("size, scale: give one of them, as size says how large objects are")
+            raise ValueError("size, scale: give only one of the two, because both set the sizes of objects")
         if self.room is not None and self.floor is not None:
-            raise ValueError("room, floor: give one of them")
+            raise ValueError("room, floor: give only one of the two")
         if self.room is not None and self.area is None:
-            raise ValueError("area: say where in the room objects start")
+            raise ValueError("area: give the area of the room in which objects start")
 
 
 @dataclass(frozen=True, eq=False)
 class _Object:
-    """An object that was drawn: its file, size and start, and what it is made of."""
+    """An object that was drawn: its file, its size, where it starts, and its material."""
 
     path: Path
     document: Document
     scale: float
     middle: Vector
-    own: Corners  # about the middle of its box, as large as its file says
+    own: Corners  # about the middle of its box, in the units of its file
     corners: Corners  # likewise, metres
     friction: float
     density: float
@@ -205,7 +207,7 @@ class Drop:
     def digest(self) -> str:
         """See `subject.Source`."""
         named = [*self._paths, *self._textures, *([self._room] if self._room else [])]
-        return digest_of_names(map(self._context.shown, named))
+        return digest_of_names(map(self._context.name_and_size, named))
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""
@@ -227,8 +229,7 @@ class Drop:
         )
 
     def _settle(self, scene: int, read: Read) -> _Settled:
-        """Draw a scene until it comes to rest as it should."""
-        physics = _physics("settling")
+        """Draw scenes until one comes to rest as it should."""
         composition, around, assets = Composition(), _Around(self._axes[2]), {}
         asset_of: dict[str, str] = {}
         if self._room is None:
@@ -239,27 +240,8 @@ class Drop:
             around.add_room(read(room).scene())
             assets |= self._context.assets(room)
             asset_of[name] = room.sha256
-        surroundings = physics.Surroundings(
-            tuple(around.planes), tuple(around.pieces), self._axes[2], _MIDDLE_FRICTION
-        )
-        said = ""
-        for attempt in range(_ATTEMPTS):
-            objects = self._draw(generator(self._context.seed, "drop", scene, attempt), read)
-            bodies = [_body(each, self._context.shown(each.path)) for each in objects]
-            places = [physics.Place(each.point, each.quaternion) for each in objects]
-            try:
-                poses = physics.settle(bodies, places, surroundings)
-                around.check(objects, poses)
-            except physics.UnsettledError as error:
-                said = str(error)
-                continue
-            break
-        else:
-            raise SceneError(
-                f"the objects do not come to rest in {_ATTEMPTS} attempts, in the last as {said}; give fewer "
-                "of them, or more room"
-            )
-        told = []
+        attempt, objects, poses = self._rest(scene, around, read)
+        described = []
         for each, pose in zip(objects, poses, strict=True):
             matrix = pose.copy()
             matrix[:3, :3] *= each.scale
@@ -269,7 +251,7 @@ class Drop:
             name = composition.add(each.document, each.path.stem, matrix, extras).root
             assets |= self._context.assets(each.document)
             asset_of[name] = each.document.sha256
-            told.append(
+            described.append(
                 {
                     "name": name,
                     "file": self._context.shown(each.path),
@@ -278,21 +260,43 @@ class Drop:
                     "density": each.density,
                 }
             )
-        drawn = {"attempt": attempt, "objects": told}
+        drawn = {"attempt": attempt, "objects": described}
         return _Settled(composition.document(), assets, asset_of, drawn)
 
+    def _rest(self, scene: int, around: _Around, read: Read) -> tuple[int, list[_Object], list[Matrix]]:
+        """Return the number of the attempt in which all objects come to rest, these, and their poses."""
+        physics = _physics("settling")
+        surroundings = physics.Surroundings(
+            tuple(around.planes), tuple(around.pieces), self._axes[2], _MIDDLE_FRICTION
+        )
+        reason = ""
+        for attempt in range(_ATTEMPTS):
+            objects = self._draw(generator(self._context.seed, "drop", scene, attempt), read)
+            bodies = [_body(each, self._context.shown(each.path)) for each in objects]
+            places = [physics.Place(each.point, each.quaternion) for each in objects]
+            try:
+                poses = physics.settle(bodies, places, surroundings)
+                around.check(objects, poses)
+                return attempt, objects, poses
+            except physics.UnsettledError as error:
+                reason = str(error)
+        raise SceneError(
+            f"the objects do not come to rest in {_ATTEMPTS} attempts (the last failed because {reason}); "
+            "use fewer objects, or give them more room"
+        )
+
     def _draw(self, rng: np.random.Generator, read: Read) -> list[_Object]:
-        """Draw the objects of a scene, and where they start."""
+        """Draw the objects of a scene and the places where they start."""
         source, area = self._source, self._source.area or Area()
         objects = []
-        for _ in range(round(draw(source.count, rng))):
+        for _ in range(draw_whole(source.count, rng)):
             path = self._paths[int(rng.random() * len(self._paths))]
             size = None if source.size is None else draw(source.size, rng)
             scale = draw(source.scale, rng)
             friction, density = draw(source.friction, rng), draw(source.density, rng)
             shares = np.array([rng.random() - 0.5, rng.random() - 0.5])
             across = np.array(area.center) + shares * area.size
-            quaternion = _quaternion(rng)
+            quaternion = unit_quaternion(rng)
             document = self._context.document(path)
             try:
                 corners = _corners(read(document).scene())
@@ -321,7 +325,7 @@ class Drop:
         return objects
 
     def _add_floor(self, composition: Composition, around: _Around, rng: np.random.Generator) -> None:
-        """Add the floor and its walls to what is shown, and to what is simulated."""
+        """Add the floor and its walls to the composition and to the simulation."""
         floor, half = self._floor, self._floor.size / 2
         right, front, up = self._axes
         height = floor.wall_height / 2
@@ -345,7 +349,7 @@ class Drop:
         across: Vector,
         along: Vector,
     ) -> None:
-        """Add a rectangle, of which two vectors lead from the middle to the right and to the upper side."""
+        """Add a rectangle; two vectors lead from its middle to its right side and to its upper side."""
         floor = self._floor
         sides = np.array([[-1.0, -1.0], [1, -1], [1, 1], [-1, 1]])
         colour = drawn_colour((1.0, 1.0, 1.0), floor.hue, floor.saturation, floor.value, rng)
@@ -353,11 +357,7 @@ class Drop:
         image = None
         if self._textures:
             path = self._textures[int(rng.random() * len(self._textures))]
-            try:
-                image, colour = path.read_bytes(), [1.0, 1.0, 1.0]
-            except OSError as error:
-                shown = self._context.shown(path)
-                raise DatasetError(f"{shown}: cannot be read: {error.strerror}") from None
+            image, colour = read_image(path, self._context.shown(path)), [1.0, 1.0, 1.0]
         composition.add_mesh(
             middle + sides @ np.stack([across, along]),
             np.array([[0, 1, 2], [0, 2, 3]]),
@@ -368,11 +368,11 @@ class Drop:
         )
 
 
-_MIDDLE_FRICTION = 0.1  # of what does not move; of two that touch, the greater counts
+_MIDDLE_FRICTION = 0.1  # of what does not move; the greater of two frictions counts
 
 
 class _Around:
-    """What does not move, as it is simulated and as it is checked."""
+    """Everything that does not move, for the simulation and for the check."""
 
     def __init__(self, up: Vector) -> None:
         self.planes: list[tuple[Vector, Vector]] = []
@@ -384,12 +384,12 @@ class _Around:
         self._up = up
 
     def add_room(self, scene: Any) -> None:
-        """Take the surfaces of a room: closed ones as solids, others with a thin slab behind each triangle.
+        """Add the surfaces of a room: closed ones as solids, others as thin slabs behind their triangles.
 
         Raises
         ------
         SceneError
-            It has too many triangles that are on no closed surface.
+            The open surfaces of the room have too many triangles.
         """
         pieces = _physics("pieces")
         open_triangles = 0
@@ -406,19 +406,20 @@ class _Around:
             open_triangles += len(corners)
             if open_triangles > _MOST_ROOM_TRIANGLES:
                 raise SceneError(
-                    f"the room: surfaces that are not closed have more than {_MOST_ROOM_TRIANGLES} triangles"
+                    f"the room: its open surfaces have more than {_MOST_ROOM_TRIANGLES} triangles; close or "
+                    "simplify them"
                 )
             self.pieces += _slabs(corners)
         box = bounds(scene)
         self.low, self.high = box.low, box.high
 
     def check(self, objects: list[_Object], poses: list[Matrix]) -> None:
-        """Check by the triangles where objects lie.
+        """Check with the triangles of the objects where they lie.
 
         Raises
         ------
         UnsettledError
-            One left the floor or the room, or is in something else.
+            An object left the floor or the room, or overlaps something.
         """
         overlap, unsettled = _physics("overlap"), _physics("settling").UnsettledError
         placed = [
@@ -434,7 +435,7 @@ class _Around:
                     raise unsettled("an object is below the floor")
         sampled = [overlap.samples(corners) for corners in placed]
         for number, points in enumerate(sampled):
-            # in the other's own axes, as the box along these is tighter
+            # in the axes of the other object, in which its box is tighter
             depths = [
                 overlap.depth_inside((points - pose[:3, 3]) @ pose[:3, :3], each.corners)
                 for other, (each, pose) in enumerate(zip(objects, poses, strict=True))
@@ -446,7 +447,7 @@ class _Around:
 
 
 def _slabs(corners: Corners) -> list[Corners]:
-    """Return for each triangle a prism behind it."""
+    """Return a prism behind each triangle."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.linalg.norm(normals, axis=1)
     is_good = lengths > 1e-9
@@ -464,7 +465,7 @@ def _corners(scene: Any) -> Corners:
     found = [placed_corners(scene, placement) for placement in range(len(scene.placements))]
     found = [corners for corners in found if len(corners)]
     if not found:
-        raise SceneError("it shows nothing")
+        raise SceneError("the file shows nothing: it has no triangles")
     return np.concatenate(found)
 
 
@@ -479,17 +480,8 @@ def _body(each: _Object, shown: str) -> Any:
     )
 
 
-def _quaternion(rng: np.random.Generator) -> Vector:
-    """Draw a rotation, w x y z; each is as likely as any other (Shoemake, Graphics Gems III, 1992)."""
-    share, first, second = rng.random(), math.tau * rng.random(), math.tau * rng.random()
-    low, high = math.sqrt(1 - share), math.sqrt(share)
-    return np.array(
-        [high * math.cos(second), low * math.sin(first), low * math.cos(first), high * math.sin(second)]
-    )
-
-
 def _physics(module: str) -> Any:
-    """Return a module that only the extra `physics` lets us import."""
+    """Return a module that needs the packages of the extra `physics`."""
     try:
         return import_module(f"..physics.{module}", __package__)
     except ModuleNotFoundError as error:

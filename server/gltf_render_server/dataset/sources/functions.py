@@ -1,4 +1,4 @@
-"""A function of the user's own that says what each item shows."""
+"""A source that calls a Python function of the user for each item."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class FunctionSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 @dataclass(frozen=True, eq=False)
 class _FrameShot(Shot):
-    """A shot whose frame was made already; it cannot be sent to a server."""
+    """A shot whose frame exists already; it cannot be sent to a server."""
 
     made: Frame = field(kw_only=True)
 
     def frame(self, asset: Asset) -> Frame:
-        """Return it."""
+        """Return the frame."""
         del asset
         return self.made
 
@@ -57,7 +57,7 @@ class Functions:
         self._context = context
         file, _, self._name = source.function.rpartition(":")
         self._path = context.file(file, "source.function")
-        _ = self._function  # so that what is wrong with it is told at once
+        _ = self._function  # raises now if the function cannot be loaded
 
     def __len__(self) -> int:
         return self._source.items
@@ -95,11 +95,11 @@ class Functions:
 
     @cached_property
     def _function(self) -> Callable[[int, np.random.Generator], Any]:
-        """Load the function, by a name of its own, so that it can import what lies beside it."""
+        """The loaded function; its module has a unique name, and can import the files beside it."""
         name = f"_dataset_{blake3(str(self._path).encode()).hexdigest()[:16]}"
         specification = importlib.util.spec_from_file_location(name, self._path)
         if specification is None or specification.loader is None:
-            raise DatasetError(f"source.function: {self._path} is no Python file")
+            raise DatasetError(f"source.function: {self._path} is not a Python file")
         module = importlib.util.module_from_spec(specification)
         sys.modules[name] = module
         beside = str(self._path.parent)

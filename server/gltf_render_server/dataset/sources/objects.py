@@ -1,4 +1,4 @@
-"""Objects: each file of a folder alone, brought to one size, and seen from all around."""
+"""A source of objects: each file is shown alone, scaled to one size."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ...errors import SceneError
 from ...gltf.placing import ONE_OBJECT
 from ...scene import Scene
 from ..cameras import bounds
+from ..choices import Patterns
 from ..composition import Composition
 from ..item import CATEGORY
 from ..shot import Document
@@ -26,7 +27,7 @@ class ObjectsSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     """Each GLB or glTF file alone, brought to one size, with its middle at the origin."""
 
     files: Annotated[
-        str | list[str],
+        Patterns,
         Meta(
             description="Glob patterns of the files, relative to the specification, such as models/**/*.glb."
         ),
@@ -37,7 +38,7 @@ class ObjectsSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         ]
         | Literal[False]
     ) = 1.0
-    """False = as it is, where it is."""
+    """False = the object keeps its size and its place."""
     category: Annotated[
         Literal["file", "folder", "nodes"],
         Meta(
@@ -67,7 +68,7 @@ class Objects:
 
     def digest(self) -> str:
         """See `subject.Source`."""
-        return digest_of_names(f"{self._context.shown(path)} {path.stat().st_size}" for path in self._paths)
+        return digest_of_names(map(self._context.name_and_size, self._paths))
 
     def subject(self, index: int, read: Read) -> Subject:
         """See `subject.Source`."""
@@ -88,15 +89,15 @@ class Objects:
         )
 
     def _prepared(self, document: Document, scene: Scene, name: str, *, is_whole: bool) -> Document:
-        """Put an object into its place."""
+        """Return the document of an object, scaled and moved to the origin."""
         if not len(scene.placements):
-            raise SceneError("it shows nothing")
+            raise SceneError("the file shows nothing: it has no triangles")
         matrix = np.eye(4)
         if self._source.size is not False:
             box = bounds(scene)
             longest = float((box.high - box.low).max())
             if longest < _SMALLEST:
-                raise SceneError("all that it shows is one point")
+                raise SceneError("all that the file shows is in one point, so it cannot be scaled to a size")
             scale = self._source.size / longest
             matrix[:3, :3] *= scale
             matrix[:3, 3] = -scale * (box.low + box.high) / 2

@@ -1,8 +1,8 @@
-"""What a server recorded of a simulation, rendered again: simulated once, rendered many times.
+"""A source of recorded requests: a simulation runs once, and its frames are rendered many times.
 
-A client may ask for several passes of one moment one after another, as Drake's does, with a document for
-each; that for labels has labels for materials. So only requests for colour are taken, or where there are
-none, those for the same passes as the first.
+A client such as Drake's may request several passes of one moment, each with its own document; the document
+for labels has labels in place of materials. So only requests for colour become items, or if there are none,
+the requests for the same passes as the first request.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Recordings:
         self._frames = RecordedFrames(context.folder / source.folder)
         self._numbers = self._shown()[:: source.every][: source.frames]
         if not self._numbers:
-            raise DatasetError(f"source.folder: {source.folder} holds no request that became a frame")
+            raise DatasetError(f"source.folder: {source.folder} holds no request that can be rendered")
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -64,10 +64,10 @@ class Recordings:
         request = recorded.request
         if request.look.up_axis not in (None, self._context.up_axis):
             raise DatasetError(
-                f"up_axis: it was recorded with {request.look.up_axis} up, and the specification says "
+                f"up_axis: the recording has {request.look.up_axis} up, but the specification says "
                 f'{self._context.up_axis}; write up_axis = "{request.look.up_axis}"'
             )
-        assert request.document is not None  # noqa: S101  it became a frame
+        assert request.document is not None  # noqa: S101  it was checked before
         document = Document(request.document.data)
         shot, numbers = _shot(recorded, document), range(index, index + 1)
         return Subject(
@@ -86,7 +86,7 @@ class Recordings:
         )
 
     def _shown(self) -> list[int]:
-        """Return the numbers of the frames that show a moment each."""
+        """Return the numbers of the frames that become items, one for each moment."""
         asked = {
             number: frame.request.passes
             for number, frame in enumerate(self._frames)

@@ -1,4 +1,4 @@
-"""One file: seen by many cameras, or at many moments of its animation."""
+"""Sources of one file: seen from many poses, or at many moments of its animation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AnimationSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
 
 class _OneFile:
-    """The file of all items, which is read once."""
+    """The file that all items show, which is read once."""
 
     def __init__(self, name: str, context: Context) -> None:
         self._path = context.file(name, "source.file")
@@ -44,12 +44,12 @@ class _OneFile:
 
     @cached_property
     def document(self) -> Document:
-        """What it holds."""
+        """The content of the file."""
         return self._context.document(self._path)
 
     @property
     def assets(self) -> dict[str, str]:
-        """Its path by its digest."""
+        """Path of the file by its digest."""
         return self._context.assets(self.document)
 
 
@@ -125,7 +125,7 @@ class AnimationTimes:
         )
 
     def _stance(self, index: int) -> Stance:
-        """Return how things stand then; before the beginning as there, and after the end as there."""
+        """Return the stance at a moment; moments outside the animation are moved to its ends."""
         index = min(max(index, 0), self._count - 1)
         return Stance(range(index, index + 1), time_s=self._time_s(index))
 

@@ -1,4 +1,4 @@
-"""What a source names: what an item is of, before anything is drawn by chance."""
+"""What a source provides for an item, before look and variation are drawn at random."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Stance:
-    """How a subject stands at a moment.
+    """The poses of a subject at a moment.
 
     Attributes
     ----------
     numbers : range
-        Of the cameras' poses from which it is seen.
+        Numbers of the camera poses from which the subject is seen.
     poses : mapping of str to (4, 4) float64
         World matrices of nodes, by their names.
     time_s : float
-        When the document's animation is shown.
+        Time of the document's animation.
     """
 
     numbers: range
@@ -39,32 +39,32 @@ class Stance:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What an item is of.
+    """What an item shows.
 
     Attributes
     ----------
     name : str
-        Of the item; see `records.ItemRecord`.
+        Name of the item; see `records.ItemRecord`.
     sequence : str
-        What all items of one scene share; the cameras' poses are drawn for it.
+        Name that all items of a scene share. Camera poses are drawn once for each sequence.
     document : Document
     stance : Stance
-        From which of the cameras' poses the item is seen, and when.
+        The moment of the item, and the camera poses from which it is seen.
     first : Stance
-        How things stand when cameras are placed, the same for all items of a sequence.
+        The stance for which cameras are placed; all items of a sequence share it.
     count : int or None
-        How many poses a camera that moves has in this sequence, one for each item; None = as many as the
-        specification says.
+        Number of poses of a moving camera in this sequence, one for each item; None = as in the
+        specification.
     moments : mapping of {"before", "after"} to Stance
-        How things stand then, where the source knows it.
+        The stances at other moments, if the source knows them.
     assets, asset_of
         See `item.Item`.
     drawn : mapping
-        What the source drew by chance, in words of the specification.
+        Values that the source drew at random, under the specification's keys.
     shot : Shot or None
-        The whole of it, where the source decides on cameras as well.
+        The complete shot, if the source also chooses the cameras.
     cameras : tuple of str
-        Where there is a shot, the name of each view's camera.
+        Name of each view's camera, if there is a shot.
     """
 
     name: str
@@ -82,30 +82,30 @@ class Subject:
 
 
 class Source(Protocol):
-    """Names what the items of a dataset are of."""
+    """Provides the subjects of the items of a dataset."""
 
     def __len__(self) -> int:
-        """How many items there are."""
+        """Return the number of items."""
         ...
 
     def name(self, index: int) -> str:
-        """Return the name of an item without reading it."""
+        """Return the name of an item without reading its files."""
         ...
 
     def digest(self) -> str:
-        """Digest what is named, in order: a dataset is not gone on with where it differs.
+        """Return a digest of the source files; a dataset is continued only if its digest is the same.
 
-        It takes names and sizes of many files, and the bytes of one: times differ from machine to machine,
-        and to read all files before the first item is made would take long.
+        A single file is digested by its content, and many files by their names and sizes. File times differ
+        from machine to machine, and reading all files before the first item would take long.
         """
         ...
 
     def subject(self, index: int, read: Read) -> Subject:
-        """Return what an item is of.
+        """Return what an item shows.
 
         Raises
         ------
         RequestError, SceneError, DatasetError
-            It cannot be rendered.
+            The item cannot be rendered.
         """
         ...

@@ -1,8 +1,8 @@
-"""Proves a dataset: that what its files say of a picture holds in the picture.
+"""Proves a dataset: its annotations agree with its images, with each other and with the geometry.
 
-A layout (our store, BOP, COCO, BlenderProc's HDF5) reads a folder into `seen.SeenScene`, one after the other;
-the checks are rows of a table, and know no layout. A row returns how far things are off; what is beyond its
-tolerance is a fault.
+A layout (our store, BOP, COCO, BlenderProc's HDF5) reads a folder and yields `seen.SeenScene` objects. The
+checks are rows of a table, and do not depend on the layout. A check measures errors; an error beyond the
+check's tolerance is a fault.
 """
 
 from .check import CHECKS, Check, Measured

@@ -10,23 +10,23 @@ from typing import Any, TypeVar
 
 from .seen import SeenPair, SeenScene, SeenView
 
-__all__ = ["CHECKS", "Check", "Measured", "Scope", "add_told", "check_pair", "check_scene", "check_view"]
+__all__ = ["CHECKS", "Check", "Measured", "Scope", "add_check", "check_pair", "check_scene", "check_view"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How far something is off.
+    """A measured error.
 
     Attributes
     ----------
     figure : float
-        In the check's unit; NaN counts as too much.
+        The size of the error in the check's unit; NaN counts as beyond every tolerance.
     where : str
-        The object, the file or the second view; empty = all of what the check looks at.
+        The object, the file or the second view; empty = everything that the check was given.
     detail : str
-        What is expected, and what is there.
+        What was found, and what was expected.
     count : int
-        How many things the figure stands for.
+        How many measurements the figure summarises.
     """
 
     figure: float
@@ -36,14 +36,14 @@ class Measured:
 
 
 class Scope(StrEnum):
-    """What a check looks at."""
+    """What a check is given."""
 
-    TOLD = "told"
-    """A layout tells of it while it reads."""
+    READING = "reading"
+    """Nothing: layouts or `Listing` report the findings while the dataset is read."""
     VIEW = "view"
     SCENE = "scene"
     PAIR = "pair"
-    """Two views of the same things."""
+    """Two views of the same objects."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class Check:
     ----------
     name : str
     proves : str
-        What holds if nothing is found, in a sentence.
+        A sentence that is true of a dataset without faults.
     unit : str
-        Of the figures; empty = 1 says that something is wrong.
+        The unit of the figures; "1" = a number without unit; empty = a figure is 0 (right) or 1 (wrong).
     tolerance : float
-        The largest figure that is right.
+        The largest figure that is not a fault.
     scope : Scope
     measure : callable
-        Returns figures of what it is given; of a check that layouts tell, none.
+        Takes what `scope` names, and returns measurements; none if layouts report the findings.
     is_warning : bool
-        Whether what is found may be meant, so that it does not fail the dataset.
+        Whether a finding may be intended, so that it does not fail the dataset.
     """
 
     name: str
@@ -76,36 +76,35 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {}
-"""By name, in the order of the table."""
+"""The checks by name, in the order of the table."""
 
 _Seen = TypeVar("_Seen", SeenView, SeenScene, SeenPair)
 _Measure = Callable[[_Seen], Iterable[Measured]]
 
 
-def add_told(name: str, proves: str, unit: str = "", tolerance: float = 0, **more: Any) -> str:
-    """Add a check that layouts tell of; return its name."""
-    _add(Check(name, proves, unit, tolerance, Scope.TOLD, lambda _: (), **more))
-    return name
+def add_check(name: str, proves: str, unit: str = "", tolerance: float = 0, **more: Any) -> None:
+    """Add a check whose findings are reported while the dataset is read."""
+    _add(Check(name, proves, unit, tolerance, Scope.READING, lambda _: (), **more))
 
 
 def check_view(
     name: str, unit: str, tolerance: float, **more: Any
 ) -> Callable[[_Measure[SeenView]], _Measure[SeenView]]:
-    """Add a function that measures a view; its docstring says what the check proves."""
+    """Add a check of single views; the function's docstring says what the check proves."""
     return _adder(name, unit, tolerance, Scope.VIEW, more)
 
 
 def check_scene(
     name: str, unit: str, tolerance: float, **more: Any
 ) -> Callable[[_Measure[SeenScene]], _Measure[SeenScene]]:
-    """Add a function that measures a scene; its docstring says what the check proves."""
+    """Add a check of scenes; the function's docstring says what the check proves."""
     return _adder(name, unit, tolerance, Scope.SCENE, more)
 
 
 def check_pair(
     name: str, unit: str, tolerance: float, **more: Any
 ) -> Callable[[_Measure[SeenPair]], _Measure[SeenPair]]:
-    """Add a function that measures two views; its docstring says what the check proves."""
+    """Add a check of pairs of views; the function's docstring says what the check proves."""
     return _adder(name, unit, tolerance, Scope.PAIR, more)
 
 
@@ -120,5 +119,5 @@ def _adder(name: str, unit: str, tolerance: float, scope: Scope, more: dict[str,
 
 def _add(check: Check) -> None:
     if check.name in CHECKS:
-        raise ValueError(f"there is a check {check.name} already")
+        raise ValueError(f"a check named {check.name!r} exists already")
     CHECKS[check.name] = check

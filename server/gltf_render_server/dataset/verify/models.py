@@ -1,4 +1,4 @@
-"""The surfaces of a scene's objects, and what rays meet of them."""
+"""The surfaces of a scene's objects, and the intersections of rays with them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A surface of an object.
+    """A surface that belongs to an object.
 
     Attributes
     ----------
     number : int
-        Of the object.
+        The number of the object.
     triangles : (m, 3, 3) float
-        Corners in the world, or in the camera's axes, metres.
+        The corners of triangles, metres, in the world's or in the camera's axes.
     has_holes : bool
-        Whether rays may go through it that these triangles stop.
+        Whether parts of the triangles are cut out (by an alpha mask), so that rays may pass through them.
     """
 
     number: int
@@ -34,18 +34,18 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Met:
-    """What rays meet first.
+    """The first intersection of each ray.
 
     Attributes
     ----------
     depth : (n,) float64
-        In lengths of the ray; inf = nothing.
+        In lengths of the ray's direction; inf = no hit.
     number : (n,) int
-        0 = nothing.
+        The number of the object that was hit; 0 = no hit.
     normal : (n, 3) float64
-        Across the triangle; of any length and sign.
+        The normal of the triangle, of any length and sign.
     is_sure : (n,) bool
-        Whether it is no surface with holes.
+        False where the ray hit a surface with holes.
     """
 
     depth: Floats
@@ -55,13 +55,13 @@ class Met:
 
 
 class Models:
-    """Surfaces that rays are sent at.
+    """Surfaces that rays are cast at.
 
     Parameters
     ----------
     parts : sequence of Part
     in_camera : bool
-        Whether they are in the camera's axes, else in the world's.
+        Whether the triangles are in the camera's axes; otherwise they are in the world's.
     """
 
     def __init__(self, parts: Sequence[Part], *, in_camera: bool = False) -> None:
@@ -79,18 +79,18 @@ class Models:
 
     @property
     def numbers(self) -> set[int]:
-        """Those of the objects."""
+        """The numbers of the objects."""
         return set(self._number.tolist())
 
     def meet(self, origin: Floats, rays: Floats, near: float, far: float) -> Met:
-        """Send rays.
+        """Return the first intersection of each ray.
 
         Parameters
         ----------
         origin : (3,) float64
         rays : (n, 3) float64
         near, far : float
-            From where to where something is met, in lengths of the ray.
+            The range in which intersections count, in lengths of the ray's direction.
         """
         begin = origin + near * rays
         directions = rays.astype(np.float32)
@@ -111,5 +111,5 @@ class Models:
 
 
 def placed(triangles: NDArray[np.floating], matrix: Floats) -> Floats:
-    """Move triangles, (m, 3, 3)."""
+    """Transform triangles, (m, 3, 3), by a 4 x 4 matrix."""
     return triangles @ matrix[:3, :3].T + matrix[:3, 3]

@@ -1,4 +1,4 @@
-"""What was found, and how it is told."""
+"""The findings of all checks, and how they are printed."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from .check import CHECKS, Check, Measured
 
 __all__ = ["Report", "Result", "print_report"]
 
-_MOST_TOLD = 20
+_MOST_MESSAGES = 20
 
 
 @dataclass
 class Result:
-    """What a check found.
+    """The findings of one check.
 
     Attributes
     ----------
     check : Check
     measured : int
-        How many things were measured.
+        The number of measurements.
     faults : int
-        How many of them are beyond the tolerance.
+        How many figures are beyond the tolerance.
     worst : float
-        The largest figure; NaN = one is no number.
+        The largest figure; NaN = some figure is NaN.
     worst_at : str
+        The place of the largest figure.
     messages : list of str
-        What the first faults are: where, the figure, and what was expected.
+        A line for each of the first 20 faults: its place, the figure, and what was expected.
     """
 
     check: Check
@@ -41,7 +42,7 @@ class Result:
     messages: list[str] = field(default_factory=list)
 
     def add(self, where: str, found: Iterable[Measured]) -> None:
-        """Count what was measured somewhere."""
+        """Add measurements that were made at a place."""
         for each in found:
             figure, detail = each.figure, each.detail
             self.measured += each.count
@@ -51,31 +52,31 @@ class Result:
             if figure <= self.check.tolerance:
                 continue
             self.faults += 1
-            if len(self.messages) < _MOST_TOLD:
-                size = f"{figure:.4g} {self.check.unit}" if self.check.unit else ""
+            if len(self.messages) < _MOST_MESSAGES:
+                size = f"{figure:.4g} {self.check.unit}".removesuffix(" 1") if self.check.unit else ""
                 self.messages.append(f"{place}: {'; '.join(filter(None, (size, detail)))}")
 
     @property
     def state(self) -> str:
-        """How it ended, in a word."""
+        """The result in a word."""
         if self.faults:
             return "warning" if self.check.is_warning else "FAULT"
-        return "good" if self.measured else "not there"
+        return "good" if self.measured else "not measured"
 
 
 @dataclass
 class Report:
-    """What was found in a dataset.
+    """The findings in a dataset.
 
     Attributes
     ----------
     path : Path
     layout : str
-        What it is, such as "store".
+        The name of the dataset's layout, such as "store".
     scenes, views : int
-        How many were looked at.
+        How many scenes and views were read.
     results : dict of str to Result
-        By the names of the checks, in the order of the table.
+        The results by the names of the checks, in the order of the table.
     notes : list of str
         What could not be checked, and why.
     """
@@ -90,12 +91,17 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def add(self, check: str, where: str, *found: Measured) -> None:
-        """Count what a check measured somewhere."""
+        """Add measurements that a check made at a place."""
         self.results[check].add(where, found)
 
+    def check(self, name: str, where: str, is_wrong: bool, detail: str = "") -> bool:
+        """Add whether something is wrong at a place, with a detail if it is; return whether it is right."""
+        self.add(name, where, Measured(1.0 * is_wrong, detail=detail if is_wrong else ""))
+        return not is_wrong
+
     def note(self, text: str) -> None:
-        """Keep what could not be checked; the same once only."""
-        if text not in self.notes and len(self.notes) < _MOST_TOLD:
+        """Note what could not be checked, and why; each note is kept once."""
+        if text not in self.notes and len(self.notes) < _MOST_MESSAGES:
             self.notes.append(text)
 
     @property
@@ -105,16 +111,16 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """The names of the checks that found what may be meant."""
+        """The names of the checks that found something which may be intended."""
         return [name for name, each in self.results.items() if each.faults and each.check.is_warning]
 
     @property
     def is_good(self) -> bool:
-        """Whether there are no faults, so that the program's exit code is 0."""
+        """Whether no check found a fault; then the program's exit code is 0."""
         return not self.faults
 
     def rows(self) -> list[list[str]]:
-        """Return the table: check, state, how many were measured, faults, worst figure, tolerance, where."""
+        """Return the rows of the printed table, without the checks that measured nothing."""
         return [
             [
                 name,
@@ -130,7 +136,7 @@ class Report:
         ]
 
     def messages(self) -> list[str]:
-        """Return all that was found, line by line."""
+        """Return a line for each finding."""
         lines = []
         for name, each in self.results.items():
             lines += [f"{each.state} {name}: {message}" for message in each.messages]
@@ -139,11 +145,11 @@ class Report:
         return lines
 
     def summary(self) -> str:
-        """Return the last line."""
+        """Return the last line, which sums up the report."""
         what = f"{self.path}: {self.layout}, {self.scenes} items, {self.views} views"
         if self.is_good:
-            told = f"; warnings: {', '.join(self.warnings)}" if self.warnings else ""
-            return f"{what}: good{told}"
+            warnings = f"; warnings: {', '.join(self.warnings)}" if self.warnings else ""
+            return f"{what}: good{warnings}"
         return f"{what}: faults found by {', '.join(self.faults)}"
 
 
@@ -151,7 +157,7 @@ _HEAD = ["check", "state", "measured", "faults", "worst", "tolerance", "worst at
 
 
 def print_report(report: Report) -> None:
-    """Print what was found: a table, then each fault on a line, then a line that sums it up."""
+    """Print a report: the table, a line for each finding, what was not checked, and a summary."""
     try:
         from rich.console import Console
         from rich.table import Table
@@ -159,7 +165,7 @@ def print_report(report: Report) -> None:
     except ModuleNotFoundError:
         _print_plainly(report)
         return
-    if not sys.stdout.isatty():  # a table would be cut to 80 columns
+    if not sys.stdout.isatty():  # rich would cut the table to 80 columns
         _print_plainly(report)
         return
     console, table = Console(), Table(*_HEAD)

@@ -1,7 +1,8 @@
-"""What a dataset shows, in one way for all layouts.
+"""The content of a dataset in one form for all layouts.
 
-Lengths are metres. Cameras look along -z, with y up. Principal points and boxes count from the image's edge:
-a box is (x, y, width, height), and a column c fills c to c + 1. What a layout does not tell is None.
+Lengths are metres. Cameras look along -z, with y up. Principal points and boxes are measured from the image's
+upper left corner: a box is (x, y, width, height), and column c covers x from c to c + 1. None stands for a
+value that a layout does not have.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a mask is: its box, None if it is empty, and its pixels."""
+    """The bounding box of a mask (None if the mask is empty) and its number of pixels."""
 
     box: tuple[int, int, int, int] | None
     pixels: int
@@ -49,13 +50,13 @@ class Extent:
 
 @dataclass(frozen=True)
 class SeenPoint:
-    """A point of an object in a view, as the dataset tells it.
+    """A point of an object in a view, as the dataset annotates it.
 
     Attributes
     ----------
     name : str
     position : (float, float) or None
-        Px; None = it is behind the camera.
+        Px; None = the point is behind the camera.
     depth : float
     visibility : str
         "visible", "occluded", "outside" or "behind".
@@ -69,47 +70,48 @@ class SeenPoint:
 
 @dataclass(frozen=True, eq=False)
 class SeenObject:
-    """An object in a view, as the dataset tells it.
+    """An object in a view, as the dataset annotates it.
 
     Attributes
     ----------
     number : int
-        Its number in the view's `instance`, and among the objects of its models.
+        The object's number in the view's `instance` image and in its `models`.
     where : str
-        How it is called in messages.
+        The object's name in messages.
     mask, amodal : (height, width) bool or None
-        What is seen of it, and what would be if nothing else were there. If `mask` is None, `instance` says.
-    boxes_told : bool
-        Whether the layout has boxes; then a box that is None says that nothing is seen.
-    whole_told : bool
-        Whether it has `box_amodal` of this object.
+        The visible mask, and the mask as if nothing hid the object. If `mask` is None, `instance` shows the
+        visible pixels.
+    has_boxes : bool
+        Whether the layout has boxes; then a box that is None says that the object is not visible.
+    has_box_amodal : bool
+        Whether the layout has `box_amodal` for this object.
     box, box_amodal : Box or None
     pixels, pixels_amodal, pixels_all : int or None
-        Seen; on the image if nothing else were there; beyond the image, too.
+        Visible pixels; pixels of the amodal mask inside the image; the same inside and outside the image.
     visible_fraction : float or None
     edge_distance : int or None
     truncated : bool or None
     matrix, to_camera : (4, 4) float64 or None
-        Object to world, and to the camera's axes.
+        From the object's axes to the world, and to the camera's axes.
     is_rigid : bool
-        Whether `matrix` must be a rotation and a place.
+        Whether `to_camera` must be a rotation and a translation.
     low, high : (3,) float64 or None
-        Ends of the box that all of its surface is in, in its own axes.
+        Opposite corners of the 3D box around the object's surface, in its own axes.
     corners : sequence of points or None
-        Where the eight corners of that box are told to be in the image; x is the first digit.
+        The annotated image positions of the 3D box's eight corners, in the order of the binary numbers xyz.
     center : SeenPoint or None
-        The middle of that box.
+        The centre of the 3D box.
     keypoints : sequence of SeenPoint
     is_bent : bool or None
-        Whether its surface changes with time in its own axes; None = nobody knows.
+        Whether the object's surface changes with time in its own axes; None = unknown.
     """
 
     number: int
     where: str
     mask: Mask | None = None
     amodal: Mask | None = None
-    boxes_told: bool = True
-    whole_told: bool = True
+    has_boxes: bool = True
+    has_box_amodal: bool = True
     box: Box | None = None
     box_amodal: Box | None = None
     pixels: int | None = None
@@ -131,7 +133,7 @@ class SeenObject:
 
 @dataclass(frozen=True, eq=False)
 class SeenMoment:
-    """How things stand at another moment: this view's camera, and each object's matrix by its number."""
+    """The view's camera pose at another moment, and the matrices of the objects by their numbers."""
 
     camera_to_world: Floats
     matrices: Mapping[int, Floats]
@@ -139,34 +141,37 @@ class SeenMoment:
 
 @dataclass(frozen=True, eq=False)
 class SeenView:
-    """A picture, and all that is told of it.
+    """An image and its annotations.
 
     Attributes
     ----------
     where : str
-        How it is called in messages.
+        The view's name in messages.
     size : (int, int)
         Width and height, px.
     objects : sequence of SeenObject
     lens : Lens or None
     camera_to_world : (4, 4) float64 or None
     depth : (height, width) float or None
-        Along the optical axis; inf = nothing.
+        Metres along the optical axis; inf = no surface.
+    is_all_numbered : bool
+        Whether every surface belongs to one of the objects, so that there is none where no object is.
     depth_step : float
-        By how much depth is rounded at most.
+        The largest rounding error of depth, metres.
     instance : (height, width) int or None
-        0 = none of the objects.
+        The number of the object at each pixel; 0 = none of the objects.
     normal : (height, width, 3) float or None
-        In the camera's axes (x right, y up, z towards the viewer); NaN = nothing.
+        In the camera's axes (x right, y up, z towards the viewer); NaN = no surface.
     normal_step : float
-        By how much the parts of a normal are rounded at most.
+        The largest rounding error of a normal's components.
     colour : bytes
-        Digest of the picture; empty = there is none.
+        The digest of the colour image; empty = the view has none.
     picture : str
-        Its file, where several views may be annotations of one; else empty.
+        The image file, in layouts where several views may annotate one image; else empty.
     flow : mapping of When to (height, width, 2) float
-        Px, to the right and down; NaN = nothing.
+        Px, to the right and down; NaN = unknown.
     visible : mapping of When to (height, width) int
+        1 where the point is visible at the other moment, else 0.
     moments : mapping of When to SeenMoment
     models : Models or None
         The surfaces of the objects.
@@ -178,6 +183,7 @@ class SeenView:
     lens: Lens | None = None
     camera_to_world: Floats | None = None
     depth: NDArray[Any] | None = None
+    is_all_numbered: bool = False
     depth_step: float = 0.0
     instance: NDArray[Any] | None = None
     normal: NDArray[Any] | None = None
@@ -196,14 +202,14 @@ class SeenView:
 
     @cached_property
     def sample(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of pixels that stand for all: of each object, and of the rest, at most 400."""
+        """Rows and columns of sampled pixels: at most 400 of each object and of the background."""
         if self.numbers is None:
             return np.zeros(0, np.intp), np.zeros(0, np.intp)
         return pixels_of(self.numbers, _SAMPLE, np.random.default_rng(zlib.crc32(self.where.encode())))
 
     @cached_property
     def numbers(self) -> NDArray[np.integer[Any]] | None:
-        """The number of the object at each pixel, 0 = none; from the masks if there is no `instance`."""
+        """The number of the object at each pixel, 0 = none; from the masks if `instance` is None."""
         if self.instance is not None:
             return self.instance
         if not any(each.mask is not None for each in self.objects):
@@ -216,18 +222,18 @@ class SeenView:
 
     @cached_property
     def extents(self) -> dict[int, Extent]:
-        """Where each object is seen, by its number; also of numbers that no object has."""
+        """The visible extents by object number, including numbers that no object has."""
         own = {each.number: Extent.of(each.mask) for each in self.objects if each.mask is not None}
         return (_extents(self.instance) if self.instance is not None else {}) | own
 
     @property
-    def tells_masks(self) -> bool:
-        """Whether it is known what is seen of the objects."""
+    def has_masks(self) -> bool:
+        """Whether the view has visible masks, as an `instance` image or by object."""
         return self.instance is not None or any(each.mask is not None for each in self.objects)
 
 
 def _extents(numbers: NDArray[Any]) -> dict[int, Extent]:
-    """Measure all numbers of an image but 0."""
+    """Return the extent of each number in an image, except 0."""
     rows, columns = np.nonzero(numbers)
     shown = numbers[rows, columns]
     every = np.bincount(shown) if len(shown) and shown.max() < _MOST_COUNTED else np.zeros(0, int)
@@ -248,18 +254,18 @@ def _extents(numbers: NDArray[Any]) -> dict[int, Extent]:
 
 @dataclass(frozen=True, eq=False)
 class SeenScene:
-    """Pictures of the same things: an item of a store, an image of another layout.
+    """Views of the same objects: an item of a store, or an image of another layout.
 
     Attributes
     ----------
     where : str
-        How it is called in messages.
+        The scene's name in messages.
     views : sequence of SeenView
     sequence, split : str
-        Empty = that is not told.
+        Empty = unknown.
     scene : str
-        Scenes of the same name that follow each other show the same objects under the same numbers; empty =
-        that is not told.
+        Consecutive scenes with the same name here show the same objects under the same numbers; empty =
+        unknown.
     """
 
     where: str
@@ -271,7 +277,7 @@ class SeenScene:
 
 @dataclass(frozen=True, eq=False)
 class SeenPair:
-    """Two views that show the same things, perhaps elsewhere."""
+    """Two views that show the same objects, perhaps at different places."""
 
     first: SeenView
     second: SeenView

@@ -1,4 +1,4 @@
-"""Proves a dataset: reads it once, item by item, and lets every check look."""
+"""Reads a dataset once, item by item, and applies every check to it."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ Progress = Callable[[int, int], None]
 
 
 def verify(path: str | Path, *, progress: Progress | None = None, every: int = 1) -> Report:
-    """Prove a dataset: our own store, or one in the layout of BOP, COCO, or BlenderProc's HDF5.
+    """Prove a dataset: our own store, or one in the layout of BOP, COCO or BlenderProc's HDF5.
 
     Parameters
     ----------
     path : str or Path
-        The dataset's folder; what it is in is told by its files.
+        The dataset's folder. Its layout is recognised by its files.
     progress : callable, optional
-        Is called with the number of items done and the number of all, after each item.
+        It is called after each item, with the number of finished items and the number of all items.
     every : int
-        Of how many items one is looked at as a picture; the files of all are read in any case.
+        The images of every Nth item are checked. The files of all items are read in any case.
 
     Returns
     -------
     Report
-        What was found; `is_good` tells whether there are no faults.
+        The findings. `Report.is_good` is true if there are no faults.
 
     Raises
     ------
     DatasetError
-        The folder is no dataset that is known, or a package to read it is missing.
+        The folder holds no dataset in a known layout, or a package that reads the layout is missing.
     """
     folder = Path(path)
     layout = find_layout(folder)
@@ -72,12 +72,12 @@ def _check(report: Report, scene: SeenScene, last: SeenScene | None) -> None:
 
 
 def _pairs(scene: SeenScene, last: SeenScene | None) -> list[SeenPair]:
-    """Return each view with the one before it."""
+    """Return each view together with the view before it, if both show the same objects."""
     is_same = last is not None and scene.scene and last.scene == scene.scene
     views: list[SeenView] = [*(last.views[-1:] if last and is_same else []), *scene.views]
     return [SeenPair(first, second) for first, second in pairwise(views)]
 
 
 def _kept(scene: SeenScene) -> SeenScene:
-    """Return the scene with the one view that the next one is compared with."""
+    """Return the scene with its last view only, which is compared with the next scene's first view."""
     return SeenScene(scene.where, scene.views[-1:], scene.sequence, scene.split, scene.scene)

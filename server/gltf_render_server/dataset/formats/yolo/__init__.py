@@ -1,1 +1,1 @@
-"""YOLO, as Ultralytics reads it: a format for each task, and what they share in `layout`."""
+"""YOLO for Ultralytics: a module for the format of each task; `layout` has what they share."""

@@ -1,4 +1,4 @@
-"""YOLO for detection: a box for each object."""
+"""YOLO for detection: a bounding box for each object."""
 
 from __future__ import annotations
 
@@ -24,5 +24,8 @@ def _export(store: Store, out: Path) -> None:
 
 
 FORMAT = Format(
-    _NAME, "for Ultralytics' YOLO, task detect: a box for each object", ("color", "instances"), _export
+    _NAME,
+    "For Ultralytics' YOLO, task detect: a bounding box for each object.",
+    ("color", "instances"),
+    _export,
 )

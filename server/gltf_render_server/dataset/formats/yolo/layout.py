@@ -1,10 +1,11 @@
-"""The folders of a YOLO dataset, and the file that describes it.
+"""The folders of a YOLO dataset, its labels, and the file that describes it.
 
 ::
 
-    data.yaml                           where images are, and what they show
+    data.yaml                           the folders of the images, and the names of the categories
     images/train/000012_camera_0.png
-    labels/train/000012_camera_0.txt    a line for each object; for depth, depth/train/000012_camera_0.npy
+    labels/train/000012_camera_0.txt    a line for each object
+    depth/train/000012_camera_0.npy     the depth of each pixel; only in yolo-depth, which has no labels
 """
 
 from __future__ import annotations
@@ -32,32 +33,35 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def categories(store: Store, name: str) -> dict[str, int]:
-    """Return the numbers of the categories, from 0 on.
+    """Return the numbers of the categories, from 0.
 
     Raises
     ------
     DatasetError
-        There is none.
+        The dataset has no categories.
     """
     found = {category: number for number, category in enumerate(store.categories)}
     if not found:
-        raise DatasetError(f"{store.path}: {name} needs a category; every object is background")
+        raise DatasetError(
+            f"{store.path}: {name} needs a category, but every object in the dataset is background; correct "
+            "categories in the specification and render the dataset again"
+        )
     return found
 
 
 def written_pictures(
     store: Store, out: Path, labels: str, splits: set[str]
 ) -> Iterator[tuple[Picture, Path]]:
-    """Link all images; yield each with the path of its label, which has no suffix yet.
+    """Link or copy all images; yield each with the path of its label, without a suffix.
 
     Parameters
     ----------
     store : Store
     out : Path
     labels : str
-        The folder of the labels.
+        The name of the labels' folder.
     splits : set of str
-        The names of the splits are added.
+        The function adds the names of the splits to it.
     """
     for picture in pictures(store):
         folders = [out / kind / picture.split for kind in ("images", labels)]
@@ -70,7 +74,7 @@ def written_pictures(
 
 
 def write_labels(store: Store, out: Path, line: Callable[[Picture, Seen], str]) -> set[str]:
-    """Write the images and, for each, a file with a line for each object; return the names of the splits."""
+    """Write the images and their label files, with a line for each object; return the splits' names."""
     splits: set[str] = set()
     for picture, path in written_pictures(store, out, "labels", splits):
         lines = "".join(f"{line(picture, seen)}\n" for seen in picture.seen)
@@ -79,7 +83,7 @@ def write_labels(store: Store, out: Path, line: Callable[[Picture, Seen], str]) 
 
 
 def normalised_box(picture: Picture, seen: Seen) -> list[float]:
-    """Return the middle, the width and the height of a box in parts of the image's width and height."""
+    """Return the centre x and y, width and height of a box, relative to the image's width and height."""
     lens = picture.view.lens
     left, top, width, height = seen.box
     return [
@@ -91,15 +95,15 @@ def normalised_box(picture: Picture, seen: Seen) -> list[float]:
 
 
 def join_numbers(values: list[float]) -> str:
-    """Write numbers with the nine digits that tell all single-precision ones apart."""
+    """Join numbers with nine digits each, which identify every single-precision number."""
     return " ".join(f"{value:.9g}" for value in values)
 
 
 def write_description(out: Path, splits: set[str], names: list[str], **more: Any) -> None:
     """Write data.yaml: the folders of the images by split, the names of the categories, and more.
 
-    It names no root, so that readers take its own folder. They need a split to train with and one to validate
-    with; where there is none, another one's images are named.
+    The file names no root folder, so readers use its own folder. They need the splits "train" and "val"; a
+    missing one refers to the images of another split.
     """
     images = {split: f"images/{split}" for split in sorted(splits)}
     if images:
@@ -111,7 +115,7 @@ def write_description(out: Path, splits: set[str], names: list[str], **more: Any
 
 
 def _yaml(value: Any) -> str:
-    """Write what follows a key: a table, or a value as JSON, which is YAML, too."""
+    """Return the YAML of a key's value: a table, or JSON, which is also YAML."""
     if isinstance(value, dict):
         return "".join(f"\n  {key}:{_yaml(each)}" for key, each in value.items())
     text = json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""YOLO for poses: a box and keypoints for each object."""
+"""YOLO for poses: a bounding box and keypoints for each object."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _export(store: Store, out: Path) -> None:
     names = keypoint_names(store)
     most = max(map(len, names.values()), default=0)
     if not most:
-        raise DatasetError(f"{store.path}: {_NAME} needs keypoints; no object has any")
+        raise DatasetError(f"{store.path}: {_NAME} needs keypoints, but no object in the dataset has any")
 
     def line(picture: Picture, seen: Seen) -> str:
         own = _keypoints(picture, seen, names.get(seen.category, []))
@@ -33,7 +33,7 @@ def _export(store: Store, out: Path) -> None:
 
 
 def _keypoints(picture: Picture, seen: Seen, names: list[str]) -> list[float]:
-    """Return x and y in parts of the image's width and height, and the visibility, one after the other."""
+    """Return x and y, relative to the image's size, and visibility of each keypoint, as one flat list."""
     lens = picture.view.lens
     values: list[float] = []
     for found in seen.keypoints(names):
@@ -43,7 +43,7 @@ def _keypoints(picture: Picture, seen: Seen, names: list[str]) -> list[float]:
 
 FORMAT = Format(
     _NAME,
-    "for Ultralytics' YOLO, task pose: a box and keypoints for each object",
+    "For Ultralytics' YOLO, task pose: a bounding box and keypoints for each object.",
     ("color", "instances"),
     _export,
 )

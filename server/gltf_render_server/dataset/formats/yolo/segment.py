@@ -28,7 +28,7 @@ def _export(store: Store, out: Path) -> None:
 
 FORMAT = Format(
     _NAME,
-    "for Ultralytics' YOLO, task segment: a polygon for each object",
+    "For Ultralytics' YOLO, task segment: a polygon for each object.",
     ("color", "instance", "instances"),
     _export,
 )

@@ -5,6 +5,7 @@ let grid = { columns: 1, width: 0, height: 0 };
 
 function lay(fromStart = false) {
   if ($("part-pictures").hidden || !rows.length) return;
+  const focused = document.activeElement?.dataset?.at;
   const whole = $("scroller").clientWidth;
   const smallest = Math.min(SMALLEST_TILE, (whole - GAP) / 2);
   const columns = Math.max(1, Math.floor((whole + GAP) / (smallest + GAP)));
@@ -19,6 +20,7 @@ function lay(fromStart = false) {
     if (window.scrollY > Math.max(top, 0)) window.scrollTo({ top });
   }
   look();
+  if (focused !== undefined) tiles.get(Number(focused))?.firstChild.focus({ preventScroll: true });
 }
 
 function look() {

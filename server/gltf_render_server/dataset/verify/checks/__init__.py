@@ -1,3 +1,3 @@
-"""The checks of what is seen, in the order of the table; importing them fills it."""
+"""The checks, in the order of the table; importing this package fills the table."""
 
-from . import told, masks, boxes, poses, depths, models, motion, normals  # isort: skip  # noqa: F401
+from . import reading, masks, boxes, poses, depths, models, motion, normals  # isort: skip  # noqa: F401

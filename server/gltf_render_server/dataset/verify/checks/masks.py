@@ -1,4 +1,4 @@
-"""The rows of masks: whose each pixel is, and how many they are."""
+"""Checks of segmentation masks and of pixel counts."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ __all__: list[str] = []
 
 @check_view("masks.numbers", "pixels", 0)
 def _numbers(view: SeenView) -> Iterator[Measured]:
-    """Every number in the picture of instances is that of an object in the table."""
+    """Every object number in the instance image is listed in the table of objects."""
     if view.instance is None:
         return
     yield Measured(0, count=len(view.by_number))
     for number, extent in view.extents.items():
         if number not in view.by_number:
-            yield Measured(extent.pixels, f"number {number}", "no object has this number")
+            yield Measured(extent.pixels, f"number {number}", "no object in the table has this number")
 
 
 @check_view("masks.disjoint", "pixels", 0)
 def _disjoint(view: SeenView) -> Iterator[Measured]:
-    """No pixel is seen of two objects."""
+    """No pixel is in the visible masks of two objects."""
     taken = np.zeros((view.size[1], view.size[0]), bool)
     for each in view.objects:
         if each.mask is None or each.mask.shape != taken.shape:
             continue
-        yield Measured(int(np.count_nonzero(taken & each.mask)), each.where, "other objects have these, too")
+        detail = "these pixels are in another object's visible mask, too"
+        yield Measured(int(np.count_nonzero(taken & each.mask)), each.where, detail)
         taken |= each.mask
 
 
 @check_view("masks.whole", "pixels", 0)
 def _whole(view: SeenView) -> Iterator[Measured]:
-    """What is seen of an object is inside the mask of all of it."""
+    """The visible mask of an object lies inside its amodal mask."""
     numbers = view.numbers
     if numbers is None:
         return
@@ -46,23 +47,29 @@ def _whole(view: SeenView) -> Iterator[Measured]:
             continue
         seen = numbers == each.number if each.mask is None else each.mask
         if each.amodal.shape == seen.shape:
-            yield Measured(int(np.count_nonzero(seen & ~each.amodal)), each.where, "seen outside of it")
+            yield Measured(
+                int(np.count_nonzero(seen & ~each.amodal)), each.where, "visible outside the amodal mask"
+            )
 
 
 @check_view("masks.pixels", "pixels", 0)
 def _pixels(view: SeenView) -> Iterator[Measured]:
-    """The counts of pixels are those of the masks, and what is seen is no more than all of it."""
+    """Pixel counts are those of the masks, and no object has more visible pixels than pixels in all."""
     for each in view.objects:
-        for told, found, name in _counts(view, each):
-            yield Measured(abs(told - found), each.where, f"{name} {told}, the mask has {found}")
+        for annotated, found, name in _counts(view, each):
+            yield Measured(
+                abs(annotated - found), each.where, f"{name} is {annotated}, and should be {found}"
+            )
         counts = [count for count in (each.pixels, each.pixels_amodal, each.pixels_all) if count is not None]
         if len(counts) > 1:
             less = max(0, *(one - other for one, other in pairwise(counts)))
-            yield Measured(less, each.where, f"more is seen than there is: {' of '.join(map(str, counts))}")
+            yield Measured(
+                less, each.where, f"a part has more pixels than the whole: {' of '.join(map(str, counts))}"
+            )
 
 
 def _counts(view: SeenView, each: SeenObject) -> Iterator[tuple[int, int, str]]:
-    if each.pixels is not None and view.tells_masks:
+    if each.pixels is not None and view.has_masks:
         extent = view.extents.get(each.number)
         yield each.pixels, extent.pixels if extent else 0, "pixels"
     if each.pixels_amodal is not None and each.amodal is not None:
@@ -73,13 +80,17 @@ def _counts(view: SeenView, each: SeenObject) -> Iterator[tuple[int, int, str]]:
 
 @check_view("masks.fraction", "1", 1e-6)
 def _fraction(view: SeenView) -> Iterator[Measured]:
-    """Visible fractions are pixels / pixels_all, and from 0 to 1."""
+    """Visible fractions are pixels / pixels_all, between 0 and 1."""
     for each in view.objects:
         if each.visible_fraction is None:
             continue
         beyond = max(0.0, -each.visible_fraction, each.visible_fraction - 1)
-        yield Measured(beyond, each.where, f"it is {each.visible_fraction:g}")
+        yield Measured(
+            beyond, each.where, f"visible_fraction is {each.visible_fraction:g}, not between 0 and 1"
+        )
         if each.pixels is not None and each.pixels_all is not None:
             expected = each.pixels / each.pixels_all if each.pixels_all else 0.0
             off = abs(each.visible_fraction - expected)
-            yield Measured(off, each.where, f"it is {each.visible_fraction:g}, not {expected:g}")
+            yield Measured(
+                off, each.where, f"visible_fraction is {each.visible_fraction:g}, not {expected:g}"
+            )

@@ -1,4 +1,4 @@
-"""The rows of what the objects' own surfaces say, where these are to be had: rays are sent at them."""
+"""Checks against the objects' own surfaces, by casting rays at them, if the models are available."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .depths import depth_habit
 
 __all__: list[str] = []
 
-_OUTLINE = 2000
-_FEWEST = 30
+_OUTLINE = 2000  # pixels at borders that are checked
+_FEWEST = 30  # pixels; fewer are not checked
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -27,7 +27,7 @@ Indices = NDArray[np.intp]
 
 @check_view("models.outlines", "share", 0.02)
 def _outlines(view: SeenView) -> Iterator[Measured]:
-    """Pixels on both sides of each border between objects show the object that the models put there."""
+    """Pixels at the borders between objects show the object that the models place there."""
     numbers = view.numbers
     if numbers is None:
         return
@@ -38,30 +38,31 @@ def _outlines(view: SeenView) -> Iterator[Measured]:
     met = _met(view, rows, columns)
     if met is None:
         return
-    told = numbers[rows, columns]
-    is_hidden = told == 0  # by what is no object, if that is nearer
+    annotated = numbers[rows, columns]
+    is_hidden = annotated == 0  # by the background, if its depth is nearer
     if view.depth is not None and view.depth.shape == numbers.shape:
         is_hidden &= view.depth[rows, columns] < met.depth * 0.999 - view.depth_step
     is_sure = met.is_sure & ~is_hidden
     count = int(np.count_nonzero(is_sure))
     if count >= _FEWEST:
-        yield Measured(float((met.number != told)[is_sure].mean()), count=count)
+        share = float((met.number != annotated)[is_sure].mean())
+        yield Measured(share, "", "of the pixels at borders show another object than the models", count)
 
 
 @check_view("models.depth", "share", 2e-4)
 def _depth(view: SeenView) -> Iterator[Measured]:
-    """Depth is that of the models in their poses: for each object, 90 % of its pixels are off by less."""
+    """Depth is that of the models in their poses; the figure is the 90th percentile of an object's errors."""
     found = _compared(view)
     if found is None:
         return
-    off = np.abs(found.told - found.right)
+    off = np.abs(found.annotated - found.right)
     share = np.maximum(0, off - view.depth_step) / found.right
     for number in np.unique(found.number).tolist():
         own = found.number == number
         if number in view.by_number and np.count_nonzero(own) >= _FEWEST:
             figure = float(np.percentile(share[own], 90))
-            ratio = float(np.median(found.told[own] / found.right[own]))
-            detail = f"{np.percentile(off[own], 90) * 1e3:.3g} mm; {ratio:.5g} times as deep"
+            ratio = float(np.median(found.annotated[own] / found.right[own]))
+            detail = f"off by {np.percentile(off[own], 90) * 1e3:.3g} mm; {ratio:.5g} times the models' depth"
             if habit := depth_habit(ratio):
                 detail += f"; {habit}"
             yield Measured(figure, view.by_number[number].where, detail, int(np.count_nonzero(own)))
@@ -69,13 +70,13 @@ def _depth(view: SeenView) -> Iterator[Measured]:
 
 @check_view("models.shift", "px", 0.02)
 def _shift(view: SeenView) -> Iterator[Measured]:
-    """Depth does not lie beside where K puts it: the shift of the picture that makes it fit best."""
+    """Depth is not shifted in the image; the figure is the shift that would fit the models best."""
     found = _compared(view)
     if found is None:
         return
-    off = found.told - found.right
+    off = found.annotated - found.right
     share = np.abs(off) / found.right
-    # only what is nearly right can be out of place; depth is rounded
+    # only depth that is nearly right shows a shift; rounded depth hides it
     is_good = share < 0.02
     if np.count_nonzero(is_good) < _FEWEST or view.depth_step > 1e-4 * np.median(found.right):
         return
@@ -84,16 +85,16 @@ def _shift(view: SeenView) -> Iterator[Measured]:
     if np.linalg.cond(system) > 30:
         return
     shift = -np.linalg.lstsq(system, off[is_good] * weight, rcond=None)[0]
-    detail = f"by {shift[0]:.3f} px to the right and {shift[1]:.3f} px down"
+    detail = f"shifted by {shift[0]:.3f} px to the right and {shift[1]:.3f} px down"
     yield Measured(float(np.abs(shift).max()), "", detail, int(np.count_nonzero(is_good)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """Pixels whose object is the models', too: both depths, and how the models' changes by a pixel."""
+    """Pixels that show the models' object: annotated depth, models' depth, and its change per pixel."""
 
     number: NDArray[np.integer[Any]]
-    told: Floats
+    annotated: Floats
     right: Floats
     slopes: Floats
 
@@ -106,8 +107,8 @@ def _compared(view: SeenView) -> _Compared | None:
     met = _met(view, rows, columns)
     if met is None:
         return None
-    told, number = depth[rows, columns].astype(float), numbers[rows, columns]
-    is_same = met.is_sure & (met.number == number) & (number > 0) & np.isfinite(told)
+    annotated, number = depth[rows, columns].astype(float), numbers[rows, columns]
+    is_same = met.is_sure & (met.number == number) & (number > 0) & np.isfinite(annotated)
     right = met.depth[is_same]
     normal = met.normal[is_same]
     if view.camera_to_world is not None and view.models is not None and not view.models.in_camera:
@@ -117,13 +118,13 @@ def _compared(view: SeenView) -> _Compared | None:
         slopes = np.stack(
             [-right * normal[:, 0] / along / lens.focal_x, right * normal[:, 1] / along / lens.focal_y], -1
         )
-    # at a grazing angle a pixel's depth says nothing
+    # at a grazing angle, the depth of a pixel is too uncertain
     is_good = (np.abs(slopes) < 0.05 * right[:, None]).all(1)
-    return _Compared(number[is_same][is_good], told[is_same][is_good], right[is_good], slopes[is_good])
+    return _Compared(number[is_same][is_good], annotated[is_same][is_good], right[is_good], slopes[is_good])
 
 
 def _met(view: SeenView, rows: Indices, columns: Indices) -> Met | None:
-    """Send rays through pixels at the models."""
+    """Cast rays through pixels at the models; None if the view lacks what this needs."""
     models, lens = view.models, view.lens
     if models is None or lens is None or not len(rows):
         return None
@@ -137,7 +138,7 @@ def _met(view: SeenView, rows: Indices, columns: Indices) -> Met | None:
 
 
 def _borders(numbers: NDArray[np.integer[Any]]) -> tuple[Indices, Indices]:
-    """Return the pixels beside which another number is."""
+    """Return the pixels that have a neighbour with another number: rows and columns."""
     is_border = np.zeros(numbers.shape, bool)
     for axis in (0, 1):
         first, second = ([slice(None)] * 2 for _ in range(2))

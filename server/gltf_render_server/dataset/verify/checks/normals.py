@@ -1,4 +1,4 @@
-"""The rows of normals: their length, and whether they are across the surface that depth shows."""
+"""Checks of normals: their length, and their agreement with the surface that depth shows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..seen import SeenView
 
 __all__: list[str] = []
 
-_PIXELS = 4000
-_FEWEST = 100
-_FLAT = 2e-3  # how far the middle of two neighbours may be from the pixel, in parts of the depth
+_PIXELS = 4000  # about as many are looked at
+_FEWEST = 100  # pixels; fewer are not checked
+_FLAT = 2e-3  # how much 1 / depth may deviate from linear over three pixels, relative
 _TURNS = [np.array(signs) for signs in product((1, -1), repeat=3) if signs != (1, 1, 1)]
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @check_view("normals.unit", "1", 1e-3)
 def _unit(view: SeenView) -> Iterator[Measured]:
-    """Normals are as long as 1 wherever an object is seen."""
+    """Normals have the length 1 at every pixel that shows an object."""
     if view.normal is None:
         return
     normals = view.normal
@@ -34,35 +34,41 @@ def _unit(view: SeenView) -> Iterator[Measured]:
         normals = normals[np.isfinite(normals).all(-1)]
     if len(normals):
         off = np.abs(np.sqrt((normals.astype(float) ** 2).sum(-1)) - 1)
-        yield Measured(max(0.0, float(off.max()) - 2 * view.normal_step), count=len(normals))
+        figure = float(np.maximum(0.0, off.max() - 2 * view.normal_step))  # Python's max would lose a NaN
+        yield Measured(figure, "", "the largest difference of a normal's length from 1", len(normals))
 
 
 @check_view("normals.depth", "degrees", 30)
 def _across(view: SeenView) -> Iterator[Measured]:
-    """Normals are across the surface that depth shows, where it is smooth: the median angle of a view."""
+    """Normals agree with the smooth surfaces that depth shows; the figure is a view's median angle."""
     found = _both(view)
     if found is not None:
-        yield Measured(float(np.median(_degrees(*found))), count=len(found[0]))
+        figure = float(np.median(_degrees(*found)))
+        yield Measured(figure, "", "the median angle to the normals that depth shows", len(found[0]))
 
 
 @check_view("normals.axes", "degrees", 1.0)
 def _axes(view: SeenView) -> Iterator[Measured]:
-    """No axis of the normals is turned round: by how much the mean angle would be less with another sign."""
+    """No axis of the normals is flipped; the figure is by how much other axes would fit better."""
     found = _both(view)
     if found is None:
         return
-    told, shown = found
-    own = _degrees(told, shown).mean()
-    others = [(_degrees(told * signs, shown).mean(), f"with signs {signs.tolist()}") for signs in _TURNS]
+    annotated, shown = found
+    own = _degrees(annotated, shown).mean()
+    others = [
+        (_degrees(annotated * signs, shown).mean(), f"with the signs {signs.tolist()}") for signs in _TURNS
+    ]
     if view.camera_to_world is not None:
-        turned = told @ view.camera_to_world[:3, :3]
+        turned = annotated @ view.camera_to_world[:3, :3]
         others.append((_degrees(turned, shown).mean(), "as normals in the world's axes"))
     best, axes = min(others)
-    yield Measured(max(0.0, float(own - best)), "", f"{own:.1f} degrees as they are, {best:.1f} {axes}")
+    yield Measured(
+        max(0.0, float(own - best)), "", f"mean angle {own:.1f} degrees as stored, {best:.1f} {axes}"
+    )
 
 
 def _both(view: SeenView) -> tuple[Floats, Floats] | None:
-    """Return the normals that are told, and those of the points around, (n, 3) each."""
+    """Return the annotated normals and those of the surface that depth shows, (n, 3) each."""
     depth, normal, lens, numbers = view.depth, view.normal, view.lens, view.numbers
     if depth is None or normal is None or lens is None or numbers is None:
         return None
@@ -82,7 +88,7 @@ def _both(view: SeenView) -> tuple[Floats, Floats] | None:
         )
         same &= bend / inverse[0] < _FLAT
     if view.depth_step:
-        same &= view.depth_step * lens.focal_x * inverse[0] < 0.05  # rounding tilts what it shows
+        same &= view.depth_step * lens.focal_x * inverse[0] < 0.05  # rounded depth tilts the surface
     if np.count_nonzero(same) < _FEWEST:
         return None
     right, left, up, down = (

@@ -1,4 +1,4 @@
-"""The rows of poses: what is told of a matrix in several places is one matrix, and leads where it is told."""
+"""Checks of poses: matrices agree with each other, and project points to where they are annotated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ..seen import SeenObject, SeenPoint, SeenScene, SeenView
 __all__ = ["off_rigid"]
 
 _DEPTH_TOLERANCE = 0.005
-"""How far behind what is seen a keypoint may be and still be seen, in parts of its depth."""
+"""How far behind the visible surface a keypoint may lie and count as visible, relative to its depth."""
+
+_NOT_RIGID = "the matrix is no rotation with a translation"
 
 _DIGITS = np.array(list(product((0, 1), repeat=3)))
 
@@ -24,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def off_rigid(matrix: Floats) -> float:
-    """Return how far a matrix is from a rotation and a place, by its largest number."""
+    """Return the largest deviation of a matrix from a rotation with a translation; NaN if it has NaN."""
     turn = matrix[:3, :3]
     with np.errstate(all="ignore"):
         squares = np.abs(turn.T @ turn - np.eye(3)).max()
@@ -34,19 +36,19 @@ def off_rigid(matrix: Floats) -> float:
 
 @check_view("poses.rigid", "1", 1e-5)
 def _rigid(view: SeenView) -> Iterator[Measured]:
-    """Cameras are rotated and moved, and nothing else: orthonormal, determinant + 1, last row 0 0 0 1."""
+    """Poses are rigid: an orthonormal rotation with determinant + 1, and the last row 0 0 0 1."""
     if view.camera_to_world is not None:
-        yield Measured(off_rigid(view.camera_to_world), "camera")
+        yield Measured(off_rigid(view.camera_to_world), "camera", _NOT_RIGID)
     for when, moment in view.moments.items():
-        yield Measured(off_rigid(moment.camera_to_world), f"camera {when}")
+        yield Measured(off_rigid(moment.camera_to_world), f"camera {when}", _NOT_RIGID)
     for each in view.objects:
         if each.is_rigid and each.to_camera is not None:
-            yield Measured(off_rigid(each.to_camera), each.where)
+            yield Measured(off_rigid(each.to_camera), each.where, _NOT_RIGID)
 
 
 @check_view("poses.chain", "share", 1e-6)
 def _chain(view: SeenView) -> Iterator[Measured]:
-    """`object_to_camera` is the inverse of `camera_to_world`, times the object's matrix."""
+    """`object_to_camera` is the inverse of `camera_to_world` times the object's matrix."""
     if view.camera_to_world is None:
         return
     turn = view.camera_to_world[:3, :3]
@@ -57,21 +59,21 @@ def _chain(view: SeenView) -> Iterator[Measured]:
             place = each.matrix[:3, 3] - view.camera_to_world[:3, 3]
             expected = turn.T @ np.column_stack([each.matrix[:3, :3], place])
             off = np.abs(expected - each.to_camera[:3])
-            # places are differences of what may be far from the world's origin
+            # the translation is a difference of positions that may be far from the world's origin
             reach = 1e-9 * np.abs([*each.matrix[:3, 3], *view.camera_to_world[:3, 3]]).max()
             sizes = np.abs(expected[:, :3]).max(), np.abs(expected[:, 3]).max()
             shares = [
                 part.max() / max(size, slack, 1e-30)
                 for part, size, slack in ((off[:, :3], sizes[0], 0.0), (off[:, 3] - reach, sizes[1], reach))
             ]
-        detail = f"off by {np.linalg.norm(off[:, 3]):.3g} m"
+        detail = f"the translation is off by {np.linalg.norm(off[:, 3]):.3g} m"
         figure = float(max(0.0, *shares)) if np.isfinite(shares).all() else math.nan
         yield Measured(figure, each.where, detail)
 
 
 @check_view("poses.project", "px", 0.01)
 def _project(view: SeenView) -> Iterator[Measured]:
-    """The centre and the corners of each 3D box are where pose and intrinsics put them in the image."""
+    """The image positions of each 3D box's centre and corners follow from pose and intrinsics."""
     if view.lens is None:
         return
     for each in view.objects:
@@ -81,17 +83,17 @@ def _project(view: SeenView) -> Iterator[Measured]:
             middle = _moved(each.to_camera, (each.low + each.high) / 2)
             yield _off_point(view.lens, middle, each.center.position, f"{each.where}, centre")
             off = abs(each.center.depth + middle[2]) / max(1e-9, abs(middle[2]))
-            yield Measured(off * view.lens.focal_x, f"{each.where}, centre's depth")
+            yield Measured(off * view.lens.focal_x, f"{each.where}, depth of the centre")
         if each.corners is not None:
             ends = np.stack([each.low, each.high])
-            for index, told in enumerate(each.corners[:8]):
+            for index, annotated in enumerate(each.corners[:8]):
                 corner = _moved(each.to_camera, ends[_DIGITS[index], range(3)])
-                yield _off_point(view.lens, corner, told, f"{each.where}, corner {index}")
+                yield _off_point(view.lens, corner, annotated, f"{each.where}, corner {index}")
 
 
 @check_view("points.visibility", "", 0)
 def _visibility(view: SeenView) -> Iterator[Measured]:
-    """Points are called visible, occluded, outside or behind as depth and instances show them."""
+    """Points are visible, occluded, outside or behind as depth and the instance image show."""
     lens, depth, numbers = view.lens, view.depth, view.numbers
     if lens is None or depth is None or numbers is None:
         return
@@ -100,15 +102,15 @@ def _visibility(view: SeenView) -> Iterator[Measured]:
         for point in points:
             expected = _seen_as(point, lens, depth, numbers == each.number if point is each.center else None)
             is_wrong = point.visibility != expected
-            detail = f"called {point.visibility}, and is {expected}" if is_wrong else ""
+            detail = f"visibility is {point.visibility}, and should be {expected}" if is_wrong else ""
             yield Measured(1.0 * is_wrong, f"{each.where}, {point.name}", detail)
 
 
 @check_scene("points.place", "share", 1e-5)
 def _place(scene: SeenScene) -> Iterator[Measured]:
-    """Each keypoint is at one place of its object, whichever view tells it.
+    """Each keypoint has the same position on its object in all views.
 
-    It is brought into the object's axes by its position, its depth and the pose; the figure is in parts of
+    Image position, depth and pose give a keypoint's position in the object's axes. The figure is relative to
     the depth.
     """
     first: dict[tuple[int, str], Floats] = {}
@@ -121,7 +123,10 @@ def _place(scene: SeenScene) -> Iterator[Measured]:
                 known = first.setdefault((each.number, point.name), place)
                 if known is not place:
                     off = np.linalg.norm(each.to_camera[:3, :3] @ (place - known)) / abs(point.depth)
-                    yield Measured(float(off), f"{view.where}, {each.where}, {point.name}")
+                    where = f"{view.where.removeprefix(f'{scene.where}, ')}, {each.where}, {point.name}"
+                    yield Measured(
+                        float(off), where, "the position on the object differs from that in another view"
+                    )
 
 
 def _seen_as(point: SeenPoint, lens: Lens, depth: Floats, shown: NDArray[np.bool_] | None) -> str:
@@ -147,17 +152,20 @@ def _in_object(lens: Lens | None, each: SeenObject, point: SeenPoint) -> Floats 
     return np.linalg.solve(turn, place) if np.linalg.cond(turn) < 1e6 else None
 
 
-def _off_point(lens: Lens, point: Floats, told: tuple[float, float] | None, where: str) -> Measured:
-    """Compare where a point of the camera's axes is told to be; far out, in parts of how far it is."""
+def _off_point(lens: Lens, point: Floats, annotated: tuple[float, float] | None, where: str) -> Measured:
+    """Measure the error of a point's image position, px; relative if the point is far outside the image."""
     if point[2] >= 0:
-        return Measured(0.0 if told is None else math.inf, where, "it is behind the camera")
+        return Measured(
+            0.0 if annotated is None else math.inf, where, "has an image position, but is behind the camera"
+        )
     u = lens.center_x - lens.focal_x * point[0] / point[2]
     v = lens.center_y + lens.focal_y * point[1] / point[2]
-    if told is None:
-        return Measured(math.inf, where, f"told to be behind the camera; it is at ({u:.1f}, {v:.1f})")
+    if annotated is None:
+        return Measured(math.inf, where, f"annotated as behind the camera, but is at ({u:.1f}, {v:.1f})")
     beyond = max(1.0, abs(u) / lens.width, abs(v) / lens.height)
-    off = math.hypot(u - told[0], v - told[1]) / beyond
-    return Measured(off, where, f"({told[0]:.3f}, {told[1]:.3f}), and pose and K say ({u:.3f}, {v:.3f})")
+    off = math.hypot(u - annotated[0], v - annotated[1]) / beyond
+    detail = f"annotated at ({annotated[0]:.3f}, {annotated[1]:.3f}), projected to ({u:.3f}, {v:.3f})"
+    return Measured(off, where, detail)
 
 
 def _moved(matrix: Floats, point: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The layouts that can be proven; which one a folder has is told by its files."""
+"""The layouts that `verify` can read; the files in a folder show which layout it has."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from .layout import Layout, Reading
 __all__ = ["LAYOUTS", "Layout", "Reading", "find_layout"]
 
 LAYOUTS = (store.LAYOUT, bop.LAYOUT, hdf5.LAYOUT, coco.LAYOUT)
-"""In the order in which they are tried."""
+"""The layouts in the order in which they are tried."""
 
 
 def find_layout(path: Path) -> Layout:
-    """Tell how a dataset lies in a folder.
+    """Recognise the layout of the dataset in a folder.
 
     Raises
     ------
     DatasetError
-        It is none that is known.
+        There is no such folder, or its files match no layout.
     """
     if not path.is_dir():
-        raise DatasetError(f"{path}: is no folder")
+        raise DatasetError(f"{path}: there is no folder with this path")
     for layout in LAYOUTS:
         if layout.is_it(path):
             return layout
     names = ", ".join(layout.name for layout in LAYOUTS)
-    raise DatasetError(f"{path}: is no dataset that can be proven; these can: {names}")
+    raise DatasetError(
+        f"{path}: the folder holds no dataset that verify can read; it reads these layouts: {names}"
+    )

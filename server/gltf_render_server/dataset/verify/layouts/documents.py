@@ -1,4 +1,4 @@
-"""The glTF documents that a store's items show, where these are to be had, and their surfaces."""
+"""The glTF documents that a store's items show, if their files still exist, and their surfaces."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _EXTENSIONS = frozenset(
         "KHR_texture_transform",
     }
 )
-"""What a document may require that says nothing of where its surfaces are, or that is read here."""
+"""Required extensions that are supported here, or that do not affect where surfaces are."""
 
 _MOST_TRIANGLES = 5_000_000
 
@@ -48,14 +48,14 @@ Floats = NDArray[np.float64]
 
 
 class Documents:
-    """Reads the documents of a store's items; the last one is kept.
+    """Reads the documents of a store's items, and keeps the last one.
 
     Parameters
     ----------
     folder : Path
-        That of the store; paths of assets are looked for below it, too.
+        The store's folder; `asset_folders` says where relative paths of assets are looked up.
     report : Report
-        Is told what cannot be checked.
+        It receives notes on what cannot be checked.
     """
 
     def __init__(self, folder: Path, report: Report) -> None:
@@ -64,7 +64,7 @@ class Documents:
         self._placed: tuple[object, Models | None, dict[int, bool]] = (None, None, {})
 
     def of(self, record: ItemRecord) -> tuple[Models | None, Mapping[int, bool]]:
-        """Return an item's surfaces, None if they are not to be had, and which objects bend, where known."""
+        """Return an item's surfaces, None if not available, and which objects bend, as far as known."""
         asset = self._read(record)
         if asset is None:
             return None, {}
@@ -85,20 +85,17 @@ class Documents:
                 data = self._find(record)
                 self._asset = read_asset(data, extensions=_EXTENSIONS) if data is not None else None
                 if data is None:
-                    self._report.note(
-                        f"models: the document of {record.name} is not to be had: no file of its assets has "
-                        f"the digest {record.document[:12]}…; checks without models are made"
-                    )
+                    self._report.note(f"models: {_why_missing(record)}; all other checks were made")
             except (RenderServerError, OSError) as error:
-                self._report.note(f"models: the document of {record.name} cannot be read: {error}")
+                self._report.note(f"models: the glTF document of {record.name} cannot be read: {error}")
         return self._asset
 
     def _find(self, record: ItemRecord) -> bytes | None:
-        """Read the file of the document's digest; what it is made of lies where the specification saw it."""
-        told = record.assets.get(record.document)
-        if not told:
+        """Read the asset file that has the document's digest, at the path that the item's record names."""
+        recorded = record.assets.get(record.document)
+        if not recorded:
             return None
-        for path in (folder / told for folder in asset_folders(self._folder)):
+        for path in (folder / recorded for folder in asset_folders(self._folder)):
             if path.is_file():
                 data = path.read_bytes()
                 if hashlib.sha256(data).hexdigest() == record.document:
@@ -106,7 +103,7 @@ class Documents:
         return None
 
     def _place(self, asset: Asset, record: ItemRecord) -> tuple[Models | None, dict[int, bool]]:
-        """Put a document's surfaces where an item's objects stand."""
+        """Return a document's surfaces at the poses of an item's objects, and which objects bend."""
         try:
             scene = asset.scene(time_s=record.time_s)
             scenes: dict[When, Scene] = {
@@ -114,13 +111,13 @@ class Documents:
             }
             matrices = [_matrix(each.matrix) for each in record.objects]
             if len(scene.instances) != len(matrices):
-                told = f"{len(scene.instances)} objects, and the item {len(matrices)}"
-                self._report.note(f"models: the document of {record.name} has {told}")
+                counts = f"has {len(scene.instances)} objects, and the item has {len(matrices)}"
+                self._report.note(f"models: the glTF document of {record.name} {counts}")
                 return None, {}
             bent = _bent(scene, scenes, record, matrices)
             return self._models(asset, scene, matrices, record), bent
         except (RenderServerError, np.linalg.LinAlgError) as error:
-            self._report.note(f"models: the document of {record.name} cannot be placed: {error}")
+            self._report.note(f"models: the objects of {record.name} cannot be placed: {error}")
             return None, {}
 
     def _models(
@@ -130,19 +127,21 @@ class Documents:
         for index in range(len(scene.placements)):
             primitive = scene.primitives[scene.placements.primitive[index]]
             number = int(scene.placements.instance[index])
-            own, told = scene.instances.matrix[number], matrices[number]
-            is_moved = not np.allclose(own, told, rtol=1e-9, atol=1e-9)
+            own, recorded = scene.instances.matrix[number], matrices[number]
+            is_moved = not np.allclose(own, recorded, rtol=1e-9, atol=1e-9)
             if is_moved and (primitive.pose or _is_flat(own)):
-                self._report.note(f"models: {record.name} has objects that are posed by joints; not checked")
+                self._report.note(
+                    f"models: {record.name} has objects that were moved, and are flat or posed by joints"
+                )
                 return None
             matrix = scene.placements.matrix[index]
             if is_moved:
-                matrix = told @ np.linalg.inv(own) @ matrix
+                matrix = recorded @ np.linalg.inv(own) @ matrix
             triangles = asset.triangles(primitive)
             corners = triangles.vertices[triangles.corners].astype(float)
             count += len(corners)
             if count > _MOST_TRIANGLES:
-                self._report.note(f"models: {record.name} has more than {_MOST_TRIANGLES} triangles")
+                self._report.note(f"models: {record.name} has more than {_MOST_TRIANGLES:,} triangles")
                 return None
             has_holes = asset.cutout(primitive, ALPHA_THRESHOLD) is not None
             parts.append(Part(number + 1, placed(corners, matrix), has_holes))
@@ -151,23 +150,33 @@ class Documents:
         try:
             return Models(parts)
         except ModuleNotFoundError as error:
-            self._report.note(
-                f"models: checking against models needs the package {error.name}; {brought_by('dataset')}"
-            )
+            self._report.note(f"models: these checks need the package {error.name}; {brought_by('dataset')}")
             return None
+
+
+def _why_missing(record: ItemRecord) -> str:
+    if record.assets and record.document not in record.assets:
+        return (
+            "some items were rendered from a document that was composed of their files, or changed, and "
+            "that is not kept"
+        )
+    return (
+        f"the glTF document of {record.name} was not found: none of its asset files has the SHA-256 "
+        f"{record.document[:12]}…"
+    )
 
 
 def _bent(
     scene: Scene, scenes: Mapping[When, Scene], record: ItemRecord, matrices: list[Floats]
 ) -> dict[int, bool]:
-    """Tell of each object whether its surface may change, in its own axes, between the moments."""
+    """Return for each object whether its surface, in its own axes, may change between the moments."""
     bent = dict.fromkeys(range(1, len(matrices) + 1), False)
     placements = scene.placements
     for index, number in enumerate(placements.instance.tolist()):
         primitive = scene.primitives[placements.primitive[index]]
         for when, other in scenes.items():
-            told = _matrix(record.moments[when].objects[number])
-            is_posed = _is_posed(scene, number, matrices[number]) or _is_posed(other, number, told)
+            recorded = _matrix(record.moments[when].objects[number])
+            is_posed = _is_posed(scene, number, matrices[number]) or _is_posed(other, number, recorded)
             theirs = other.primitives[other.placements.primitive[index]]
             is_bent = primitive.weights != theirs.weights or primitive.pose != b""
             is_bent |= is_posed and not _is_own(scene, index, number)
@@ -177,17 +186,17 @@ def _bent(
 
 
 def _is_own(scene: Scene, index: int, number: int) -> bool:
-    """Whether a part of an object is of its own node, and not of one below."""
+    """Whether a part of an object belongs to the object's own node, not to a descendant."""
     return np.allclose(scene.placements.matrix[index], scene.instances.matrix[number], rtol=1e-9, atol=1e-9)
 
 
-def _is_posed(scene: Scene, number: int, told: Floats) -> bool:
-    """Whether an object stands elsewhere than the document says: then its parts may, too."""
-    return not np.allclose(scene.instances.matrix[number], told, rtol=1e-9, atol=1e-9)
+def _is_posed(scene: Scene, number: int, recorded: Floats) -> bool:
+    """Whether an object is moved against the document; then its parts may be moved, too."""
+    return not np.allclose(scene.instances.matrix[number], recorded, rtol=1e-9, atol=1e-9)
 
 
 def _same_inside(scene: Scene, other: Scene, index: int, number: int) -> bool:
-    """Whether a part of an object is at the same place of it in both scenes."""
+    """Whether a part of an object has the same pose relative to the object in both scenes."""
     if _is_flat(scene.instances.matrix[number]) or _is_flat(other.instances.matrix[number]):
         return False
     one, two = (

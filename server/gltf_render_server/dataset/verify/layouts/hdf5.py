@@ -1,4 +1,4 @@
-"""HDF5 files as BlenderProc writes them: one a frame."""
+"""HDF5 as BlenderProc writes it: one file for each frame."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ....errors import DatasetError
 from ....extras import brought_by
 from ..report import Report
 from ..seen import SeenObject, SeenScene, SeenView
-from .files import tell
+from .files import json_fault
 from .layout import Layout
 
 __all__ = ["LAYOUT"]
 
 _SUFFIXES = (".hdf5", ".h5")
-_NOTHING_M = 1e9  # Blender's depth where there is nothing is 1e10
+_NOTHING_M = 1e9  # where there is no surface, Blender's depth is 1e10
 _NORMAL_STEP = 0.002
 _PICTURES = ("colors", "depth", "distance", "normals", "instance_segmaps", "category_id_segmaps", "segmap")
 
@@ -42,7 +42,7 @@ class _Reading:
             import h5py
         except ModuleNotFoundError as error:
             raise DatasetError(
-                f"{path}: HDF5 needs the package {error.name}; {brought_by('dataset')}"
+                f"{path}: reading HDF5 needs the package {error.name}; {brought_by('dataset')}"
             ) from error
         self._h5py = h5py
         self._path, self._report = path, report
@@ -70,8 +70,8 @@ class _Reading:
         numbers = sorted(int(path.stem) for path in paths if path.stem.isdecimal())
         for one, other in pairwise(numbers):
             where = paths[0].parent.relative_to(self._path).as_posix()
-            detail = f"between {one} and {other} there is none"
-            tell(self._report, "items.gaps", f"{where}, after {one}", other != one + 1, detail)
+            detail = f"there are no files between the numbers {one} and {other}"
+            self._report.check("items.gaps", f"{where}, after {one}", other != one + 1, detail)
 
     def _read(self, path: Path, where: str) -> dict[str, Any] | None:
         try:
@@ -80,14 +80,16 @@ class _Reading:
                     str(name): np.asarray(each[()]) for name, each in file.items() if hasattr(each, "dtype")
                 }
         except (OSError, KeyError, ValueError, RuntimeError) as error:
-            tell(self._report, "files.decode", where, True, str(error))
+            self._report.check("files.decode", where, True, str(error))
             return None
-        tell(self._report, "files.decode", where, False)
+        self._report.check("files.decode", where, False)
         names = frozenset(arrays)
         if self._names is None:
             self._names = names
         missing = sorted({"colors", *self._names} - names)
-        if not tell(self._report, "files.readable", where, bool(missing), f"no {', '.join(missing)}"):
+        if not self._report.check(
+            "files.readable", where, bool(missing), f"the file lacks {', '.join(missing)}"
+        ):
             return None if "colors" in missing else arrays
         return arrays
 
@@ -102,8 +104,8 @@ class _Reading:
             if array.ndim == 3 and array.shape[2] == 1:
                 array = array[..., 0]
             is_other = array.shape[:2] != (height, width)
-            detail = f"{name} is {array.shape}, and colors {colors.shape}"
-            if tell(self._report, "files.shape", f"{where}, {name}", is_other, detail):
+            detail = f"{name} has the shape {array.shape}, colors has {colors.shape}"
+            if self._report.check("files.shape", f"{where}, {name}", is_other, detail):
                 right[name] = array
         instance = right.get("instance_segmaps")
         depth = right.get("depth")
@@ -131,10 +133,10 @@ class _Reading:
         lowest, highest = float(np.min(normals)), float(np.max(normals))
         beyond = max(0.0, -lowest, highest - 1) if np.isfinite([lowest, highest]).all() else np.nan
         is_wrong = not beyond <= 1e-3
-        detail = f"{lowest:g} to {highest:g}; they are stored as (n + 1) / 2"
-        tell(self._report, "annotations.fields", f"{where}, normals", is_wrong, detail)
+        detail = f"values are {lowest:g} to {highest:g}; they must be stored as (n + 1) / 2, so 0 to 1"
+        self._report.check("annotations.fields", f"{where}, normals", is_wrong, detail)
         found = 2 * normals.astype(np.float32) - 1 if not is_wrong else normals.astype(np.float32)
-        is_empty = np.abs(found).max(-1) < 0.01  # what Blender says of nothing is (0, 0, 0)
+        is_empty = np.abs(found).max(-1) < 0.01  # where there is no surface, Blender's normal is (0, 0, 0)
         return np.where(is_empty[..., None], np.nan, found) if instance is None else found
 
     def _objects(
@@ -145,35 +147,34 @@ class _Reading:
             return []
         numbers = [row.get("idx") for row in rows]
         is_twice = len(set(map(repr, numbers))) < len(numbers)
-        tell(self._report, "ids.unique", f"{where}, instance_attribute_maps", is_twice, f"{numbers}")
-        for number in np.unique(instance[instance != 0]).tolist():  # 0 is what is behind everything
-            detail = f"instance_attribute_maps has {numbers}"
-            tell(self._report, "ids.references", f"{where}, instance {number}", number not in numbers, detail)
+        self._report.check("ids.unique", f"{where}, instance_attribute_maps", is_twice, f"idx are {numbers}")
+        for number in np.unique(instance[instance != 0]).tolist():  # 0 is the background
+            detail = f"instance_attribute_maps lacks it; it has {numbers}"
+            self._report.check("ids.references", f"{where}, instance {number}", number not in numbers, detail)
         return [
-            SeenObject(int(row["idx"]), f"instance {row['idx']}", boxes_told=False)
+            SeenObject(int(row["idx"]), f"instance {row['idx']}", has_boxes=False)
             for row in rows
             if isinstance(row.get("idx"), int) and row["idx"]
         ]
 
     def _rows(self, where: str, arrays: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        told = arrays.get("instance_attribute_maps")
-        if told is None:
+        stored = arrays.get("instance_attribute_maps")
+        if stored is None:
             return None
+        place = f"{where}, instance_attribute_maps"
         try:
-            rows = json.loads(told.item() if told.ndim == 0 else told.tobytes())
-        except (ValueError, TypeError) as error:
-            tell(self._report, "files.readable", f"{where}, instance_attribute_maps", True, str(error))
+            rows = json.loads(stored.item() if stored.ndim == 0 else stored.tobytes())
+        except (ValueError, TypeError, RecursionError) as error:
+            self._report.check("files.readable", place, True, json_fault(error))
             return None
         is_list = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-        place = f"{where}, instance_attribute_maps"
-        return (
-            rows if tell(self._report, "files.readable", place, not is_list, "no list of objects") else None
-        )
+        is_right = self._report.check("files.readable", place, not is_list, "it must be a list of objects")
+        return rows if is_right else None
 
     def _check_categories(
         self, where: str, arrays: Mapping[str, Any], kinds: NDArray[Any] | None, instance: NDArray[Any] | None
     ) -> None:
-        """Tell whether the category of each pixel is that of its object."""
+        """Report whether the category of each pixel is that of its object."""
         rows = self._rows(where, arrays) if kinds is not None and instance is not None else None
         if rows is None or kinds is None or instance is None or kinds.shape != instance.shape:
             return
@@ -181,12 +182,14 @@ class _Reading:
             number, kind = row.get("idx"), row.get("category_id")
             if isinstance(number, int) and isinstance(kind, int):
                 off = int(np.count_nonzero(kinds[instance == number] != kind))
-                detail = f"{off} pixels are not of category {kind}"
-                tell(self._report, "ids.objects", f"{where}, instance {number}", off > 0, detail)
+                detail = (
+                    f"category_id_segmaps has another category than {kind} at {off} of the object's pixels"
+                )
+                self._report.check("ids.objects", f"{where}, instance {number}", off > 0, detail)
 
 
 def _of_eye(arrays: Mapping[str, Any], eye: int, eyes: int) -> dict[str, Any]:
-    """Return one picture's arrays of a stereo pair's."""
+    """Return the arrays of one eye; a file without stereo images has one eye."""
     if eyes == 1:
         return dict(arrays)
     return {name: array[eye] if name in _PICTURES else array for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""What a layout is."""
+"""The interface of a layout."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ __all__ = ["Layout", "Reading"]
 
 
 class Reading(Protocol):
-    """A folder that is being read."""
+    """The scenes of a folder, which are read one after the other."""
 
     def __len__(self) -> int:
-        """How many scenes there will be."""
+        """Return the number of scenes, as far as it is known yet."""
         ...
 
     def __iter__(self) -> Iterator[SeenScene]:
-        """Yield what the folder shows, and tell the report what is wrong with its files."""
+        """Yield the scenes of the folder, and report what is wrong with its files."""
         ...
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way in which a dataset lies in a folder.
+    """A way to arrange the files of a dataset in a folder.
 
     Attributes
     ----------
     name : str
     is_it : callable
-        Tells from the names of files whether a folder is one.
+        Returns whether a folder has this layout.
     read : callable
-        Begins to read.
+        Begins to read a folder; takes its path and the report that receives the findings.
     """
 
     name: str

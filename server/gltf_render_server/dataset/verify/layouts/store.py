@@ -1,4 +1,4 @@
-"""Our own store."""
+"""The layout of our own store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..models import Models
 from ..report import Report
 from ..seen import SeenMoment, SeenObject, SeenPoint, SeenScene, SeenView
 from .documents import Documents
-from .files import read_file, read_json, tell, tell_unnamed
+from .files import check_unnamed, convert_value, read_file, read_json
 from .layout import Layout
 
 __all__ = ["LAYOUT"]
@@ -46,7 +46,12 @@ class _Reading:
         for folder in self._folders:
             where = folder.relative_to(self._path).as_posix()
             if not folder.name.isdecimal():
-                tell(self._report, "files.unnamed", where, True, "an item that was not finished")
+                self._report.check(
+                    "files.unnamed",
+                    where,
+                    True,
+                    "this folder is no finished item; run the dataset again, or delete the folder",
+                )
                 continue
             indices.add(int(folder.name))
             record = read_json(self._report, folder / _ITEM, f"{where}/{_ITEM}", ItemRecord)
@@ -54,9 +59,14 @@ class _Reading:
                 continue
             right = Store.folder(_At(self._path), record.index)  # type: ignore[arg-type]
             is_elsewhere = right != folder
-            tell(self._report, "items.gaps", where, is_elsewhere, f"it says that it is item {record.index}")
+            self._report.check(
+                "items.gaps",
+                where,
+                is_elsewhere,
+                f"the item's record has the index {record.index}, which belongs to another folder",
+            )
             named = [_ITEM, *(each.file for view in record.views for each in view.files.values())]
-            tell_unnamed(self._report, folder, self._path, named)
+            check_unnamed(self._report, folder, self._path, named)
             yield self._scene(folder, where, record)
         self._check_gaps(indices)
 
@@ -68,36 +78,82 @@ class _Reading:
             if record is not None:
                 quarantined.add(record.index)
                 is_both = record.index in indices
-                tell(self._report, "items.gaps", where, is_both, "the item is there, too")
+                self._report.check(
+                    "items.gaps",
+                    where,
+                    is_both,
+                    "the item is in quarantine, and exists in items/, too",
+                )
         if self._manifest is None:
             return
         for index in range(self._manifest.items):
             is_missing = index not in indices | quarantined
-            tell(self._report, "items.gaps", f"item {index}", is_missing, "is missing, and not in quarantine")
+            self._report.check(
+                "items.gaps",
+                f"item {index}",
+                is_missing,
+                "the item does not exist, and is not in quarantine",
+            )
         for index in sorted((indices | quarantined) - set(range(self._manifest.items))):
-            told = f"the dataset has {self._manifest.items} items"
-            tell(self._report, "items.gaps", f"item {index}", True, told)
+            detail = f"the dataset has {self._manifest.items} items, numbered from 0"
+            self._report.check("items.gaps", f"item {index}", True, detail)
 
     def _scene(self, folder: Path, where: str, record: ItemRecord) -> SeenScene:
         numbers = [each.number for each in record.objects]
         in_order = numbers == list(range(1, len(numbers) + 1))
-        tell(self._report, "ids.objects", where, not in_order, f"numbers of objects: {numbers}")
+        self._report.check(
+            "ids.objects",
+            where,
+            not in_order,
+            f"the object numbers are {numbers}; they must be 1, 2, 3 and so on",
+        )
         names = [view.name for view in record.views]
-        tell(self._report, "ids.unique", f"{where}, views", len(set(names)) < len(names), f"{names}")
+        self._report.check(
+            "ids.unique",
+            f"{where}, views",
+            len(set(names)) < len(names),
+            f"the names of the views are {names}",
+        )
         for when, moment in record.moments.items():
             is_whole = len(moment.objects) == len(numbers) and set(moment.cameras) >= set(names)
-            detail = f"{len(moment.objects)} objects, cameras {', '.join(moment.cameras)}"
-            tell(self._report, "ids.references", f"{where}, {when}", not is_whole, detail)
+            detail = (
+                f"this moment has {len(moment.objects)} objects and the cameras {', '.join(moment.cameras)}; "
+                f"the item has {len(numbers)} objects and the views {', '.join(names)}"
+            )
+            self._report.check("ids.references", f"{where}, {when}", not is_whole, detail)
         models, bent = self._documents.of(record)
         views = [_View(self._report, folder, f"{where}, {view.name}", record, view) for view in record.views]
+        self._check_names(where, record)
         same = [each.matrix for each in record.objects], record.document, record.time_s
         scene = digest_of(msgspec.json.encode(same)) if numbers else ""
-        seen = [view.seen(models, bent) for view in views]
+        seen = [view.seen(models, bent, self._is_all_numbered) for view in views]
         return SeenScene(where, seen, record.sequence, record.split, scene)
+
+    def _check_names(self, where: str, record: ItemRecord) -> None:
+        """Check that the split and the cameras of an item are those of the specification, if it names any."""
+        given = self._specification
+        splits = ["train", *given["split"]] if "split" in given else [record.split]
+        cameras = {each.get("name") for each in given.get("cameras") or ()}
+        unknown = [view.camera for view in record.views if cameras and view.camera not in cameras]
+        for is_wrong, detail in (
+            (record.split not in splits, f"the split {record.split!r} is none of {', '.join(splits)}"),
+            (unknown, f"the specification has no camera {', '.join(unknown)}"),
+        ):
+            self._report.check("ids.references", where, bool(is_wrong), detail)
+
+    @property
+    def _is_all_numbered(self) -> bool:
+        """Whether no .blend file has surfaces without a number."""
+        renderer = self._specification.get("renderer")
+        return isinstance(renderer, dict) and renderer.get("blend_file") is None
+
+    @property
+    def _specification(self) -> dict[str, Any]:
+        return self._manifest.specification if self._manifest else {}
 
 
 class _At:
-    """Where a store is, for what asks nothing else of it."""
+    """The path of a store, which is all that `Store.folder` asks for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,7 +170,7 @@ class _View:
         for name, file in view.files.items():
             self._read(name, file)
 
-    def seen(self, models: Models | None, bent: Mapping[int, bool]) -> SeenView:
+    def seen(self, models: Models | None, bent: Mapping[int, bool], is_all_numbered: bool) -> SeenView:
         lens, arrays = self._view.lens, self._arrays
         return SeenView(
             self._where,
@@ -123,6 +179,7 @@ class _View:
             lens=lens,
             camera_to_world=_matrix(self._view.camera_to_world),
             depth=arrays.get("depth"),
+            is_all_numbered=is_all_numbered,
             instance=arrays.get("instance"),
             normal=arrays.get("normal"),
             colour=self._digests.get("color", b""),
@@ -154,15 +211,20 @@ class _View:
         if data is None:
             return
         digest = digest_of(data)
-        tell(self._report, "files.digest", where, digest != file.blake3, f"it is {digest}, not {file.blake3}")
+        self._report.check(
+            "files.digest",
+            where,
+            digest != file.blake3,
+            f"the digest is {digest}, not {file.blake3}",
+        )
         try:
             array = decode(data, file.dtype, file.count)
         except _UNREADABLE as error:
-            tell(self._report, "files.decode", where, True, str(error))
+            self._report.check("files.decode", where, True, str(error))
             return
-        tell(self._report, "files.decode", where, False)
+        self._report.check("files.decode", where, False)
         wrong = "" if file.dtype == "json" else _wrong_shape(name, array, file, self._record, self._view)
-        if tell(self._report, "files.shape", where, bool(wrong), wrong):
+        if self._report.check("files.shape", where, bool(wrong), wrong):
             self._arrays[name] = array
             self._digests[name] = bytes.fromhex(digest)
 
@@ -170,13 +232,18 @@ class _View:
         rows = self._rows()
         if rows is None:
             return [
-                SeenObject(each.number, _named(each.number, each.name), boxes_told=False)
+                SeenObject(each.number, _named(each.number, each.name), has_boxes=False)
                 for each in self._record.objects
             ]
         where, known = f"{self._where}, instances", {each.number: each for each in self._record.objects}
         numbers = [row.number for row in rows]
         is_other = numbers != list(known)
-        tell(self._report, "ids.objects", where, is_other, f"{numbers}; the item has {list(known)}")
+        self._report.check(
+            "ids.objects",
+            where,
+            is_other,
+            f"the table has the objects {numbers}, the item has {list(known)}",
+        )
         masks = self._arrays.get("mask_amodal")
         found = []
         for row in rows:
@@ -184,7 +251,12 @@ class _View:
             if own is not None:
                 is_same = own.name == row.name and np.allclose(own.matrix, row.matrix, rtol=1e-9, atol=1e-12)
                 place = f"{where}, {_named(row.number, row.name)}"
-                tell(self._report, "ids.objects", place, not is_same, f"the item has {own}")
+                self._report.check(
+                    "ids.objects",
+                    place,
+                    not is_same,
+                    "the name or the matrix differs from that in item.json",
+                )
             index = row.number - 1
             amodal = masks[index] if masks is not None and 0 <= index < len(masks) else None
             found.append(_object(row, amodal, bent.get(row.number)))
@@ -195,31 +267,30 @@ class _View:
         if table is None:
             return None
         where = f"{self._where}, instances"
-        try:
-            rows = msgspec.convert(table, list[InstanceRow])
-        except msgspec.ValidationError as error:
-            tell(self._report, "files.readable", where, True, str(error))
+        rows = convert_value(self._report, table, where, list[InstanceRow], is_strict=True)
+        if rows is None:
             return None
         is_cut = any(len(row.matrix) != 16 or len(row.object_to_camera) != 16 for row in rows)
-        tell(self._report, "files.readable", where, is_cut, "matrices have 16 numbers")
+        self._report.check("files.readable", where, is_cut, "a matrix does not have 16 numbers")
         return None if is_cut else rows
 
 
 def _wrong_shape(name: str, array: Any, file: FileRecord, record: ItemRecord, view: ViewRecord) -> str:
-    """Say what is wrong with an array; empty = nothing."""
-    told = f"{array.shape} {array.dtype}"
+    """Return what is wrong with an array's shape or dtype, or '' if nothing is."""
+    found = f"the array is {array.dtype} with the shape {array.shape}"
     if str(array.dtype) != file.dtype:
-        return f"it is {told}; {file.dtype} is told"
+        return f"{found}; the item's record says {file.dtype}"
     lens = view.lens
     if file.count is not None:
         is_canvas = array.ndim == 3 and array.shape[1] >= lens.height and array.shape[2] >= lens.width
         is_right = is_canvas and array.shape[0] == file.count == len(record.objects)
-        return "" if is_right else f"it is {told}; {len(record.objects)} masks are to be there"
+        return "" if is_right else f"{found}; the item has {len(record.objects)} objects, with a mask each"
     if array.shape[:2] != (lens.height, lens.width):
-        return f"it is {told}; the view has {lens.width} x {lens.height} pixels"
+        return f"{found}; the view has {lens.width} x {lens.height} pixels"
     channels = array.shape[2] if array.ndim == 3 else 1
     if name in PASSES and channels not in PASSES[name].channels:
-        return f"it is {told}; {name} has {PASSES[name].channels} channels"
+        channels_allowed = " or ".join(map(str, PASSES[name].channels))
+        return f"{found}; the pass {name} has {channels_allowed} channels"
     return ""
 
 
@@ -256,7 +327,7 @@ def _named(number: int, name: str) -> str:
 
 
 def _matrix(numbers: list[float]) -> Floats:
-    """Read a matrix; one that has not 16 numbers is none, and nothing holds of it."""
+    """Read a matrix; one that does not have 16 numbers becomes NaN, so that all its checks fail."""
     return np.array(numbers, float).reshape(4, 4) if len(numbers) == 16 else np.full((4, 4), np.nan)
 
 
