@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 from servers import PACKAGE, ROOT, program, wait_for
 
@@ -22,6 +24,12 @@ def refused(*options, **more):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     return done.stderr
+
+
+def has_worker(pid):
+    with suppress(psutil.Error):  # a child that ends meanwhile
+        return any("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process(pid).children())
+    return False
 
 
 def test_a_start_prints_the_address_alone(tmp_path):
@@ -76,6 +84,24 @@ def test_stopped_while_it_starts(delay_s):
     wait_for(lambda: "numpy" in Path(f"/proc/{process.pid}/maps").read_text())  # the program's own code runs
     time.sleep(delay_s)
     process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.1, 0.3])
+def test_ctrl_c_in_a_terminal_while_a_worker_starts(delay_s):
+    """A terminal sends the signal to the worker, too, which is still importing its modules."""
+    process = subprocess.Popen(
+        [*PACKAGE, "--port", "0", "--workers", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    wait_for(lambda: has_worker(process.pid))
+    time.sleep(delay_s)
+    os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in said

@@ -30,6 +30,8 @@ __all__ = ["Begun", "Handshake", "Message", "run"]
 
 _logger = logging.getLogger(__name__)
 
+_NOTICE_S = 0.2  # the time to notice the end of the server, which comes with the removal of its files
+
 
 @dataclass(frozen=True)
 class Handshake:
@@ -88,8 +90,8 @@ def run(
         _serve(connection, replace(settings, threads=share.threads or "all"), ArrayFile(arrays))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the server has closed the connection
-    except BaseException as error:  # this is the outermost level of the process
-        _logger.error("the render worker failed", exc_info=error)
+    except BaseException as error:  # noqa: BLE001  this is the outermost level of the process
+        _log_failure("the render worker failed", error)
     finally:
         logging.shutdown()
         os._exit(0)  # skips Blender's own clean-up, which sometimes hangs
@@ -123,12 +125,19 @@ def _outcome(renderer: Renderer, message: bytes, assets: RecentAssets) -> Render
 def _sendable(error: BaseException) -> BaseException:
     """Log the details of an error that only this process knows, and return an error that can be pickled."""
     if not isinstance(error, RenderServerError):
-        _logger.error("the rendering back end failed with an unexpected error", exc_info=error)
+        _log_failure("the rendering back end failed with an unexpected error", error)
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  made here
     except Exception:  # noqa: BLE001  a back end's own error may do anything
         return RenderError(f"{type(error).__name__}: {error}")
     return error
+
+
+def _log_failure(message: str, error: BaseException) -> None:
+    """Log an error with its traceback, unless the server has ended, whose files are removed then."""
+    server = multiprocessing.parent_process()
+    if server is None or not wait([server.sentinel], _NOTICE_S):
+        _logger.error(message, exc_info=error)
 
 
 def _end_with_the_server() -> None:
@@ -137,6 +146,8 @@ def _end_with_the_server() -> None:
     for name in ("SIGHUP", "SIGINT"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the server until here
     server = multiprocessing.parent_process()
     if server is not None:
         threading.Thread(target=_wait_for, args=(server.sentinel,), name="server-watch", daemon=True).start()
