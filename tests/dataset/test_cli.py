@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -124,6 +126,36 @@ def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(made, tmp_path):
     part = f"1/{MANY // (before + 2)}"
     assert "already there" in program("make", specification, "-o", out, "--workers", "0", "--shard", part)
     assert len(Store(out)) > before
+
+
+@pytest.mark.parametrize("awaited", ["its start", "its renders"])
+def test_ctrl_c_interrupts_no_blender_in_the_same_process_half_way(tmp_path, awaited):
+    """Blender's start crashes at an exception of Python, and its renders drop one and go on."""
+    if not find_spec("bpy"):
+        pytest.skip("the bpy package is not for this Python")
+    text = SPECIFICATION.replace("count = 4", f"count = {MANY}").replace('"vtk"', '"blender"')
+    out = tmp_path / "out"
+    running = subprocess.Popen(
+        command("make", written(tmp_path, text), "-o", out, "--workers", "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def has_come():
+        if awaited == "its start":
+            return "/bpy/" in Path(f"/proc/{running.pid}/maps").read_text()
+        return list(out.glob("items/*/*/item.json"))
+
+    wait_for(lambda: running.poll() is not None or has_come())
+    running.send_signal(signal.SIGINT)
+    try:
+        said, _ = running.communicate(timeout=300)
+    finally:
+        running.kill()
+    assert running.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
 
 
 def test_broken_files_are_told_and_the_rest_is_made(tmp_path):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from ..process.interruption import instant_interruption
+
 
 def main() -> None:
     """Run the program."""
     try:
-        from .cli import program  # not at the top: workers' processes import this module, too
+        with instant_interruption():
+            from .cli import program  # not at the top: workers' processes import this module, too
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "bpy":
             raise

@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import DatasetError
+from ..process.interruption import held_interruption, interruption
 from .engines import Engine, Failed, Outcome, Plan
-from .interruption import Interruption
 from .item import MadeItem
 from .leases import LEASE_S, Leases
 from .records import QuarantineRecord
@@ -162,7 +162,7 @@ def run(
     if path.exists() and not path.is_dir():
         raise DatasetError(f"{path}: is a file; give a new or an empty folder")
     summary = Summary(len(shard.indices(len(plan))))
-    with Interruption() as interruption:
+    with interruption():
         try:
             with Leases(path, lease_s) as leases:
                 store = Store.begin(path, plan.manifest(engine.versions), leases.name)
@@ -170,7 +170,7 @@ def run(
                 _examine(store, shard.indices(len(plan)), leases, progress, summary)
                 if retry_quarantined:
                     store.release(shard.indices(len(plan)))
-                _Run(plan, store, engine, leases, interruption, progress, shard, retries, summary).finish()
+                _Run(plan, store, engine, leases, progress, shard, retries, summary).finish()
         except KeyboardInterrupt:
             summary.ended = "it was interrupted"
             summary.is_interrupted = True
@@ -202,7 +202,6 @@ class _Run:
         store: Store,
         engine: Engine,
         leases: Leases,
-        interruption: Interruption,
         progress: Progress,
         shard: Shard,
         retries: int,
@@ -212,7 +211,6 @@ class _Run:
         self._store = store
         self._engine = engine
         self._leases = leases
-        self._interruption = interruption
         self._progress = progress
         self._most_tries = retries + 1
         self._tries: Counter[int] = Counter()
@@ -243,7 +241,7 @@ class _Run:
         with closing(self._engine.run(self._plan, self._leased())) as outcomes:
             for outcome in outcomes:
                 was_any = True
-                with self._interruption.held():
+                with held_interruption():
                     self._note(outcome)
                 self._show()
                 if self.summary.ended:

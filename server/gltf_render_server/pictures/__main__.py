@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from ..process.interruption import instant_interruption
+
 
 def main() -> None:
     """Run the program."""
-    from .cli import program  # imported here because the worker process imports this module, too
+    with instant_interruption():
+        from .cli import program  # imported here because the worker process imports this module, too
 
     _keep_for_paths()
     program(prog_name="gltf-render")

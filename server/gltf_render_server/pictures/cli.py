@@ -13,9 +13,9 @@ from typing import Any, get_args
 import click
 
 from .. import __version__
-from ..dataset.interruption import Interruption
 from ..environments import ENVIRONMENTS, NO_ENVIRONMENT
 from ..errors import RenderServerError, RequestError
+from ..process.interruption import interruption
 from ..settings import Device, Quality, UpAxis
 from .cameras import AUTO
 from .looks import BACKDROP, NOTHING, Lighting
@@ -169,7 +169,7 @@ def program(files: Sequence[Path], *, is_opened: bool, **options: Any) -> None:
     """Run the program."""
     logging.getLogger(__name__.partition(".")[0]).addHandler(logging.NullHandler())
     try:
-        with Interruption():
+        with interruption():
             outcome = run(files, **_read(**options))
     except RenderServerError as error:
         sys.exit(report_error(error))

@@ -13,6 +13,7 @@ from ...dispatch.dispatcher import Dispatcher
 from ...frame import Frame
 from ...limits import time_limit
 from ...passes import check_renders, prepare
+from ...process.interruption import held_interruption
 from ...renderer import Arrays, RenderedFrame
 from ...settings import ServerSettings
 from ..shot import Shot
@@ -49,7 +50,8 @@ class LocalEngine:
         self._look_s = None if settings.workers else _LOOK_S
         threads = "share" if settings.threads == "all" else settings.threads  # all workers are always busy
         settings = replace(settings, max_queue=_MOST_WAITING, threads=threads)
-        renderer = None if settings.workers else make_renderer(settings)
+        with held_interruption():
+            renderer = None if settings.workers else make_renderer(settings)
         self._dispatcher = Dispatcher(settings, renderer)
         workers = 0 if renderer else len(self._dispatcher.workers())
         self._threads = workers + max(_SPARE, workers)
@@ -89,5 +91,6 @@ class LocalEngine:
     def _wait_for(self, running: set[Future[Outcome]]) -> set[Future[Outcome]]:
         """Wait for some of the calls; if this process renders, render while waiting."""
         while not (done := wait(running, self._look_s, FIRST_COMPLETED).done):
-            self._dispatcher.run_next()
+            with held_interruption():
+                self._dispatcher.run_next()
         return done

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from ...errors import DatasetError
 from ...extras import brought_by
+from ...process.interruption import held_interruption
 from ..store import UNFINISHED, Store
 from .format import Format
 
@@ -49,7 +50,8 @@ def find_format(name: str) -> Format:
     if module is None:
         raise DatasetError(f"formats: no format is named {name[:40]!r}; the formats are {', '.join(FORMATS)}")
     try:
-        return import_module(f".{module}", __package__).FORMAT
+        with held_interruption():  # trimesh, which some formats need, takes it for a missing package
+            return import_module(f".{module}", __package__).FORMAT
     except ModuleNotFoundError as error:
         raise DatasetError(
             f"formats: {name} needs the package {error.name}; {brought_by('dataset')}"

@@ -1,0 +1,74 @@
+"""Determines what Ctrl-C and SIGTERM do to a program of the command line, and where.
+
+Python raises KeyboardInterrupt anywhere in the main thread, and not all code expects that: a callback drops
+it, an import ends with a traceback, and Blender crashes when it starts, or goes on with half a picture.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+__all__ = ["held_interruption", "instant_interruption", "interruption"]
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def interruption() -> Iterator[None]:
+    """Raise KeyboardInterrupt for the first signal in a ``with`` block; a second one ends the process.
+
+    As for the other functions here: only the main thread handles signals; on another one, nothing changes.
+    """
+    with _handled([each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN], _interrupt):
+        yield  # nohup makes a process ignore a signal
+
+
+@contextmanager
+def held_interruption() -> Iterator[None]:
+    """Delay the first signal until the end of a ``with`` block, if Python code handles it.
+
+    A second signal ends the process.
+    """
+    came: list[int] = []
+    try:
+        with _handled([each for each in _SIGNALS if callable(signal.getsignal(each))], came.append):
+            yield
+    finally:
+        for number in came:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def instant_interruption() -> Iterator[None]:
+    """End the process at Ctrl-C without a traceback in a ``with`` block that imports a program."""
+    is_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a background job may ignore it
+    with _handled([signal.SIGINT] if is_own else [], signal.raise_signal):
+        yield
+
+
+def _interrupt(_number: int) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _handled(numbers: Sequence[int], handle: Callable[[int], Any]) -> Iterator[None]:
+    """Call `handle` for the first of these signals in a ``with`` block; after it, each ends the process."""
+
+    def note(number: int, _frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        handle(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None stands for a handler that is not Python's
