@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pages import choose_passes, drop, needs_browser, opened, renewed, wait_for_pictures
 from PIL import Image
-from servers import ROOT, running
+from servers import running
 
 pytestmark = needs_browser
 
@@ -112,18 +112,20 @@ def test_drake(written):
     assert np.percentile(np.abs(seen[both] - depth[both]), 99) < 1e-4
 
 
-def test_names_are_quoted(written, server, browser):
+def test_names_are_quoted(written, server, browser, tmp_path):
     del written
+    name = 'it\'s; rm -rf "x", $(y) \\.gltf'
     scene = b'{"asset": {"version": "2.0"}, "scenes": [{"nodes": []}], "scene": 0}'
     with opened(browser, f"{server.url}/#token={TOKEN}", expected=["400"]) as tab:
         tab.wait_for_selector("#passes input")
-        drop(tab, **{'it\'s; rm -rf "x" $(y).gltf': scene})
+        drop(tab, **{name: scene})
         tab.wait_for_function("() => document.getElementById('snippet').textContent.includes('rm -rf')")
-        line = next(each for each in tab.inner_text("#snippet").splitlines() if "scene=@" in each)
-        words = run(["bash", "-c", f"printf '%s' {line.strip().removesuffix(chr(92))}"], ROOT)
-        assert words == '-Fscene=@it\'s; rm -rf "x" $(y).gltf'
+        line = next(each for each in tab.inner_text("#snippet").splitlines() if "-F scene=" in each)
+        (tmp_path / name).write_bytes(scene)
+        options = f"--silent --show-error -o answer {line.strip().removesuffix(chr(92))}"
+        run(["bash", "-c", f"curl {options} {server.url}/v1/frames"], tmp_path)  # fails without the file
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["answer", name]
         tab.click("#as-python")
         tab.wait_for_function("() => document.getElementById('snippet').textContent.includes('RenderClient')")
         call = next(each for each in tab.inner_text("#snippet").splitlines() if "client.render(" in each)
-        name = call.partition("client.render(")[2].partition(", view")[0]
-        assert eval(name) == 'it\'s; rm -rf "x" $(y).gltf'
+        assert eval(call.partition("client.render(")[2].partition(", view")[0]) == name

@@ -34,7 +34,7 @@ function curl({ frame: { scene: _, ...frame }, file, hasToken, origin }: Asked):
   return [
     "curl --fail-with-body -o frame.zip \\",
     ...(hasToken ? ['  -H "Authorization: Bearer $TOKEN" \\'] : []),
-    `  -F scene=@${quoted(file)} \\`,
+    `  -F scene=${upload(file)} \\`,
     `  -F 'frame=${json}' \\`,
     `  ${origin}/v1/frames`,
     "unzip -o frame.zip  # view/color.png and the others, and frame.json, which describes them",
@@ -154,6 +154,11 @@ function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value === "object") return `{${Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${literal(each)}`).join(", ")}}`;
   return JSON.stringify(value);
+}
+
+/** A file for curl, which separates by "," and ";" unless the name stands in quotes of its own. */
+function upload(file: string): string {
+  return /[,;"\\]/.test(file) ? quoted(`@"${file.replace(/["\\]/g, "\\$&")}"`) : `@${quoted(file)}`;
 }
 
 function quoted(name: string): string {
