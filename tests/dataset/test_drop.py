@@ -17,7 +17,10 @@ from trimesh.ray.ray_pyembree import RayMeshIntersector
 from gltf_render_server.dataset.cameras.bounds import placed_corners
 from gltf_render_server.dataset.embedding import read_document
 from gltf_render_server.dataset.physics import pieces
+from gltf_render_server.dataset.physics.checking import check_rest
 from gltf_render_server.dataset.physics.pieces import CACHE_VARIABLE, convex_pieces, is_closed, weld
+from gltf_render_server.dataset.physics.settling import Body, UnsettledError
+from gltf_render_server.dataset.physics.surroundings import Surroundings
 from gltf_render_server.dataset.planning import Plan
 from gltf_render_server.dataset.specification import convert
 from gltf_render_server.errors import DatasetError, SceneError
@@ -373,6 +376,36 @@ def test_objects_fall_onto_a_table_in_a_room_that_is_open_or_closed(things):
         assert item.assets[item.asset_of["room"]] == "room.glb"
 
 
+def cubes_at(*places):
+    """Cubes with sides of 10 cm, and their poses."""
+    corners = np.array(trimesh.creation.box([0.1, 0.1, 0.1]).triangles)
+    bodies = [Body((corners.reshape(-1, 3),), corners, 700.0, 0.5) for _ in places]
+    return bodies, [trimesh.transformations.translation_matrix(place) for place in places]
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([[0, 0.05, 0], [0, 0.15, 0]], None),
+        ([[0, 0.0485, 0]], "below the floor"),
+        ([[1.01, 0.05, 0]], "left the floor"),
+        ([[0, 0.05, 0], [0.097, 0.05, 0]], "in another"),
+        ([[0.5, 0.153, 0.5]], None),
+        ([[0.5, 0.147, 0.5]], "in another"),
+    ],
+)
+def test_objects_at_rest_are_where_they_may_be_and_in_nothing(places, message):
+    up, low = np.array([0.0, 1.0, 0.0]), np.array([-1.0, -np.inf, -1.0])
+    solid = trimesh.creation.box([0.2, 0.1, 0.2])
+    solid.apply_translation([0.5, 0.05, 0.5])
+    around = Surroundings(up, ((np.zeros(3), up),), solids=(np.array(solid.triangles),), low=low, high=-low)
+    if message is None:
+        check_rest(*cubes_at(*places), around)
+    else:
+        with pytest.raises(UnsettledError, match=message):
+            check_rest(*cubes_at(*places), around)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -402,8 +435,9 @@ def test_objects_that_cannot_fall_are_named(tmp_path):
 
 
 def test_a_missing_library_is_told_with_the_extra(things, monkeypatch):
+    of_physics = ("gltf_render_server.dataset.physics.", "gltf_render_server.dataset.sources.drop_scenes")
     for name in list(sys.modules):
-        if name.startswith("gltf_render_server.dataset.physics."):
+        if name.startswith(of_physics):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mujoco", None)
     with pytest.raises(DatasetError, match=r"mujoco; pip install .*\[physics\]"):

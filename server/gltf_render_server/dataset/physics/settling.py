@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SceneError
+from .surroundings import Surroundings
 
-__all__ = ["Body", "Place", "Surroundings", "UnsettledError", "settle"]
+__all__ = ["Body", "Place", "UnsettledError", "settle"]
 
 _STEP_S = 0.002
 _GRAVITY = 9.81
@@ -27,6 +29,7 @@ _TRIES = 40
 _LIFT = 0.5  # of an object's radius: how much higher it starts if its place is not free
 _DEEPEST_M = 1e-3
 
+Corners = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Points = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -38,43 +41,28 @@ class UnsettledError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """An object that falls.
+    """An object that falls; its origin is the middle of its box.
 
     Attributes
     ----------
     pieces : tuple of (n, 3) float64
-        Convex pieces of the object in metres; the origin is the middle of its box.
+        Convex pieces of the object in metres.
+    corners : (n, 3, 3) float64
+        Triangles of the object in metres.
     density : float
         Density in kg / m^3.
     friction : float
-    radius : float
-        Radius in metres of a sphere about the origin that contains the object.
     """
 
     pieces: tuple[Points, ...]
+    corners: Corners
     density: float
     friction: float
-    radius: float
 
-
-@dataclass(frozen=True, eq=False)
-class Surroundings:
-    """Everything that does not move.
-
-    Attributes
-    ----------
-    planes : tuple of ((3,), (3,))
-        A point of each plane, and its normal on the free side.
-    pieces : tuple of (n, 3) float64
-        Convex pieces in metres.
-    up : (3,) float64
-    friction : float
-    """
-
-    planes: tuple[tuple[Vector, Vector], ...]
-    pieces: tuple[Points, ...]
-    up: Vector
-    friction: float
+    @cached_property
+    def radius(self) -> float:
+        """Radius in metres of a sphere about the origin that contains the object."""
+        return float(np.linalg.norm(self.corners, axis=2).max())
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from ...errors import DatasetError
+from ...extras import brought_by
 from ..cameras import Camera
 from .context import Context
-from .drop import Drop, DropSource
+from .drop import DropSource
 from .functions import Functions, FunctionSource
 from .objects import Objects, ObjectsSource
 from .recordings import Recordings, RecordingSource
 from .scenes import AnimationSource, AnimationTimes, OneScene, SceneSource
 from .subject import Read, Source, Stance, Subject
+
+if TYPE_CHECKING:
+    from .drop_scenes import Drop
 
 __all__ = [
     "AnimationSource",
@@ -46,7 +52,7 @@ def make_source(source: AnySource, context: Context, cameras: Sequence[Camera]) 
     Raises
     ------
     DatasetError
-        A file or folder that the source names does not exist.
+        A file or folder that the source names does not exist, or a package that the source needs is missing.
     """
     match source:
         case ObjectsSource():
@@ -58,6 +64,14 @@ def make_source(source: AnySource, context: Context, cameras: Sequence[Camera]) 
         case RecordingSource():
             return Recordings(source, context, has_cameras=bool(cameras))
         case DropSource():
-            return Drop(source, context)
+            return _load_drop()(source, context)
         case FunctionSource():
             return Functions(source, context)
+
+
+def _load_drop() -> type[Drop]:
+    try:
+        from .drop_scenes import Drop
+    except ModuleNotFoundError as error:
+        raise DatasetError(f"source: drop needs the package {error.name}; {brought_by('physics')}") from error
+    return Drop
