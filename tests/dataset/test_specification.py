@@ -192,6 +192,23 @@ def test_the_schema_names_every_key_and_kind():
         assert f'"{word}"' in text
 
 
+def test_the_schema_describes_every_key():
+    def is_described(key):
+        nodes = [key, *key.get("anyOf", ()), key.get("items", {})]
+        return any("description" in each or "$ref" in each for each in nodes)
+
+    tables = schema()["$defs"]  # each of which has a description, which "$ref" leads to
+    assert [name for name, table in tables.items() if "description" not in table] == []
+    keys = {
+        f"{name}.{key}": value
+        for name, table in tables.items()
+        for key, value in table["properties"].items()
+        if key != "kind"
+    }
+    assert len(keys) > 100
+    assert [key for key, value in keys.items() if not is_described(value)] == []
+
+
 def test_what_no_item_can_be_is_told_before_anything_is_rendered():
     def said(source, **more):
         camera = {"name": "eye", "width": 64, "height": 48, "fov_y_deg": 50, "poses": {"kind": "orbit"}}

@@ -19,8 +19,8 @@ Patterns = str | Annotated[list[str], Meta(min_length=1)]
 class Range(Struct, frozen=True, forbid_unknown_fields=True):
     """A number is drawn between two."""
 
-    min: float
-    max: float
+    min: Annotated[float, Meta(description="Smallest number that is drawn.")]
+    max: Annotated[float, Meta(description="Greatest number that is drawn.")]
     log: Annotated[
         bool, Meta(description="Whether the number is drawn log-uniformly instead of uniformly.")
     ] = False

@@ -66,12 +66,16 @@ class Distractors(Struct, frozen=True, forbid_unknown_fields=True):
             "the scene."
         ),
     ] = Range(1.0, 2.0)
-    box: (
-        Annotated[Box, Meta(description="Fixed position of each one's centre, which overrides distance.")]
+    box: Annotated[
+        Box | None, Meta(description="Box in which each one's centre is drawn, which overrides distance.")
+    ] = None
+    category: (
+        Annotated[
+            str,
+            Meta(min_length=1, description="Category of all distractors. Default: they are background."),
+        ]
         | None
     ) = None
-    category: Annotated[str, Meta(min_length=1)] | None = None
-    """None = they are background."""
 
     def __post_init__(self) -> None:
         check_within("count", self.count, 0, _MOST)

@@ -77,14 +77,29 @@ class RendererChoice(Struct, frozen=True, forbid_unknown_fields=True):
     backend: Annotated[
         str, Meta(description="blender; or vtk, which renders many pictures a second, without shadows.")
     ] = "blender"
-    engine: Engine | None = None
+    engine: (
+        Annotated[
+            Engine,
+            Meta(
+                description="Blender's engine for colour; the exact passes are the same with both. Default: "
+                "cycles, or the .blend file's."
+            ),
+        ]
+        | None
+    ) = None
     blend_file: (
         Annotated[
             str, Meta(description="A .blend file that the objects are placed in, relative to this file.")
         ]
         | None
     ) = None
-    number_blend_objects: bool = False
+    number_blend_objects: Annotated[
+        bool,
+        Meta(
+            description="Whether the objects of the .blend file are numbered and listed as instances, after "
+            "those of the scene."
+        ),
+    ] = False
 
     @property
     def has_qualities(self) -> bool:
@@ -126,7 +141,13 @@ class Specification(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         ]
         | None
     ) = field(default=None, name="up_axis")
-    alpha_threshold: Annotated[float, Meta(ge=0, le=1)] | None = ALPHA_THRESHOLD
+    alpha_threshold: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="Least alpha with which surfaces of the mode BLEND are solid in the exact passes; "
+            "null = all surfaces are solid."
+        ),
+    ] = ALPHA_THRESHOLD
     renderer: RendererChoice = RendererChoice()
 
     @property

@@ -46,6 +46,12 @@ Distance = Annotated[
         description='Distance from the target in metres: a number, a list to choose from, a range, or "fit".'
     ),
 ]
+LowestElevation = Annotated[
+    Elevation, Meta(description="Lowest elevation of the poses above the horizontal plane.")
+]
+HighestElevation = Annotated[
+    Elevation, Meta(description="Highest elevation of the poses above the horizontal plane.")
+]
 
 
 class Pose(Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,8 +185,8 @@ class SpherePoses(Around, frozen=True, forbid_unknown_fields=True, tag_field="ki
             description="random: each pose is drawn independently; even: the poses form a Fibonacci lattice."
         ),
     ] = "random"
-    min_elevation_deg: Elevation = -90.0
-    max_elevation_deg: Elevation = 90.0
+    min_elevation_deg: LowestElevation = -90.0
+    max_elevation_deg: HighestElevation = 90.0
 
     def __post_init__(self) -> None:
         Around.__post_init__(self)
@@ -210,7 +216,7 @@ class HemispherePoses(
 ):
     """As a sphere's, but only from above."""
 
-    min_elevation_deg: Elevation = 0.0
+    min_elevation_deg: LowestElevation = 0.0
 
 
 class BoxPoses(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="box"):

@@ -47,7 +47,7 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
             "is one object."
         ),
     ]
-    scenes: Annotated[int, Meta(ge=1, le=10**8)] = 100
+    scenes: Annotated[int, Meta(ge=1, le=10**8, description="Number of scenes.")] = 100
     count: Annotated[
         Choice,
         Meta(description="Number of objects in a scene; in a range, each whole number is equally likely."),
@@ -62,13 +62,21 @@ class DropSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kin
     scale: Annotated[
         Choice, Meta(description="Factor of each object's size, if no size is given; 1 = as in its file.")
     ] = 1.0
-    floor: Floor | None = None
-    """The default, without a room, is a floor of four metres with walls."""
+    floor: Annotated[
+        Floor | None,
+        Meta(
+            description="The floor that objects fall onto. Default, without a room: a floor of four metres "
+            "with walls."
+        ),
+    ] = None
     room: (
         Annotated[str, Meta(description="A GLB or glTF file that objects fall into, instead of a floor.")]
         | None
     ) = None
-    area: Area | None = None
+    area: Annotated[
+        Area | None,
+        Meta(description="Where objects start. Default: above the origin; a room needs an area."),
+    ] = None
     friction: Annotated[Choice, Meta(description="Friction of each object.")] = Range(0.4, 1.0)
     density: Annotated[Choice, Meta(description="Density of each object in kg / m^3.")] = 700.0
     category: Annotated[

@@ -30,7 +30,7 @@ class Floor(Struct, frozen=True, forbid_unknown_fields=True):
     """A square floor around the origin, with or without walls; each has a colour or a texture of its own."""
 
     size: Annotated[float, Meta(gt=0, le=1000, description="Length of the floor's sides in metres.")] = 4.0
-    walls: bool = True
+    walls: Annotated[bool, Meta(description="Whether walls stand on all four sides of the floor.")] = True
     wall_height: Annotated[float, Meta(gt=0, le=1000, description="Height of the walls in metres.")] = 2.0
     textures: (
         Annotated[

@@ -34,7 +34,9 @@ class FunctionSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             description="A Python file and a function in it, such as shots.py:frame.",
         ),
     ]
-    items: Annotated[int, Meta(ge=1, le=10**9)]
+    items: Annotated[
+        int, Meta(ge=1, le=10**9, description="Number of items, for each of which the function is called.")
+    ]
 
 
 @dataclass(frozen=True, eq=False)

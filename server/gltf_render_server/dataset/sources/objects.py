@@ -32,13 +32,13 @@ class ObjectsSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             description="Glob patterns of the files, relative to the specification, such as models/**/*.glb."
         ),
     ]
-    size: (
-        Annotated[
-            float, Meta(gt=0, lt=1e6, description="Longest side of each object's bounding box in metres.")
-        ]
-        | Literal[False]
-    ) = 1.0
-    """False = the object keeps its size and its place."""
+    size: Annotated[
+        Annotated[float, Meta(gt=0, lt=1e6)] | Literal[False],
+        Meta(
+            description="Longest side of each object's bounding box in metres; false = the object keeps its "
+            "size and its place."
+        ),
+    ] = 1.0
     category: Annotated[
         Literal["file", "folder", "nodes"],
         Meta(

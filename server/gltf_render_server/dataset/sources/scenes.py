@@ -31,8 +31,13 @@ class AnimationSource(Struct, frozen=True, forbid_unknown_fields=True, tag_field
     fps: Annotated[
         float, Meta(gt=0, le=1000, description="Number of items for each second of the animation.")
     ] = 24.0
-    start_s: Annotated[float, Meta(ge=0, le=_LONGEST_S)] = 0.0
-    duration_s: Annotated[float, Meta(gt=0, le=_LONGEST_S)] = 1.0
+    start_s: Annotated[
+        float,
+        Meta(ge=0, le=_LONGEST_S, description="Time of the first item in seconds of the animation."),
+    ] = 0.0
+    duration_s: Annotated[
+        float, Meta(gt=0, le=_LONGEST_S, description="Length in seconds of what the items show.")
+    ] = 1.0
 
 
 class _OneFile:
