@@ -70,6 +70,6 @@ def test_the_same_frame_has_the_same_bytes(client, table):
         "views": [{"width": 40, "height": 30, "fov_y_deg": 50, "camera": 0}],
         "passes": ["color", "depth", "instance"],
     }
-    url = f"{client._base_url}/v1/frames"
+    url = f"{client.shown_url}/v1/frames"
     answers = {requests.post(url, json=frame, headers={"Accept": "image/x-exr"}).content for _ in range(2)}
     assert len(answers) == 1

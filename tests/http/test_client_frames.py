@@ -125,7 +125,7 @@ def test_a_file_that_changes_is_read_again(serve, scene, tmp_path, asked):
 def test_a_scene_that_the_server_let_go_is_sent_again(serve, scene, asked):
     client, data = serve(), scene.to_bytes()
     digest = client.render(data, VIEW, ["depth"]).frame["scene"]
-    client._ask("DELETE", f"/v1/scenes/{digest}")
+    requests.delete(f"{client.shown_url}/v1/scenes/{digest}").raise_for_status()
     client.render(data, VIEW, ["depth"])
     assert asked == [JSON, UPLOAD, JSON] * 2
 
@@ -203,7 +203,7 @@ def test_a_token_in_the_address(serve, scene):
     client = serve(token="secret")
     with pytest.raises(RenderClientError, match="401"):
         client.render(scene.to_bytes(), VIEW, ["depth"])
-    known = RenderClient(client._base_url.replace("http://", "http://:secret@"), timeout_s=300)
+    known = RenderClient(client.shown_url.replace("http://", "http://:secret@"), timeout_s=300)
     assert known.render(scene.to_bytes(), VIEW, ["depth"]).views["view"]["depth"].any()
 
 
