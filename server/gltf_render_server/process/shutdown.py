@@ -67,10 +67,10 @@ class ShutdownWatch:
         self._drain = drain
         self._wakeup, written = socket.socketpair()
         written.setblocking(False)
+        signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)  # first, so that no signal is lost
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup makes a process ignore a signal
                 signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
         self._written = written  # a reference is needed, because the interpreter only knows the descriptor
         self._thread = threading.Thread(target=self._watch, name="shutdown", daemon=True)
         self._thread.start()
