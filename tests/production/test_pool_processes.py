@@ -18,6 +18,9 @@ import pytest
 from servers import in_memory, wait_for
 
 from gltf_render_server.dispatch.dispatcher import Dispatcher
+from gltf_render_server.dispatch.process import WorkerProcess
+from gltf_render_server.dispatch.sharing import Share
+from gltf_render_server.dispatch.transfer import Packed
 from gltf_render_server.errors import NoWorkerError, RenderError, RenderTimeoutError, WorkerLostError
 from gltf_render_server.settings import ServerSettings
 
@@ -124,6 +127,30 @@ def test_only_renders_that_had_begun_count_as_tries(notes, ask, monkeypatch):
         os.kill(pids(pool)[0], signal.SIGKILL)
         with pytest.raises(NoWorkerError, match=r"1 render workers .*; try again later"):
             answer.result(300)
+
+
+def test_a_kill_is_no_crash_where_another_thread_asks_after_the_process_at_the_same_time(
+    notes, table, tmp_path, monkeypatch
+):
+    """The system gives an exit status once: to a thread that asks for `/healthz`, or starts a worker."""
+    process = WorkerProcess(ServerSettings(backend="drill"), Share(frozenset(), None), {}, tmp_path / "own")
+    try:
+        process.handshake()
+        process.kill()
+        noted_s, waitpid = time.monotonic() + 0.5, os.waitpid
+
+        def given_to_another(pid, options):
+            if time.monotonic() < noted_s:
+                raise ChildProcessError
+            return waitpid(pid, options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "waitpid", given_to_another)
+            with pytest.raises(WorkerLostError, match="SIGKILL") as caught:
+                process.render(Packed(drill.request(8, table.to_bytes())))
+        assert caught.value.is_foreign
+    finally:
+        process.close()
 
 
 def test_a_crash_is_tried_again_once_and_costs_nobody_else(notes, ask):

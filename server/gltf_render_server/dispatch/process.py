@@ -28,6 +28,7 @@ __all__ = ["WorkerProcess"]
 _EXIT_STATUS_OF_KILLED = (-9, -15)  # SIGKILL, SIGTERM; Windows does not know the first
 _LOOK_S = 0.25  # the interval between two checks of a worker
 _END_S = 2.0  # the time for a process to end by itself
+_NOTE_S = 0.01  # another thread that asks after a process may have its exit status, and not have noted it yet
 _REAP_S = 5.0  # the time for a killed process to disappear
 _KERNEL_COUNTS = Path("/proc/vmstat")
 
@@ -230,8 +231,7 @@ class WorkerProcess:
 
     def _loss(self) -> WorkerLostError:
         """Return the error for the end of the connection, with its cause."""
-        self._process.join(_END_S)
-        code = self._process.exitcode
+        code = self._exit_status()
         doing = "rendering" if self._handshake else "starting"
         was_killed = code in _EXIT_STATUS_OF_KILLED
         if was_killed and self._system_kills not in (None, _kills_by_system() or self._system_kills):
@@ -242,6 +242,14 @@ class WorkerProcess:
         return WorkerLostError(
             f"a render worker exited unexpectedly while it was {doing}{_cause(code)}", is_foreign=was_killed
         )
+
+    def _exit_status(self) -> int | None:
+        """Wait a while for the end of the process, and return its exit status; None = unknown."""
+        deadline_s = time.monotonic() + _END_S
+        self._process.join(_END_S)
+        while (code := self._process.exitcode) is None and time.monotonic() < deadline_s:
+            time.sleep(_NOTE_S)
+        return code
 
     def _is_too_large(self) -> bool:
         most_mb = self._settings.worker_max_rss
