@@ -3,7 +3,8 @@
 import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures._base import _AcquireFutures
 from contextlib import closing
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -13,7 +14,7 @@ from folders import contents
 from plans import RingPlan, broken_documents
 from servers import wait_for
 
-from gltf_render_server.dataset.engines.engine import Failed
+from gltf_render_server.dataset.engines.engine import Failed, some_of
 from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.leases import Leases
 from gltf_render_server.dataset.progress import progress_on, report
@@ -21,6 +22,7 @@ from gltf_render_server.dataset.records import QuarantineRecord
 from gltf_render_server.dataset.running import Shard, Summary, run
 from gltf_render_server.dataset.store import Store
 from gltf_render_server.errors import DatasetError, SettingsError
+from gltf_render_server.process.interruption import interruption
 from gltf_render_server.settings import ServerSettings
 
 
@@ -235,6 +237,24 @@ def test_a_signal_ends_a_run_and_the_next_goes_on(number, plan, undisturbed, tmp
     assert not any(".unfinished" in name or ".running" in name for name in contents(path))
     assert run(plan, path, engine).before >= 2
     assert contents(path) == undisturbed
+
+
+def test_a_signal_while_results_are_waited_for_keeps_no_thread_from_its_end(monkeypatch):
+    """As long as a future is locked, the thread that sets its result waits, and the program waits for it."""
+    lock = _AcquireFutures.__enter__
+
+    def lock_and_get_a_signal(self):
+        lock(self)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(_AcquireFutures, "__enter__", lock_and_get_a_signal)
+    future = Future()
+    with interruption(), pytest.raises(KeyboardInterrupt):
+        some_of({future})
+    thread = threading.Thread(target=future.set_result, args=(None,), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_the_bar_and_the_lines_tell_rate_and_time_left():

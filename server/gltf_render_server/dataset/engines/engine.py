@@ -13,11 +13,13 @@ from typing import Protocol
 
 from ... import __version__
 from ...errors import DatasetError, RenderServerError, RequestError, SettingsError
+from ...process.interruption import held_interruption
 from ...renderer import RendererInfo
 from ..item import Item, MadeItem, Read
 from ..records import Manifest, QuarantineRecord
 
 __all__ = [
+    "LOOK_S",
     "Engine",
     "Failed",
     "Outcome",
@@ -26,12 +28,15 @@ __all__ = [
     "bounded",
     "failed",
     "outcome_of",
+    "some_of",
     "versions_of",
 ]
 
 _logger = logging.getLogger(__name__)
 
 _LONGEST_REASON = 2000
+LOOK_S = 0.1
+"""Seconds between two looks for a signal."""
 
 
 class Plan(Protocol):
@@ -180,7 +185,8 @@ def bounded(
     make: Callable[[int], Outcome],
     indices: Iterable[int],
     most: int,
-    wait_for: Callable[[set[Future[Outcome]]], set[Future[Outcome]]] | None = None,
+    look_s: float = LOOK_S,
+    work: Callable[[], object] = lambda: None,
 ) -> Outcomes:
     """Call a function in a pool for each index, a few at a time, and yield the results.
 
@@ -191,19 +197,21 @@ def bounded(
     indices : iterable of int
     most : int
         Largest number of calls whose results have not been yielded.
-    wait_for : callable, optional
-        Waits until some of the calls are done, and returns them.
+    look_s : float
+        Seconds between two calls of `work` during a wait.
+    work : callable
+        Called repeatedly on this thread while it waits for the calls in the pool.
     """
-    wait_for = wait_for or _some_of
     waiting = iter(indices)
     running: set[Future[Outcome]] = set()
     try:
         while True:
             while len(running) < most and (index := next(waiting, None)) is not None:
-                running.add(pool.submit(make, index))
+                with held_interruption():  # an exception within `submit` can leave the pool locked
+                    running.add(pool.submit(make, index))
             if not running:
                 return
-            for future in wait_for(running):
+            for future in some_of(running, look_s, work):
                 running.remove(future)
                 yield future.result()
     finally:
@@ -211,5 +219,16 @@ def bounded(
             future.cancel()
 
 
-def _some_of(running: set[Future[Outcome]]) -> set[Future[Outcome]]:
-    return wait(running, return_when=FIRST_COMPLETED).done
+def some_of(
+    running: set[Future[Outcome]], look_s: float = LOOK_S, work: Callable[[], object] = lambda: None
+) -> set[Future[Outcome]]:
+    """Wait until some of the calls are done, and return them; see `bounded`.
+
+    Ctrl-C waits until the end of each look: an exception within `wait` can leave a future locked for ever,
+    and with it the thread that sets its result.
+    """
+    while True:
+        with held_interruption():
+            if done := wait(running, look_s, FIRST_COMPLETED).done:
+                return done
+            work()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -18,7 +18,7 @@ from ...renderer import Arrays, RenderedFrame
 from ...settings import ServerSettings
 from ..shot import Shot
 from .documents import Documents
-from .engine import Outcome, Outcomes, Plan, bounded, versions_of
+from .engine import LOOK_S, Outcomes, Plan, bounded, versions_of
 
 __all__ = ["LocalEngine"]
 
@@ -47,7 +47,7 @@ class LocalEngine:
         self, settings: ServerSettings, on_rendered: Callable[[RenderedFrame], None] | None = None
     ) -> None:
         self._on_rendered = on_rendered
-        self._look_s = None if settings.workers else _LOOK_S
+        self._look_s = LOOK_S if settings.workers else _LOOK_S
         threads = "share" if settings.threads == "all" else settings.threads  # all workers are always busy
         settings = replace(settings, max_queue=_MOST_WAITING, threads=threads)
         with held_interruption():
@@ -72,7 +72,7 @@ class LocalEngine:
             extensions=lambda: self._dispatcher.extensions,
             render=self._render,
         )
-        return bounded(self._pool, make, indices, self._threads, self._wait_for)
+        return bounded(self._pool, make, indices, self._threads, self._look_s, self._dispatcher.run_next)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -87,10 +87,3 @@ class LocalEngine:
         if self._on_rendered:
             self._on_rendered(rendered)
         return rendered.views
-
-    def _wait_for(self, running: set[Future[Outcome]]) -> set[Future[Outcome]]:
-        """Wait for some of the calls; if this process renders, render while waiting."""
-        while not (done := wait(running, self._look_s, FIRST_COMPLETED).done):
-            with held_interruption():
-                self._dispatcher.run_next()
-        return done
