@@ -8,6 +8,7 @@ from concurrent.futures._base import _AcquireFutures
 from contextlib import closing
 from dataclasses import dataclass, replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from folders import contents
@@ -130,6 +131,19 @@ def test_what_is_quarantined_is_tried_again_when_asked(tmp_path, engine):
     summary = run(mended, path, engine, retry_quarantined=True)
     assert (summary.before, summary.made) == (2, 1)
     assert Store(path).quarantined() == []
+
+
+def test_what_another_run_releases_meanwhile_is_no_damage(plan, tmp_path, engine, monkeypatch):
+    run(plan, tmp_path / "store", engine)
+    store, read = Store(tmp_path / "store"), Path.read_bytes
+
+    def read_before_a_release(path):
+        data = read(path)
+        store.release([2, 5])
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_before_a_release)
+    assert [record.index for record in store.quarantined()] == [2]
 
 
 def test_what_failed_is_tried_again_after_all_others(plan, undisturbed, tmp_path, engine):

@@ -307,7 +307,7 @@ class Store:
             A record is damaged.
         """
         paths = sorted((self.path / _QUARANTINE).glob("[0-9]*.json"))
-        return [_read_quarantined(path) for path in paths]
+        return [record for path in paths if (record := _read_quarantined(path)) is not None]
 
     def is_quarantined(self, index: int) -> bool:
         """Return whether an item is quarantined."""
@@ -419,9 +419,11 @@ def _read_manifest(path: Path) -> Manifest:
         raise DatasetError(f"{path / MANIFEST}: cannot be read: {error}") from error
 
 
-def _read_quarantined(path: Path) -> QuarantineRecord:
+def _read_quarantined(path: Path) -> QuarantineRecord | None:
     try:
         return _QUARANTINED.decode(path.read_bytes())
+    except FileNotFoundError:  # another run has just released the item
+        return None
     except (OSError, msgspec.DecodeError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}; delete it to try the item again") from error
 
