@@ -27,8 +27,11 @@ def refused(*options, **more):
 
 
 def has_worker(pid):
-    with suppress(psutil.Error):  # a child that ends meanwhile
-        return any("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process(pid).children())
+    """Whether a worker imports its modules; before that, it may still lack what the server tells it to do."""
+    with suppress(psutil.Error, OSError):  # a child that ends meanwhile
+        children = psutil.Process(pid).children()
+        workers = [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return any("numpy" in Path(f"/proc/{worker}/maps").read_text() for worker in workers)
     return False
 
 
