@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import RenderTimeoutError, WorkerLostError
+from ..process.interruption import process_start
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
@@ -80,7 +81,7 @@ class WorkerProcess:
             with others:
                 arguments = (others, settings, share, {**environment, "TMPDIR": str(folder)}, arrays)
                 self._process = context.Process(target=worker.run, args=arguments, daemon=True)
-                with _ctrl_c_blocked():
+                with process_start, _ctrl_c_blocked():
                     self._process.start()
             undo.pop_all()
         self.pid = self._process.pid

@@ -6,15 +6,20 @@ it, an import ends with a traceback, and Blender crashes when it starts, or goes
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["held_interruption", "instant_interruption", "interruption"]
+__all__ = ["end_by", "held_interruption", "instant_interruption", "interruption", "process_start"]
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_START_S = 5.0  # the longest wait for the start of a process
+
+process_start = threading.RLock()
+"""Held while this process starts one of Python's, which prints a traceback if it is not told what to do."""
 
 
 @contextmanager
@@ -48,6 +53,14 @@ def instant_interruption() -> Iterator[None]:
     is_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a background job may ignore it
     with _handled([signal.SIGINT] if is_own else [], signal.raise_signal):
         yield
+
+
+def end_by(number: int, _frame: object = None) -> NoReturn:
+    """End the process by a signal, as its handler, after the start of a process; see `process_start`."""
+    process_start.acquire(timeout=_START_S)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    os._exit(128 + number)  # the kernel protects the first process of a container
 
 
 def _interrupt(_number: int) -> NoReturn:
