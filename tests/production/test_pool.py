@@ -89,7 +89,7 @@ def test_a_scene_goes_to_the_worker_that_has_it(pool, requests):
     for scene, form in (first, other):
         client.post(scene, dict(form))
     for scene, form in (first, other, other, first, first):
-        time.sleep(0.2)  # the worker is free when its client has the answer, and a moment later in the queue
+        time.sleep(1.0)  # the worker is free when its client has the answer, and a moment later in the queue
         stages = client.post(scene, dict(form)).stages_ms
         assert "import" not in stages, stages
 
