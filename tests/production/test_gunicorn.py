@@ -121,7 +121,8 @@ def test_a_wsgi_module_of_the_users_own(requests, truth, tmp_path):
 
 def test_preloading_starts_no_blender_before_the_fork(requests, truth, tmp_path):
     """Between the import and the fork there may be some time, by a module of the user's or a busy machine."""
-    (tmp_path / "wsgi.py").write_text("import time\nfrom gltf_render_server.wsgi import app\ntime.sleep(0.5)\n")
+    module = "import time\nfrom gltf_render_server.wsgi import app\ntime.sleep(0.5)\n"
+    (tmp_path / "wsgi.py").write_text(module)
     options = ("--preload", "--workers", "2")
     with gunicorn(*options, application="wsgi:app", cwd=tmp_path) as server:
         assert list(crowd.answers(server.url, requests[:6], 3)) == [

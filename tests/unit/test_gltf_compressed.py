@@ -288,6 +288,11 @@ def test_the_decoder_does_not_get_the_servers_secrets(monkeypatch, recorded_star
     assert environment["OTHER_OPTION"] == "kept"
 
 
+def test_a_decoder_goes_on_at_a_ctrl_c_which_the_terminal_sends_to_it_too(interpreter):
+    interpreter(f'kill -INT $$; exec {sys.executable} "$@"')
+    check_equal(unpacked(with_draco(plain())), list(expected(plain())), 3 / 2**16)
+
+
 READY = "cat > /dev/null; head -c 8 /dev/zero; "
 
 

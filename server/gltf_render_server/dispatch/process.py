@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 import psutil
 
 from ..errors import RenderTimeoutError, WorkerLostError
-from ..process.interruption import process_start
+from ..process.interruption import blocked_interruption, process_start
 from ..renderer import RenderedFrame
 from ..settings import ServerSettings
 from . import worker
@@ -81,7 +82,9 @@ class WorkerProcess:
             with others:
                 arguments = (others, settings, share, {**environment, "TMPDIR": str(folder)}, arrays)
                 self._process = context.Process(target=worker.run, args=arguments, daemon=True)
-                with process_start, _ctrl_c_blocked():
+                if os.name == "posix":
+                    resource_tracker.ensure_running()  # its start would end the next block
+                with process_start, blocked_interruption():  # until the process ignores it by itself
                     self._process.start()
             undo.pop_all()
         self.pid = self._process.pid
@@ -255,23 +258,6 @@ class WorkerProcess:
     def _is_too_large(self) -> bool:
         most_mb = self._settings.worker_max_rss
         return most_mb is not None and self.rss_bytes > most_mb * 1e6
-
-
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Block Ctrl-C for a process that is started, until it ignores it by itself.
-
-    A terminal sends it to all processes, and one that is still importing its modules would print a traceback.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # its start would end the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cause(code: int | None) -> str:

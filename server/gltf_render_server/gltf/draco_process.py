@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import UnavailableError
 from ..limits import ask_time, time_left_s
+from ..process.interruption import blocked_interruption
 from ..settings import ENVIRONMENT_PREFIX
 from .resources import Data
 
@@ -121,14 +122,15 @@ def decode_streams(streams: Sequence[Stream]) -> list[Decoded | str]:
 def _started(memory_bytes: int, deadline_s: float) -> Iterator[subprocess.Popen[bytes]]:
     """Start the process. It ends at the deadline, or at the end of the ``with`` block."""
     try:
-        child = subprocess.Popen(  # noqa: S603  a program of our own
-            [_python(), "-P", "-s", str(_CHILD), str(memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        with blocked_interruption():  # a server that shuts down answers the requests that it has begun
+            child = subprocess.Popen(  # noqa: S603  a program of our own
+                [_python(), "-P", "-s", str(_CHILD), str(memory_bytes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
     except OSError as error:
         raise _unavailable(f"does not start: {error}") from error
     with child:

@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["end_by", "held_interruption", "instant_interruption", "interruption", "process_start"]
+__all__ = [
+    "blocked_interruption",
+    "end_by",
+    "held_interruption",
+    "instant_interruption",
+    "interruption",
+    "process_start",
+]
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _START_S = 5.0  # the longest wait for the start of a process
@@ -53,6 +60,22 @@ def instant_interruption() -> Iterator[None]:
     is_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a background job may ignore it
     with _handled([signal.SIGINT] if is_own else [], signal.raise_signal):
         yield
+
+
+@contextmanager
+def blocked_interruption() -> Iterator[None]:
+    """Block Ctrl-C on this thread in a ``with`` block, and for good in each process that the block starts.
+
+    A terminal sends it to all processes, although only the first one should decide what to do.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_by(number: int, _frame: object = None) -> NoReturn:
