@@ -6,6 +6,7 @@ import os
 import resource
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from gltf_render_server.renderer import RenderedFrame, RendererInfo
 CRASH, SLOW, HANG, BAD, STRANGE, GATED, GREEDY = 901, 902, 903, 904, 905, 906, 907
 NOTES = "DRILL_NOTES"
 """The environment's name for a folder: where it has a file `fail-start`, `hang-start` or `refuse-start`,
-workers do so as they start; a render of the width `GATED` waits for `gate`; one of `GREEDY` takes 36 MB for
-its time, and writes to `faults` how many pages its process has asked the system for so far."""
+workers do so as they start, and one of them alone where it has `fail-one-start`; a render of the width
+`GATED` waits for `gate`; one of `GREEDY` takes 36 MB for its time, and writes to `faults` how many pages its
+process has asked the system for so far."""
 
 
 class StrangeError(Exception):
@@ -47,6 +49,9 @@ class DrillRenderer:
             raise SettingsError("the drill wants other settings")
         if (self._notes / "fail-start").exists():
             raise RenderError("the drill says no")
+        with suppress(FileNotFoundError):
+            (self._notes / "fail-one-start").unlink()
+            raise RenderError("the drill says no once")
         self._note("threads", settings.threads)
 
     def render(self, request):
