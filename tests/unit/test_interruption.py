@@ -10,7 +10,7 @@ import pytest
 BEGIN = """
 import os, signal, threading
 from signal import SIGINT, SIGTERM, raise_signal
-from gltf_render_server.process.interruption import held_interruption, instant_interruption, interruption
+from gltf_render_server.process.interruption import *
 signal.signal(SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup and jobs in the background ignore them
 """
@@ -144,3 +144,53 @@ thread.start()
 thread.join()
 """
     assert run(code) == (0, "True\n")
+
+
+START = """
+begun, goes_on = threading.Event(), threading.Event()
+
+def start():
+    with process_start():
+        begun.set()
+        goes_on.wait(1)
+        print("started", flush=True)
+
+threading.Thread(target=start, daemon=True).start()
+begun.wait()
+"""
+
+
+def test_an_end_waits_for_the_start_of_a_process():
+    code = f"""
+{START}
+signal.signal(SIGINT, end_by)
+raise_signal(SIGINT)
+"""
+    assert run(code) == (-signal.SIGINT, "started\n")
+
+
+def test_a_fork_waits_for_no_start_in_the_other_process():
+    code = f"""
+import warnings
+warnings.simplefilter("ignore")  # a fork beside threads
+{START}
+if os.fork() == 0:
+    signal.alarm(30)
+    with process_start():
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    assert run(code)[1].split()[0] == "7"
+
+
+def test_blocked_ctrl_c_reaches_no_process_that_is_started():
+    code = """
+import subprocess
+with blocked_interruption():
+    child = subprocess.Popen(["sh", "-c", "kill -INT $$; echo lives"])
+child.wait()
+raise_signal(SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, "lives\n")
+    assert "KeyboardInterrupt" in done.stderr

@@ -84,7 +84,7 @@ class WorkerProcess:
                 self._process = context.Process(target=worker.run, args=arguments, daemon=True)
                 if os.name == "posix":
                     resource_tracker.ensure_running()  # its start would end the next block
-                with process_start, blocked_interruption():  # until the process ignores it by itself
+                with process_start(), blocked_interruption():  # until the process ignores it by itself
                     self._process.start()
             undo.pop_all()
         self.pid = self._process.pid

@@ -24,9 +24,7 @@ __all__ = [
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _START_S = 5.0  # the longest wait for the start of a process
-
-process_start = threading.RLock()
-"""Held while this process starts one of Python's, which prints a traceback if it is not told what to do."""
+_start_lock = threading.RLock()
 
 
 @contextmanager
@@ -78,9 +76,19 @@ def blocked_interruption() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def process_start() -> Iterator[None]:
+    """Delay `end_by` in a ``with`` block that starts a process of Python's.
+
+    Such a process prints a traceback if this one ends before it has told it what to do.
+    """
+    with _start_lock:
+        yield
+
+
 def end_by(number: int, _frame: object = None) -> NoReturn:
-    """End the process by a signal, as its handler, after the start of a process; see `process_start`."""
-    process_start.acquire(timeout=_START_S)
+    """End the process by a signal, as its handler, after any `process_start`."""
+    _start_lock.acquire(timeout=_START_S)
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
     os._exit(128 + number)  # the kernel protects the first process of a container
@@ -108,3 +116,13 @@ def _handled(numbers: Sequence[int], handle: Callable[[int], Any]) -> Iterator[N
     finally:
         for number, handler in former.items():
             signal.signal(number, handler or signal.SIG_DFL)  # None stands for a handler that is not Python's
+
+
+def _renew_lock() -> None:
+    """Make a new lock in a fork, which has no thread that would release the former one."""
+    global _start_lock
+    _start_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
