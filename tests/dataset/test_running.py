@@ -18,6 +18,7 @@ from servers import wait_for
 from gltf_render_server.dataset.engines.engine import Failed, some_of
 from gltf_render_server.dataset.engines.local import LocalEngine
 from gltf_render_server.dataset.leases import Leases
+from gltf_render_server.dataset.making import make
 from gltf_render_server.dataset.progress import progress_on, report
 from gltf_render_server.dataset.records import QuarantineRecord
 from gltf_render_server.dataset.running import Shard, Summary, run
@@ -389,9 +390,10 @@ def test_a_signal_before_the_first_item_is_an_interruption_too(plan, tmp_path, e
             os.kill(os.getpid(), signal.SIGINT)
             return engine.versions
 
-    summary = run(plan, tmp_path / "store", Starting())
-    assert (summary.exit_code, summary.items, summary.finished) == (130, 8, 0)
-    assert contents(tmp_path) == {}
+    for begin in (run, make):
+        summary = begin(plan, tmp_path / "store", Starting())
+        assert (summary.exit_code, summary.items, summary.finished) == (130, 8, 0)
+        assert contents(tmp_path) == {}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .leases import alone
 from .planning import Plan
 from .running import Summary, run
 from .specification import read_specification
-from .store import LOCK, UNFINISHED, Store
+from .store import LOCK, MANIFEST, UNFINISHED, Store
 
 __all__ = [
     "FORMATS_FOLDER",
@@ -94,6 +94,8 @@ def make(plan: Plan, out: Path, engine: Engine, **options: Any) -> Summary:
     OSError
     """
     summary = run(plan, out, engine, **options)
+    if not (out / MANIFEST).exists():
+        return summary  # a signal came before the dataset was begun
     store = Store(out)
     store.note_asset_folder(plan.folder)
     failures = [] if summary.exit_code else write_formats(store)
