@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..process.interruption import instant_interruption
+from ..process.shutdown import end_at_once
 
 
 def main() -> None:
@@ -18,7 +19,12 @@ def main() -> None:
         from ..extras import brought_by
 
         sys.exit(f"gltf-render-dataset: error: the package {error.name} is missing; {brought_by('dataset')}")
-    program()
+    try:
+        program()
+    except SystemExit as ended:
+        if "bpy" in sys.modules and isinstance(ended.code, int):
+            end_at_once(ended.code)
+        raise
 
 
 if __name__ == "__main__":

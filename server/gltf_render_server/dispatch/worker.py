@@ -20,6 +20,7 @@ from ..errors import RenderError, RenderServerError
 from ..passes import Render
 from ..process.logs import configure_logging
 from ..process.memory import keep_freed_memory
+from ..process.shutdown import end_at_once
 from ..renderer import RenderedFrame, Renderer, RendererInfo
 from ..settings import ServerSettings
 from .arrays import ArrayFile, Stored
@@ -93,8 +94,7 @@ def run(
     except BaseException as error:  # noqa: BLE001  this is the outermost level of the process
         _log_failure("the render worker failed", error)
     finally:
-        logging.shutdown()
-        os._exit(0)  # skips Blender's own clean-up, which sometimes hangs
+        end_at_once(0)
 
 
 def _serve(connection: Connection, settings: ServerSettings, arrays: ArrayFile) -> None:

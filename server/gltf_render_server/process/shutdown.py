@@ -18,9 +18,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-__all__ = ["ShutdownWatch", "Work"]
+__all__ = ["ShutdownWatch", "Work", "end_at_once"]
 
 _logger = logging.getLogger(__name__)
 
@@ -122,11 +122,7 @@ def _die_of(number: int) -> None:
 
     ``signal.signal`` works only on the main thread, which Blender may occupy.
     """
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # as in a process that was started without it
-            with suppress(OSError, ValueError):  # a full disk, a closed file
-                stream.flush()
+    _flush()
     if os.name == "posix" and os.getpid() != 1:  # the kernel protects the first process of a container
         libc = ctypes.CDLL(None)
         libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
@@ -134,3 +130,17 @@ def _die_of(number: int) -> None:
         os.kill(os.getpid(), number)
         signal.pause()
     os._exit(128 + number)
+
+
+def end_at_once(status: int) -> NoReturn:
+    """End the process with an exit status, but without Blender's own clean-up, which sometimes hangs."""
+    _flush()
+    os._exit(status)
+
+
+def _flush() -> None:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as in a process that was started without it
+            with suppress(OSError, ValueError):  # a full disk, a closed file
+                stream.flush()
