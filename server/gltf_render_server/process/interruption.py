@@ -33,8 +33,9 @@ def interruption() -> Iterator[None]:
 
     As for the other functions here: only the main thread handles signals; on another one, nothing changes.
     """
+    # nohup makes a process ignore a signal
     with _handled([each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN], _interrupt):
-        yield  # nohup makes a process ignore a signal
+        yield
 
 
 @contextmanager
