@@ -71,6 +71,33 @@ def quick(*words, status=0):
     return ran.output
 
 
+def interrupted(specification, out, is_there):
+    """Make a dataset in one process, send Ctrl-C when `is_there` of its id, and return what it says."""
+    running = subprocess.Popen(
+        command("make", specification, "-o", out, "--workers", "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for(lambda: running.poll() is not None or is_there(running.pid))
+    running.send_signal(signal.SIGINT)
+    try:
+        said, _ = running.communicate(timeout=300)
+    finally:
+        running.kill()
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    return said
+
+
+def has_item(out):
+    return bool(list(out.glob("items/*/*/item.json")))
+
+
+def has_loaded_blender(pid):
+    return "/bpy/" in Path(f"/proc/{pid}/maps").read_text()
+
+
 def written(folder, text=SPECIFICATION):
     folder.mkdir(exist_ok=True)
     (folder / "room.glb").write_bytes(STILL_LIFE.read_bytes())
@@ -105,21 +132,8 @@ def test_ctrl_c_ends_it_with_130_and_the_same_command_goes_on(made, tmp_path):
         written(tmp_path, SPECIFICATION.replace("count = 4", f"count = {MANY}")),
         tmp_path / "out",
     )
-    running = subprocess.Popen(
-        command("make", specification, "-o", out, "--workers", "0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    wait_for(lambda: running.poll() is not None or list(out.glob("items/*/*/item.json")))
-    running.send_signal(signal.SIGINT)
-    try:
-        said, _ = running.communicate(timeout=300)
-    finally:
-        running.kill()
-    assert running.returncode == 130, said
+    said = interrupted(specification, out, lambda _: has_item(out))
     assert "Run the same command again" in said
-    assert "Traceback" not in said
     before = len(Store(out))
     assert 0 < before < MANY
     assert not list(out.rglob(".unfinished-*"))
@@ -144,27 +158,8 @@ def test_ctrl_c_interrupts_no_blender_in_the_same_process_half_way(tmp_path, awa
         pytest.skip("the bpy package is not for this Python")
     text = SPECIFICATION.replace("count = 4", f"count = {MANY}").replace('"vtk"', '"blender"')
     out = tmp_path / "out"
-    running = subprocess.Popen(
-        command("make", written(tmp_path, text), "-o", out, "--workers", "0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-    def has_come():
-        if awaited == "its start":
-            return "/bpy/" in Path(f"/proc/{running.pid}/maps").read_text()
-        return list(out.glob("items/*/*/item.json"))
-
-    wait_for(lambda: running.poll() is not None or has_come())
-    running.send_signal(signal.SIGINT)
-    try:
-        said, _ = running.communicate(timeout=300)
-    finally:
-        running.kill()
-    assert running.returncode == 130, said
-    assert "interrupted" in said
-    assert "Traceback" not in said
+    is_there = {"its start": has_loaded_blender, "its renders": lambda _: has_item(out)}[awaited]
+    assert "interrupted" in interrupted(written(tmp_path, text), out, is_there)
 
 
 def test_broken_files_are_told_and_the_rest_is_made(tmp_path):
